@@ -1,0 +1,50 @@
+# What there is to do here; `make help` explains. Everything runs in .venv, which the targets make when it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test lint types check-spec check-generated generate clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv and install the package and its tools into it
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.x")'
+	@echo "Making $(VENV) (once; this takes a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip==25.3"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[server]" --group dev
+	@touch $@
+
+demo: $(READY) ## Start the local server and run examples/quickstart.py against it
+	@$(BIN)/python examples/demo.py
+
+serve: $(READY) ## Start the local server; ARGS='--port 0 --time-scale 10' for instance
+	@$(BIN)/python -m gradient_server $(ARGS)
+
+test: $(READY) ## Run all tests; ARGS='-k logs' for instance
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## Run the linter and check the format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY) ## Run the type checker
+	@$(BIN)/mypy
+
+check-spec: $(READY) ## Check that the contract is a valid OpenAPI document
+	@$(BIN)/openapi-spec-validator openapi/experiments.yaml
+
+generate: $(READY) ## Write generated/ from openapi/experiments.yaml
+	@$(BIN)/python openapi/generate.py
+
+check-generated: $(READY) ## Fail if generated/ is not what the contract says
+	@$(BIN)/python openapi/generate.py --check
+
+clean: ## Remove .venv and everything that tools left behind
+	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

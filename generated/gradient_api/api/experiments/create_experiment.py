@@ -1,0 +1,200 @@
+# Generated from openapi/experiments.yaml by `make generate`. Do not edit.
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.created import Created
+from ...models.error import Error
+from ...models.mpi_multi_node_request import MpiMultiNodeRequest
+from ...models.multi_node_request import MultiNodeRequest
+from ...models.single_node_request import SingleNodeRequest
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/experiments/",
+    }
+
+    if isinstance(body, SingleNodeRequest):
+        _kwargs["json"] = body.to_dict()
+    elif isinstance(body, MultiNodeRequest):
+        _kwargs["json"] = body.to_dict()
+    else:
+        _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Created | Error | None:
+    if response.status_code == 200:
+        response_200 = Created.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Error.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 403:
+        response_403 = Error.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = Error.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 415:
+        response_415 = Error.from_dict(response.json())
+
+        return response_415
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Created | Error]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Response[Created | Error]:
+    """Create an experiment without starting it.
+
+    Args:
+        idempotency_key (str | Unset):
+        body (MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Created | Error]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+        idempotency_key=idempotency_key,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient | Client,
+    body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Created | Error | None:
+    """Create an experiment without starting it.
+
+    Args:
+        idempotency_key (str | Unset):
+        body (MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Created | Error
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+        idempotency_key=idempotency_key,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Response[Created | Error]:
+    """Create an experiment without starting it.
+
+    Args:
+        idempotency_key (str | Unset):
+        body (MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Created | Error]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+        idempotency_key=idempotency_key,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient | Client,
+    body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Created | Error | None:
+    """Create an experiment without starting it.
+
+    Args:
+        idempotency_key (str | Unset):
+        body (MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Created | Error
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+    ).parsed

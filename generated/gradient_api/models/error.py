@@ -1,0 +1,122 @@
+# Generated from openapi/experiments.yaml by `make generate`. Do not edit.
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.error_details_type_1 import ErrorDetailsType1
+    from ..models.error_error_type_1 import ErrorErrorType1
+
+
+T = TypeVar("T", bound="Error")
+
+
+@_attrs_define
+class Error:
+    """What was wrong. Historical servers had several shapes; all have one of these members.
+
+    Attributes:
+        error (ErrorErrorType1 | str | Unset): What kind of error it is.
+        details (ErrorDetailsType1 | str | Unset): What exactly was wrong; an object names the members of the request.
+    """
+
+    error: ErrorErrorType1 | str | Unset = UNSET
+    details: ErrorDetailsType1 | str | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..models.error_details_type_1 import ErrorDetailsType1  # noqa: PLC0415
+        from ..models.error_error_type_1 import ErrorErrorType1  # noqa: PLC0415
+
+        error: dict[str, Any] | str | Unset
+        if isinstance(self.error, Unset):
+            error = UNSET
+        elif isinstance(self.error, ErrorErrorType1):
+            error = self.error.to_dict()
+        else:
+            error = self.error
+
+        details: dict[str, Any] | str | Unset
+        if isinstance(self.details, Unset):
+            details = UNSET
+        elif isinstance(self.details, ErrorDetailsType1):
+            details = self.details.to_dict()
+        else:
+            details = self.details
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update({})
+        if error is not UNSET:
+            field_dict["error"] = error
+        if details is not UNSET:
+            field_dict["details"] = details
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.error_details_type_1 import ErrorDetailsType1  # noqa: PLC0415
+        from ..models.error_error_type_1 import ErrorErrorType1  # noqa: PLC0415
+
+        d = dict(src_dict)
+
+        def _parse_error(data: object) -> ErrorErrorType1 | str | Unset:
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                error_type_1 = ErrorErrorType1.from_dict(data)
+
+                return error_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(ErrorErrorType1 | str | Unset, data)
+
+        error = _parse_error(d.pop("error", UNSET))
+
+        def _parse_details(data: object) -> ErrorDetailsType1 | str | Unset:
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                details_type_1 = ErrorDetailsType1.from_dict(data)
+
+                return details_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(ErrorDetailsType1 | str | Unset, data)
+
+        details = _parse_details(d.pop("details", UNSET))
+
+        error = cls(
+            error=error,
+            details=details,
+        )
+
+        error.additional_properties = d
+        return error
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

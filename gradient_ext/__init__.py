@@ -1,0 +1,41 @@
+"""The handwritten layer over the generated client: keyword dictionaries, states as words, logs as a generator."""
+
+from gradient_api.parameters import MultiNodeParameters, SingleNodeParameters
+
+from gradient_ext import constants, errors
+from gradient_ext.client import ExperimentsClient
+from gradient_ext.constants import ExperimentState, ExperimentType
+from gradient_ext.errors import (
+    ConfigurationError,
+    GradientSdkError,
+    InvalidParametersError,
+    MalformedResponseError,
+    RequestFailedError,
+    RequestTimeoutError,
+    ResourceCreatingError,
+    ResourceFetchingError,
+)
+from gradient_ext.experiments import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
+from gradient_ext.logs import LogRow
+
+__all__ = [
+    "BaseExperiment",
+    "ConfigurationError",
+    "ExperimentState",
+    "ExperimentType",
+    "ExperimentsClient",
+    "GradientSdkError",
+    "InvalidParametersError",
+    "LogRow",
+    "MalformedResponseError",
+    "MultiNodeExperiment",
+    "MultiNodeParameters",
+    "RequestFailedError",
+    "RequestTimeoutError",
+    "ResourceCreatingError",
+    "ResourceFetchingError",
+    "SingleNodeExperiment",
+    "SingleNodeParameters",
+    "constants",
+    "errors",
+]

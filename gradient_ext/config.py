@@ -1,0 +1,104 @@
+"""Where a client finds its key and its servers: arguments, then environment, then configuration file, then defaults."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
+
+from gradient_ext.errors import ConfigurationError
+
+KEY_VARIABLE = "PAPERSPACE_API_KEY"
+EXPERIMENTS_VARIABLE = "PAPERSPACE_CONFIG_EXPERIMENTS_HOST"
+LOGS_VARIABLE = "PAPERSPACE_CONFIG_LOG_HOST"
+DIRECTORY_VARIABLE = "PAPERSPACE_CONFIG_PATH"
+FILE_VARIABLE = "PAPERSPACE_CONFIG_FILE_NAME"
+KEY_MEMBER = "apiKey"
+
+
+@frozen(kw_only=True)
+class Configuration:
+    """The key and the servers of one client."""
+
+    api_key: str = field(repr=False)
+    experiments_url: str
+    logs_url: str
+
+
+def configuration(
+    api_key: str | None = None,
+    base_url: str | None = None,
+    logs_url: str | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+) -> Configuration:
+    """Put together the configuration of a client that is being made now.
+
+    :param str api_key: the key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
+    :param str base_url: where experiments are; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`, then the hosted service
+    :param str logs_url: where logs are; default: `PAPERSPACE_CONFIG_LOG_HOST`, then the hosted service
+    :param environment: what to read instead of the environment of the process
+
+    :raises ConfigurationError: there is no key, an address is none, or the configuration file cannot be read
+    """
+    key = api_key or environment.get(KEY_VARIABLE) or _key_in_file(environment)
+    return Configuration(
+        api_key=_checked_key(key, environment),
+        experiments_url=_checked_url("base_url", base_url or environment.get(EXPERIMENTS_VARIABLE) or EXPERIMENTS_URL),
+        logs_url=_checked_url("logs_url", logs_url or environment.get(LOGS_VARIABLE) or LOGS_URL),
+    )
+
+
+def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Say which file is read: `~/.paperspace/config.json`, unless the environment names another."""
+    directory = environment.get(DIRECTORY_VARIABLE) or "~/.paperspace"
+    return Path(directory).expanduser() / (environment.get(FILE_VARIABLE) or "config.json")
+
+
+def _key_in_file(environment: Mapping[str, str]) -> str | None:
+    path = configuration_file(environment)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The configuration file {path} cannot be read: {error}") from None
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        # Without its cause: that error carries the whole text, and so the key.
+        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "its text"
+        raise ConfigurationError(f"The configuration file {path} is not JSON (see {place})") from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f'The configuration file {path} must hold an object such as {{"{KEY_MEMBER}": "..."}}')
+    return content.get(KEY_MEMBER)
+
+
+def _checked_key(key: object, environment: Mapping[str, str]) -> str:
+    if not key:
+        raise ConfigurationError(
+            "There is no API key. Give one as ExperimentsClient(api_key=...), "
+            f"in the environment variable {KEY_VARIABLE}, "
+            f'or as {{"{KEY_MEMBER}": "..."}} in {configuration_file(environment)}'
+        )
+    if not isinstance(key, str) or not key.isascii() or not key.isprintable() or key != key.strip():
+        raise ConfigurationError("The API key must be text of visible ASCII characters, without spaces around it")
+    return key
+
+
+def _checked_url(name: str, url: object) -> str:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{name} must be a str such as {EXPERIMENTS_URL!r}, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ConfigurationError(f"{name} must be an address such as {EXPERIMENTS_URL!r}, not {url!r}")
+    return url.rstrip("/")

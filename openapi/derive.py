@@ -1,0 +1,241 @@
+"""What the client needs to know of the contract beyond what openapi-python-client writes. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+_PYTHON_TYPES = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+    "object": "dict",
+    "array": "list",
+}
+
+
+def derive(spec: Schema) -> dict[str, Any]:
+    """Give the templates of this directory their data."""
+    schemas = spec["components"]["schemas"]
+    own_servers = next(
+        operation["servers"]
+        for path in spec["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, Mapping) and "servers" in operation
+    )
+    scheme = next(iter(spec["components"]["securitySchemes"].values()))
+    return {
+        "experiments_url": spec["servers"][0]["url"],
+        "logs_url": own_servers[0]["url"],
+        "api_key_header": scheme["name"],
+        "end_of_log": schemas["LogRow"]["properties"]["message"]["x-end"],
+        "terminal_states": tuple(schemas["ExperimentState"]["x-terminal"]),
+        "constants": [_constants(schema) for schema in schemas.values() if "x-constants" in schema],
+        "requests": [_request(spec, name) for name, schema in schemas.items() if "x-parameters" in schema],
+        "views": list(_views(spec)),
+    }
+
+
+def snake_case(name: str) -> str:
+    """Turn a wire name into a Python name: `workspaceUrl` into `workspace_url`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def python_type(schema: Schema, *, given: bool) -> str:
+    """Name the Python type of a value: as a caller may give it, or as an experiment object shows it."""
+    if given and ("x-enum-aliases" in schema or "x-also-given-as" in schema):
+        return "int | str"
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return " | ".join(_python_type_of(kind, schema, given=given) for kind in kinds)
+
+
+def _python_type_of(kind: str, schema: Schema, *, given: bool) -> str:
+    if kind == "object":
+        members = schema.get("additionalProperties")
+        inner = python_type(members, given=given) if isinstance(members, Mapping) and "type" in members else "Any"
+        return f"{'Mapping' if given else 'dict'}[str, {inner}]"
+    if kind == "array":
+        inner = python_type(schema["items"], given=given) if "type" in schema.get("items", {}) else "Any"
+        return f"{'Sequence' if given else 'list'}[{inner}]"
+    return _PYTHON_TYPES[kind]
+
+
+def _constants(schema: Schema) -> dict[str, Any]:
+    name = schema["x-constants"]
+    return {
+        "name": name,
+        "noun": snake_case(name).rpartition("_")[2],
+        "description": schema["description"],
+        "members": list(zip(schema["x-enum-varnames"], schema["enum"], strict=True)),
+        "texts": list(zip(schema["enum"], schema["x-enum-texts"], strict=True)),
+    }
+
+
+def _resolve(spec: Schema, schema: Schema) -> Schema:
+    while "$ref" in schema:
+        found: Any = spec
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        schema = found
+    return schema
+
+
+def _groups(spec: Schema, request: Schema) -> list[Schema]:
+    return [_resolve(spec, part) for part in request["allOf"]]
+
+
+def _properties(spec: Schema, request: Schema) -> dict[str, Schema]:
+    return {name: value for group in _groups(spec, request) for name, value in group["properties"].items()}
+
+
+def _required(spec: Schema, request: Schema) -> list[str]:
+    return [name for group in _groups(spec, request) for name in group.get("required", ())]
+
+
+def _python_name(wire_name: str, schema: Schema) -> str:
+    name: str = schema.get("x-python-name", snake_case(wire_name))
+    return name
+
+
+def _request(spec: Schema, name: str) -> dict[str, Any]:
+    """Describe the keyword arguments of one request, the required ones first and in the order of `required`."""
+    request = spec["components"]["schemas"][name]
+    properties = _properties(spec, request)
+    required = _required(spec, request)
+    order = [*required, *(wire_name for wire_name in properties if wire_name not in required)]
+    return {
+        "model": name,
+        "module": snake_case(name),
+        "parameters_name": request["x-parameters"],
+        "constant": snake_case(request["x-parameters"]).upper(),
+        "description": request["description"],
+        "fixed": {wire: value["const"] for wire, value in properties.items() if "const" in value},
+        "dependent": {
+            _python_name(wire, properties[wire]): tuple(_python_name(other, properties[other]) for other in others)
+            for group in _groups(spec, request)
+            for wire, others in group.get("dependentRequired", {}).items()
+        },
+        "parameters": [
+            _parameter(wire_name, properties[wire_name], required=wire_name in required)
+            for wire_name in order
+            if "const" not in properties[wire_name]
+        ],
+    }
+
+
+def _parameter(wire_name: str, schema: Schema, *, required: bool) -> dict[str, Any]:
+    parameter: dict[str, Any] = {
+        "name": _python_name(wire_name, schema),
+        "wire_name": wire_name,
+        "json_type": schema["type"],
+        "python_type": python_type(schema, given=True),
+        "documented_type": "str" if "x-enum-aliases" in schema else _PYTHON_TYPES[schema["type"]],
+        "description": schema["description"],
+    }
+    aliases = dict(zip(schema.get("x-enum-aliases", ()), schema.get("enum", ()), strict=False))
+    members = schema.get("additionalProperties", schema.get("items", {}))
+    optional = {
+        "required": required,
+        "base64": schema.get("contentEncoding") == "base64",
+        "secret": schema.get("x-secret", False),
+        "min_length": schema.get("minLength"),
+        "minimum": schema.get("minimum"),
+        "choices": tuple(schema.get("enum", ())),
+        "aliases": aliases,
+        "also_given_as": schema.get("x-also-given-as"),
+        "member_types": tuple(_listed(members.get("type", ()))) if isinstance(members, Mapping) else (),
+    }
+    return parameter | {key: value for key, value in optional.items() if value not in (None, False, (), {})}
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _views(spec: Schema) -> Iterator[dict[str, Any]]:
+    """Describe the experiment objects: what all have, then each class named by `x-experiment`."""
+    schemas = spec["components"]["schemas"]
+    requests = [schema for schema in schemas.values() if "x-experiment" in schema]
+    common = _groups(spec, requests[0])[0]
+    inline = _groups(spec, requests[0])[-1]
+    answer = schemas["Experiment"]
+    head = [*_stored(common, answer), *_outer(answer)]
+    tail = list(_stored(inline, answer))
+    yield _view("BaseExperiment", "What every experiment has.", None, head, [], tail, set())
+    for name in dict.fromkeys(request["x-experiment"] for request in requests):
+        same = [request for request in requests if request["x-experiment"] == name]
+        groups: list[Schema] = []
+        for request in same:
+            groups += [group for group in _groups(spec, request)[1:-1] if group not in groups]
+        specific = [field for group in groups for field in _stored(group, answer)]
+        types = {number for request in same for number in _type_ids(spec, request)}
+        yield _view(name, same[0]["description"], "BaseExperiment", head, specific, tail, types)
+
+
+def _type_ids(spec: Schema, request: Schema) -> list[int]:
+    schema = _properties(spec, request)["experimentTypeId"]
+    return [schema["const"]] if "const" in schema else schema["enum"]
+
+
+def _view(
+    name: str,
+    description: str,
+    base: str | None,
+    head: list[dict[str, Any]],
+    specific: list[dict[str, Any]],
+    tail: list[dict[str, Any]],
+    type_ids: set[int],
+) -> dict[str, Any]:
+    declared = specific if base else [*head, *tail]
+    shown = ("name", "json_type", "stored_names", "outer_name", "shown", "secret")
+    return {
+        "name": name,
+        "description": description,
+        "base": base,
+        "type_ids": tuple(sorted(type_ids)),
+        "own": declared,
+        "fields": [{key: field[key] for key in shown if key in field} for field in (*head, *specific, *tail)],
+    }
+
+
+def _stored(group: Schema, answer: Schema) -> Iterator[dict[str, Any]]:
+    """Give the fields of a group of parameters, with the names that the stored generations gave them."""
+    for wire_name, schema in group["properties"].items():
+        names = [snake_case(wire_name), wire_name]
+        if "x-stored-prefix" in group:
+            names.append(group["x-stored-prefix"] + snake_case(wire_name))
+        names += schema.get("x-stored-as", ())
+        yield from _field(wire_name, schema, answer, tuple(dict.fromkeys(names)))
+
+
+def _outer(answer: Schema) -> Iterator[dict[str, Any]]:
+    for wire_name, schema in answer["properties"].items():
+        if "x-python-name" in schema:
+            yield from _field(wire_name, schema, answer, ())
+
+
+def _field(wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    kinds = _listed(schema.get("type") or "integer")  # A number that may be unknown to the contract has `anyOf`.
+    always = wire_name in answer["required"]
+    kind = python_type({**schema, "type": kinds[0]}, given=False)
+    field: dict[str, Any] = {
+        "name": _python_name(wire_name, schema),
+        "json_type": kinds[0],
+        "python_type": kind if always else f"{kind} | None",
+        "description": schema["description"],
+        "always": always,
+    }
+    if stored:
+        field["stored_names"] = stored
+    if wire_name in answer["properties"]:
+        field["outer_name"] = wire_name
+    if "x-repr" in schema:
+        field["shown"] = schema["x-repr"]
+    if schema.get("x-secret"):
+        field["secret"] = True
+    yield field

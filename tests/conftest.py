@@ -1,0 +1,118 @@
+"""What tests of several rooms need: a server that answers whatever a test tells it, and parameter dictionaries."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import hypothesis
+import pytest
+
+from gradient import ExperimentsClient
+
+# No deadline: how long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")
+
+
+class ScriptedServer:
+    """A server that gives the answers of a script, one after the other, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, bytes]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answers: list[tuple[int, str, bytes]] = []
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                script.requests.append((self.command, self.path, self.rfile.read(length)))
+                script.headers.append(dict(self.headers))
+                status, content_type, body = script.answers.pop(0)
+                self.send_response(status, "Scripted")
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                if 300 <= status < 400:
+                    self.send_header("Location", "http://elsewhere.invalid/")
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def say(self, status: int, body: object = b"", content_type: str = "application/json") -> None:
+        """Put one answer at the end of the script; what is not bytes is sent as JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.answers.append((status, content_type, raw))
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def scripted_client(scripted: ScriptedServer) -> Iterator[ExperimentsClient]:
+    """A client of the scripted server."""
+    with ExperimentsClient("a-key", base_url=scripted.url, logs_url=scripted.url) as client:
+        yield client
+
+
+@pytest.fixture
+def client(gradient_server) -> Iterator[ExperimentsClient]:
+    """A client of the local server."""
+    with ExperimentsClient(
+        gradient_server.api_key, base_url=gradient_server.experiments_url, logs_url=gradient_server.logs_url
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def single_node() -> dict[str, object]:
+    return {
+        "name": "single_node_experiment_sdk",
+        "project_id": "prlvf0u05",
+        "command": "python mnist.py",
+        "machine_type": "K80",
+        "experiment_env": {"EPOCHS_EVAL": 2, "TRAIN_EPOCHS": 3, "MAX_STEPS": 100, "EVAL_SECS": 10},
+        "container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+        "workspace_url": "https://github.com/Paperspace/mnist-sample.git",
+        "model_type": "Tensorflow",
+        "model_path": "/storage/models/sdk_test",
+    }
+
+
+@pytest.fixture
+def multi_node() -> dict[str, object]:
+    return {
+        "name": "multi_node_example",
+        "project_id": "prlvf0u05",
+        "experiment_type_id": 2,
+        "worker_container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+        "worker_machine_type": "K80",
+        "worker_command": "pip install -r requirements.txt && python mnist.py",
+        "experiment_env": {"EPOCHS_EVAL": 5, "TRAIN_EPOCHS": 10, "MAX_STEPS": 1000, "EVAL_SECS": 10},
+        "worker_count": 2,
+        "parameter_server_container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+        "parameter_server_machine_type": "K80",
+        "parameter_server_command": "python mnist.py",
+        "parameter_server_count": 1,
+        "workspace_url": "https://github.com/Paperspace/mnist-sample.git",
+        "model_type": "Tensorflow",
+    }

@@ -1,0 +1,88 @@
+"""The log cursor against a model server: every row once, in order per job, whatever the pages are like."""
+
+from gradient_api.constants import END_OF_LOG
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradient import LogRow
+from gradient_ext.logs import LogCursor
+
+
+def log_of(job, rows, *, ended=True):
+    messages = [f"row {number} of {job}" for number in range(1, rows + 1)] + [END_OF_LOG] * ended
+    return [LogRow(line, message, "2019-08-06T17:21:18.528Z", job) for line, message in enumerate(messages, start=1)]
+
+
+def answer(rows, question, *, inclusive=False):
+    """What a server says: rows after the line, of all jobs, ordered by line, at most as many as asked for."""
+    after = question.line - 1 if inclusive else question.line
+    found = [row for row in rows if row.line > after]
+    return sorted(found, key=lambda row: (row.line, row.job_id))[: question.limit]
+
+
+@given(
+    jobs=st.lists(st.integers(0, 12), min_size=1, max_size=4),
+    limit=st.integers(1, 15),
+    inclusive=st.booleans(),
+    known=st.booleans(),
+    schedule=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 13)), max_size=20),
+)
+def test_every_row_comes_once_and_in_order(jobs, limit, inclusive, known, schedule):
+    """For any number of jobs, page size, kind of server, and order in which rows appear between two answers."""
+    whole = [log_of(f"js{number}", rows) for number, rows in enumerate(jobs)]
+    visible = [0] * len(jobs)
+    cursor = LogCursor(0, limit, len(jobs) if known else None)
+    got, ended = [], False
+    for step in range(1000):
+        rows = [row for log, count in zip(whole, visible, strict=True) for row in log[:count]]
+        got += cursor.take(answer(rows, cursor.question, inclusive=inclusive))
+        if cursor.finished or (ended and cursor.caught_up):
+            break
+        if cursor.caught_up and visible == [len(log) for log in whole]:
+            ended = True  # a follower now makes one more sweep, as the experiment has ended
+        job, count = schedule[step] if step < len(schedule) else (step % len(jobs), 100)
+        visible[job % len(jobs)] = min(len(whole[job % len(jobs)]), visible[job % len(jobs)] + count)
+    else:
+        raise AssertionError("the cursor does not come to an end")
+    for number, log in enumerate(whole):
+        assert [row for row in got if row.job_id == f"js{number}"] == log[:-1]
+
+
+def test_lines_that_are_missing_do_not_hide_what_follows():
+    """A job whose numbers jump is read to its end, though its rows look like late ones at first."""
+    rows = [
+        *log_of("js0", 50),
+        LogRow(1, "a", "", "js1"),
+        LogRow(40, "b", "", "js1"),
+        LogRow(41, END_OF_LOG, "", "js1"),
+    ]
+    cursor, got = LogCursor(0, 5, 2), []
+    for _ in range(200):
+        got += cursor.take(answer(rows, cursor.question))
+        if cursor.finished:
+            break
+    assert [row.line for row in got if row.job_id == "js1"] == [1, 40]
+
+
+def test_rows_before_the_line_asked_for_never_come():
+    """The line is exclusive: 2 means from row 3 on."""
+    cursor = LogCursor(2, 10, 1)
+    assert [row.line for row in cursor.take(answer(log_of("js0", 4), cursor.question))] == [3, 4]
+    assert cursor.finished
+
+
+def test_a_silent_job_does_not_hide_rows_of_the_others():
+    """The cursor goes back to where the job that is furthest behind is."""
+    cursor = LogCursor(0, 100, 2)
+    cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 1, ended=False), cursor.question))
+    assert cursor.question.line == 1
+    new = cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 2, ended=False), cursor.question))
+    assert [(row.job_id, row.line) for row in new] == [("js1", 2)]
+
+
+def test_a_row_prints_as_documented_and_carries_its_job():
+    """The job is an attribute, not a part of the printed form, and rows unpack as they did when they were tuples."""
+    row = LogRow(1, "hello", "2019-08-06T17:21:18.528Z", "js1")
+    assert repr(row) == "LogRow(line=1, message='hello', timestamp='2019-08-06T17:21:18.528Z')"
+    line, message, timestamp = row
+    assert (line, message, timestamp, row.job_id) == (1, "hello", "2019-08-06T17:21:18.528Z", "js1")

@@ -1,0 +1,161 @@
+"""Keyword arguments become the body of a request, or one error that names everything that is wrong."""
+
+import base64
+import copy
+import inspect
+import json
+
+import pytest
+from gradient_api.parameters import MULTI_NODE_PARAMETERS, SINGLE_NODE_PARAMETERS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradient import ExperimentsClient, ExperimentType, InvalidParametersError
+from gradient_ext.parameters import request_body
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+VALUES = {
+    "string": TEXT,
+    "integer": st.integers(1, 10**6),
+    "boolean": st.booleans(),
+    "object": st.dictionaries(TEXT, st.none() | st.booleans() | st.integers() | TEXT),
+}
+
+
+def valid_values(accepted):
+    """Dictionaries of keywords that the contract allows: all required ones and any of the others."""
+    required, optional = {}, {}
+    for parameter in accepted.parameters:
+        values = st.sampled_from(parameter.choices) if parameter.choices else VALUES[parameter.json_type]
+        (required if parameter.required else optional)[parameter.name] = values
+    # model_path depends on model_type; both or neither is always allowed.
+    optional.pop("model_path")
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+@given(valid_values(SINGLE_NODE_PARAMETERS))
+def test_every_value_arrives_under_its_wire_name(given_values):
+    """What was given can be read back from the body, commands through base64."""
+    body = json.loads(json.dumps(request_body(SINGLE_NODE_PARAMETERS, given_values, "test()")))
+    for parameter in SINGLE_NODE_PARAMETERS.parameters:
+        if parameter.name in given_values:
+            sent = body.pop(parameter.wire_name)
+            assert (base64.b64decode(sent).decode() if parameter.base64 else sent) == given_values[parameter.name]
+    assert body == {"experimentTypeId": 1}
+
+
+@given(valid_values(MULTI_NODE_PARAMETERS))
+def test_the_dictionary_of_the_caller_stays_as_it_was(given_values):
+    """Neither the dictionary nor what is in it is changed, and the body shares nothing with it."""
+    before = copy.deepcopy(given_values)
+    body = request_body(MULTI_NODE_PARAMETERS, given_values, "test()")
+    body.get("experimentEnv", {})["ADDED"] = 1
+    assert given_values == before
+
+
+@given(valid_values(MULTI_NODE_PARAMETERS), st.data())
+def test_all_that_is_missing_or_wrong_is_named_at_once(given_values, data):
+    """One error lists every required parameter that is missing and every value of the wrong type."""
+    required = [parameter.name for parameter in MULTI_NODE_PARAMETERS.parameters if parameter.required]
+    missing = data.draw(st.sets(st.sampled_from(required), min_size=1))
+    wrong = data.draw(
+        st.sets(st.sampled_from(sorted(set(given_values) - missing))) if set(given_values) - missing else st.just(set())
+    )
+    for name in missing:
+        del given_values[name]
+    for name in wrong:
+        given_values[name] = object()
+    with pytest.raises(InvalidParametersError) as caught:
+        request_body(MULTI_NODE_PARAMETERS, given_values, "test()")
+    assert {problem.partition(":")[0] for problem in caught.value.problems} == missing | wrong
+
+
+def test_commands_are_base64_of_utf8(single_node):
+    """The documented example of a command with an accent."""
+    assert (
+        request_body(SINGLE_NODE_PARAMETERS, {**single_node, "command": "python é.py"}, "")["command"]
+        == "cHl0aG9uIMOpLnB5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_type", "sent"), [(2, 2), (3, 3), ("GRPC", 2), ("MPI", 3), ("mpi", 3), (ExperimentType.MPI_MULTI_NODE, 3)]
+)
+def test_types_of_multi_node_experiments(multi_node, given_type, sent):
+    """Numbers, words and constants all name a type."""
+    body = request_body(MULTI_NODE_PARAMETERS, {**multi_node, "experiment_type_id": given_type}, "")
+    assert body["experimentTypeId"] == sent
+
+
+@pytest.mark.parametrize("wrong", [1, 4, "TCP", True, 2.0, [2]])
+def test_wrong_types_of_multi_node_experiments(multi_node, wrong):
+    """The error says what a type can be."""
+    with pytest.raises(InvalidParametersError, match="experiment_type_id: must be one of 2, 3, 'GRPC', 'MPI', not"):
+        request_body(MULTI_NODE_PARAMETERS, {**multi_node, "experiment_type_id": wrong}, "")
+
+
+def test_ports_may_be_a_number(single_node):
+    """As with the first clients, which sent it as text too."""
+    assert request_body(SINGLE_NODE_PARAMETERS, {**single_node, "ports": 5000}, "")["ports"] == "5000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("name", 5, "must be a str, not int"),
+        ("container", "", "is empty"),
+        ("is_preemptible", 1, "must be a bool, not int"),
+        ("ports", True, "must be a str, not bool"),
+        ("command", "\udc80", "lone surrogate"),
+        ("experiment_env", [("A", 1)], "must be a dict, not list"),
+        ("experiment_env", {1: "one"}, "its names must be str, not 1"),
+        ("experiment_env", {"A": [1]}, "the value of 'A' must be one of"),
+        ("experiment_env", {"A": float("nan")}, "not nan"),
+    ],
+)
+def test_wrong_values(single_node, name, value, problem):
+    """Each wrong value is named with what would be right."""
+    with pytest.raises(InvalidParametersError, match=f"{name}: .*{problem}"):
+        request_body(SINGLE_NODE_PARAMETERS, {**single_node, name: value}, "")
+
+
+def test_a_model_path_needs_a_model_type(single_node):
+    """The server could not know what to do with the path alone."""
+    del single_node["model_type"]
+    with pytest.raises(InvalidParametersError, match="model_type: missing; model_path cannot be given without it"):
+        request_body(SINGLE_NODE_PARAMETERS, single_node, "")
+
+
+def test_none_counts_as_not_given(single_node):
+    """None is dropped where a parameter is optional, and missing where it is required."""
+    assert "ports" not in request_body(SINGLE_NODE_PARAMETERS, {**single_node, "ports": None}, "")
+    with pytest.raises(InvalidParametersError, match="name: missing"):
+        request_body(SINGLE_NODE_PARAMETERS, {**single_node, "name": None}, "")
+
+
+def test_an_unknown_keyword_is_a_type_error_with_the_closest_known_one(single_node):
+    """Whatever else is wrong, and even when the name is nothing like any other."""
+    with pytest.raises(TypeError, match=r"create_single_node\(\) got .* 'machine_typ'; did you mean 'machine_type'\?"):
+        ExperimentsClient("a-key").create_single_node(**single_node, machine_typ="K80")
+    with pytest.raises(TypeError, match=r"'qqq'; did you mean '\w+'\?"):
+        ExperimentsClient("a-key").create_single_node(qqq=1)
+
+
+def test_no_secret_is_in_an_error(single_node):
+    """A password of the wrong type is named, not shown."""
+    with pytest.raises(InvalidParametersError) as caught:
+        request_body(SINGLE_NODE_PARAMETERS, {**single_node, "registry_password": ["hunter2"]}, "")
+    assert "registry_password" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["create_single_node", "run_single_node", "create_multi_node", "run_multi_node"])
+def test_signatures_are_real(method):
+    """Tools see one keyword-only parameter for each documented line, and which are required."""
+    function = getattr(ExperimentsClient, method)
+    _, *parameters = inspect.signature(function).parameters.values()
+    documented = [line.split() for line in function.__doc__.splitlines() if line.startswith(":param ")]
+    assert [name.rstrip(":") for _, _, name, *_ in documented] == [parameter.name for parameter in parameters]
+    for line, parameter in zip(documented, parameters, strict=True):
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert (line[-1] == "[required]") == (parameter.default is inspect.Parameter.empty)
