@@ -16,9 +16,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.lifecycle import Life, Plan
 
-OUTCOMES = {
-    State.get_state_str(state): state for state in (State.STOPPED, State.FAILED, State.ERROR)
-}
+OUTCOMES = {State.get_state_str(state): state for state in (State.STOPPED, State.FAILED, State.ERROR)}
 DEFAULT_SECONDS = 20.0
 DEFAULT_ROWS = 20
 MOST_ROWS = 10**9

@@ -1,0 +1,21 @@
+"""A local Gradient API: the contract of the hosted service, with simulated runs. Needs the extra `server`."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gradient_server.running import LocalServer
+
+__all__ = ["LocalServer"]
+
+
+def __getattr__(name: str) -> object:
+    # Not at import: pytest imports this package for its plugin, whether or not the extra is installed.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from gradient_server.running import LocalServer
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"The local server needs {error.name}: pip install 'gradient-experiments[server]'", name=error.name
+        ) from error
+    return LocalServer

@@ -1,0 +1,122 @@
+"""The ASGI application: routing, security, validation and answers, all as the contract says."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from gradient_server import answers
+from gradient_server.answers import Answer
+from gradient_server.clock import Clock
+from gradient_server.contract import Contract, Operation
+from gradient_server.operations import Operations
+from gradient_server.store import Store
+from gradient_server.validation import InvalidRequest, checked_body, checked_parameters
+
+logger = logging.getLogger("gradient_server")
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def application(store: Store, clock: Clock, api_key: str, *, check_answers: bool = False) -> Starlette:
+    """Build the application.
+
+    :param Store store: the experiments
+    :param Clock clock: what time it is
+    :param str api_key: the key that requests must carry
+    :param bool check_answers: check every answer against the contract; one that is wrong becomes a 500
+    """
+    contract = Contract()
+    operations = Operations(store, clock)
+    places: dict[str, dict[str, Endpoint]] = {}
+    for operation in contract.operations:
+        act = getattr(operations, _snake_case(operation.id))
+        endpoint = _endpoint(operation, act, contract.key_header, api_key, check_answers=check_answers)
+        for prefix in operation.prefixes:
+            places.setdefault(prefix + operation.path, {})[operation.method] = endpoint
+    # Addresses without variables first: `/experiments/run/` is not the experiment called `run`.
+    routes = [Route(path, _Place(places[path])) for path in sorted(places, key=lambda path: "{" in path)]
+    app = Starlette(routes=routes, exception_handlers={404: _no_such_path})
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Place:
+    """One address with its methods; as a class, so that Starlette passes every method on."""
+
+    def __init__(self, methods: dict[str, Endpoint]) -> None:
+        self._methods = methods
+
+    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 # ASGI
+        request = Request(scope, receive)
+        endpoint = self._methods.get(request.method)
+        allowed = ", ".join(sorted(self._methods))
+        response = await endpoint(request) if endpoint else _response(answers.wrong_method(allowed))
+        await response(scope, receive, send)
+
+
+def _endpoint(
+    operation: Operation, act: Callable[..., Answer], key_header: str, api_key: str, *, check_answers: bool
+) -> Endpoint:
+    refusal = answers.UNAUTHORIZED if answers.UNAUTHORIZED.status in operation.answers else answers.FORBIDDEN
+
+    async def endpoint(request: Request) -> Response:
+        given = request.headers.get(key_header, "")
+        if not secrets.compare_digest(given.encode(), api_key.encode()):
+            return _response(refusal)
+        try:
+            answer = await _answer(operation, act, request)
+            if check_answers:
+                _check(operation, answer)
+        except Exception:
+            logger.exception("%s failed", operation.id)
+            answer = answers.BROKEN
+        return _response(answer)
+
+    return endpoint
+
+
+async def _answer(operation: Operation, act: Callable[..., Answer], request: Request) -> Answer:
+    try:
+        query = request.query_params.multi_items()
+        given = checked_parameters(operation, request.path_params, query, request.headers)
+        if not operation.body_kinds:
+            return act(given, {})
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            return answers.WRONG_MEDIA_TYPE
+        return act(given, checked_body(operation, await request.body()))
+    except InvalidRequest as error:
+        return answers.invalid(error.problems)
+
+
+def _check(operation: Operation, answer: Answer) -> None:
+    media_types = operation.answers[answer.status]
+    if not media_types:
+        assert answer.body is None, f"{operation.id} must not answer {answer.status} with a body"
+        return
+    media_type = "text/plain" if isinstance(answer.body, str) else "application/json"
+    media_types[media_type].validate(answer.body)
+
+
+def _response(answer: Answer) -> Response:
+    headers = dict(answer.headers)
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=headers)
+    if isinstance(answer.body, str):
+        return PlainTextResponse(answer.body, answer.status, headers)
+    return JSONResponse(answer.body, answer.status, headers)
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    return _response(answers.NO_SUCH_PATH)
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

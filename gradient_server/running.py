@@ -1,0 +1,121 @@
+"""A server that runs beside the program that started it: in a thread, on a free port."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from gradient_server.app import application
+from gradient_server.clock import Clock
+from gradient_server.contract import Contract
+from gradient_server.store import Store
+
+DEFAULT_KEY = "gradient-local"
+
+
+class LocalServer:
+    """A local Gradient API. Start it with `start()`, or in a `with` statement.
+
+    :param str host: the address to listen on
+    :param int port: the port to listen on; 0: a free one
+    :param str api_key: the key that clients must give
+    :param float time_scale: simulated seconds in a real second
+    :param int seed: what the ids of experiments and jobs follow from
+    :param bool check_answers: check every answer against the contract
+
+    :raises OSError: the port is in use
+
+    >>> with LocalServer() as server:
+    ...     server.experiments_url.endswith("/experiments/v1/")
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str = DEFAULT_KEY,
+        time_scale: float = 1.0,
+        seed: int = 0,
+        check_answers: bool = False,
+    ) -> None:
+        self.api_key = api_key
+        self.clock = Clock(time_scale)
+        self._store = Store(self.clock, seed)
+        self._socket = socket.create_server((host, port), backlog=2048)
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        app = application(self._store, self.clock, api_key, check_answers=check_answers)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self.run, daemon=True, name="gradient_server")
+
+    @property
+    def experiments_url(self) -> str:
+        """Where the experiments are."""
+        return f"{self.url}{_prefixes()[0]}/"
+
+    @property
+    def experiments_url_v2(self) -> str:
+        """Where later clients look for experiments."""
+        return f"{self.url}{_prefixes()[1]}/"
+
+    @property
+    def logs_url(self) -> str:
+        """Where the logs are."""
+        return self.url
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that point a client here."""
+        return {
+            "PAPERSPACE_CONFIG_EXPERIMENTS_HOST": self.experiments_url,
+            "PAPERSPACE_CONFIG_EXPERIMENTS_HOST_V2": self.experiments_url_v2,
+            "PAPERSPACE_CONFIG_LOG_HOST": self.logs_url,
+            "PAPERSPACE_API_KEY": self.api_key,
+        }
+
+    def advance(self, seconds: float) -> None:
+        """Let some simulated seconds go by at once."""
+        self.clock.advance(seconds)
+
+    def reset(self) -> None:
+        """Forget all experiments."""
+        self._store.reset()
+
+    def run(self) -> None:
+        """Serve until stopped; in the main thread SIGINT and SIGTERM stop it."""
+        self._uvicorn.run(sockets=[self._socket])
+
+    def start(self) -> Self:
+        """Serve in a thread; connections are accepted from now on."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving and close all connections."""
+        self._uvicorn.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def ready_text(self, pid: int) -> str:
+        """Say in JSON where everything is, for the ready file."""
+        names = ("experiments_url", "experiments_url_v2", "logs_url", "api_key")
+        return json.dumps({**{name: getattr(self, name) for name in names}, "pid": pid}, indent=1) + "\n"
+
+
+def _prefixes() -> tuple[str, ...]:
+    return max((operation.prefixes for operation in Contract().operations), key=len)

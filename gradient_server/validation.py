@@ -1,0 +1,146 @@
+"""Whether a request is as the contract says. Pure: raw parts in, typed values or problems out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from gradient_server.contract import BodyKind, Operation, Parameter
+
+MISSING = "Missing data for required field."
+Problems = dict[str, list[str]]
+
+
+class InvalidRequest(Exception):
+    """A request is not as the contract says.
+
+    :param problems: texts by the name of the member or parameter, or one text about the whole
+    """
+
+    def __init__(self, problems: Problems | str) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+def checked_parameters(
+    operation: Operation, path: Mapping[str, str], query: Iterable[tuple[str, str]], headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the values of the declared parameters by their names; others are let be.
+
+    :raises InvalidRequest: one or more are missing or wrong
+    """
+    values, problems = {}, {}
+    pairs = list(query)
+    for parameter in operation.parameters:
+        given = _given(parameter, path, pairs, headers)
+        if not given:
+            if parameter.required:
+                problems[parameter.name] = [MISSING]
+            elif "default" in parameter.schema:
+                values[parameter.name] = parameter.schema["default"]
+            continue
+        if len(given) > 1:
+            problems[parameter.name] = ["Give it once."]
+            continue
+        value = given[0]
+        texts = [error.message for error in parameter.validator.iter_errors(value)]
+        if texts:
+            problems[parameter.name] = texts
+        values[parameter.name] = value
+    if problems:
+        raise InvalidRequest(problems)
+    return values
+
+
+def _given(
+    parameter: Parameter, path: Mapping[str, str], query: list[tuple[str, str]], headers: Mapping[str, str]
+) -> list[Any]:
+    if parameter.schema["type"] == "object":
+        pattern = re.compile(re.escape(parameter.name) + r"\[([^\]]*)\]")
+        members = [(found[1], value) for name, value in query if (found := pattern.fullmatch(name))]
+        return [dict(members)] if members else []
+    match parameter.place:
+        case "path":
+            texts = [path[parameter.name]]
+        case "header":
+            texts = [headers[parameter.name]] if parameter.name in headers else []
+        case _:
+            texts = [value for name, value in query if name == parameter.name]
+    return [_typed(text, parameter.schema["type"]) for text in texts]
+
+
+def _typed(text: str, kind: str) -> Any:
+    if kind == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII):
+        return int(text)
+    if kind == "number" and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text, re.ASCII):
+        return float(text)
+    return text
+
+
+def checked_body(operation: Operation, raw: bytes) -> dict[str, Any]:
+    """Return the body, with what comes in base64 as text.
+
+    :raises InvalidRequest: it is no JSON object, or not one of the kinds that the operation takes
+    """
+    body = _json_object(raw)
+    kind, problems = _meant(operation.body_kinds, body)
+    if problems:
+        raise InvalidRequest(problems)
+    return {name: _decoded(kind.properties.get(name, {}), value) for name, value in body.items()}
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(raw, parse_constant=_refuse_constant)
+        json.dumps(body, ensure_ascii=False).encode("utf-8")  # lone surrogates
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is not JSON in UTF-8.") from None
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return body
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _meant(kinds: tuple[BodyKind, ...], body: Mapping[str, Any]) -> tuple[BodyKind, Problems]:
+    """Find the kind of body that was meant: one that admits the type given, and of these the one with least wrong."""
+    found = [(kind, _problems(kind, body)) for kind in kinds]
+    chosen = min(found, key=lambda pair: ("experimentTypeId" in pair[1], len(pair[1])))
+    if all("experimentTypeId" in problems for _, problems in found):
+        texts = [MISSING] if "experimentTypeId" not in body else ["There is no such type of experiment."]
+        return chosen[0], {"experimentTypeId": texts}
+    return chosen
+
+
+def _problems(kind: BodyKind, body: Mapping[str, Any]) -> Problems:
+    problems: Problems = {}
+    for error in kind.validator.iter_errors(body):
+        if error.kind.name == "required":
+            texts = problems.setdefault(error.kind.property, [])
+            if MISSING not in texts:
+                texts.append(MISSING)
+        else:
+            path = [str(step) for step in error.instance_path]
+            inside = f" (at {'.'.join(path[1:])})" if path[1:] else ""
+            problems.setdefault(path[0] if path else "body", []).append(error.message + inside)
+    for name, value in body.items():
+        if name not in problems and isinstance(value, str) and _is_base64(kind.properties.get(name, {})):
+            try:
+                _decoded(kind.properties[name], value)
+            except (ValueError, binascii.Error):
+                problems[name] = ["It must be UTF-8 text in base64."]
+    return problems
+
+
+def _is_base64(schema: Mapping[str, Any]) -> bool:
+    return schema.get("contentEncoding") == "base64"
+
+
+def _decoded(schema: Mapping[str, Any], value: Any) -> Any:
+    return base64.b64decode(value, validate=True).decode("utf-8") if _is_base64(schema) else value
