@@ -81,7 +81,8 @@ def word(state: int) -> str:
 
 def follow(client: ExperimentsClient, experiment_id: str) -> None:
     rows = 0
-    for rows, row in enumerate(client.yield_logs(experiment_id), start=1):
+    for row in client.yield_logs(experiment_id):
+        rows += 1
         print(f"  {row.job_id}  {row.line:>4}  {row.message}", flush=True)
     print(f"  {rows} rows; {experiment_id} is {word(client.state(experiment_id))}")
 

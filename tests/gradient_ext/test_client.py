@@ -1,0 +1,118 @@
+"""The client against servers that answer well, badly, or not at all."""
+
+import pytest
+from gradient_api.constants import TERMINAL_STATES
+
+from gradient import (
+    ExperimentsClient,
+    GradientSdkError,
+    RequestFailedError,
+    ResourceCreatingError,
+    ResourceFetchingError,
+)
+
+CALLS = [
+    ("get", lambda client, new: client.get("es1")),
+    ("list", lambda client, new: client.list()),
+    ("state", lambda client, new: client.state("es1")),
+    ("logs", lambda client, new: client.logs("es1")),
+    ("start", lambda client, new: client.start("es1")),
+    ("create", lambda client, new: client.create_single_node(**new)),
+]
+
+
+@pytest.mark.parametrize("call", [call for _, call in CALLS], ids=[name for name, _ in CALLS])
+@pytest.mark.parametrize(
+    ("status", "body", "content_type"),
+    [
+        (403, {"details": "Incorrect API Key provided", "error": "Forbidden"}, "application/json"),
+        (401, b"Authentication failed", "text/plain"),
+        (502, b"<html><title>502 Bad Gateway</title></html>", "text/html"),
+        (520, b"", "text/html"),
+        (301, b"", "text/html"),
+    ],
+)
+def test_error_answers(scripted, scripted_client, single_node, call, status, body, content_type):
+    """Every error is a ResourceFetchingError with the status and the words of the server, without the key."""
+    scripted.say(status, body, content_type)
+    with pytest.raises(ResourceFetchingError) as caught:
+        call(scripted_client, single_node)
+    assert caught.value.status == status
+    assert "a-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("call", [call for _, call in CALLS], ids=[name for name, _ in CALLS])
+@pytest.mark.parametrize("body", [b"", b"not JSON", b"{}", b"3", b'"text"', b"<html></html>", b'{"data": 7}'])
+def test_answers_that_are_no_answers(scripted, scripted_client, single_node, call, body):
+    """A success without what the contract says is an error of this package, or at least nothing else."""
+    scripted.say(200, body)
+    try:
+        call(scripted_client, single_node)
+    except GradientSdkError:
+        pass
+
+
+def test_a_create_without_a_handle(scripted, scripted_client, single_node):
+    """Has the name that it always had."""
+    scripted.say(200, {"message": "success"})
+    with pytest.raises(ResourceCreatingError):
+        scripted_client.create_single_node(**single_node)
+
+
+def test_what_goes_over_the_wire(scripted, scripted_client):
+    """The filter is numbered, the key is in its header."""
+    scripted.say(200, {"data": []})
+    assert scripted_client.list(("p1", "p2")) == []
+    assert scripted.requests[0][1].endswith("projectHandle%5B0%5D=p1&projectHandle%5B1%5D=p2")
+    assert {name.lower(): value for name, value in scripted.headers[0].items()}["x-api-key"] == "a-key"
+
+
+def test_no_server():
+    """A server that is not there is a connection error."""
+    with ExperimentsClient("k", base_url="http://127.0.0.1:9") as client, pytest.raises(RequestFailedError) as caught:
+        client.get("es1")
+    assert isinstance(caught.value, ConnectionError)
+
+
+def test_an_old_server_without_the_light_state(scripted, scripted_client):
+    """The state is then read with the rest of the experiment."""
+    scripted.say(404, {"error": "Not found"})
+    scripted.say(200, {"data": {"handle": "es1", "experimentTypeId": 1, "state": 4}})
+    assert scripted_client.state("es1") == 4
+
+
+@pytest.mark.parametrize("wrong", ["", "..", "a/b", "a?b", "a#b", "a b", 7, None, "é"])
+def test_ids_that_cannot_be(scripted, scripted_client, wrong):
+    """Are refused before anything is sent."""
+    for method in ("get", "start", "stop", "delete", "state", "logs", "yield_logs"):
+        with pytest.raises(ValueError, match="experiment_id"):
+            getattr(scripted_client, method)(wrong)
+    assert scripted.requests == []
+
+
+@pytest.mark.parametrize("outcome", ["stopped", "failed", "error"])
+def test_outcomes(client, gradient_server, single_node, outcome):
+    """A simulated run ends as asked, and following its logs ends with it."""
+    environment = {"GRADIENT_MOCK_OUTCOME": outcome, "GRADIENT_MOCK_LOG_LINES": 3, "GRADIENT_MOCK_SECONDS": 1000}
+    experiment_id = client.run_single_node(**{**single_node, "experiment_env": environment})
+    gradient_server.advance(1001)
+    rows = list(client.yield_logs(experiment_id))
+    assert len(rows) == (0 if outcome == "error" else 3)
+    experiment = client.get(experiment_id)
+    assert experiment.state in TERMINAL_STATES
+    assert (experiment.experiment_error is None) == (outcome != "error")
+
+
+def test_conflicts_and_missing_experiments(client, gradient_server, single_node):
+    """Starting twice and stopping what has ended are 409; what is not there is 404."""
+    experiment_id = client.run_single_node(**single_node)
+    with pytest.raises(ResourceFetchingError, match="only one that has not run can be started") as caught:
+        client.start(experiment_id)
+    assert caught.value.status == 409
+    gradient_server.advance(30)
+    with pytest.raises(ResourceFetchingError, match="cannot be stopped"):
+        client.stop(experiment_id)
+    for call in (client.get, client.state, client.start, client.stop, client.delete, client.logs):
+        with pytest.raises(ResourceFetchingError) as caught:
+            call("esnothing")
+        assert caught.value.status == 404
