@@ -122,7 +122,7 @@ def _problems(kind: BodyKind, body: Mapping[str, Any]) -> Problems:
     problems: Problems = {}
     for error in kind.validator.iter_errors(body):
         if error.kind.name == "required":
-            texts = problems.setdefault(error.kind.property, [])
+            texts = problems.setdefault(error.kind.as_dict()["property"], [])
             if MISSING not in texts:
                 texts.append(MISSING)
         else:
