@@ -10,9 +10,25 @@ import pytest
 
 from gradient import ExperimentsClient
 
-# No deadline: how long an example takes says something about the machine, not about the code.
-hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
-hypothesis.settings.load_profile("steady")
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("what is generated")
+    group.addoption("--examples", type=int, default=100, help="examples of each property (default: 100)")
+    group.addoption("--fresh", action="store_true", help="other examples each time; --hypothesis-seed repeats them")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before any test module is read: what it says of its settings adds to these.
+    hypothesis.settings.register_profile(
+        "steady",
+        # How long an example takes says something about the machine, not about the code.
+        deadline=None,
+        derandomize=not (config.option.fresh or config.option.hypothesis_seed),
+        database=None,
+        max_examples=config.option.examples,
+        print_blob=True,
+    )
+    hypothesis.settings.load_profile("steady")
 
 
 class ScriptedServer:
