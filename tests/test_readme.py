@@ -1,0 +1,67 @@
+"""The README does what it says: its example prints what is shown, and its test of a script passes."""
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+EXAMPLE, SCRIPT_TEST = [text for language, text in BLOCKS if language == "python"]
+(OUTPUT,) = [text for language, text in BLOCKS if language == "text"]
+
+
+def test_the_example_prints_what_is_shown(gradient_server):
+    """Run as a user runs it: a program of its own that finds the server through its environment."""
+    done = subprocess.run(
+        [sys.executable, "-c", EXAMPLE],
+        env={**os.environ, **gradient_server.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (OUTPUT, "")
+
+
+def test_the_test_of_a_script_passes(gradient_server):
+    """The function of the README, called as pytest would call it."""
+    names = {}
+    exec(SCRIPT_TEST, names)
+    (test,) = [value for name, value in names.items() if name.startswith("test_")]
+    test(gradient_server)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^):]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+def test_files_that_are_linked_exist(link):
+    """Nobody is sent to a file that is not there."""
+    assert (ROOT / link).is_file()
+
+
+def test_make_lists_its_targets():
+    """`make` alone explains itself, and every target that the README names is in the list."""
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = set(re.findall(r"^  make ([a-z-]+) ", shown, re.MULTILINE))
+    named = set(re.findall(r"^make ([a-z-]+)", "".join(text for _, text in BLOCKS), re.MULTILINE))
+    assert {"demo", "test"} <= named <= listed
+
+
+def test_the_quickstart_walks_to_its_end(gradient_server, monkeypatch):
+    """Every heading of the demo is reached, and the last list shows all four experiments."""
+    for name, value in gradient_server.environment.items():
+        monkeypatch.setenv(name, value)
+    names = {"__name__": "quickstart"}
+    exec((ROOT / "examples/quickstart.py").read_text(encoding="utf-8"), names)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        names["main"]()
+    *_, last = printed.getvalue().split("\n\n")
+    assert [line.split("  ")[-1].strip() for line in last.splitlines()[1:]] == [
+        *["multi node from the quickstart"] * 2,
+        *["single node from the quickstart"] * 2,
+    ]
