@@ -90,6 +90,8 @@ def _problem(parameter: Parameter, value: Any) -> str | None:
         return "is empty" if parameter.min_length == 1 else f"must have at least {parameter.min_length} characters"
     if parameter.minimum is not None and value < parameter.minimum:
         return f"must be at least {parameter.minimum}, not {value}"
+    if parameter.maximum is not None and value > parameter.maximum:
+        return f"must be at most {parameter.maximum}, not {value}"
     if parameter.member_types:
         return _problem_of_members(parameter, value)
     return None

@@ -12,6 +12,9 @@ from typing import Any, NoReturn
 from gradient_server.contract import BodyKind, Operation, Parameter
 
 MISSING = "Missing data for required field."
+_NOT_BASE64 = "It must be UTF-8 text in base64."
+_INTEGER = re.compile(r"-?[0-9]{1,4000}", re.ASCII)  # Python refuses to read longer ones.
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 Problems = dict[str, list[str]]
 
 
@@ -74,15 +77,16 @@ def _given(
 
 
 def _typed(text: str, kind: str) -> Any:
-    if kind == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII):
+    """Read what stands in an address or a header as JSON would write it; what is no number stays text."""
+    if kind == "integer" and _INTEGER.fullmatch(text):
         return int(text)
-    if kind == "number" and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text, re.ASCII):
+    if kind == "number" and _NUMBER.fullmatch(text):
         return float(text)
     return text
 
 
 def checked_body(operation: Operation, raw: bytes) -> dict[str, Any]:
-    """Return the body, with what comes in base64 as text.
+    """Return the members that the contract knows, with what comes in base64 as text.
 
     :raises InvalidRequest: it is no JSON object, or not one of the kinds that the operation takes
     """
@@ -90,7 +94,7 @@ def checked_body(operation: Operation, raw: bytes) -> dict[str, Any]:
     kind, problems = _meant(operation.body_kinds, body)
     if problems:
         raise InvalidRequest(problems)
-    return {name: _decoded(kind.properties.get(name, {}), value) for name, value in body.items()}
+    return {name: _decoded(schema, body[name]) for name, schema in kind.properties.items() if name in body}
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:
@@ -122,19 +126,17 @@ def _problems(kind: BodyKind, body: Mapping[str, Any]) -> Problems:
     problems: Problems = {}
     for error in kind.validator.iter_errors(body):
         if error.kind.name == "required":
-            texts = problems.setdefault(error.kind.as_dict()["property"], [])
-            if MISSING not in texts:
-                texts.append(MISSING)
+            name, text = error.kind.as_dict()["property"], MISSING
         else:
-            path = [str(step) for step in error.instance_path]
-            inside = f" (at {'.'.join(path[1:])})" if path[1:] else ""
-            problems.setdefault(path[0] if path else "body", []).append(error.message + inside)
-    for name, value in body.items():
-        if name not in problems and isinstance(value, str) and _is_base64(kind.properties.get(name, {})):
-            try:
-                _decoded(kind.properties[name], value)
-            except (ValueError, binascii.Error):
-                problems[name] = ["It must be UTF-8 text in base64."]
+            name, *inside = [str(step) for step in error.instance_path] or ["body"]
+            text = error.message + (f" (at {'.'.join(inside)})" if inside else "")
+        texts = problems.setdefault(name, [])
+        if text not in texts:
+            texts.append(text)
+    for name, schema in kind.properties.items():
+        # What the pattern says of base64 is said better here, and a pattern cannot say that it is UTF-8.
+        if _is_base64(schema) and isinstance(body.get(name), str) and _text_of(body[name]) is None:
+            problems[name] = [_NOT_BASE64]
     return problems
 
 
@@ -142,5 +144,15 @@ def _is_base64(schema: Mapping[str, Any]) -> bool:
     return schema.get("contentEncoding") == "base64"
 
 
+def _text_of(value: str) -> str | None:
+    try:
+        return base64.b64decode(value, validate=True).decode("utf-8")
+    except (ValueError, binascii.Error):
+        return None
+
+
 def _decoded(schema: Mapping[str, Any], value: Any) -> Any:
-    return base64.b64decode(value, validate=True).decode("utf-8") if _is_base64(schema) else value
+    if _is_base64(schema):
+        return _text_of(value)
+    # To JSON Schema 2.0 is an integer.
+    return int(value) if schema.get("type") == "integer" else value

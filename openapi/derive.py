@@ -145,6 +145,7 @@ def _parameter(wire_name: str, schema: Schema, *, required: bool) -> dict[str, A
         "secret": schema.get("x-secret", False),
         "min_length": schema.get("minLength"),
         "minimum": schema.get("minimum"),
+        "maximum": schema.get("maximum"),
         "choices": tuple(schema.get("enum", ())),
         "aliases": aliases,
         "also_given_as": schema.get("x-also-given-as"),

@@ -32,6 +32,7 @@ class Parameter:
     secret: bool = False
     min_length: int | None = None
     minimum: float | None = None
+    maximum: float | None = None
     choices: tuple[int | str, ...] = ()
     aliases: Mapping[str, int] = field(factory=dict)
     also_given_as: str | None = None
@@ -403,6 +404,7 @@ MULTI_NODE_PARAMETERS = ParameterSet(
             description="Worker count",
             required=True,
             minimum=1,
+            maximum=1000,
         ),
         Parameter(
             name="parameter_server_container",
@@ -440,6 +442,7 @@ MULTI_NODE_PARAMETERS = ParameterSet(
             description="Parameter server count",
             required=True,
             minimum=1,
+            maximum=1000,
         ),
         Parameter(
             name="ports",

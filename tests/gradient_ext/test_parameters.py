@@ -16,7 +16,7 @@ from gradient_ext.parameters import request_body
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 VALUES = {
     "string": TEXT,
-    "integer": st.integers(1, 10**6),
+    "integer": st.integers(1, 1000),
     "boolean": st.booleans(),
     "object": st.dictionaries(TEXT, st.none() | st.booleans() | st.integers() | TEXT),
 }
@@ -117,6 +117,15 @@ def test_wrong_values(single_node, name, value, problem):
     """Each wrong value is named with what would be right."""
     with pytest.raises(InvalidParametersError, match=f"{name}: .*{problem}"):
         request_body(SINGLE_NODE_PARAMETERS, {**single_node, name: value}, "")
+
+
+@pytest.mark.parametrize(
+    ("count", "problem"), [(0, "must be at least 1, not 0"), (1001, "must be at most 1000, not 1001")]
+)
+def test_counts_have_limits(multi_node, count, problem):
+    """A typing error must not ask for a million machines."""
+    with pytest.raises(InvalidParametersError, match=f"worker_count: {problem}"):
+        request_body(MULTI_NODE_PARAMETERS, {**multi_node, "worker_count": count}, "")
 
 
 def test_a_model_path_needs_a_model_type(single_node):
