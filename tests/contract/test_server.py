@@ -1,0 +1,32 @@
+"""The server against the contract: schemathesis sends what the contract allows and what it does not, and judges."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.contract.calling import KEY_HEADER, OPERATIONS, SCHEMA, at, record
+
+
+@SCHEMA.parametrize()
+# What earlier cases made does no harm to later ones.
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_operation(case, gradient_server, tally):
+    """Examples, boundaries and random data, allowed and not: every answer is one that the contract declares."""
+    response = case.call_and_validate(base_url=at(gradient_server, case.operation))
+    record(tally, case, response)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@pytest.mark.parametrize(
+    "wrong", [lambda key: "", lambda key: key[:-1], lambda key: key + "x", str.upper, "Bearer {}".format]
+)
+def test_wrong_keys(gradient_server, tally, operation, wrong):
+    """No operation does anything for a wrong key, and each says so as the contract declares."""
+    case = operation.Case(
+        path_parameters={"handle": "es1"},
+        query={"experimentId": "es1"},
+        headers={KEY_HEADER: wrong(gradient_server.api_key)},
+    )
+    response = case.call(base_url=at(gradient_server, operation))
+    record(tally, case, response)
+    assert response.status_code in (401, 403)
+    case.validate_response(response)
