@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SEED ?= 1
+EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint types check-spec check-generated generate clean
+.PHONY: help setup demo serve test contract lint types check-spec check-generated generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +30,12 @@ serve: $(READY) ## Start the local server; ARGS='--port 0 --time-scale 10' for i
 
 test: $(READY) ## Run all tests; ARGS='-k logs' for instance
 	@$(BIN)/python -m pytest $(ARGS)
+
+contract: $(READY) ## Try client and server against the contract; SEED=random EXAMPLES=1000 for a long run
+	@seed=$(SEED); [ "$$seed" != random ] || seed=$$($(BIN)/python -c 'import random; print(random.getrandbits(32))'); \
+	echo "Seed $$seed, $(EXAMPLES) examples of each kind; SEED=$$seed EXAMPLES=$(EXAMPLES) repeats it"; \
+	$(BIN)/python tests/contract/command_line.py --seed "$$seed" --max-examples $(EXAMPLES) && \
+	$(BIN)/python -m pytest tests/contract --hypothesis-seed "$$seed" --examples $(EXAMPLES) $(ARGS)
 
 lint: $(READY) ## Run the linter and check the format
 	@$(BIN)/ruff check .
