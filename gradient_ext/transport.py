@@ -76,7 +76,7 @@ def _low_level_client(configuration: Configuration, url: str, timeout: float | N
     # Redirects are not followed: the key would go along to wherever they lead.
     client = httpx.Client(
         base_url=url,
-        headers={API_KEY_HEADER: configuration.api_key, "Accept": "application/json"},
+        headers={API_KEY_HEADER: configuration.api_key, "Accept": "application/json, */*;q=0.5"},
         timeout=httpx.Timeout(timeout, connect=None if timeout is None else min(timeout, CONNECT_TIMEOUT)),
         event_hooks={"response": [_refuse_errors]},
     )

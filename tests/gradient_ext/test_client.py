@@ -1,6 +1,7 @@
 """The client against servers that answer well, badly, or not at all."""
 
 import contextlib
+from fnmatch import fnmatch
 
 import pytest
 from gradient_api.constants import TERMINAL_STATES
@@ -12,6 +13,7 @@ from gradient import (
     ResourceCreatingError,
     ResourceFetchingError,
 )
+from gradient_server.contract import Contract
 
 CALLS = [
     ("get", lambda client, new: client.get("es1")),
@@ -65,6 +67,16 @@ def test_what_goes_over_the_wire(scripted, scripted_client):
     assert scripted_client.list(("p1", "p2")) == []
     assert scripted.requests[0][1].endswith("projectHandle%5B0%5D=p1&projectHandle%5B1%5D=p2")
     assert {name.lower(): value for name, value in scripted.headers[0].items()}["x-api-key"] == "a-key"
+
+
+def test_every_kind_of_answer_is_accepted(scripted, scripted_client):
+    """A server that negotiates may answer whatever the contract says, the plain text of the log host too."""
+    scripted.say(200, [])
+    scripted_client.logs("es1")
+    accepted = {name.lower(): value for name, value in scripted.headers[0].items()}["accept"].split(",")
+    answers = [answer for operation in Contract().operations for answer in operation.answers.values()]
+    for media_type in {media_type for answer in answers for media_type in answer}:
+        assert any(fnmatch(media_type, kind.partition(";")[0].strip()) for kind in accepted), media_type
 
 
 def test_no_server():
