@@ -6,6 +6,8 @@ import pytest
 
 TALLY = pytest.StashKey["Tally"]()
 
+collect_ignore = ["independent"]  # Needs Node; `make contract-independent` runs it.
+
 
 class Tally:
     """What was tried, suite by suite: how often, and how many different things."""
