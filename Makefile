@@ -7,10 +7,10 @@ SEED ?= 1
 EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test contract lint types check-spec check-generated generate clean
+.PHONY: help setup demo serve test contract contract-independent lint types check-spec check-generated generate clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv and install the package and its tools into it
 
@@ -37,6 +37,9 @@ contract: $(READY) ## Try client and server against the contract; SEED=random EX
 	$(BIN)/python tests/contract/command_line.py --seed "$$seed" --max-examples $(EXAMPLES) && \
 	$(BIN)/python -m pytest tests/contract --hypothesis-seed "$$seed" --examples $(EXAMPLES) $(ARGS)
 
+contract-independent: $(READY) ## Let Prism and Redocly judge contract, client and server; needs Node
+	@$(BIN)/python tests/contract/independent $(ARGS)
+
 lint: $(READY) ## Run the linter and check the format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -55,4 +58,5 @@ check-generated: $(READY) ## Fail if generated/ is not what the contract says
 
 clean: ## Remove .venv and everything that tools left behind
 	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf tests/contract/independent/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
