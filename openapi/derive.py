@@ -76,7 +76,8 @@ def _constants(schema: Schema) -> dict[str, Any]:
     }
 
 
-def _resolve(spec: Schema, schema: Schema) -> Schema:
+def resolve(spec: Schema, schema: Schema) -> Schema:
+    """Follow a reference within the contract, and the one it may lead to."""
     while "$ref" in schema:
         found: Any = spec
         for step in schema["$ref"].removeprefix("#/").split("/"):
@@ -86,7 +87,7 @@ def _resolve(spec: Schema, schema: Schema) -> Schema:
 
 
 def _groups(spec: Schema, request: Schema) -> list[Schema]:
-    return [_resolve(spec, part) for part in request["allOf"]]
+    return [resolve(spec, part) for part in request["allOf"]]
 
 
 def _properties(spec: Schema, request: Schema) -> dict[str, Schema]:
@@ -97,7 +98,8 @@ def _required(spec: Schema, request: Schema) -> list[str]:
     return [name for group in _groups(spec, request) for name in group.get("required", ())]
 
 
-def _python_name(wire_name: str, schema: Schema) -> str:
+def python_name(wire_name: str, schema: Schema) -> str:
+    """Name a field in Python: as the contract says, or after its wire name."""
     name: str = schema.get("x-python-name", snake_case(wire_name))
     return name
 
@@ -116,7 +118,7 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
         "description": request["description"],
         "fixed": {wire: value["const"] for wire, value in properties.items() if "const" in value},
         "dependent": {
-            _python_name(wire, properties[wire]): tuple(_python_name(other, properties[other]) for other in others)
+            python_name(wire, properties[wire]): tuple(python_name(other, properties[other]) for other in others)
             for group in _groups(spec, request)
             for wire, others in group.get("dependentRequired", {}).items()
         },
@@ -130,7 +132,7 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
 
 def _parameter(wire_name: str, schema: Schema, *, required: bool) -> dict[str, Any]:
     parameter: dict[str, Any] = {
-        "name": _python_name(wire_name, schema),
+        "name": python_name(wire_name, schema),
         "wire_name": wire_name,
         "json_type": schema["type"],
         "python_type": python_type(schema, given=True),
@@ -225,7 +227,7 @@ def _field(wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ..
     always = wire_name in answer["required"]
     kind = python_type({**schema, "type": kinds[0]}, given=False)
     field: dict[str, Any] = {
-        "name": _python_name(wire_name, schema),
+        "name": python_name(wire_name, schema),
         "json_type": kinds[0],
         "python_type": kind if always else f"{kind} | None",
         "description": schema["description"],
