@@ -1,7 +1,7 @@
 """Write `generated/gradient_api` from `openapi/experiments.yaml`; with `--check`, only say whether it is stale.
 
 openapi-python-client writes the models and operations; the templates beside this file add to its own, and say the rest
-of what the client derives from the contract.
+of what the client derives from the contract. At the end it says what changed since the code was last written.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from contract_file import CONTRACT, read, report
+from conventions import problems
 from derive import derive
-from ruamel.yaml import YAML
 
 HERE = Path(__file__).resolve().parent
 HEADER = "# Generated from openapi/experiments.yaml by `make generate`. Do not edit.\n"
+PACKAGED = "experiments.json"
 ADDED_MODULES = ("constants", "experiment_fields", "parameters")
 
 
@@ -30,24 +32,29 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; fail if the generated code is stale")
-    parser.add_argument("--spec", type=Path, default=HERE / "experiments.yaml", help="default: %(default)s")
+    parser.add_argument("--spec", type=Path, default=CONTRACT, help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=HERE.parent / "generated" / "gradient_api")
     options = parser.parse_args()
+    spec = read(options.spec)
+    wrong = problems(spec)
+    if wrong:
+        sys.exit("\n  ".join([f"Nothing has been written: {options.spec.name} does not fit together.", *wrong]))
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "gradient_api"
-        generate(options.spec, fresh, Path(scratch))
+        generate(spec, options.spec, fresh, Path(scratch))
         if options.check:
             return check(fresh, options.output)
+        before = _content(options.output / PACKAGED)
         if options.output.exists():
             shutil.rmtree(options.output)
         shutil.copytree(fresh, options.output)
     print(f"Wrote {options.output.name} from {options.spec.name}.")
+    _say_what_changed(before, spec)
     return 0
 
 
-def generate(spec_path: Path, output: Path, scratch: Path) -> None:
+def generate(spec: dict[str, Any], spec_path: Path, output: Path, scratch: Path) -> None:
     """Write the package to a directory that does not exist yet."""
-    spec = YAML(typ="safe").load(spec_path)
     templates = _template_directory(scratch)
     # The documented exit code is 0 for what it cannot do and drops, hence --fail-on-warning.
     _run(
@@ -58,11 +65,21 @@ def generate(spec_path: Path, output: Path, scratch: Path) -> None:
     _render_added_modules(spec, templates, output)
     (output / "py.typed").touch()
     # In the package, so that wheels and editable installs find it alike; as JSON, so that reading it needs no library.
-    (output / "experiments.json").write_text(json.dumps(spec, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (output / PACKAGED).write_text(json.dumps(spec, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for module in output.rglob("*.py"):
         module.write_text(HEADER + module.read_text(encoding="utf-8"), encoding="utf-8")
     _run("ruff", "check", str(output), "--isolated", "--fix-only", "--quiet", "--select=I,F401")
     _run("ruff", "format", str(output), "--isolated", "--quiet", "--line-length=120")
+
+
+def _say_what_changed(before: str, spec: dict[str, Any]) -> None:
+    try:
+        old = json.loads(before)
+    except ValueError:  # The first time there is nothing, and in a merge there may be both versions.
+        print("What it was written from before cannot be read, so there is nothing to compare with.")
+        return
+    print("Compared with what it was written from before:")
+    report(old, spec)
 
 
 def _template_directory(scratch: Path) -> Path:
