@@ -7,7 +7,8 @@ SEED ?= 1
 EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test contract contract-independent lint types check-spec check-generated generate clean
+.PHONY: help setup demo serve test contract contract-independent lint types check-spec check-generated breaking \
+	generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,11 +51,14 @@ types: $(READY) ## Run the type checker
 check-spec: $(READY) ## Check that the contract is a valid OpenAPI document
 	@$(BIN)/openapi-spec-validator openapi/experiments.yaml
 
-generate: $(READY) ## Write generated/ from openapi/experiments.yaml
+generate: $(READY) ## Write generated/ from openapi/experiments.yaml, and say what changed
 	@$(BIN)/python openapi/generate.py
 
 check-generated: $(READY) ## Fail if generated/ is not what the contract says
 	@$(BIN)/python openapi/generate.py --check
+
+breaking: $(READY) ## Fail if the contract breaks callers of BASE=REVISION, or of the last release
+	@$(BIN)/python openapi/breaking.py -- '$(BASE)'
 
 clean: ## Remove .venv and everything that tools left behind
 	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
