@@ -1,0 +1,103 @@
+"""`make breaking` compares the contract with a revision of git, and fails where old callers break."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+
+def remove_a_field(spec):
+    del spec["components"]["schemas"]["Experiment"]["properties"]["dtCreated"]
+
+
+def remove_a_field_on_purpose(spec):
+    remove_a_field(spec)
+    major, _, rest = spec["info"]["version"].partition(".")
+    spec["info"]["version"] = f"{int(major) + 1}.{rest}"
+
+
+def test_a_breaking_change_fails_and_says_why(new_copy):
+    """The exit code is 1, and the change is there with its place, its reason and the ways out."""
+    project = new_copy()
+    project.commit()
+    project.edit(remove_a_field)
+    done = project.breaking("HEAD")
+    assert done.returncode == 1
+    assert "  removed  dtCreated of Experiment  response field; in Python dt_created\n" in done.stdout
+    assert "breaks: callers who read it miss it\n" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("Take that back, or give info.version")
+
+
+def test_breaking_on_purpose_passes_with_a_higher_major_version(new_copy):
+    """The changes are listed all the same, with the two versions."""
+    project = new_copy()
+    project.commit()
+    project.edit(remove_a_field_on_purpose)
+    done = project.breaking("HEAD")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "Old callers break: 1 of 1 changes.\nThat is on purpose: info.version is 2.0.0, and was 1.0.0.\n" in done.stdout
+    )
+
+
+def test_without_a_revision_the_last_release_is_meant(new_copy):
+    """The nearest tag of a release counts, not later commits and not other tags."""
+    project = new_copy()
+    project.commit(tag="v0.1.0")
+    project.edit(remove_a_field)
+    project.commit(tag="very-late")
+    done = project.breaking()
+    assert done.returncode == 1
+    assert done.stdout.startswith("The contract compared with v0.1.0:\n")
+
+
+def test_without_a_release_there_is_nothing_to_compare_with(new_copy):
+    """That is one line and no failure: a project has no release until it has one."""
+    project = new_copy()
+    project.commit()
+    done = project.breaking()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "No release tag (v*) is reachable, so there is nothing to compare the contract with.\n"
+
+
+@pytest.mark.parametrize("revision", ["no-such-branch", "--help"])
+def test_an_unknown_revision_is_named(new_copy, revision):
+    """The exit code is 2, so that it cannot be taken for a breaking change; no revision is taken for an option."""
+    project = new_copy()
+    project.commit()
+    done = project.breaking("--", revision)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"There is no revision {revision!r} here.")
+
+
+def test_a_revision_without_a_contract_is_named(new_copy):
+    """The exit code is 2 there too."""
+    project = new_copy()
+    project.commit(contract=False)
+    done = project.breaking("HEAD")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "The revision 'HEAD' has no openapi/experiments.yaml.\n"
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_only_a_terminal_gets_colours(new_copy, no_color, coloured):
+    """On a terminal the verdict is coloured, unless NO_COLOR says no; the other tests see that a pipe gets none."""
+    project = new_copy()
+    project.commit()
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "openapi/breaking.py", "HEAD"],
+        cwd=project.root,
+        env={**os.environ, "NO_COLOR": no_color},
+        stdout=theirs,
+        timeout=60,
+        check=False,
+    )
+    os.close(theirs)
+    printed = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert ("\x1b[32mOld callers do not break.\x1b[0m" in printed) == coloured
+    assert ("\x1b" in printed) == coloured

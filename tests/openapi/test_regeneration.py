@@ -1,0 +1,246 @@
+"""Changing the API is a routine: edit the contract, generate, read the summary. Each case on a copy of the project."""
+
+import copy
+import functools
+from dataclasses import dataclass
+
+import pytest
+
+
+def field(description="How many GPUs of the machine to use"):
+    return {"description": description, "type": "integer", "minimum": 1}
+
+
+def add_optional_field(spec):
+    spec["components"]["schemas"]["CommonFields"]["properties"]["gpuCount"] = field()
+
+
+def add_required_field(spec):
+    add_optional_field(spec)
+    spec["components"]["schemas"]["SingleNodeRequest"]["allOf"][-1]["required"].append("gpuCount")
+
+
+def add_enum_value(spec):
+    state = spec["components"]["schemas"]["ExperimentState"]
+    state["enum"].append(14)
+    state["x-enum-varnames"].append("PAUSED")
+    state["x-enum-texts"].append("paused")
+
+
+def rename_field(spec):
+    properties = spec["components"]["schemas"]["CommonFields"]["properties"]
+    properties["regionId"] = properties.pop("clusterId")
+
+
+def add_operation(spec):
+    operation = copy.deepcopy(spec["paths"]["/experiments/{handle}/stop/"])
+    operation["put"]["operationId"] = "pauseExperiment"
+    spec["paths"]["/experiments/{handle}/pause/"] = operation
+
+
+def remove_operation(spec):
+    del spec["paths"]["/experiments/{handle}/"]["delete"]
+    del spec["components"]["responses"]["Created"]["links"]["delete"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An edit of the contract, what the summary says of it, and what is in the generated code then."""
+
+    edit: object
+    change: str
+    sentence: str
+    reason: str
+    evaluated: tuple[str, str]
+    value: object
+    links: int = 0
+
+
+KEYWORDS = (
+    "gradient_api.parameters as p",
+    "{k.name: k.required for k in p.SINGLE_NODE_PARAMETERS.parameters if k.name in ('gpu_count', 'region_id', "
+    "'cluster_id')}",
+)
+MODULES = (
+    "pkgutil, gradient_api.api.experiments as e",
+    "[m.name for m in pkgutil.iter_modules(e.__path__) if m.name in ('pause_experiment', 'delete_experiment')]",
+)
+CASES = {
+    "optional field added": Case(
+        add_optional_field,
+        "added    gpuCount of CommonFields",
+        "optional request field; in Python gpu_count",
+        "",
+        KEYWORDS,
+        {"cluster_id": False, "gpu_count": False},
+    ),
+    "required field added": Case(
+        add_required_field,
+        "added    gpuCount of CommonFields",
+        "request field, required in SingleNodeRequest; in Python gpu_count",
+        "callers who do not give it are refused",
+        KEYWORDS,
+        {"gpu_count": True, "cluster_id": False},
+    ),
+    "enum value added": Case(
+        add_enum_value,
+        "added    14 of ExperimentState",
+        "enum value, constants.ExperimentState.PAUSED",
+        "",
+        ("gradient_api.constants as c", "[c.ExperimentState.PAUSED, c.ExperimentState.get_state_str(14)]"),
+        [14, "paused"],
+    ),
+    "field renamed": Case(
+        rename_field,
+        "renamed  clusterId of CommonFields",
+        "request field, now called regionId; in Python cluster_id is now region_id",
+        "an old client still sends the old name, which nobody reads any more",
+        KEYWORDS,
+        {"region_id": False},
+    ),
+    "operation added": Case(
+        add_operation,
+        "added    PUT /experiments/{handle}/pause/",
+        "operation pauseExperiment; in Python gradient_api.api.experiments.pause_experiment",
+        "",
+        MODULES,
+        ["delete_experiment", "pause_experiment"],
+    ),
+    "operation removed": Case(
+        remove_operation,
+        "removed  DELETE /experiments/{handle}/",
+        "operation deleteExperiment; in Python gradient_api.api.experiments.delete_experiment",
+        "calls of it fail",
+        MODULES,
+        [],
+        links=1,
+    ),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def case(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def regenerated(new_copy):
+    """Call this with an edit for a copy of the project that was edited so and generated, and for what that printed."""
+
+    @functools.cache
+    def regenerate(edit):
+        project = new_copy()
+        project.edit(edit)
+        done = project.generate()
+        assert not done.returncode, done.stderr
+        return project, done.stdout
+
+    return regenerate
+
+
+@pytest.fixture
+def edited(case, regenerated):
+    return regenerated(case.edit)
+
+
+def test_the_summary_says_what_changed(case, edited):
+    """One change is listed, with its place and its reason, and the last line is whether old callers break."""
+    lines = edited[1].splitlines()
+    first, *others, last = lines[lines.index("Compared with what it was written from before:") + 1 :]
+    assert first == f"  {case.change}  {case.sentence}"
+    expected = [f"breaks: {case.reason}"] if case.reason else []
+    expected += [f"changed  {case.links} of the descriptions, examples and links"] if case.links else []
+    assert [line.strip() for line in others] == expected
+    assert last == ("Old callers break: 1 of 1 changes." if case.reason else "Old callers do not break.")
+
+
+def test_the_generated_code_follows(case, edited):
+    """What was edited in the contract is in the generated code, and nothing else had to be edited."""
+    assert edited[0].evaluate(*case.evaluated) == case.value
+
+
+def test_the_comparison_with_a_revision_agrees(case, edited, new_copy):
+    """Compared with the revision before, the same is listed; where old callers break, that is a failure."""
+    project = new_copy()
+    project.commit()
+    project.edit(case.edit)
+    done = project.breaking("HEAD")
+    assert done.returncode == (1 if case.reason else 0), done.stderr
+    assert edited[1].partition("before:\n")[2] in done.stdout
+
+
+def test_generating_twice_changes_nothing(regenerated):
+    """The second time the files are the same, byte by byte, and the summary says so."""
+    project, _ = regenerated(add_optional_field)
+    once = project.files()
+    done = project.generate()
+    assert project.files() == once
+    assert done.stdout.endswith("  nothing changed\nOld callers do not break.\n")
+
+
+def test_generating_mends_what_a_merge_left(new_copy):
+    """Code with both sides of a conflict in it is written anew; it says that it cannot compare."""
+    project = new_copy()
+    before = project.files()
+    project.package.joinpath("experiments.json").write_text("<<<<<<< ours", encoding="utf-8")
+    done = project.generate()
+    assert done.returncode == 0, done.stderr
+    assert "cannot be read, so there is nothing to compare with" in done.stdout
+    assert project.files() == before
+
+
+def test_the_check_fails_while_the_code_is_stale(new_copy):
+    """An edited contract that nobody generated from is found, file by file, and nothing is written."""
+    project = new_copy()
+    before = project.files()
+    project.edit(add_optional_field)
+    done = project.generate("--check")
+    assert done.returncode == 1
+    assert "The generated code is stale; run `make generate`" in done.stderr
+    assert {"  parameters.py", "  experiments.json", "  models/common_fields.py"} <= set(done.stderr.splitlines())
+    assert project.files() == before
+
+
+def half_an_enum_value(spec):
+    spec["components"]["schemas"]["ExperimentState"]["enum"].append(14)
+
+
+def half_a_renaming(spec):
+    properties = spec["components"]["schemas"]["SingleNodeFields"]["properties"]
+    properties["kind"] = properties.pop("machineType")
+
+
+def undescribed_field(spec):
+    add_optional_field(spec)
+    del spec["components"]["schemas"]["CommonFields"]["properties"]["gpuCount"]["description"]
+
+
+def unspeakable_field(spec):
+    spec["components"]["schemas"]["CommonFields"]["properties"]["class"] = field()
+
+
+def nameless_operation(spec):
+    add_operation(spec)
+    del spec["paths"]["/experiments/{handle}/pause/"]["put"]["operationId"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (half_an_enum_value, "ExperimentState: x-enum-varnames has 13 entries for 14 values of enum."),
+        (half_a_renaming, "SingleNodeRequest: machineType is required, but no such field is there."),
+        (undescribed_field, "CommonFields: gpuCount needs a description; it becomes help()."),
+        (unspeakable_field, "CommonFields: class would be 'class' in Python, which cannot be a name; give it an"),
+        (nameless_operation, "PUT /experiments/{handle}/pause/ needs an operationId; functions are called after it."),
+    ],
+)
+def test_half_an_edit_is_refused_with_a_sentence(new_copy, edit, sentence):
+    """What does not fit together is said without a traceback, and the generated code stays as it was."""
+    project = new_copy()
+    before = project.files()
+    project.edit(edit)
+    done = project.generate()
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert project.files() == before
