@@ -95,8 +95,8 @@ def test_only_a_terminal_gets_colours(new_copy, no_color, coloured):
         timeout=60,
         check=False,
     )
-    os.close(theirs)
     printed = os.read(ours, 10_000).decode()
+    os.close(theirs)
     os.close(ours)
     assert done.returncode == 0
     assert ("\x1b[32mOld callers do not break.\x1b[0m" in printed) == coloured
