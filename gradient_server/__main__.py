@@ -3,88 +3,123 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
+import shlex
+import signal
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from gradient_server import LocalServer
+from gradient_server.ready_file import ready_file
+from gradient_server.settings import (
+    DEFAULT_KEY,
+    checked_file,
+    checked_host,
+    checked_key,
+    checked_port,
+    checked_scale,
+    checked_seed,
+)
+
+if TYPE_CHECKING:
+    from gradient_server import LocalServer
+
+_Value = TypeVar("_Value")
+_EPILOG = """\
+It prints two lines to paste into another terminal; clients that start there find it. Ctrl-C, SIGINT and SIGTERM stop
+it, and the exit code is then 0. It is 1 where the server cannot start, and 2 where an option is wrong."""
 
 
 def main() -> int:
     """Run the command line."""
-    options = _options()
+    # As long as there is no server, there is nothing that a signal would have to bring to an end.
+    _on_signals(lambda: os._exit(0))
+    parser = _parser()
+    options = parser.parse_args()
     try:
-        server = LocalServer(
-            host=options.host,
-            port=options.port,
-            api_key=options.api_key,
-            time_scale=options.time_scale,
-            seed=options.seed,
-        )
+        with ready_file(options.ready_file) as write_ready_file:
+            server = _server(options)
+            _on_signals(server.ask_to_stop)
+            write_ready_file(server.ready_text(os.getpid()))
+            _say_where(server)
+            server.run()
+        # What comes now comes too late; it must not make an ordered end look like another.
+        _on_signals(None)
+    except ModuleNotFoundError as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
     except OSError as error:
-        print(f"Cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    key, *hosts = sorted(server.environment.items())
-    print(f"Serving the Gradient Experiments API at {server.url} (simulated runs; Ctrl-C stops it)")
-    print("export " + " ".join(f"{name}={value}" for name, value in hosts))
-    print(f"export {key[0]}={key[1]}", flush=True)
-    try:
-        if options.ready_file:
-            _write_at_once(options.ready_file, server.ready_text(os.getpid()))
-        server.run()
-    except KeyboardInterrupt:
-        pass  # uvicorn has stopped in good order and passes the signal on
-    finally:
-        if options.ready_file:
-            options.ready_file.unlink(missing_ok=True)
+        failed = f"--ready-file {error.filename}" if error.filename else f"Cannot listen on {_place(options)}"
+        parser.exit(1, f"{parser.prog}: {failed}: {error.strerror}\n")
     return 0
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m gradient_server", description="Serve a local Gradient Experiments API with simulated runs."
+def _server(options: argparse.Namespace) -> LocalServer:
+    from gradient_server import LocalServer  # not before: it takes a while, and the extra may not be installed
+
+    return LocalServer(
+        host=options.host,
+        port=options.port,
+        api_key=options.api_key,
+        time_scale=options.time_scale,
+        seed=options.seed,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8090, help="port; 0: a free one (default: %(default)s)")
-    parser.add_argument(
-        "--api-key", type=_key, default="gradient-local", help="key that clients must give (default: %(default)s)"
+
+
+def _on_signals(act: Callable[[], object] | None) -> None:
+    """Do this when the program is told to stop; None: nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN if act is None else lambda *_: act())
+
+
+def _say_where(server: LocalServer) -> None:
+    key, *hosts = (f"{name}={shlex.quote(value)}" for name, value in sorted(server.environment.items()))
+    print(f"Serving the Gradient Experiments API at {server.url} (simulated runs; Ctrl-C stops it)")
+    print("export", *hosts)
+    print("export", key, flush=True)
+
+
+def _place(options: argparse.Namespace) -> str:
+    return f"[{options.host}]:{options.port}" if ":" in options.host else f"{options.host}:{options.port}"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m gradient_server",
+        description="Serve a local Gradient Experiments API with simulated runs.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30),
     )
-    parser.add_argument(
-        "--time-scale", type=_scale, default=1.0, help="simulated seconds in a real second (default: %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="what ids follow from (default: %(default)s)")
-    parser.add_argument("--ready-file", type=Path, help="write addresses, key and pid there, as JSON, once it serves")
-    return parser.parse_args()
+
+    def add(name: str, metavar: str, check: Callable[[str], object], default: object, text: str) -> None:
+        parser.add_argument(name, metavar=metavar, type=_said(check), default=default, help=text)
+
+    add("--host", "ADDRESS", checked_host, "127.0.0.1", "address to listen on (default: %(default)s)")
+    add("--port", "PORT", checked_port, 8090, "port to listen on; 0: a free one (default: %(default)s)")
+    add("--api-key", "KEY", checked_key, DEFAULT_KEY, "key that clients must give (default: %(default)s)")
+    add("--time-scale", "FACTOR", checked_scale, 1.0, "simulated seconds in a real second (default: %(default)s)")
+    add("--seed", "NUMBER", checked_seed, 0, "what the ids of experiments and jobs follow from (default: %(default)s)")
+    add("--ready-file", "PATH", checked_file, None, "file to write addresses, key and pid to, in JSON, once it serves")
+    return parser
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 0 to 65535")
-    return int(text)
+def _said(check: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """Let argparse say what a check says; of a ValueError it would only say that there was one."""
 
+    def checked(text: str) -> _Value:
+        try:
+            return check(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-def _scale(text: str) -> float:
-    try:
-        scale = float(text)
-    except ValueError:
-        scale = math.nan
-    if not 0 < scale < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time scale; give a number above 0")
-    return scale
-
-
-def _key(text: str) -> str:
-    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
-        raise argparse.ArgumentTypeError("a key must be visible ASCII characters")
-    return text
-
-
-def _write_at_once(path: Path, text: str) -> None:
-    """Write a file that nobody can see half written."""
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    return checked
 
 
 if __name__ == "__main__":

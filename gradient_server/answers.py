@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from attrs import field, frozen
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 
 @frozen
@@ -39,3 +41,18 @@ def wrong_method(allowed: str) -> Answer:
     """Answer a method that an address does not have."""
     details = f"This address answers to {allowed}"
     return Answer(405, {"details": details, "error": "Method not allowed"}, {"Allow": allowed})
+
+
+def not_http(status: HTTPStatus, problem: str) -> Answer:
+    """Answer what cannot be read as a request."""
+    return Answer(status, {"details": f"This is not a request in HTTP/1.1: {problem}", "error": status.phrase})
+
+
+def rendered(answer: Answer) -> Response:
+    """Write an answer down as it is sent."""
+    headers = dict(answer.headers)
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=headers)
+    if isinstance(answer.body, str):
+        return PlainTextResponse(answer.body, answer.status, headers)
+    return JSONResponse(answer.body, answer.status, headers)

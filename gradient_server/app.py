@@ -8,12 +8,12 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gradient_server import answers
-from gradient_server.answers import Answer
+from gradient_server.answers import Answer, rendered
 from gradient_server.clock import Clock
 from gradient_server.contract import Contract, Operation
 from gradient_server.operations import Operations
@@ -57,7 +57,7 @@ class _Place:
         request = Request(scope, receive)
         endpoint = self._methods.get(request.method)
         allowed = ", ".join(sorted(self._methods))
-        response = await endpoint(request) if endpoint else _response(answers.wrong_method(allowed))
+        response = await endpoint(request) if endpoint else rendered(answers.wrong_method(allowed))
         await response(scope, receive, send)
 
 
@@ -69,15 +69,17 @@ def _endpoint(
     async def endpoint(request: Request) -> Response:
         given = request.headers.get(key_header, "")
         if not secrets.compare_digest(given.encode(), api_key.encode()):
-            return _response(refusal)
+            return rendered(refusal)
         try:
             answer = await _answer(operation, act, request)
             if check_answers:
                 _check(operation, answer)
+            return rendered(answer)
+        except ClientDisconnect:
+            return Response()  # to nobody
         except Exception:
             logger.exception("%s failed", operation.id)
-            answer = answers.BROKEN
-        return _response(answer)
+            return rendered(answers.BROKEN)
 
     return endpoint
 
@@ -105,17 +107,8 @@ def _check(operation: Operation, answer: Answer) -> None:
     media_types[media_type].validate(answer.body)
 
 
-def _response(answer: Answer) -> Response:
-    headers = dict(answer.headers)
-    if answer.body is None:
-        return Response(status_code=answer.status, headers=headers)
-    if isinstance(answer.body, str):
-        return PlainTextResponse(answer.body, answer.status, headers)
-    return JSONResponse(answer.body, answer.status, headers)
-
-
 async def _no_such_path(request: Request, error: Exception) -> Response:
-    return _response(answers.NO_SUCH_PATH)
+    return rendered(answers.NO_SUCH_PATH)
 
 
 def _snake_case(name: str) -> str:

@@ -8,14 +8,12 @@ import threading
 from types import TracebackType
 from typing import Self
 
-import uvicorn
-
 from gradient_server.app import application
 from gradient_server.clock import Clock
 from gradient_server.contract import Contract
+from gradient_server.serving import http_server
+from gradient_server.settings import DEFAULT_KEY, checked_key, checked_scale
 from gradient_server.store import Store
-
-DEFAULT_KEY = "gradient-local"
 
 
 class LocalServer:
@@ -28,7 +26,8 @@ class LocalServer:
     :param int seed: what the ids of experiments and jobs follow from
     :param bool check_answers: check every answer against the contract
 
-    :raises OSError: the port is in use
+    :raises OSError: the port is in use, or the machine does not have the address
+    :raises ValueError: no client could send that key, or time would not go forward
 
     >>> with LocalServer() as server:
     ...     server.experiments_url.endswith("/experiments/v1/")
@@ -45,14 +44,16 @@ class LocalServer:
         seed: int = 0,
         check_answers: bool = False,
     ) -> None:
-        self.api_key = api_key
-        self.clock = Clock(time_scale)
+        self.api_key = checked_key(api_key)
+        self.clock = Clock(checked_scale(time_scale))
         self._store = Store(self.clock, seed)
-        self._socket = socket.create_server((host, port), backlog=2048)
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
         app = application(self._store, self.clock, api_key, check_answers=check_answers)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-        self._uvicorn = uvicorn.Server(config)
+        self._http = http_server(app)
+        # It listens from now on: who connects before the server runs is served as soon as it does.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=2048)
+        shown = f"[{host}]" if family == socket.AF_INET6 else host
+        self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self.run, daemon=True, name="gradient_server")
 
     @property
@@ -89,17 +90,21 @@ class LocalServer:
         self._store.reset()
 
     def run(self) -> None:
-        """Serve until stopped; in the main thread SIGINT and SIGTERM stop it."""
-        self._uvicorn.run(sockets=[self._socket])
+        """Serve until stopped. In the main thread SIGINT and SIGTERM stop it, and are passed on when it has stopped."""
+        self._http.run(sockets=[self._socket])
 
     def start(self) -> Self:
         """Serve in a thread; connections are accepted from now on."""
         self._thread.start()
         return self
 
+    def ask_to_stop(self) -> None:
+        """Let the server stop soon, and do not wait for it. A signal handler can call this."""
+        self._http.should_exit = True
+
     def stop(self) -> None:
         """Stop serving and close all connections."""
-        self._uvicorn.should_exit = True
+        self.ask_to_stop()
         self._thread.join()
         self._socket.close()
 

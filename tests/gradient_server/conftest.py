@@ -1,0 +1,103 @@
+"""What the tests of the server share: the contract, raw requests, and servers that are processes of their own."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+PATIENCE = 20
+"""Seconds after which something that should have happened will not happen any more."""
+
+
+@pytest.fixture(scope="session")
+def contract() -> dict:
+    """The contract as it comes with the package."""
+    return json.loads((files("gradient_api") / "experiments.json").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came back: JSON where it says so, otherwise text."""
+
+    status: int
+    body: object
+    headers: http.client.HTTPMessage
+
+
+class RawClient:
+    """Sends requests as they are told to it, on one connection that it keeps open."""
+
+    def __init__(self, url: str, key: str) -> None:
+        parts = urlsplit(url)
+        self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
+        self.key = key
+
+    def __call__(self, method: str, path: str, body: object = None, headers: dict | None = None) -> Answered:
+        """Ask with the right key; a body that is not bytes is sent as JSON."""
+        given = {"X-API-Key": self.key, **(headers or {})}
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if body is not None:
+            given = {"Content-Type": "application/json", **given}
+        self.connection.request(method, path, body, {name: value for name, value in given.items() if value is not None})
+        return self.read()
+
+    def read(self) -> Answered:
+        """Read one answer, and see to it that an error looks as errors do."""
+        response = self.connection.getresponse()
+        raw = response.read()
+        kind = response.headers.get_content_type()
+        body = json.loads(raw) if raw and kind == "application/json" else raw.decode()
+        return Answered(response.status, body, response.headers)
+
+
+@pytest.fixture
+def ask(gradient_server) -> Iterator[RawClient]:
+    client = RawClient(gradient_server.url, gradient_server.api_key)
+    yield client
+    client.connection.close()
+
+
+@pytest.fixture
+def single_node_body(contract) -> dict:
+    """The documented single node experiment, as it is sent."""
+    return json.loads(json.dumps(contract["components"]["examples"]["SingleNodeRequest"]["value"]))
+
+
+@pytest.fixture
+def launch(tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start `python -m gradient_server` with some options; what still runs at the end of the test is killed."""
+    launched: list[subprocess.Popen] = []
+
+    def start(*options: str, program: tuple[str, ...] = ("-m", "gradient_server")) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, *program, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "HOME": str(tmp_path), "COLUMNS": "100"},
+        )
+        launched.append(process)
+        watchdog = threading.Timer(2 * PATIENCE, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        return process
+
+    yield start
+    for process in launched:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def ready_file(tmp_path) -> Path:
+    return tmp_path / "ready.json"

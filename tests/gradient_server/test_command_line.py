@@ -1,0 +1,206 @@
+"""`python -m gradient_server` as a process of its own: what it prints, what it writes, what it refuses."""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from gradient_api.constants import ExperimentState
+
+from gradient import ExperimentsClient
+
+LIST_EXPERIMENTS = "from gradient import ExperimentsClient; print(ExperimentsClient().list())"
+PATIENCE = 20
+SMALL = {"name": "n", "project_id": "p", "container": "c", "machine_type": "K80", "command": "true"}
+
+
+def has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+def wait_for(path, process):
+    """Wait for a file; a process that ends before is a failure."""
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the file has not appeared"
+        time.sleep(0.001)
+
+
+def first_lines(process) -> list[str]:
+    """What it says when it starts: where it is, and two lines to paste."""
+    return [process.stdout.readline().rstrip("\n") for _ in range(3)]
+
+
+def refused(process) -> str:
+    """The one line that a process says before it gives up."""
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert output == ""
+    assert errors.endswith("\n")
+    assert errors.count("\n") == 1, errors
+    return errors
+
+
+@pytest.mark.parametrize("key", ["gradient-local", """it's $HOME "`id`" \\ & #1;*"""])
+def test_the_printed_lines_can_be_pasted(launch, tmp_path, key):
+    """A shell that takes the two lines runs a client which finds the server, whatever characters the key has."""
+    process = launch("--port", "0", "--api-key", key)
+    address, *exports = first_lines(process)
+    assert re.search(r"http://127\.0\.0\.1:[0-9]+ ", address)
+    assert all(line.startswith("export ") for line in exports)
+    bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    script = "\n".join([*exports, 'exec "$0" -c "$1"'])
+    shell = subprocess.run(
+        ["sh", "-c", script, sys.executable, LIST_EXPERIMENTS], env=bare, capture_output=True, text=True, timeout=60
+    )
+    assert (shell.stdout, shell.stderr) == ("[]\n", "")
+
+
+def test_the_ready_file(launch, ready_file):
+    """It says where everything is, once: whoever sees it can connect at once, with no second try."""
+    process = launch("--port", "0", "--api-key", "a-key", "--ready-file", str(ready_file))
+    wait_for(ready_file, process)
+    ready = json.loads(ready_file.read_text(encoding="utf-8"))
+    assert set(ready) == {"experiments_url", "experiments_url_v2", "logs_url", "api_key", "pid"}
+    assert (ready["api_key"], ready["pid"]) == ("a-key", process.pid)
+    for name in ("experiments_url", "experiments_url_v2"):
+        with ExperimentsClient(ready["api_key"], base_url=ready[name], logs_url=ready["logs_url"]) as client:
+            assert client.list() == []
+            assert client.logs(client.create_single_node(**SMALL)) == []
+            client.delete(client.list()[0].id)
+
+
+def test_the_ready_file_of_an_earlier_server_is_not_believed(launch, ready_file):
+    """A server that was killed leaves its file behind; the next one takes it away before it listens."""
+    ready_file.write_text("{}", encoding="utf-8")
+    process = launch("--port", "0", "--ready-file", str(ready_file))
+    first_lines(process)
+    wait_for(ready_file, process)
+    assert json.loads(ready_file.read_text(encoding="utf-8"))["pid"] == process.pid
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused(launch("--port", port, "--ready-file", str(ready_file)))
+        assert not ready_file.exists()
+
+
+def test_the_seed_decides_the_ids(launch):
+    """The same seed gives the same ids, another one others."""
+
+    def ids(seed):
+        process = launch("--port", "0", "--seed", seed)
+        url = re.search(r"http://\S+", process.stdout.readline())[0]
+        with ExperimentsClient("gradient-local", base_url=url + "/experiments/v1/", logs_url=url) as client:
+            return [client.create_single_node(**SMALL) for _ in range(3)]
+
+    first = ids("7")
+    assert ids("7") == first
+    assert not set(ids("8")) & set(first)
+
+
+def test_the_time_scale_makes_runs_fast(launch):
+    """At a high scale, a run of the usual length is over at once."""
+    process = launch("--port", "0", "--time-scale", "1e6")
+    url = re.search(r"http://\S+", process.stdout.readline())[0]
+    with ExperimentsClient("gradient-local", base_url=url + "/experiments/v1/", logs_url=url) as client:
+        experiment_id = client.run_single_node(**SMALL)
+        deadline = time.monotonic() + 1
+        while client.state(experiment_id) != ExperimentState.STOPPED:
+            assert time.monotonic() < deadline
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+def test_an_ipv6_address(launch):
+    """The address is in brackets, as addresses in URLs are."""
+    process = launch("--port", "0", "--host", "::1")
+    url = re.search(r"http://\S+", process.stdout.readline())[0]
+    assert url.startswith("http://[::1]:")
+    with ExperimentsClient("gradient-local", base_url=url + "/experiments/v1/", logs_url=url) as client:
+        assert client.list() == []
+
+
+def test_a_port_in_use(launch):
+    """One line says which, and the exit code is 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = launch("--port", port)
+        line = refused(process)
+    assert f"127.0.0.1:{port}" in line
+    assert "in use" in line
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--port", "99999"),
+        ("--port", "-1"),
+        ("--port", ""),
+        ("--port", "9" * 5000),
+        ("--time-scale", "0"),
+        ("--time-scale", "-1"),
+        ("--time-scale", "nan"),
+        ("--time-scale", "inf"),
+        ("--time-scale", "fast"),
+        ("--api-key", ""),
+        ("--api-key", " spaces around "),
+        ("--api-key", "é"),
+        ("--api-key", "two\nlines"),
+        ("--seed", "1.5"),
+        ("--host", ""),
+        ("--host", "a" * 64),
+        ("--ready-file", ""),
+        ("--ready-file", "/"),
+        ("--colour",),
+        ("extra",),
+    ],
+    ids=lambda options: " ".join(options).replace("\n", " ")[:40],
+)
+def test_options_that_cannot_be(launch, options):
+    """One line names the option and says what would be right; nothing is started, and the exit code is 2."""
+    process = launch("--port", "0", *options)
+    line = refused(process)
+    assert options[0] in line
+    assert len(line) < 300
+    assert process.returncode == 2
+
+
+@pytest.mark.parametrize("path", ["{tmp_path}", "{tmp_path}/missing/ready.json", "/dev/null/ready.json"])
+def test_a_ready_file_that_cannot_be_written(launch, tmp_path, path):
+    """One line says which and why, before anything is served; the exit code is 1."""
+    path = path.format(tmp_path=tmp_path)
+    process = launch("--port", "0", "--ready-file", path)
+    line = refused(process)
+    assert "--ready-file" in line
+    assert path in line
+    assert process.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help(launch):
+    """Every option is there with what it is and its default, and nothing is wider than the terminal."""
+    process = launch("--help")
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (0, "")
+    for option in ("--host", "--port", "--api-key", "--time-scale", "--seed", "--ready-file"):
+        assert re.search(rf"^  {option} [A-Z]+ +\S", output, re.MULTILINE), option
+    for default in ("127.0.0.1", "8090", "gradient-local"):
+        assert f"(default: {default})" in output
+    assert max(map(len, output.splitlines())) <= 100
+
+
+def test_the_extra_is_not_installed(launch):
+    """Without it, one line says what to install."""
+    blocked = (
+        "import runpy, sys; sys.modules['uvicorn'] = None; "
+        "runpy.run_module('gradient_server', run_name='__main__', alter_sys=True)"
+    )
+    process = launch("--port", "0", program=("-c", blocked))
+    assert "pip install 'gradient-experiments[server]'" in refused(process)
+    assert process.returncode == 1
