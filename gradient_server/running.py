@@ -52,6 +52,8 @@ class LocalServer:
         # It listens from now on: who connects before the server runs is served as soon as it does.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=2048)
+        # Its connections inherit that. Otherwise each answer would wait for the acknowledgment of its first half.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self.run, daemon=True, name="gradient_server")
