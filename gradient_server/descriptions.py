@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
 import re
 from typing import Any
 
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.simulation import rows, visible_rows
+from gradient_server.simulation import Log
 from gradient_server.store import StoredExperiment
+
+MOST_ROWS_AT_ONCE = 100_000
+"""The most rows in one answer, whatever was asked for: a simulated log can be longer than memory."""
 
 
 def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, Any]:
@@ -55,23 +57,17 @@ def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, A
 
 def log_answer(experiment: StoredExperiment, clock: Clock, line: int, limit: int) -> list[dict[str, Any]]:
     """Give the rows after a line, of all jobs, ordered by line, at most `limit` of them."""
-    last = min(visible_rows(experiment.wish, experiment.life, clock.now()), line + limit)
-    if last <= line:
-        return []
-    printed = [
-        [(row.line, place, row) for row in rows(experiment.wish, experiment.life, job, line + 1, last)]
-        for place, job in enumerate(experiment.jobs)
-    ]
-    ordered = list(heapq.merge(*printed, key=lambda entry: entry[:2]))[:limit]
-    return [
-        {
-            "jobId": experiment.jobs[place].id,
-            "line": number,
-            "timestamp": _log_stamp(clock, row.moment),
-            "message": row.message,
-        }
-        for number, place, row in ordered
-    ]
+    log, jobs = Log(experiment.wish, experiment.life), experiment.jobs
+    # All jobs have printed equally much, so that the rows form a table: a line of it holds one row of every job.
+    total = max(0, log.visible(clock.now()) - line) * len(jobs)
+    answer = []
+    for index in range(min(total, limit, MOST_ROWS_AT_ONCE)):
+        further, place = divmod(index, len(jobs))
+        job = jobs[place]
+        row = log.row(job, line + 1 + further)
+        stamp = _log_stamp(clock, row.moment)
+        answer.append({"jobId": job.id, "line": row.line, "timestamp": stamp, "message": row.message})
+    return answer
 
 
 def _log_stamp(clock: Clock, moment: float) -> str:

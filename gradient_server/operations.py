@@ -40,7 +40,7 @@ class Operations:
             data: list[Any] = [self._described(found) for found in _page(everything, offset, limit)]
             total = len(everything)
         else:
-            projects = list(dict.fromkeys(chosen[key] for key in sorted(chosen, key=int)))
+            projects = list(dict.fromkeys(chosen[key] for key in sorted(chosen, key=_numeric)))
             groups = {name: [e for e in everything if e.body["projectHandle"] == name] for name in projects}
             matching = [found for group in groups.values() for found in group]
             shown = {found.handle for found in _page(matching, offset, limit)}
@@ -128,3 +128,9 @@ class Operations:
 
 def _page(experiments: list[StoredExperiment], offset: int, limit: int) -> list[StoredExperiment]:
     return experiments[offset:] if limit < 0 else experiments[offset : offset + limit]
+
+
+def _numeric(digits: str) -> tuple[int, str]:
+    """Order numbers of any length by their size; `int` refuses very long ones."""
+    digits = digits.lstrip("0")
+    return len(digits), digits

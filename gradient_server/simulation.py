@@ -6,7 +6,7 @@ Rows are functions of the job and the line, so that a log of any length takes no
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -79,39 +79,41 @@ class Job:
     title: str
 
 
-def visible_rows(wish: Wish, life: Life, now: float) -> int:
-    """Say how many rows each job has printed, the end marker included: evenly over the time that its command runs."""
-    span = life.running
-    if span is None or now < span[0]:
-        return 0
-    printed = _printed(wish, life, min(now, span[1]))
-    return printed + 1 if now >= span[1] else printed
+class Log:
+    """What each job of a run prints: rows, evenly over the time that its command is meant to run, and an end marker.
 
+    :param Wish wish: what the run is to be like
+    :param Life life: what has happened to it
+    """
 
-def rows(wish: Wish, life: Life, job: Job, first: int, last: int) -> Iterator[Row]:
-    """Give the rows of a job from one line to another; both must be visible."""
-    assert life.running is not None
-    begin, end = life.running
-    printed = _printed(wish, life, end)
-    for line in range(first, last + 1):
-        if line > printed:
-            yield Row(line=line, moment=end, message=END_OF_LOG)
-        else:
-            yield Row(line=line, moment=begin + _pause(wish) * line, message=_message(wish, job, line))
+    def __init__(self, wish: Wish, life: Life) -> None:
+        self._wish = wish
+        self._span = life.running
+        if self._span is not None:
+            begin, end = self._span
+            planned = Life(plan=wish.plan, started=life.started).running
+            assert planned is not None
+            self._pause = (planned[1] - begin) / (wish.rows + 1)
+            self._printed = wish.rows if end >= planned[1] else self._printed_until(end)
 
+    def visible(self, now: float) -> int:
+        """Say how many rows each job has printed, the end marker included."""
+        if self._span is None or now < self._span[0]:
+            return 0
+        return self._printed + 1 if now >= self._span[1] else min(self._printed, self._printed_until(now))
 
-def _pause(wish: Wish) -> float:
-    span = Life(plan=wish.plan, started=0.0).running
-    assert span is not None
-    return (span[1] - span[0]) / (wish.rows + 1)
+    def row(self, job: Job, line: int) -> Row:
+        """Give a row of a job, one that is visible."""
+        assert self._span is not None
+        begin, end = self._span
+        if line > self._printed:
+            return Row(line=line, moment=end, message=END_OF_LOG)
+        # Rounding must not put a row behind the end.
+        return Row(line=line, moment=min(begin + self._pause * line, end), message=_message(self._wish, job, line))
 
-
-def _printed(wish: Wish, life: Life, moment: float) -> int:
-    assert life.running is not None
-    begin, planned = life.running[0], Life(plan=wish.plan, started=life.started).running
-    if planned is None or moment >= planned[1]:
-        return wish.rows
-    return min(wish.rows, int((moment - begin) / _pause(wish)))
+    def _printed_until(self, moment: float) -> int:
+        assert self._span is not None
+        return min(self._wish.rows, int((moment - self._span[0]) / self._pause)) if self._pause else self._wish.rows
 
 
 def _message(wish: Wish, job: Job, line: int) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from gradient_server.contract import BodyKind, Operation, Parameter
+from gradient_server.json_object import NotAnObject, json_object
 
 MISSING = "Missing data for required field."
 _NOT_BASE64 = "It must be UTF-8 text in base64."
@@ -65,7 +66,9 @@ def _given(
     if parameter.schema["type"] == "object":
         pattern = re.compile(re.escape(parameter.name) + r"\[([^\]]*)\]")
         members = [(found[1], value) for name, value in query if (found := pattern.fullmatch(name))]
-        return [dict(members)] if members else []
+        # Given as often as the member that is given most often.
+        times = max(Counter(name for name, _ in members).values(), default=0)
+        return [dict(members)] * times
     match parameter.place:
         case "path":
             texts = [path[parameter.name]]
@@ -90,26 +93,14 @@ def checked_body(operation: Operation, raw: bytes) -> dict[str, Any]:
 
     :raises InvalidRequest: it is no JSON object, or not one of the kinds that the operation takes
     """
-    body = _json_object(raw)
+    try:
+        body = json_object(raw)
+    except NotAnObject as error:
+        raise InvalidRequest(str(error)) from None
     kind, problems = _meant(operation.body_kinds, body)
     if problems:
         raise InvalidRequest(problems)
     return {name: _decoded(schema, body[name]) for name, schema in kind.properties.items() if name in body}
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(raw, parse_constant=_refuse_constant)
-        json.dumps(body, ensure_ascii=False).encode("utf-8")  # lone surrogates
-    except (ValueError, RecursionError):
-        raise InvalidRequest("The body is not JSON in UTF-8.") from None
-    if not isinstance(body, dict):
-        raise InvalidRequest("The body must be a JSON object.")
-    return body
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _meant(kinds: tuple[BodyKind, ...], body: Mapping[str, Any]) -> tuple[BodyKind, Problems]:
