@@ -24,12 +24,16 @@ UNAUTHORIZED = Answer(401, "Authentication failed")
 NOT_FOUND = Answer(404, {"details": "Experiment not found", "error": "Object not found"})
 NO_SUCH_PATH = Answer(404, {"details": "There is nothing at this address", "error": "Not found"})
 WRONG_MEDIA_TYPE = Answer(415, {"details": "Send the body as application/json", "error": "Unsupported media type"})
-BROKEN = Answer(500, {"error": "Internal server error"})
 
 
 def invalid(problems: Mapping[str, list[str]] | str) -> Answer:
     """Answer a request that is not as the contract says; the problems are listed by the name of the member."""
     return Answer(400, {"details": problems, "error": "Experiment data error"})
+
+
+def broken(details: str) -> Answer:
+    """Answer when something is wrong with the server itself."""
+    return Answer(500, {"details": details, "error": "Internal server error"})
 
 
 def conflict(details: str) -> Answer:

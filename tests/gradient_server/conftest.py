@@ -32,6 +32,18 @@ class Answered:
     body: object
     headers: http.client.HTTPMessage
 
+    def assert_error(self, status: int, *names: str) -> None:
+        """See that this is an error as the services had them, and that it names the members that are wrong."""
+        assert self.status == status, self
+        assert set(self.body) == {"error", "details"}, self
+        assert isinstance(self.body["error"], str)
+        assert "Traceback" not in json.dumps(self.body)
+        if names:
+            assert set(self.body["details"]) == set(names), self
+            assert all(
+                texts and all(isinstance(text, str) for text in texts) for texts in self.body["details"].values()
+            )
+
 
 class RawClient:
     """Sends requests as they are told to it, on one connection that it keeps open."""
@@ -52,7 +64,7 @@ class RawClient:
         return self.read()
 
     def read(self) -> Answered:
-        """Read one answer, and see to it that an error looks as errors do."""
+        """Read one answer."""
         response = self.connection.getresponse()
         raw = response.read()
         kind = response.headers.get_content_type()
@@ -65,6 +77,15 @@ def ask(gradient_server) -> Iterator[RawClient]:
     client = RawClient(gradient_server.url, gradient_server.api_key)
     yield client
     client.connection.close()
+
+
+@pytest.fixture
+def sound(ask, caplog) -> Iterator[None]:
+    """See that after a test the server works, and has had nothing to complain about."""
+    yield
+    ask.connection.close()
+    assert ask("GET", "/experiments/v1/experiments/").status == 200
+    assert caplog.get_records("call") == []
 
 
 @pytest.fixture
