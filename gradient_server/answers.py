@@ -19,10 +19,15 @@ class Answer:
     headers: Mapping[str, str] = field(factory=dict)
 
 
+MOST_BYTES = 8 * 2**20
+"""The largest body that is taken; the largest that makes sense is a thousand times smaller."""
 FORBIDDEN = Answer(403, {"details": "Incorrect API Key provided", "error": "Forbidden"})
 UNAUTHORIZED = Answer(401, "Authentication failed")
 NOT_FOUND = Answer(404, {"details": "Experiment not found", "error": "Object not found"})
 NO_SUCH_PATH = Answer(404, {"details": "There is nothing at this address", "error": "Not found"})
+TOO_LARGE = Answer(
+    413, {"details": f"A body can have at most {MOST_BYTES // 2**20} MiB", "error": "Request entity too large"}
+)
 WRONG_MEDIA_TYPE = Answer(415, {"details": "Send the body as application/json", "error": "Unsupported media type"})
 
 

@@ -95,9 +95,22 @@ async def _answer(operation: Operation, act: Callable[..., Answer], request: Req
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             return answers.WRONG_MEDIA_TYPE
-        return act(given, checked_body(operation, await request.body()))
+        raw = await _body(request)
+        return answers.TOO_LARGE if raw is None else act(given, checked_body(operation, raw))
     except InvalidRequest as error:
         return answers.invalid(error.problems)
+
+
+async def _body(request: Request) -> bytes | None:
+    """Read the body; None: it is too large. What is left of it then is received, and forgotten, by the layer below."""
+    if int(request.headers.get("content-length", 0)) > answers.MOST_BYTES:
+        return None
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > answers.MOST_BYTES:
+            return None
+    return bytes(body)
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:

@@ -85,7 +85,7 @@ def sound(ask, caplog) -> Iterator[None]:
     yield
     ask.connection.close()
     assert ask("GET", "/experiments/v1/experiments/").status == 200
-    assert caplog.get_records("call") == []
+    assert caplog.get_records("call") + caplog.get_records("teardown") == []
 
 
 @pytest.fixture
