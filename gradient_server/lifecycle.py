@@ -5,17 +5,18 @@ from __future__ import annotations
 from attrs import field, frozen
 from gradient_api.constants import ExperimentState as State
 
-# What share of the time from start to end each phase takes, in the documented order. Running takes the rest.
-_SET_UP = (
-    (State.PENDING, 0.02),
-    (State.PROVISIONING, 0.05),
-    (State.PROVISIONED, 0.01),
-    (State.NETWORK_SETTING_UP, 0.01),
-    (State.NETWORK_SETUP, 0.01),
-)
-_TEAR_DOWN = ((State.NETWORK_TEARING_DOWN, 0.03), (State.NETWORK_TEARDOWN, 0.02))
-_SHARE_OF_SET_UP = sum(share for _, share in _SET_UP)
-_SHARE_OF_TEAR_DOWN = sum(share for _, share in _TEAR_DOWN)
+# When each state begins, as a share of the time from start to end, in the documented order. At 1 the run has ended.
+_BEGINNINGS = {
+    State.PENDING: 0.0,
+    State.PROVISIONING: 0.02,
+    State.PROVISIONED: 0.07,
+    State.NETWORK_SETTING_UP: 0.08,
+    State.NETWORK_SETUP: 0.09,
+    State.RUNNING: 0.10,
+    State.NETWORK_TEARING_DOWN: 0.95,
+    State.NETWORK_TEARDOWN: 0.98,
+}
+_TEAR_DOWN = (State.NETWORK_TEARING_DOWN, State.NETWORK_TEARDOWN)
 
 
 @frozen(kw_only=True)
@@ -76,24 +77,19 @@ def _entered(life: Life) -> list[tuple[float, int]]:
     before = [(moment, state) for moment, state in path if moment <= stopped]
     if stopped < moments.get(State.RUNNING, path[-1][0]):
         return [*before, (stopped, State.CANCELLED)]
-    return [*before, *_ending(life.plan, stopped, State.CANCELLED)]
+    return [*before, *_torn_down(life.plan, stopped, State.CANCELLED)]
 
 
 def _planned(plan: Plan, start: float) -> list[tuple[float, int]]:
-    path, moment = [], start
-    for state, share in _SET_UP:
-        path.append((moment, state))
-        moment += plan.seconds * share
-        if state == State.PROVISIONED and plan.outcome == State.ERROR:
-            return [*path, (moment, State.ERROR)]
-    path.append((moment, State.RUNNING))
-    moment += plan.seconds * (1 - _SHARE_OF_SET_UP - _SHARE_OF_TEAR_DOWN)
-    return [*path, *_ending(plan, moment, plan.outcome)]
+    path = [(start + plan.seconds * share, state) for state, share in _BEGINNINGS.items()]
+    if plan.outcome == State.ERROR:
+        # It could not be set up: it ends where its network would be next.
+        set_up = list(_BEGINNINGS).index(State.NETWORK_SETTING_UP)
+        return [*path[:set_up], (path[set_up][0], State.ERROR)]
+    return [*path, (start + plan.seconds, plan.outcome)]
 
 
-def _ending(plan: Plan, moment: float, outcome: int) -> list[tuple[float, int]]:
-    path = []
-    for state, share in _TEAR_DOWN:
-        path.append((moment, state))
-        moment += plan.seconds * share
-    return [*path, (moment, outcome)]
+def _torn_down(plan: Plan, begin: float, outcome: int) -> list[tuple[float, int]]:
+    first = _BEGINNINGS[_TEAR_DOWN[0]]
+    path = [(begin + plan.seconds * (_BEGINNINGS[state] - first), state) for state in _TEAR_DOWN]
+    return [*path, (begin + plan.seconds * (1 - first), outcome)]
