@@ -16,8 +16,10 @@ TIME_SCALE = 100.0
 
 @pytest.fixture(scope="session")
 def _running_gradient_server() -> Iterator[LocalServer]:
-    from gradient_server import LocalServer
-
+    try:
+        from gradient_server import LocalServer
+    except ModuleNotFoundError as error:
+        pytest.fail(str(error), pytrace=False)
     with LocalServer(time_scale=TIME_SCALE, check_answers=True) as server:
         yield server
 
