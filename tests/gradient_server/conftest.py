@@ -1,5 +1,6 @@
 """What the tests of the server share: the contract, raw requests, and servers that are processes of their own."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from gradient_server import LocalServer
 
 PATIENCE = 20
 """Seconds after which something that should have happened will not happen any more."""
@@ -45,13 +48,26 @@ class Answered:
             )
 
 
+class _Connection(http.client.HTTPConnection):
+    """A connection that counts how often it had to be opened."""
+
+    times_opened = 0
+
+    def connect(self) -> None:
+        self.times_opened += 1
+        super().connect()
+
+
 class RawClient:
     """Sends requests as they are told to it, on one connection that it keeps open."""
 
     def __init__(self, url: str, key: str) -> None:
         parts = urlsplit(url)
-        self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
+        self.connection = _Connection(parts.hostname, parts.port, timeout=PATIENCE)
         self.key = key
+
+    def close(self) -> None:
+        self.connection.close()
 
     def __call__(self, method: str, path: str, body: object = None, headers: dict | None = None) -> Answered:
         """Ask with the right key; a body that is not bytes is sent as JSON."""
@@ -73,17 +89,29 @@ class RawClient:
 
 
 @pytest.fixture
-def ask(gradient_server) -> Iterator[RawClient]:
-    client = RawClient(gradient_server.url, gradient_server.api_key)
-    yield client
-    client.connection.close()
+def raw_client(gradient_server) -> Callable[[], RawClient]:
+    """Make clients, each with a connection of its own; they are to be closed."""
+    return lambda: RawClient(gradient_server.url, gradient_server.api_key)
+
+
+@pytest.fixture
+def ask(raw_client) -> Iterator[RawClient]:
+    with contextlib.closing(raw_client()) as client:
+        yield client
+
+
+@pytest.fixture
+def still(gradient_server) -> LocalServer:
+    """The server, with a clock that only a test moves."""
+    gradient_server.clock.scale = 0
+    return gradient_server
 
 
 @pytest.fixture
 def sound(ask, caplog) -> Iterator[None]:
     """See that after a test the server works, and has had nothing to complain about."""
     yield
-    ask.connection.close()
+    ask.close()
     assert ask("GET", "/experiments/v1/experiments/").status == 200
     assert caplog.get_records("call") + caplog.get_records("teardown") == []
 

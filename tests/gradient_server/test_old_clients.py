@@ -1,0 +1,225 @@
+"""What the published clients 0.3.7 and 1.9.1 put on the wire, against both addresses."""
+
+import base64
+import http.client
+import json
+
+import pytest
+from gradient_api.constants import END_OF_LOG
+from gradient_api.constants import ExperimentState as State
+
+pytestmark = pytest.mark.usefixtures("sound")
+V1, V2 = "/experiments/v1/experiments/", "/experiments/v2/experiments/"
+REQUESTS_HEADERS = {
+    "User-Agent": "python-requests/2.22.0",
+    "Accept-Encoding": "gzip, deflate",
+    "Accept": "*/*",
+    "Connection": "keep-alive",
+}
+HEADERS = {
+    "0.3.7": {**REQUESTS_HEADERS, "ps_client_name": "gradient-cli", "ps_client_version": "0.3.7"},
+    "1.9.1": {**REQUESTS_HEADERS, "ps_client_name": "gradient-cli-sdk", "ps_client_version": "v1.9.1"},
+}
+
+
+def in_base64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+# 0.3.7 sends an empty environment where none was given, 1.9.1 nothing; commands are in base64 for both.
+SINGLE = {
+    "name": "old",
+    "projectHandle": "prlvf0u05",
+    "experimentTypeId": 1,
+    "container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+    "machineType": "K80",
+    "command": in_base64("python é.py"),
+    "ports": "5000",
+}
+WORKERS = {
+    "projectHandle": "prlvf0u05",
+    "workerContainer": "horovod/horovod:0.16.4",
+    "workerMachineType": "K80",
+    "workerCommand": in_base64("sleep infinity"),
+    "workerCount": 2,
+}
+GRPC = {
+    **WORKERS,
+    "name": "old",
+    "experimentTypeId": 2,
+    "parameterServerContainer": "tensorflow/tensorflow:1.13.1-gpu-py3",
+    "parameterServerMachineType": "K80",
+    "parameterServerCommand": in_base64("python mnist.py"),
+    "parameterServerCount": 1,
+}
+MPI = {
+    **WORKERS,
+    "experimentTypeId": 3,
+    "masterContainer": "horovod/horovod:0.16.4",
+    "masterMachineType": "K80",
+    "masterCommand": in_base64("mpirun python mnist.py"),
+    "masterCount": 1,
+}
+BODIES = pytest.mark.parametrize(
+    ("version", "body"),
+    [
+        pytest.param("0.3.7", {**SINGLE, "experimentEnv": {}}, id="0.3.7 single node"),
+        pytest.param("0.3.7", {**GRPC, "experimentEnv": {}}, id="0.3.7 GRPC"),
+        pytest.param("0.3.7", {**GRPC, "experimentTypeId": 3, "experimentEnv": {}}, id="0.3.7 MPI"),
+        pytest.param("1.9.1", {**SINGLE, "isPreemptible": True, "workspaceRef": "main"}, id="1.9.1 single node"),
+        pytest.param("1.9.1", GRPC, id="1.9.1 GRPC"),
+        pytest.param("1.9.1", {**MPI, "name": "old"}, id="1.9.1 MPI"),
+        pytest.param("1.9.1", MPI, id="1.9.1 MPI without a name"),
+    ],
+)
+AT_BOTH = pytest.mark.parametrize("at", [V1, V2], ids=["v1", "v2"])
+
+
+class OldClient:
+    """Asks as `requests` did: with these headers in this order, and without a body where there is none."""
+
+    def __init__(self, server, version):
+        self._connection = http.client.HTTPConnection(*server.url.removeprefix("http://").split(":"), timeout=20)
+        self._headers = {**HEADERS[version], "X-API-Key": server.api_key}
+
+    def ask(self, method, path, body=None):
+        headers, raw = dict(self._headers), None
+        if body is not None:
+            raw = json.dumps(body).encode()
+            headers |= {"Content-Length": str(len(raw)), "Content-Type": "application/json"}
+        elif method != "GET":
+            headers["Content-Length"] = "0"
+        self._connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            self._connection.putheader(name, value)
+        self._connection.endheaders(raw)
+        response = self._connection.getresponse()
+        answer = response.read()
+        return response.status, json.loads(answer) if answer else None
+
+    def close(self):
+        self._connection.close()
+
+
+@pytest.fixture
+def old_client(gradient_server):
+    """Make old clients; all are closed in the end."""
+    made = []
+
+    def make(version):
+        made.append(OldClient(gradient_server, version))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@AT_BOTH
+@BODIES
+def test_from_creation_to_the_end_of_the_log(old_client, still, at, version, body):
+    """Create, get, start, follow the log as that version did, stop too late."""
+    client = old_client(version)
+    status, created = client.ask("POST", at, body)
+    assert (status, created["message"]) == (200, "success")
+    handle = created["handle"]
+    status, got = client.ask("GET", f"{at}{handle}/")
+    assert (status, got["message"], got["data"]["state"]) == (200, "success", State.CREATED)
+    params = got["data"]["templateHistory"]["params"]
+    assert params["project_handle"] == "prlvf0u05"
+    assert params.get("command", "python é.py") == "python é.py"
+    assert client.ask("GET", f"/jobs/logs?experimentId={handle}&line=0&limit=10000") == (204, None)
+    assert client.ask("PUT", f"{at}{handle}/start/") == (200, {"message": "success"})
+    still.advance(20)
+    rows = followed(client, handle, version)
+    assert [row["message"] == END_OF_LOG for row in rows] == [False] * (len(rows) - 1) + [True]
+    assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.STOPPED
+    assert client.ask("PUT", f"{at}{handle}/stop/")[0] == 409
+
+
+def followed(client, handle, version, limit=100):
+    """Follow a log as old clients did: count rows, not lines, and end at the first end marker."""
+    line, rows = {"0.3.7": 0, "1.9.1": 1}[version], []
+    while True:
+        status, page = client.ask("GET", f"/jobs/logs?experimentId={handle}&line={line}&limit={limit}")
+        assert status == 200
+        for row in page:
+            rows.append(row)
+            if row["message"] == END_OF_LOG:
+                return rows
+        line += len(page)
+
+
+def test_what_each_version_sees_of_a_log(old_client, gradient_server):
+    """0.3.7 sees every row; 1.9.1 asks for the rows after line 1, and so misses the first, as it always did."""
+    client = old_client("0.3.7")
+    environment = {"GRADIENT_MOCK_LOG_LINES": 176, "GRADIENT_MOCK_SECONDS": 0}
+    handle = client.ask("POST", V1 + "run/", {**SINGLE, "experimentEnv": environment})[1]["handle"]
+    assert [row["line"] for row in followed(client, handle, "0.3.7")] == list(range(1, 178))
+    assert [row["line"] for row in followed(old_client("1.9.1"), handle, "1.9.1")] == list(range(2, 178))
+
+
+@AT_BOTH
+@BODIES
+def test_running_and_stopping(old_client, still, at, version, body):
+    """Run is create and start in one call."""
+    client = old_client(version)
+    handle = client.ask("POST", f"{at}run/", body)[1]["handle"]
+    still.advance(10)
+    assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.RUNNING
+    assert client.ask("PUT", f"{at}{handle}/stop/") == (200, {"message": "success"})
+    still.advance(10)
+    assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.CANCELLED
+
+
+@AT_BOTH
+def test_the_list_of_0_3_7(old_client, at):
+    """It asks for everything, with numbered projects whose brackets are encoded; a text came letter by letter."""
+    client = old_client("0.3.7")
+    handles = [client.ask("POST", V1, SINGLE)[1]["handle"] for _ in range(25)]
+    status, listed = client.ask("GET", f"{at}?limit=-1")
+    assert (status, len(listed["data"]), listed["meta"]["totalItems"]) == (200, 25, 25)
+    query = "limit=-1&projectHandle%5B0%5D=prlvf0u05&projectHandle%5B1%5D=prother"
+    groups = client.ask("GET", f"{at}?{query}")[1]["data"]
+    assert [[found["handle"] for found in group["data"]] for group in groups] == [handles[::-1], []]
+    letters = "&".join(f"projectHandle%5B{place}%5D={letter}" for place, letter in enumerate("prlvf0u05"))
+    groups = client.ask("GET", f"{at}?limit=-1&{letters}")[1]["data"]
+    assert [group["data"] for group in groups] == [[]] * 8  # one of the letters comes twice
+
+
+@AT_BOTH
+def test_the_list_of_1_9_1(old_client, at):
+    """It asks for what the server chooses, or for a page, and knows tags, which this contract does not."""
+    client = old_client("1.9.1")
+    for _ in range(25):
+        client.ask("POST", V1, SINGLE)
+    for query, length in [("", 20), ("?limit=11&offset=20", 5), ("?tag=a&tag=b", 20)]:
+        status, listed = client.ask("GET", at + query)
+        assert (status, len(listed["data"]), listed["meta"]["totalItems"]) == (200, length, 25)
+
+
+@AT_BOTH
+def test_deleting_with_1_9_1(old_client, at):
+    """Is answered with 204 and nothing."""
+    client = old_client("1.9.1")
+    handle = client.ask("POST", V1, SINGLE)[1]["handle"]
+    assert client.ask("DELETE", f"{at}{handle}/") == (204, None)
+    assert client.ask("GET", f"{at}{handle}/") == (
+        404,
+        {"details": "Experiment not found", "error": "Object not found"},
+    )
+
+
+def test_a_body_that_0_3_7_sends_without_a_container(old_client):
+    """The answer is the recorded one: the names of the wire, an array of texts each."""
+    body = {name: value for name, value in SINGLE.items() if name not in ("container", "projectHandle")}
+    assert old_client("0.3.7").ask("POST", V1, body) == (
+        400,
+        {
+            "details": {
+                "container": ["Missing data for required field."],
+                "projectHandle": ["Missing data for required field."],
+            },
+            "error": "Experiment data error",
+        },
+    )
