@@ -11,7 +11,7 @@ from gradient_server.clock import Clock
 from gradient_server.simulation import Log
 from gradient_server.store import StoredExperiment
 
-MOST_ROWS_AT_ONCE = 100_000
+MOST_ROWS_AT_ONCE = 50_000
 """The most rows in one answer, whatever was asked for: a simulated log can be longer than memory."""
 
 

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 pytest_plugins = "pytester"
+# Without a plugin that is installed here only; it takes its time, and needs what is missing below.
+QUICKLY = ("-p", "no:schemathesis")
 TESTS = """
 import httpx
 import pytest
@@ -89,12 +91,12 @@ sys.exit(pytest.main(sys.argv[1:]))
 def test_what_the_readme_says(pytester):
     """A running server with its addresses, empty at the start of every test, whose clock a test can move."""
     pytester.makepyfile(TESTS)
-    pytester.runpytest_subprocess("-W", "error", "-p", "no:cacheprovider").assert_outcomes(passed=7)
+    pytester.runpytest_subprocess("-W", "error", *QUICKLY).assert_outcomes(passed=7)
 
 
 def test_pytest_lists_it(pytester):
     """With what it is for."""
-    shown = pytester.runpytest_subprocess("--fixtures")
+    shown = pytester.runpytest_subprocess("--fixtures", *QUICKLY)
     shown.stdout.fnmatch_lines(["gradient_server -- *", "    Give a running server without experiments; *"])
 
 
@@ -102,8 +104,7 @@ def test_pytest_lists_it(pytester):
 def test_the_extra_is_not_installed(pytester, module):
     """Who uses the fixture is told what to install, in a line; tests that do not use it are not disturbed."""
     pytester.makepyfile("def test_with(gradient_server):\n    pass\n\n\ndef test_without():\n    pass\n")
-    # Of the plugins that are installed here, one needs what is missing.
-    done = pytester.run(sys.executable, "-c", WITHOUT.format(module=module), "-W", "error", "-p", "no:schemathesis")
+    done = pytester.run(sys.executable, "-c", WITHOUT.format(module=module), "-W", "error", *QUICKLY)
     done.assert_outcomes(passed=1, errors=1)
     done.stdout.fnmatch_lines([f"The local server needs {module}: pip install 'gradient-experiments?server?'"])
     assert "Traceback" not in done.stdout.str()

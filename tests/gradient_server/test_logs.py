@@ -8,6 +8,8 @@ import pytest
 from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
+from gradient_server.descriptions import MOST_ROWS_AT_ONCE
+
 pytestmark = pytest.mark.usefixtures("sound")
 EXPERIMENTS = "/experiments/v1/experiments/"
 ROWS = 5
@@ -147,4 +149,4 @@ def test_a_log_longer_than_memory(ask, still, run, logs):
     assert places(logs(handle, limit=4)) == places(logs(handle, limit=4, line=0))
     last = logs(handle, line=10**9)
     assert [(row["line"], row["message"]) for row in last] == [(10**9 + 1, END_OF_LOG)] * 3
-    assert len(logs(handle, limit=10**9)) == 100_000
+    assert len(logs(handle, limit=10**9)) == MOST_ROWS_AT_ONCE

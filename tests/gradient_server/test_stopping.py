@@ -125,7 +125,7 @@ def test_a_signal_right_after_the_start(launch, ready_file, number):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("module", ["gradient_server.running", "uvicorn", "h11"])
+@pytest.mark.parametrize("module", ["gradient_server.running", "h11"])
 def test_a_signal_before_it_serves(launch, ready_file, number, module):
     """While it is still importing, too."""
     program = ("-c", SIGNAL_AT_AN_IMPORT.format(module=module, signal=number.name))
