@@ -81,14 +81,16 @@ def test_json_by_other_names(ask, single_node_body, kind):
     ids=["unknown", "looks like a count", "a count of another kind", "odd characters", "odd names"],
 )
 def test_what_is_not_described_is_let_be(ask, single_node_body, extra):
-    """Members that the contract does not know are kept, and shown by whoever reads the experiment."""
-    created = ask("POST", EXPERIMENTS, {**single_node_body, **extra})
+    """Members that the contract does not know are kept and shown; they do not make more nodes of one."""
+    body = {**single_node_body, **extra, "experimentEnv": {"GRADIENT_MOCK_SECONDS": 0, "GRADIENT_MOCK_LOG_LINES": 0}}
+    created = ask("POST", EXPERIMENTS + "run/", body)
     assert created.status == 200, created
     answered = ask("GET", f"{EXPERIMENTS}{created.body['handle']}/")
     assert answered.status == 200
     params = answered.body["data"]["templateHistory"]["params"]
     assert all(value in params.values() for value in extra.values())
     assert ask("GET", EXPERIMENTS).body["data"] == [answered.body["data"]]
+    assert len(ask("GET", f"/jobs/logs?experimentId={created.body['handle']}").body) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,16 @@ from gradient_api.constants import ExperimentState as State
 pytestmark = pytest.mark.usefixtures("sound")
 V1, V2 = "/experiments/v1/experiments/", "/experiments/v2/experiments/"
 KINDS = ["SingleNodeRequest", "MultiNodeRequest", "MpiMultiNodeRequest"]
-STAMPS = [
-    "dtCreated",
-    "dtProvisioningStarted",
-    "dtProvisioningFinished",
-    "dtStarted",
-    "dtFinished",
-    "dtTeardownStarted",
-    "dtTeardownFinished",
-]
+# Each stamp, and the state that is entered at that moment.
+STAMPS = {
+    "dtCreated": State.CREATED,
+    "dtProvisioningStarted": State.PROVISIONING,
+    "dtProvisioningFinished": State.PROVISIONED,
+    "dtStarted": State.RUNNING,
+    "dtFinished": State.NETWORK_TEARING_DOWN,
+    "dtTeardownStarted": State.NETWORK_TEARING_DOWN,
+    "dtTeardownFinished": State.STOPPED,
+}
 
 
 @pytest.fixture
@@ -57,23 +58,28 @@ def test_both_versions_show_the_same(ask, still, contract, kind):
     ask("GET", f"{V2}{handle}/").assert_error(404)
 
 
-def test_stamps(ask, still, run):
-    """Each is there when its phase has come, has six digits and `+00:00`, and they are in order."""
-    handle = run()
-    for _ in range(22):
+def test_stamps(ask, still, single_node_body):
+    """Each is there as soon as its state has been entered, and says when; six digits and `+00:00`."""
+    handle = ask("POST", V1, single_node_body).body["handle"]
+    seen = {}
+    for tenth in range(220):
         data = ask("GET", f"{V1}{handle}/").body["data"]
-        given = [data[name] for name in STAMPS]
-        known = [stamp for stamp in given if stamp is not None]
-        assert given == known + [None] * (len(given) - len(known))
-        assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", stamp) for stamp in known)
-        assert known == sorted(known)
-        assert data["dtModified"] == max(data["dtModified"], *known)
-        still.advance(1)
-    assert len(known) == len(STAMPS)
+        seen.setdefault(data["state"], tenth / 10)
+        assert [name for name in STAMPS if data[name] is not None] == [
+            name for name, state in STAMPS.items() if state in seen
+        ]
+        if tenth == 10:
+            ask("PUT", f"{V1}{handle}/start/")
+        still.advance(0.1)
+    stamps = {name: data[name] for name in [*STAMPS, "dtModified"]}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", stamp) for stamp in stamps.values())
+    moments = {name: datetime.fromisoformat(stamp) for name, stamp in stamps.items()}
+    assert abs(moments["dtCreated"] - datetime.now(UTC)) < timedelta(hours=1)
+    for name, state in STAMPS.items():
+        entered = (moments[name] - moments["dtCreated"]).total_seconds()
+        assert seen[state] - 0.1 <= entered <= seen[state] + 1e-6, name
+    assert data["dtModified"] == data["dtTeardownFinished"]
     assert data["dtDeleted"] is None
-    created = datetime.fromisoformat(known[0])
-    assert abs(created - datetime.now(UTC)) < timedelta(hours=1)
-    assert datetime.fromisoformat(known[-1]) - created == timedelta(seconds=20)
 
 
 def test_an_experiment_that_is_only_created(ask, still, single_node_body):
@@ -120,12 +126,21 @@ def test_stopping(ask, still, run, after, at_once, in_the_end):
     """What did not run yet is canceled at once; what runs is torn down first; what is torn down already goes on."""
     handle = run()
     still.advance(after)
-    for _ in range(1 if at_once == State.CANCELLED else 2):
-        assert ask("PUT", f"{V1}{handle}/stop/").body == {"message": "success"}
+    assert ask("PUT", f"{V1}{handle}/stop/").body == {"message": "success"}
     assert state_of(ask, handle) == at_once
     still.advance(20)
     assert state_of(ask, handle) == in_the_end
     ask("PUT", f"{V1}{handle}/stop/").assert_error(409)
+
+
+def test_stopping_twice(ask, still, run):
+    """The second time changes nothing: the end comes when the first had it come."""
+    handle = run()
+    still.advance(10)
+    for _ in range(2):
+        assert ask("PUT", f"{V1}{handle}/stop/").status == 200
+        still.advance(0.5)
+    assert state_of(ask, handle) == State.CANCELLED
 
 
 @pytest.mark.parametrize("after", [0, 1, 10, 19.5, 20])

@@ -89,6 +89,7 @@ def test_stopping(data, plan, started):
             assert life.entered == undisturbed.entered
         case State.RUNNING:
             assert life.state(stopped) == State.NETWORK_TEARING_DOWN or plan.seconds * 0.05 + stopped == stopped
+            assert life.running == (undisturbed.running[0], stopped)
             assert life.entered[-1][1] == State.CANCELLED
         case _:
             assert life.state(stopped) == State.CANCELLED

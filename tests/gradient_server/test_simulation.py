@@ -1,5 +1,6 @@
 """What jobs print: for any number of rows, any length of a run, and whenever it is stopped and looked at."""
 
+import pytest
 from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 from hypothesis import assume, given
@@ -78,6 +79,17 @@ def test_lines_are_counted_from_one_and_end_with_the_marker(run, look):
         assert [log.row(JOB, line).message == END_OF_LOG for line in range(1, whole + 1)] == [False] * (whole - 1) + [
             True
         ]
+
+
+def test_rows_are_spread_evenly_over_the_time_that_the_command_runs():
+    """They are printed after equal pauses, the marker being the last, and each is visible from its moment on."""
+    wish = Wish(plan=Plan(seconds=1000.0, outcome=State.STOPPED), rows=4)
+    life = Life(plan=wish.plan, started=0.0)
+    log, (begin, end) = Log(wish, life), life.running
+    moments = [log.row(JOB, line).moment for line in range(1, 6)]
+    assert moments == pytest.approx([begin + (end - begin) * share / 5 for share in range(1, 6)])
+    for line, moment in enumerate(moments, start=1):
+        assert (log.visible(moment - 0.001), log.visible(moment + 0.001)) == (line - 1, line)
 
 
 @given(run=runs(st.integers(1, MOST_ROWS)), data=st.data())
