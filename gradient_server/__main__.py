@@ -38,31 +38,36 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with ready_file(options.ready_file) as write_ready_file:
-            server = _server(options)
+            server = _server(parser, options)
             _on_signals(server.ask_to_stop)
             write_ready_file(server.ready_text(os.getpid()))
             _say_where(server)
             server.run()
         # What comes now comes too late; it must not make an ordered end look like another.
         _on_signals(None)
-    except ModuleNotFoundError as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
     except OSError as error:
-        failed = f"--ready-file {error.filename}" if error.filename else f"Cannot listen on {_place(options)}"
-        parser.exit(1, f"{parser.prog}: {failed}: {error.strerror}\n")
+        if error.filename is None:
+            raise
+        parser.exit(1, f"{parser.prog}: --ready-file {error.filename}: {error.strerror}\n")
     return 0
 
 
-def _server(options: argparse.Namespace) -> LocalServer:
-    from gradient_server import LocalServer  # not before: it takes a while, and the extra may not be installed
+def _server(parser: argparse.ArgumentParser, options: argparse.Namespace) -> LocalServer:
+    try:
+        from gradient_server import LocalServer  # not before: it takes a while, and the extra may not be installed
 
-    return LocalServer(
-        host=options.host,
-        port=options.port,
-        api_key=options.api_key,
-        time_scale=options.time_scale,
-        seed=options.seed,
-    )
+        return LocalServer(
+            host=options.host,
+            port=options.port,
+            api_key=options.api_key,
+            time_scale=options.time_scale,
+            seed=options.seed,
+        )
+    except ModuleNotFoundError as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    except OSError as error:
+        place = f"[{options.host}]:{options.port}" if ":" in options.host else f"{options.host}:{options.port}"
+        parser.exit(1, f"{parser.prog}: Cannot listen on {place}: {error.strerror}\n")
 
 
 def _on_signals(act: Callable[[], object] | None) -> None:
@@ -76,10 +81,6 @@ def _say_where(server: LocalServer) -> None:
     print(f"Serving the Gradient Experiments API at {server.url} (simulated runs; Ctrl-C stops it)")
     print("export", *hosts)
     print("export", key, flush=True)
-
-
-def _place(options: argparse.Namespace) -> str:
-    return f"[{options.host}]:{options.port}" if ":" in options.host else f"{options.host}:{options.port}"
 
 
 class _Parser(argparse.ArgumentParser):

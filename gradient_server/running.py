@@ -105,9 +105,10 @@ class LocalServer:
         self._http.should_exit = True
 
     def stop(self) -> None:
-        """Stop serving and close all connections."""
+        """Stop serving and close all connections; where nothing is served, that is already so."""
         self.ask_to_stop()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._socket.close()
 
     def __enter__(self) -> Self:
