@@ -44,6 +44,8 @@ def wrong_values(schema):
         yield from (1.5, -(10**30), "1")
     if "minimum" in schema:
         yield schema["minimum"] - 1
+    if "maximum" in schema:
+        yield from (schema["maximum"] + 1, 10**30, 1e300)
     if schema.get("minLength"):
         yield ""
     if schema.get("contentEncoding") == "base64":

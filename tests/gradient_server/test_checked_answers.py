@@ -15,7 +15,6 @@ from attrs import evolve
 from gradient_server.app import application
 from gradient_server.clock import Clock
 from gradient_server.store import Store
-from gradient_server.validation import Body
 
 
 class NamelessStore(Store):
@@ -26,7 +25,7 @@ class NamelessStore(Store):
 async def main():
     clock = Clock()
     store = NamelessStore(clock, seed=0)
-    store.add(Body(members={"projectHandle": "p", "experimentTypeId": 1}))
+    store.add({"projectHandle": "p", "experimentTypeId": 1})
     app = application(store, clock, "key", check_answers=CHECK)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client:
         answered = await client.get("/experiments/v1/experiments/", headers={"X-API-Key": "key"})

@@ -39,7 +39,7 @@ def test_an_empty_server(ask):
         ("?limit=1", slice(0, 1)),
         ("?limit=7&offset=20", slice(20, 25)),
         ("?limit=1000000", slice(None)),
-        ("?limit=999999999999999999&offset=999999999999999999", slice(25, 25)),
+        (f"?limit={10**30}&offset={10**30}", slice(25, 25)),
         ("?offset=24", slice(24, 25)),
         ("?offset=25", slice(25, 25)),
         ("?limit=-1&offset=3", slice(3, 25)),

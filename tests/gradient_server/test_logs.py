@@ -90,7 +90,7 @@ def test_a_page_is_the_beginning_of_the_rest(still, run, logs, limit):
         assert logs(handle, line=line, limit=limit) == rest[:limit]
 
 
-@pytest.mark.parametrize("line", [ROWS + 1, 10**6, 10**17])
+@pytest.mark.parametrize("line", [ROWS + 1, 10**6, 10**30])
 def test_nothing_after_the_last_line(ask, still, run, line):
     """Is 204 without a body."""
     handle = run()

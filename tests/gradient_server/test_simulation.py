@@ -6,14 +6,13 @@ from gradient_api.constants import ExperimentState as State
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gradient_server.jobs import Job, Jobs
 from gradient_server.lifecycle import Life, Plan
-from gradient_server.simulation import MOST_ROWS, MOST_SECONDS, Log, Wish
+from gradient_server.simulation import MOST_ROWS, MOST_SECONDS, Job, Log, Wish
 
 SECONDS = st.sampled_from([0.0, 5e-324, 1e-300, 1.0, 20.0, MOST_SECONDS]) | st.floats(0, MOST_SECONDS)
 MOMENTS = st.sampled_from([0.0, 1.0, 12345.678]) | st.floats(0, 1e9)
 ROWS = st.sampled_from([0, 1, 2, MOST_ROWS]) | st.integers(0, 100)
-JOB = Job("jsaaaaaaaaaaaa", "worker")
+JOB = Job(id="jsaaaaaaaaaaaa", title="worker")
 
 
 @st.composite
@@ -102,15 +101,3 @@ def test_the_last_row_of_a_failed_run_says_so(run, data):
     says_so = "exit code 1" in log.row(JOB, line).message
     failed = wish.plan.outcome == State.FAILED and log.visible(1e12) == wish.rows + 1
     assert says_so == (failed and line == wish.rows)
-
-
-@given(nodes=st.dictionaries(st.sampled_from(["worker", "parameterServer"]), st.integers(1, 10**30)), data=st.data())
-def test_any_number_of_jobs(nodes, data):
-    """Every place has its job, with an id and a title of its own."""
-    jobs = Jobs("jsaaaaaaaaaaaa", nodes)
-    places = data.draw(st.sets(st.integers(0, jobs.total - 1), max_size=20))
-    found = [jobs[place] for place in places]
-    assert len({job.id for job in found}) == len({job.title for job in found}) == len(places)
-    assert found == [jobs[place] for place in places]
-    titles = {job.title.rstrip("0123456789 ") for job in found}
-    assert titles <= {"worker", "parameter server"}
