@@ -82,6 +82,8 @@ class Job:
 class Log:
     """What each job of a run prints: rows, evenly over the time that its command is meant to run, and an end marker.
 
+    The marker comes when the run has ended as a whole: who has followed a log to its end finds the outcome.
+
     :param Wish wish: what the run is to be like
     :param Life life: what has happened to it
     """
@@ -91,6 +93,7 @@ class Log:
         self._span = life.running
         if self._span is not None:
             begin, end = self._span
+            self._ended = life.entered[-1][0]
             planned = Life(plan=wish.plan, started=life.started).running
             assert planned is not None
             self._pause = (planned[1] - begin) / (wish.rows + 1)
@@ -100,14 +103,14 @@ class Log:
         """Say how many rows each job has printed, the end marker included."""
         if self._span is None or now < self._span[0]:
             return 0
-        return self._printed + 1 if now >= self._span[1] else min(self._printed, self._printed_until(now))
+        return self._printed + 1 if now >= self._ended else min(self._printed, self._printed_until(now))
 
     def row(self, job: Job, line: int) -> Row:
         """Give a row of a job, one that is visible."""
         assert self._span is not None
         begin, end = self._span
         if line > self._printed:
-            return Row(line=line, moment=end, message=END_OF_LOG)
+            return Row(line=line, moment=self._ended, message=END_OF_LOG)
         # Rounding must not put a row behind the end.
         return Row(line=line, moment=min(begin + self._pause * line, end), message=_message(self._wish, job, line))
 

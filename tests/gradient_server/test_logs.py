@@ -5,8 +5,7 @@ from datetime import datetime
 from itertools import pairwise
 
 import pytest
-from gradient_api.constants import END_OF_LOG
-from gradient_api.constants import ExperimentState as State
+from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 
 from gradient_server.descriptions import MOST_ROWS_AT_ONCE
 
@@ -57,7 +56,7 @@ def test_every_job_counts_its_own_lines(still, run, logs, kind, jobs):
 
 
 def test_rows_appear_while_it_runs(still, run, logs):
-    """None before it runs, then more and more, none of which changes; the marker comes when the command has ended."""
+    """None before it runs, then more and more, none of which changes; the marker comes at the end."""
     handle = run("SingleNodeRequest")
     assert logs(handle) == []
     seen = [[]]
@@ -69,13 +68,17 @@ def test_rows_appear_while_it_runs(still, run, logs):
     assert [row["message"] for row in seen[-1]][-1] == END_OF_LOG
 
 
-def test_the_marker_comes_before_the_end(ask, still, run, logs):
-    """A command ends before its machine is given back: the log is complete while the network is torn down."""
+def test_the_marker_comes_with_the_end(ask, still, run, logs):
+    """Who has followed a log to its end finds the experiment ended, never still being torn down."""
     handle = run("SingleNodeRequest")
-    still.advance(19.1)
-    assert logs(handle)[-1]["message"] == END_OF_LOG
-    state = ask("GET", f"{EXPERIMENTS}{handle}/state/").body["data"]["state"]
-    assert state == State.NETWORK_TEARING_DOWN
+    ended = False
+    for _ in range(210):
+        still.advance(0.1)
+        state = ask("GET", f"{EXPERIMENTS}{handle}/state/").body["data"]["state"]
+        complete = [row["message"] for row in logs(handle)][-1:] == [END_OF_LOG]
+        assert complete == (state in TERMINAL_STATES)
+        ended = ended or complete
+    assert ended
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 7, 17, 18, 19, 100])
@@ -108,11 +111,13 @@ def test_no_rows(still, run, logs):
 
 @pytest.mark.parametrize("after", [2, 5, 10, 18.9])
 def test_stopping_ends_the_log(ask, still, run, logs, after):
-    """The rows so far stay, each job has its marker at once, and nothing comes later."""
+    """The rows so far stay, each job has its marker when the run has been torn down, and nothing comes later."""
     handle = run()
     still.advance(after)
     before = logs(handle)
     ask("PUT", f"{EXPERIMENTS}{handle}/stop/")
+    assert logs(handle) == before
+    still.advance(1.1)
     rows = logs(handle)
     assert rows[: len(before)] == before
     assert [row["message"] for row in rows[len(before) :]] == [END_OF_LOG] * 3

@@ -70,7 +70,9 @@ def test_lines_are_counted_from_one_and_end_with_the_marker(run, look):
     assert [row.line for row in rows] == list(range(1, len(rows) + 1))
     moments = [row.moment for row in rows]
     assert moments == sorted(moments)
-    assert all(life.running[0] <= moment <= min(now, life.running[1]) + 1e-6 for moment in moments)
+    ended = life.entered[-1][0]
+    ends = [ended if row.message == END_OF_LOG else life.running[1] for row in rows]
+    assert all(life.running[0] <= moment <= min(now, end) + 1e-6 for moment, end in zip(moments, ends, strict=True))
     assert END_OF_LOG not in [row.message for row in rows[:-1]]
     whole = log.visible(1e12)
     assert (whole > 0) == (life.running is not None)
@@ -81,12 +83,12 @@ def test_lines_are_counted_from_one_and_end_with_the_marker(run, look):
 
 
 def test_rows_are_spread_evenly_over_the_time_that_the_command_runs():
-    """They are printed after equal pauses, the marker being the last, and each is visible from its moment on."""
+    """They are printed after equal pauses, the marker comes at the end, and each is visible from its moment on."""
     wish = Wish(plan=Plan(seconds=1000.0, outcome=State.STOPPED), rows=4)
     life = Life(plan=wish.plan, started=0.0)
     log, (begin, end) = Log(wish, life), life.running
     moments = [log.row(JOB, line).moment for line in range(1, 6)]
-    assert moments == pytest.approx([begin + (end - begin) * share / 5 for share in range(1, 6)])
+    assert moments == pytest.approx([*(begin + (end - begin) * share / 5 for share in range(1, 5)), 1000.0])
     for line, moment in enumerate(moments, start=1):
         assert (log.visible(moment - 0.001), log.visible(moment + 0.001)) == (line - 1, line)
 
