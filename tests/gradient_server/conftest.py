@@ -89,14 +89,14 @@ class RawClient:
 
 
 @pytest.fixture
-def raw_client(gradient_server) -> Callable[[], RawClient]:
+def connect_raw(gradient_server) -> Callable[[], RawClient]:
     """Make clients, each with a connection of its own; they are to be closed."""
     return lambda: RawClient(gradient_server.url, gradient_server.api_key)
 
 
 @pytest.fixture
-def ask(raw_client) -> Iterator[RawClient]:
-    with contextlib.closing(raw_client()) as client:
+def ask(connect_raw) -> Iterator[RawClient]:
+    with contextlib.closing(connect_raw()) as client:
         yield client
 
 

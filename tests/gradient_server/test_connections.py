@@ -51,10 +51,10 @@ def test_connections_are_kept_longer_than_clients_keep_them():
     assert 2 * httpx.Limits().keepalive_expiry < KEEP_ALIVE
 
 
-def test_hundreds_of_kept_connections(raw_client, open_files):
+def test_hundreds_of_kept_connections(connect_raw, open_files):
     """All are open at once, and each of them is answered, and again after all others have been."""
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(contextlib.closing(raw_client())) for _ in range(MANY)]
+        clients = [stack.enter_context(contextlib.closing(connect_raw())) for _ in range(MANY)]
         for client in clients:
             client.connection.connect()
         for _ in range(2):
@@ -63,12 +63,12 @@ def test_hundreds_of_kept_connections(raw_client, open_files):
         assert all(client.connection.times_opened == 1 for client in clients)
 
 
-def test_many_clients_creating_at_once(raw_client, single_node_body):
+def test_many_clients_creating_at_once(connect_raw, single_node_body):
     """Fifty at a time: every experiment has an id of its own, and all are there in the end."""
     ready = threading.Barrier(50)
 
     def create(number):
-        with contextlib.closing(raw_client()) as client:
+        with contextlib.closing(connect_raw()) as client:
             client.connection.connect()
             ready.wait(PATIENCE)
             body = {**single_node_body, "name": f"client {number}"}
@@ -77,7 +77,7 @@ def test_many_clients_creating_at_once(raw_client, single_node_body):
     with ThreadPoolExecutor(50) as pool:
         handles = [handle for found in pool.map(create, range(50)) for handle in found]
     assert len(set(handles)) == 200
-    with contextlib.closing(raw_client()) as client:
+    with contextlib.closing(connect_raw()) as client:
         data = client("GET", EXPERIMENTS + "?limit=-1").body["data"]
     assert {found["handle"] for found in data} == set(handles)
     names = [found["templateHistory"]["params"]["name"] for found in data]

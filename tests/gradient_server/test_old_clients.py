@@ -102,7 +102,7 @@ class OldClient:
 
 
 @pytest.fixture
-def old_client(gradient_server):
+def client_of(gradient_server):
     """Make old clients; all are closed in the end."""
     made = []
 
@@ -117,9 +117,9 @@ def old_client(gradient_server):
 
 @AT_BOTH
 @BODIES
-def test_from_creation_to_the_end_of_the_log(old_client, still, at, version, body):
+def test_from_creation_to_the_end_of_the_log(client_of, still, at, version, body):
     """Create, get, start, follow the log as that version did, stop too late."""
-    client = old_client(version)
+    client = client_of(version)
     status, created = client.ask("POST", at, body)
     assert (status, created["message"]) == (200, "success")
     handle = created["handle"]
@@ -150,20 +150,20 @@ def followed(client, handle, version, limit=100):
         line += len(page)
 
 
-def test_what_each_version_sees_of_a_log(old_client, gradient_server):
+def test_what_each_version_sees_of_a_log(client_of, gradient_server):
     """0.3.7 sees every row; 1.9.1 asks for the rows after line 1, and so misses the first, as it always did."""
-    client = old_client("0.3.7")
+    client = client_of("0.3.7")
     environment = {"GRADIENT_MOCK_LOG_LINES": 176, "GRADIENT_MOCK_SECONDS": 0}
     handle = client.ask("POST", V1 + "run/", {**SINGLE, "experimentEnv": environment})[1]["handle"]
     assert [row["line"] for row in followed(client, handle, "0.3.7")] == list(range(1, 178))
-    assert [row["line"] for row in followed(old_client("1.9.1"), handle, "1.9.1")] == list(range(2, 178))
+    assert [row["line"] for row in followed(client_of("1.9.1"), handle, "1.9.1")] == list(range(2, 178))
 
 
 @AT_BOTH
 @BODIES
-def test_running_and_stopping(old_client, still, at, version, body):
+def test_running_and_stopping(client_of, still, at, version, body):
     """Run is create and start in one call."""
-    client = old_client(version)
+    client = client_of(version)
     handle = client.ask("POST", f"{at}run/", body)[1]["handle"]
     still.advance(10)
     assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.RUNNING
@@ -173,9 +173,9 @@ def test_running_and_stopping(old_client, still, at, version, body):
 
 
 @AT_BOTH
-def test_the_list_of_0_3_7(old_client, at):
+def test_the_list_of_0_3_7(client_of, at):
     """It asks for everything, with numbered projects whose brackets are encoded; a text came letter by letter."""
-    client = old_client("0.3.7")
+    client = client_of("0.3.7")
     handles = [client.ask("POST", V1, SINGLE)[1]["handle"] for _ in range(25)]
     status, listed = client.ask("GET", f"{at}?limit=-1")
     assert (status, len(listed["data"]), listed["meta"]["totalItems"]) == (200, 25, 25)
@@ -188,9 +188,9 @@ def test_the_list_of_0_3_7(old_client, at):
 
 
 @AT_BOTH
-def test_the_list_of_1_9_1(old_client, at):
+def test_the_list_of_1_9_1(client_of, at):
     """It asks for what the server chooses, or for a page, and knows tags, which this contract does not."""
-    client = old_client("1.9.1")
+    client = client_of("1.9.1")
     for _ in range(25):
         client.ask("POST", V1, SINGLE)
     for query, length in [("", 20), ("?limit=11&offset=20", 5), ("?tag=a&tag=b", 20)]:
@@ -199,9 +199,9 @@ def test_the_list_of_1_9_1(old_client, at):
 
 
 @AT_BOTH
-def test_deleting_with_1_9_1(old_client, at):
+def test_deleting_with_1_9_1(client_of, at):
     """Is answered with 204 and nothing."""
-    client = old_client("1.9.1")
+    client = client_of("1.9.1")
     handle = client.ask("POST", V1, SINGLE)[1]["handle"]
     assert client.ask("DELETE", f"{at}{handle}/") == (204, None)
     assert client.ask("GET", f"{at}{handle}/") == (
@@ -210,10 +210,10 @@ def test_deleting_with_1_9_1(old_client, at):
     )
 
 
-def test_a_body_that_0_3_7_sends_without_a_container(old_client):
+def test_a_body_that_0_3_7_sends_without_a_container(client_of):
     """The answer is the recorded one: the names of the wire, an array of texts each."""
     body = {name: value for name, value in SINGLE.items() if name not in ("container", "projectHandle")}
-    assert old_client("0.3.7").ask("POST", V1, body) == (
+    assert client_of("0.3.7").ask("POST", V1, body) == (
         400,
         {
             "details": {
