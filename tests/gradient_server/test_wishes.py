@@ -34,7 +34,7 @@ def test_rows_and_seconds(ask, still, single_node_body, write, rows, seconds):
     if seconds:
         still.advance(seconds * 0.999)
         assert state_of(ask, handle) == State.NETWORK_TEARDOWN
-        still.advance(seconds * 0.001)
+        still.advance(seconds * 0.0011)
     assert state_of(ask, handle) == State.STOPPED
     lines = [row["line"] for row in ask("GET", f"/jobs/logs?experimentId={handle}").body]
     assert lines == list(range(1, rows + 2))
