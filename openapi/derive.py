@@ -233,7 +233,7 @@ def _field(wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ..
         "description": schema["description"],
         "always": always,
     }
-    if stored:
+    if stored and not always:  # What every answer says, the parameters cannot say otherwise.
         field["stored_names"] = stored
     if wire_name in answer["properties"]:
         field["outer_name"] = wire_name

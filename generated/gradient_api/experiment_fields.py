@@ -222,7 +222,6 @@ class BaseExperimentFields:
         ExperimentField(
             name="experiment_type_id",
             json_type="integer",
-            stored_names=("experiment_type_id", "experimentTypeId"),
             outer_name="experimentTypeId",
         ),
     )
@@ -432,7 +431,6 @@ class SingleNodeExperimentFields(BaseExperimentFields):
         ExperimentField(
             name="experiment_type_id",
             json_type="integer",
-            stored_names=("experiment_type_id", "experimentTypeId"),
             outer_name="experimentTypeId",
         ),
     )
@@ -773,7 +771,6 @@ class MultiNodeExperimentFields(BaseExperimentFields):
         ExperimentField(
             name="experiment_type_id",
             json_type="integer",
-            stored_names=("experiment_type_id", "experimentTypeId"),
             outer_name="experimentTypeId",
         ),
     )

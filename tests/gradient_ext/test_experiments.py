@@ -107,9 +107,9 @@ def test_missing_parameters(history):
 
 
 def test_a_stored_parameter_cannot_replace_what_the_experiment_is():
-    """The first clients took `state` and `id` from the parameters if they were there."""
-    experiment = read({**ALL_SNAKE, "state": 5, "id": "other", "experiment_type_id": 2})
-    assert (experiment.state, experiment.id) == (1, "esxfbgzu7xanst")
+    """The first clients took `state`, `id` and the type from the parameters if they were there."""
+    experiment = read({**ALL_SNAKE, "state": 5, "id": "other", "experiment_type_id": 2, "experimentTypeId": 2})
+    assert (experiment.state, experiment.id, experiment.experiment_type_id) == (1, "esxfbgzu7xanst", 1)
 
 
 @pytest.mark.parametrize("type_id", [2, 3])
