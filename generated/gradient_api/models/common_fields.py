@@ -123,7 +123,27 @@ class CommonFields:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "name",
+            "ports",
+            "workspaceUrl",
+            "workspaceRef",
+            "workspaceUsername",
+            "workspacePassword",
+            "workingDirectory",
+            "artifactDirectory",
+            "clusterId",
+            "experimentEnv",
+            "projectHandle",
+            "modelType",
+            "modelPath",
+            "isPreemptible",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         name = d.pop("name", UNSET)
 
         ports = d.pop("ports", UNSET)

@@ -26,6 +26,8 @@ class CommonFieldsExperimentEnv:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
         common_fields_experiment_env = cls()
 

@@ -65,7 +65,15 @@ class Error:
         from ..models.error_details_type_1 import ErrorDetailsType1  # noqa: PLC0415
         from ..models.error_error_type_1 import ErrorErrorType1  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "error",
+            "details",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
 
         def _parse_error(data: object) -> ErrorErrorType1 | str | Unset:
             if isinstance(data, Unset):

@@ -234,7 +234,12 @@ class Experiment:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.template_history import TemplateHistory  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in ("id",):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         handle = d.pop("handle")
 
         def _parse_experiment_type_id(data: object) -> ExperimentType | int:

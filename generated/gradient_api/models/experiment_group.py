@@ -63,9 +63,13 @@ class ExperimentGroup:
         from ..models.experiment import Experiment  # noqa: PLC0415
         from ..models.group_meta import GroupMeta  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
         data = []
         _data = d.pop("data")
+        if not isinstance(_data, list):
+            raise TypeError(f"an array was expected, not {type(_data).__name__}")
         for data_item_data in _data:
             data_item = Experiment.from_dict(data_item_data)
 

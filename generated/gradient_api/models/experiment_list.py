@@ -76,9 +76,16 @@ class ExperimentList:
         from ..models.experiment_group import ExperimentGroup  # noqa: PLC0415
         from ..models.list_meta import ListMeta  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in ("message",):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         data = []
         _data = d.pop("data")
+        if not isinstance(_data, list):
+            raise TypeError(f"an array was expected, not {type(_data).__name__}")
         for data_item_data in _data:
 
             def _parse_data_item(data: object) -> Experiment | ExperimentGroup:

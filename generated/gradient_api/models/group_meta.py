@@ -49,7 +49,15 @@ class GroupMeta:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.item_group import ItemGroup  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "itemGroup",
+            "totalItems",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         _item_group = d.pop("itemGroup", UNSET)
         item_group: ItemGroup | Unset
         if isinstance(_item_group, Unset):

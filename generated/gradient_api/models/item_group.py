@@ -41,7 +41,15 @@ class ItemGroup:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "key",
+            "value",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         key = d.pop("key", UNSET)
 
         value = d.pop("value", UNSET)

@@ -67,7 +67,12 @@ class ListMeta:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in ("filter",):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         filter_ = cast(list[Any], d.pop("filter", UNSET))
 
         def _parse_limit(data: object) -> int | None | Unset:

@@ -81,7 +81,21 @@ class MasterFields:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "masterContainer",
+            "masterMachineType",
+            "masterCommand",
+            "masterCount",
+            "masterContainerUser",
+            "masterRegistryUsername",
+            "masterRegistryPassword",
+            "masterRegistryUrl",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         master_container = d.pop("masterContainer", UNSET)
 
         master_machine_type = d.pop("masterMachineType", UNSET)

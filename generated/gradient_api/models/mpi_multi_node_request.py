@@ -230,7 +230,34 @@ class MpiMultiNodeRequest:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "name",
+            "ports",
+            "workspaceUrl",
+            "workspaceRef",
+            "workspaceUsername",
+            "workspacePassword",
+            "workingDirectory",
+            "artifactDirectory",
+            "clusterId",
+            "experimentEnv",
+            "modelType",
+            "modelPath",
+            "isPreemptible",
+            "workerContainerUser",
+            "workerRegistryUsername",
+            "workerRegistryPassword",
+            "workerRegistryUrl",
+            "masterContainerUser",
+            "masterRegistryUsername",
+            "masterRegistryPassword",
+            "masterRegistryUrl",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         project_handle = d.pop("projectHandle")
 
         worker_container = d.pop("workerContainer")

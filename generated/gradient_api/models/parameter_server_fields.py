@@ -81,7 +81,21 @@ class ParameterServerFields:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "parameterServerContainer",
+            "parameterServerMachineType",
+            "parameterServerCommand",
+            "parameterServerCount",
+            "parameterServerContainerUser",
+            "parameterServerRegistryUsername",
+            "parameterServerRegistryPassword",
+            "parameterServerRegistryUrl",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         parameter_server_container = d.pop("parameterServerContainer", UNSET)
 
         parameter_server_machine_type = d.pop("parameterServerMachineType", UNSET)

@@ -73,7 +73,20 @@ class SingleNodeFields:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "container",
+            "machineType",
+            "command",
+            "containerUser",
+            "registryUsername",
+            "registryPassword",
+            "registryUrl",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         container = d.pop("container", UNSET)
 
         machine_type = d.pop("machineType", UNSET)

@@ -49,7 +49,12 @@ class StateAnswer:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.state_reading import StateReading  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in ("message",):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         data = StateReading.from_dict(d.pop("data"))
 
         message = d.pop("message", UNSET)

@@ -58,7 +58,12 @@ class StateReading:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in ("handle",):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
 
         def _parse_state(data: object) -> ExperimentState | int:
             try:

@@ -102,6 +102,8 @@ class TemplateHistory:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.template_history_params_type_0 import TemplateHistoryParamsType0  # noqa: PLC0415
 
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
 
         def _parse_id(data: object) -> int | None | Unset:

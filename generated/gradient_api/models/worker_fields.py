@@ -81,7 +81,21 @@ class WorkerFields:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        if not isinstance(src_dict, Mapping):
+            raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        for _name in (
+            "workerContainer",
+            "workerMachineType",
+            "workerCommand",
+            "workerCount",
+            "workerContainerUser",
+            "workerRegistryUsername",
+            "workerRegistryPassword",
+            "workerRegistryUrl",
+        ):
+            if d.get(_name, UNSET) is None:
+                del d[_name]
         worker_container = d.pop("workerContainer", UNSET)
 
         worker_machine_type = d.pop("workerMachineType", UNSET)
