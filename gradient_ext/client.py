@@ -45,6 +45,7 @@ from gradient_ext.paging import ListCursor
 from gradient_ext.parameters import request_body
 from gradient_ext.signatures import takes
 from gradient_ext.transport import READ_TIMEOUT, Transport
+from gradient_ext.values import told
 from gradient_ext.waiting import Pacing, has_ended
 
 _FETCH = "Failed to fetch data"
@@ -260,7 +261,8 @@ class ExperimentsClient:
             if error.status not in (404, 405):
                 raise
             return self.get(handle).state  # The historical service had no such address.
-        return int(answer.data.state)
+        state: int = told("integer", answer.data.state, "state")
+        return state
 
     def logs(self, experiment_id: str, line: int = FIRST_LINE, limit: int = DEFAULT_LIMIT) -> builtins.list[LogRow]:
         """Show list of latest logs from the specified experiment.
@@ -342,9 +344,11 @@ class ExperimentsClient:
         body = accepted.model.from_dict(request_body(accepted, given, subject))
         client = self._transport.experiments
         try:
-            return self._transport.call(_CREATE, Created, operation, client=client, body=body).handle
+            answer = self._transport.call(_CREATE, Created, operation, client=client, body=body)
+            handle: str = told("string", answer.handle, "handle", min_length=1)
         except MalformedResponseError as error:
             raise ResourceCreatingError(str(error)) from error
+        return handle
 
     def _act(self, verb: str, operation: Callable[..., Response[Any]], experiment_id: object) -> None:
         handle = checked_handle(experiment_id, f"{verb}()")

@@ -19,6 +19,8 @@ from gradient_api.experiment_fields import (
 )
 from gradient_api.models import Experiment
 
+from gradient_ext.values import told, typed
+
 MASK = "********"
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
 
@@ -63,11 +65,13 @@ def experiment_from(answer: Experiment) -> BaseExperiment:
     :param Experiment answer: the generated model of the answer
 
     :returns: a `SingleNodeExperiment` or `MultiNodeExperiment`; a `BaseExperiment` for numbers nobody knows
+
+    :raises MalformedResponseError: the answer does not say which experiment it is, of what kind, or in what state
     """
-    kind = _KINDS.get(answer.experiment_type_id, BaseExperiment)
     outer = answer.to_dict()
-    history = outer.get("templateHistory") or {}
-    stored = history.get("params") or {}
+    history = typed("object", outer.get("templateHistory")) or {}
+    stored = typed("object", history.get("params")) or {}
+    kind = _KINDS.get(typed("integer", answer.experiment_type_id), BaseExperiment)
     return kind(**{field.name: _read(field, stored, outer) for field in kind._fields})
 
 
@@ -89,36 +93,15 @@ def _read(field: ExperimentField, stored: Mapping[str, Any], outer: Mapping[str,
     Without stored names the field belongs to the experiment itself, and a parameter of that name is not looked at.
     """
     for name in field.stored_names:
-        value = _typed(field, stored.get(name))
+        value = typed(field.json_type, stored.get(name))
         if value is not None:
             return value
-    return _typed(field, outer.get(field.outer_name)) if field.outer_name else None
-
-
-def _typed(field: ExperimentField, value: Any) -> Any:
-    """Bring a stored value to the type of its field, or drop it: numbers and texts have been stored as each other."""
-    match field.json_type, value:
-        case "string", str():
-            return value
-        case "string", bool():
-            return None
-        case "string", int() | float():
-            return str(value)
-        case "integer", bool():
-            return None
-        case "integer", int():
-            return int(value)
-        case "integer", str() if re.fullmatch(r"-?[0-9]{1,18}", value):
-            return int(value)
-        case "number", int() | float() if not isinstance(value, bool):
-            return value
-        case "boolean", bool():
-            return value
-        case "object", dict():
-            return value
-        case "array", list():
-            return value
-    return None
+    if field.outer_name is None:
+        return None
+    value = outer.get(field.outer_name)
+    if field.required:
+        return told(field.json_type, value, field.outer_name, min_length=field.min_length)
+    return typed(field.json_type, value)
 
 
 def _shown(field: ExperimentField, value: Any) -> str:

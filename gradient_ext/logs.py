@@ -8,6 +8,8 @@ from attrs import define, field, frozen
 from gradient_api.constants import END_OF_LOG
 from gradient_api.models import LogRow as LogRowModel
 
+from gradient_ext.values import told, typed
+
 FIRST_LINE = 0
 DEFAULT_LIMIT = 10_000
 
@@ -32,8 +34,19 @@ class LogRow:
 
 
 def rows_from(answer: Iterable[LogRowModel] | None) -> list[LogRow]:
-    """Make the rows of an answer; None is the answer of a server that has nothing to say (204)."""
-    return [LogRow(row.line, row.message, row.timestamp, row.job_id or None) for row in answer or ()]
+    """Make the rows of an answer; None is the answer of a server that has nothing to say (204).
+
+    :raises MalformedResponseError: a row has no number, no message or no time
+    """
+    return [
+        LogRow(
+            line=told("integer", row.line, "line"),
+            message=told("string", row.message, "message"),
+            timestamp=told("string", row.timestamp, "timestamp"),
+            job_id=typed("string", row.job_id) or None,
+        )
+        for row in answer or ()
+    ]
 
 
 def is_end(row: LogRow) -> bool:

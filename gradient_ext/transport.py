@@ -62,8 +62,8 @@ class Transport:
             raise RequestTimeoutError(f"{action}: no answer in time ({_place(error)})") from error
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise RequestFailedError(f"{action}: {error or type(error).__name__} ({_place(error)})") from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # What the generated decoders raise when an answer lacks a member, or is not JSON at all.
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            # What the generated decoders raise when an answer lacks a member, is not JSON at all, or nests too deep.
             raise MalformedResponseError(
                 f"{action}: the answer is not as the contract says ({error!r:.200})"
             ) from error

@@ -195,7 +195,7 @@ def _view(
     type_ids: set[int],
 ) -> dict[str, Any]:
     declared = specific if base else [*head, *tail]
-    shown = ("name", "json_type", "stored_names", "outer_name", "shown", "secret")
+    shown = ("name", "json_type", "stored_names", "outer_name", "required", "min_length", "shown", "secret")
     return {
         "name": name,
         "description": description,
@@ -231,8 +231,11 @@ def _field(wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ..
         "json_type": kinds[0],
         "python_type": kind if always else f"{kind} | None",
         "description": schema["description"],
-        "always": always,
     }
+    if always:
+        field["required"] = True
+        if "minLength" in schema:
+            field["min_length"] = schema["minLength"]
     if stored and not always:  # What every answer says, the parameters cannot say otherwise.
         field["stored_names"] = stored
     if wire_name in answer["properties"]:

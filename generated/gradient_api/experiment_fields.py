@@ -14,6 +14,8 @@ class ExperimentField:
     json_type: str
     stored_names: tuple[str, ...] = ()
     outer_name: str | None = None
+    required: bool = False
+    min_length: int = 0
     shown: str = "always"
     secret: bool = False
 
@@ -159,11 +161,14 @@ class BaseExperimentFields:
             name="id",
             json_type="string",
             outer_name="handle",
+            required=True,
+            min_length=1,
         ),
         ExperimentField(
             name="state",
             json_type="integer",
             outer_name="state",
+            required=True,
         ),
         ExperimentField(
             name="experiment_error",
@@ -223,6 +228,7 @@ class BaseExperimentFields:
             name="experiment_type_id",
             json_type="integer",
             outer_name="experimentTypeId",
+            required=True,
         ),
     )
     """The attributes in the order in which they are shown."""
@@ -331,11 +337,14 @@ class SingleNodeExperimentFields(BaseExperimentFields):
             name="id",
             json_type="string",
             outer_name="handle",
+            required=True,
+            min_length=1,
         ),
         ExperimentField(
             name="state",
             json_type="integer",
             outer_name="state",
+            required=True,
         ),
         ExperimentField(
             name="experiment_error",
@@ -432,6 +441,7 @@ class SingleNodeExperimentFields(BaseExperimentFields):
             name="experiment_type_id",
             json_type="integer",
             outer_name="experimentTypeId",
+            required=True,
         ),
     )
     """The attributes in the order in which they are shown."""
@@ -574,11 +584,14 @@ class MultiNodeExperimentFields(BaseExperimentFields):
             name="id",
             json_type="string",
             outer_name="handle",
+            required=True,
+            min_length=1,
         ),
         ExperimentField(
             name="state",
             json_type="integer",
             outer_name="state",
+            required=True,
         ),
         ExperimentField(
             name="experiment_error",
@@ -772,6 +785,7 @@ class MultiNodeExperimentFields(BaseExperimentFields):
             name="experiment_type_id",
             json_type="integer",
             outer_name="experimentTypeId",
+            required=True,
         ),
     )
     """The attributes in the order in which they are shown."""

@@ -46,7 +46,9 @@ def test_error_answers(scripted, scripted_client, single_node, call, status, bod
 
 
 @pytest.mark.parametrize("call", [call for _, call in CALLS], ids=[name for name, _ in CALLS])
-@pytest.mark.parametrize("body", [b"", b"not JSON", b"{}", b"3", b'"text"', b"<html></html>", b'{"data": 7}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"not JSON", b"{}", b"3", b'"text"', b"<html></html>", b'{"data": 7}', b"[" * 100_000]
+)
 def test_answers_that_are_no_answers(scripted, scripted_client, single_node, call, body):
     """A success without what the contract says is an error of this package, or at least nothing else."""
     scripted.say(200, body)
@@ -54,9 +56,10 @@ def test_answers_that_are_no_answers(scripted, scripted_client, single_node, cal
         call(scripted_client, single_node)
 
 
-def test_a_create_without_a_handle(scripted, scripted_client, single_node):
+@pytest.mark.parametrize("answer", [{}, {"handle": None}, {"handle": ""}, {"handle": {}}])
+def test_a_create_without_a_handle(scripted, scripted_client, single_node, answer):
     """Has the name that it always had."""
-    scripted.say(200, {"message": "success"})
+    scripted.say(200, {"message": "success", **answer})
     with pytest.raises(ResourceCreatingError):
         scripted_client.create_single_node(**single_node)
 

@@ -7,7 +7,7 @@ from gradient_api.models import Experiment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
+from gradient import BaseExperiment, MalformedResponseError, MultiNodeExperiment, SingleNodeExperiment
 from gradient_ext.experiments import experiment_from, job_count
 
 DOCUMENTED = (
@@ -110,6 +110,20 @@ def test_a_stored_parameter_cannot_replace_what_the_experiment_is():
     """The first clients took `state`, `id` and the type from the parameters if they were there."""
     experiment = read({**ALL_SNAKE, "state": 5, "id": "other", "experiment_type_id": 2, "experimentTypeId": 2})
     assert (experiment.state, experiment.id, experiment.experiment_type_id) == (1, "esxfbgzu7xanst", 1)
+
+
+@pytest.mark.parametrize("history", ["text", ["params"], 7, {"params": "text"}, {"params": [1]}])
+def test_parameters_that_are_none(history):
+    """What is no object where the parameters should be is as good as nothing."""
+    assert experiment_from(Experiment.from_dict({**OUTER, "templateHistory": history})).name is None
+
+
+@pytest.mark.parametrize("member", ["handle", "state", "experimentTypeId"])
+@pytest.mark.parametrize("wrong", [None, [], {}, True, float("nan")])
+def test_an_experiment_says_which_it_is_of_what_kind_and_in_what_state(member, wrong):
+    """Whatever cannot be that is named in an error."""
+    with pytest.raises(MalformedResponseError, match=f"{member} is "):
+        experiment_from(Experiment.from_dict({**OUTER, member: wrong}))
 
 
 @pytest.mark.parametrize("type_id", [2, 3])

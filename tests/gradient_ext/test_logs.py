@@ -1,11 +1,13 @@
 """The log cursor against a model server: every row once, in order per job, whatever the pages are like."""
 
+import pytest
 from gradient_api.constants import END_OF_LOG
+from gradient_api.models import LogRow as LogRowModel
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient import LogRow
-from gradient_ext.logs import LogCursor
+from gradient import LogRow, MalformedResponseError
+from gradient_ext.logs import LogCursor, rows_from
 
 
 def log_of(job, rows, *, ended=True):
@@ -86,3 +88,12 @@ def test_a_row_prints_as_documented_and_carries_its_job():
     assert repr(row) == "LogRow(line=1, message='hello', timestamp='2019-08-06T17:21:18.528Z')"
     line, message, timestamp = row
     assert (line, message, timestamp, row.job_id) == (1, "hello", "2019-08-06T17:21:18.528Z", "js1")
+
+
+def test_a_row_has_a_number_a_message_and_a_time():
+    """A row without one of them is an error, and the job may be missing or null."""
+    whole = {"line": 1.0, "message": "", "timestamp": "2019-08-06T17:21:18.528Z", "jobId": None}
+    assert rows_from([LogRowModel.from_dict(whole)]) == [LogRow(1, "", whole["timestamp"])]
+    for name in ("line", "message", "timestamp"):
+        with pytest.raises(MalformedResponseError, match=f"{name} is None"):
+            rows_from([LogRowModel.from_dict({**whole, name: None})])

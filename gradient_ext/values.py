@@ -1,0 +1,57 @@
+"""Single values out of answers: brought to the type that the contract gives them, or refused."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from gradient_ext.errors import MalformedResponseError
+
+
+def typed(json_type: str, value: object) -> Any:
+    """Bring a value to its type, or give None: numbers and texts have been stored as each other.
+
+    >>> typed("integer", "2"), typed("integer", 2.0), typed("integer", True), typed("string", 5000)
+    (2, 2, None, '5000')
+    """
+    match json_type, value:
+        case "string", str():
+            return value
+        case "string" | "integer" | "number", bool():
+            return None  # To Python a bool is an int; to JSON it is no number.
+        case _, float() if not math.isfinite(value):
+            return None
+        case "string", int() | float():
+            return str(value)
+        case "integer", int():
+            return int(value)
+        case "integer", float() if value.is_integer():
+            return int(value)  # 2.0 is an integer to JSON Schema.
+        case "integer", str() if re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+            return int(value)
+        case "number", int() | float():
+            return value
+        case "boolean", bool():
+            return value
+        case "object", dict():
+            return value
+        case "array", list():
+            return value
+    return None
+
+
+def told(json_type: str, value: object, name: str, *, min_length: int = 0) -> Any:
+    """Bring a value to its type that every answer has to tell.
+
+    :param str name: what the contract calls it
+    :param int min_length: how long a text has to be
+
+    :raises MalformedResponseError: it is missing, or cannot be brought to its type
+    """
+    known = typed(json_type, value)
+    if known is None or (isinstance(known, str) and len(known) < min_length):
+        raise MalformedResponseError(
+            f"The answer is not as the contract says: {name} is {value!r:.60} instead of a value of type {json_type}"
+        )
+    return known
