@@ -244,7 +244,7 @@ class Experiment:
 
         def _parse_experiment_type_id(data: object) -> ExperimentType | int:
             try:
-                if not isinstance(data, int):
+                if not type(data) is int:
                     raise TypeError()
                 componentsschemas_type_number_type_0 = ExperimentType(data)
 
@@ -257,7 +257,7 @@ class Experiment:
 
         def _parse_state(data: object) -> ExperimentState | int:
             try:
-                if not isinstance(data, int):
+                if not type(data) is int:
                     raise TypeError()
                 state_type_0 = ExperimentState(data)
 

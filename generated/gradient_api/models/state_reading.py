@@ -67,7 +67,7 @@ class StateReading:
 
         def _parse_state(data: object) -> ExperimentState | int:
             try:
-                if not isinstance(data, int):
+                if not type(data) is int:
                     raise TypeError()
                 componentsschemas_state_number_type_0 = ExperimentState(data)
 
