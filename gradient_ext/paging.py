@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from attrs import define, field
-from gradient_api.models import Experiment, ExperimentList
+from gradient_api.models import Experiment, ExperimentList, ListMeta
+
+from gradient_ext.errors import MalformedResponseError
+from gradient_ext.values import told, typed
 
 PAGE_SIZE = 1000
 
@@ -32,20 +35,31 @@ class ListCursor:
         return PAGE_SIZE if self.limit is None else min(PAGE_SIZE, self.limit - len(self._seen))
 
     def take(self, page: ExperimentList) -> list[Experiment]:
-        """Take one page: return what is new in it, and move on."""
+        """Take one page: return what is new in it, and move on.
+
+        :raises MalformedResponseError: there is something in it that is no experiment
+        """
         asked = self.page_size
-        new = [found for found in _experiments(page) if found.handle not in self._seen]
-        new = new if self.limit is None else new[: self.limit - len(self._seen)]
-        self._seen.update(found.handle for found in new)
+        new: dict[str, Experiment] = {}
+        for found in _experiments(page):
+            handle = told("string", found.handle, "handle", min_length=1)
+            if handle not in self._seen and (self.limit is None or len(self._seen) + len(new) < self.limit):
+                new.setdefault(handle, found)
+        self._seen.update(new)
         self.offset += asked
-        total = page.meta.total_items if page.meta else None
-        self.finished = not new or len(self._seen) == self.limit or (isinstance(total, int) and self.offset >= total)
-        return new
+        total = typed("integer", page.meta.total_items) if isinstance(page.meta, ListMeta) else None
+        self.finished = not new or len(self._seen) == self.limit or (total is not None and self.offset >= total)
+        return list(new.values())
 
 
 def _experiments(page: ExperimentList) -> Iterator[Experiment]:
     for found in page.data:
         if isinstance(found, Experiment):
             yield found
+        elif "handle" in found:
+            # The decoder takes an experiment that lacks something for a group if it has `data`.
+            raise MalformedResponseError(
+                "The answer is not as the contract says: an experiment lacks its type or state"
+            )
         else:
             yield from found.data

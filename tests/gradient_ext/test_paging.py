@@ -5,6 +5,7 @@ from gradient_api.models import ExperimentList
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradient import MalformedResponseError
 from gradient_ext import paging
 from gradient_ext.paging import ListCursor
 
@@ -52,3 +53,28 @@ def test_every_experiment_comes_once(server, sizes, page_size, limit):
     assert len(handles) == len(set(handles))
     assert len(handles) == (len(everything) if limit is None else min(limit, len(everything)))
     assert set(handles) <= set(everything)
+
+
+def test_an_experiment_that_comes_twice_in_a_page():
+    """Comes once, and counts once."""
+    cursor = ListCursor(0, 2)
+    twice = {"data": [experiment("es1"), {"data": [experiment("es1"), experiment("es2"), experiment("es3")]}]}
+    assert [found.handle for found in cursor.take(ExperimentList.from_dict(twice))] == ["es1", "es2"]
+    assert cursor.finished
+
+
+@pytest.mark.parametrize("meta", [[], "text", {"totalItems": "many"}, {"totalItems": None}, {"totalItems": []}])
+def test_a_total_that_is_none(meta):
+    """Then the pages are gone through until one brings nothing new."""
+    cursor = ListCursor()
+    cursor.take(ExperimentList.from_dict({"data": [experiment("es1")], "meta": meta}))
+    assert not cursor.finished
+
+
+@pytest.mark.parametrize(
+    "odd", [{"handle": "es2", "state": 1, "data": []}, experiment(None), experiment([]), experiment("")]
+)
+def test_what_is_no_experiment(odd):
+    """Is an error: it is neither left out nor taken for an empty group."""
+    with pytest.raises(MalformedResponseError):
+        ListCursor().take(ExperimentList.from_dict({"data": [experiment("es1"), odd]}))

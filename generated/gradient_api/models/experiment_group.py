@@ -19,7 +19,7 @@ T = TypeVar("T", bound="ExperimentGroup")
 
 @_attrs_define
 class ExperimentGroup:
-    """The experiments of one project.
+    """The experiments of one project. What has a handle is no group but an experiment.
 
     Attributes:
         data (list[Experiment]):
