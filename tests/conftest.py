@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import hypothesis
@@ -38,16 +38,22 @@ class ScriptedServer:
         self.requests: list[tuple[str, str, bytes]] = []
         self.headers: list[dict[str, str]] = []
         self.answers: list[tuple[int, str, bytes]] = []
+        self.otherwise: Callable[[str, str], tuple[int, str, bytes]] | None = None
+        """What to answer to a method and a path when the script has come to its end."""
         script = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 script.requests.append((self.command, self.path, self.rfile.read(length)))
                 script.headers.append(dict(self.headers))
-                status, content_type, body = script.answers.pop(0)
+                if script.answers or script.otherwise is None:
+                    status, content_type, body = script.answers.pop(0)
+                else:
+                    status, content_type, body = script.otherwise(self.command, self.path)
                 self.send_response(status, "Scripted")
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
@@ -78,6 +84,14 @@ class ScriptedServer:
 
 @pytest.fixture
 def scripted() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def scripted_all_along() -> Iterator[ScriptedServer]:
+    """One for many tests: making a client of it takes longer than most of them."""
     server = ScriptedServer()
     yield server
     server.close()
