@@ -4,6 +4,10 @@ from collections import Counter, defaultdict
 
 import pytest
 
+pytest.register_assert_rewrite("judging")  # so that its assertions explain themselves
+
+from judging.fixtures import answered, share, wire, wire_all_along  # noqa: E402, F401
+
 TALLY = pytest.StashKey["Tally"]()
 
 collect_ignore = ["independent"]  # Needs Node; `make contract-independent` runs it.

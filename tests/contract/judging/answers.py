@@ -1,0 +1,142 @@
+"""Answers that the contract allows, and what a client must make of them."""
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any, get_args, get_type_hints
+
+from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
+
+from gradient import BaseExperiment, LogRow
+from judging.contract import (
+    END_OF_LOG,
+    KINDS_OF_BODY,
+    OPERATIONS,
+    SCHEMAS,
+    SPEC,
+    Schema,
+    members,
+    python_name,
+    snake_case,
+)
+from judging.generated import values
+from judging.wire import Answer
+
+JSON_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict}
+CLASSES = {
+    number: SCHEMAS[request]["x-experiment"]
+    for request in KINDS_OF_BODY
+    for type_id in [members(request)["experimentTypeId"]]
+    for number in type_id.get("enum", [type_id.get("const")])
+}
+
+
+def schema_of(operation: str, status: int) -> Schema | None:
+    """Give the schema of the JSON that an operation answers with; None where it answers with none."""
+    return OPERATIONS[operation].answers[status].get("content", {}).get("application/json", {}).get("schema")
+
+
+def answers(operation: str, status: int) -> st.SearchStrategy[Answer]:
+    """Make answers of an operation."""
+    schema = schema_of(operation, status)
+    if schema:
+        return values(schema).map(lambda body: as_json(body, status))
+    if "content" in OPERATIONS[operation].answers[status]:
+        return st.text().map(lambda text: (status, "text/plain; charset=utf-8", text.encode()))
+    return st.just((status, "application/json", b""))
+
+
+def as_json(body: Any, status: int = 200) -> Answer:
+    """Write an answer."""
+    return status, "application/json", json.dumps(body).encode()
+
+
+def conforms(operation: str, raw: bytes) -> bool:
+    """Say whether this is JSON that an operation can answer with."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return _validator(operation).is_valid(body)
+
+
+@functools.cache
+def _validator(operation: str) -> OAS31Validator:
+    return OAS31Validator({"allOf": [schema_of(operation, 200)], "components": SPEC["components"]})
+
+
+def check_well_formed(result: Any) -> None:
+    """Check that what a method returned is what its type says, down to each attribute, and prints."""
+    match result:
+        case list():
+            for one in result:
+                assert isinstance(one, BaseExperiment | LogRow)
+                check_well_formed(one)
+        case BaseExperiment():
+            _check_attributes(result)
+        case LogRow():
+            assert [type(value) for value in result] == [int, str, str]
+            assert result.job_id is None or type(result.job_id) is str
+            assert repr(result).startswith("LogRow(")
+        case str():
+            assert result
+        case _:
+            assert result is None or type(result) is int
+
+
+def _check_attributes(experiment: BaseExperiment) -> None:
+    assert type(experiment).__name__ == CLASSES.get(experiment.experiment_type_id, "BaseExperiment")
+    declared = get_type_hints(type(experiment))
+    for field in experiment._fields:
+        value = getattr(experiment, field.name)
+        if value is None:
+            assert type(None) in get_args(declared[field.name]), f"{field.name} is None"
+        else:
+            assert type(value) is JSON_TYPES[field.json_type], f"{field.name} is {value!r}"
+    assert repr(experiment).startswith(f"{type(experiment).__name__}(")
+
+
+def check_faithful(result: Any, operation: str, body: Any) -> None:
+    """Check that what a method returned says what the answer says."""
+    match operation:
+        case "createExperiment" | "runExperiment":
+            assert result == body["handle"]
+        case "getExperimentState":
+            assert result == body["data"]["state"]
+        case "getExperiment":
+            _check_same(result, body["data"])
+        case "listExperiments":
+            told = _told_once(body["data"])
+            assert len(result) == len(told)
+            for experiment, one in zip(result, told, strict=True):
+                _check_same(experiment, one)
+        case "getLogs":
+            rows = [row for row in body or () if row["message"] != END_OF_LOG]
+            assert [(*row, row.job_id) for row in result] == [
+                (row["line"], row["message"], row["timestamp"], row.get("jobId") or None) for row in rows
+            ]
+        case _:
+            assert result is None
+
+
+def _told_once(data: Any) -> list[Mapping[str, Any]]:
+    """Give the experiments of a list, grouped or not, each where it is first told of."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for one in data:
+        for experiment in [one] if "handle" in one else one["data"]:
+            found.setdefault(experiment["handle"], experiment)
+    return list(found.values())
+
+
+def _check_same(experiment: BaseExperiment, told: Mapping[str, Any]) -> None:
+    assert experiment.experiment_type_id == told["experimentTypeId"]
+    for wire_name, schema in SCHEMAS["Experiment"]["properties"].items():
+        if "x-python-name" in schema:
+            assert getattr(experiment, schema["x-python-name"]) == told.get(wire_name)
+    stored = (told.get("templateHistory") or {}).get("params") or {}
+    for wire_name, schema in (member for request in KINDS_OF_BODY for member in members(request).items()):
+        name = python_name(wire_name, schema)
+        found = [stored[known] for known in (snake_case(wire_name), wire_name) if stored.get(known) is not None]
+        if found and wire_name not in SCHEMAS["Experiment"]["required"] and hasattr(experiment, name):
+            assert getattr(experiment, name) == found[0]

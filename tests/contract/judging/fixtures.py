@@ -1,0 +1,60 @@
+"""Fixtures of the contract tests of the client: a judged wire, and answers that are counted."""
+
+from collections.abc import Callable, Iterator
+
+import hypothesis
+import pytest
+
+from judging.answers import as_json
+from judging.methods import call
+from judging.wire import Answer, Wire
+
+RECEIVING = "client, receiving"
+
+
+@pytest.fixture(scope="session")
+def wire_all_along(scripted_all_along) -> Iterator[Wire]:
+    wire = Wire(scripted_all_along)
+    with wire.client:
+        yield wire
+
+
+@pytest.fixture
+def wire(wire_all_along) -> Wire:
+    """A client, a server that answers as the contract shows, and a judge of what they say; as new."""
+    wire_all_along.answers.clear()
+    wire_all_along.forget()
+    return wire_all_along
+
+
+@pytest.fixture
+def answered(wire, tally) -> Callable[[str, str, str, Answer], object]:
+    """Call a method of a client whose server answers an operation in a certain way, and count it as what it is."""
+    # Who follows a log asks for the state in between.
+    wire.answers["getExperimentState"] = as_json({"data": {"state": 5}})
+
+    def answered(what: str, method: str, operation: str, answer: Answer) -> object:
+        wire.answers[operation] = answer
+        wire.forget()
+        tally.count(RECEIVING, what)
+        tally.see(RECEIVING, "operations", operation)
+        tally.see(RECEIVING, "pairs of operation and status", (operation, answer[0]))
+        return call(wire.client, method)
+
+    return answered
+
+
+@pytest.fixture
+def share() -> Callable[[str, int], hypothesis.settings]:
+    """Take a share of the usual examples; following a log takes its pauses, and so gets fewer."""
+    usual = hypothesis.settings.default.max_examples
+
+    def examples(method: str, divisor: int) -> hypothesis.settings:
+        return hypothesis.settings(
+            max_examples=max(1, usual // (divisor * 8 if method == "yield_logs" else divisor)),
+            # Making a whole answer smaller takes minutes, reading it seconds.
+            phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+            report_multiple_bugs=False,
+        )
+
+    return examples
