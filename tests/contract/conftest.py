@@ -10,7 +10,7 @@ from judging.fixtures import answered, share, wire, wire_all_along  # noqa: E402
 
 TALLY = pytest.StashKey["Tally"]()
 
-collect_ignore = ["independent"]  # Needs Node; `make contract-independent` runs it.
+collect_ignore = ["independent", "mutants"]  # They have targets of their own in the Makefile.
 
 
 class Tally:

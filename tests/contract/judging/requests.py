@@ -157,7 +157,8 @@ def _additional(operation: Operation, request: SentRequest) -> Iterator[str]:
     for name in request.headers.keys():  # noqa: SIM118 - iterating over it gives pairs
         if name.lower() not in HTTPS_OWN_HEADERS | named | {KEY_HEADER.lower()} | about_body:
             yield f"{operation.id} has no header {name!r}"
-    if request.headers.get("Accept") != "application/json":
+    # JSON before anything else; errors come as plain text too, from the host of the logs.
+    if request.headers.get("Accept", "").partition(",")[0] != "application/json":
         yield f"it accepts {request.headers.get('Accept')!r} instead of JSON"
     if operation.takes_body and request.content_type != "application/json":
         yield f"its body is declared as {request.content_type!r}"
