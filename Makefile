@@ -7,7 +7,7 @@ SEED ?= 1
 EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test contract contract-independent lint types check-spec check-generated breaking \
+.PHONY: help setup demo serve test contract contract-independent contract-mutants lint types check-spec check-generated breaking \
 	generate clean
 
 help: ## List the targets
@@ -40,6 +40,9 @@ contract: $(READY) ## Try client and server against the contract; SEED=random EX
 
 contract-independent: $(READY) ## Let Prism and Redocly judge contract, client and server; needs Node
 	@$(BIN)/python tests/contract/independent $(ARGS)
+
+contract-mutants: $(READY) ## Put faults into copies of the project, and see which the tests notice; takes a while
+	@$(BIN)/python tests/contract/mutants $(ARGS)
 
 lint: $(READY) ## Run the linter and check the format
 	@$(BIN)/ruff check .

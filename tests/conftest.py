@@ -13,7 +13,7 @@ from gradient import ExperimentsClient
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("what is generated")
-    group.addoption("--examples", type=int, default=100, help="examples of each property (default: 100)")
+    group.addoption("--examples", type=int, default=50, help="examples of each property (default: %(default)s)")
     group.addoption("--fresh", action="store_true", help="other examples each time; --hypothesis-seed repeats them")
 
 

@@ -52,7 +52,7 @@ def test_random_chains(gradient_server, tally):
     Chains.server, Chains.tally = gradient_server, tally
     gradient_server.clock.scale = 0
     # A sequence that fails is shown as it is: making it shorter takes minutes of requests.
-    examples = settings().max_examples // 2
+    examples = max(50, settings().max_examples // 2)  # with fewer, not every link is met
     Chains.run(settings=settings(max_examples=examples, stateful_step_count=12, phases=[Phase.generate]))
     chains = tally.seen(SUITE, "random chains")
     assert len(chains) >= examples // 2
