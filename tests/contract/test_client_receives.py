@@ -7,8 +7,8 @@ import json
 
 import pytest
 from hypothesis import given
-from judging.answers import answers, as_json, check_faithful, check_well_formed
-from judging.contract import KINDS_OF_BODY, OPERATIONS, SCHEMAS, members, snake_case
+from judging.answers import answers, as_json, check_faithful, check_followed, check_well_formed
+from judging.contract import END_OF_LOG, KINDS_OF_BODY, OPERATIONS, SCHEMAS, members, snake_case
 from judging.keywords import SIMPLE
 from judging.methods import ANSWERED
 from judging.wire import API_KEY
@@ -30,8 +30,11 @@ def test_what_the_contract_allows_is_understood(answered, share, method, operati
     def check(answer):
         result = answered(WHAT, method, operation, answer)
         check_well_formed(result)
-        if method != "yield_logs":  # It leaves out what has come before, and what comes after an end.
-            check_faithful(result, operation, json.loads(answer[2] or "null"))
+        body = json.loads(answer[2] or "null")
+        if method != "yield_logs":
+            check_faithful(result, operation, body)
+        elif operation == "getLogs":
+            check_followed(result, body)
 
     check()
 
@@ -40,7 +43,7 @@ def test_what_the_contract_allows_is_understood(answered, share, method, operati
 def test_what_a_server_refuses_is_an_error_with_its_words(answered, wire, share, method, operation, status):
     """Every documented error is a ResourceFetchingError that says the status, the request and what the server said."""
 
-    @share(method, 10)
+    @share(method, 15)
     @given(answers(operation, status))
     def check(answer):
         if operation == "getExperimentState":
@@ -75,3 +78,14 @@ def test_every_attribute_is_read(answered, type_id, spelled):
     check_well_formed(experiment)
     check_faithful(experiment, "getExperiment", {"data": told})
     assert [field.name for field in experiment._fields if getattr(experiment, field.name) is None] == []
+
+
+@pytest.mark.parametrize("method", ["logs", "yield_logs"])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_log_is_read_to_its_end(answered, method, ends):
+    """Each row of the example comes once, and the end of the log is no row, whether it is told or not."""
+    rows = json.loads(OPERATIONS["getLogs"].example(200)[2])
+    assert rows[-1]["message"] == END_OF_LOG
+    told = rows if ends else rows[:-1]
+    result = answered(WHAT, method, "getLogs", as_json(told))
+    check_faithful(result, "getLogs", told)

@@ -1,6 +1,5 @@
 """The client against the contract, not sending: what the contract does not allow is named, and stays here."""
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +10,6 @@ from judging.methods import CREATES, LISTS, NAMES_ONE, NOT_USED_YET, READS_LOGS
 from gradient import InvalidParametersError
 
 SUITE = "client, sending"
-EXAMPLES = hypothesis.settings.default.max_examples
 ONE_PROJECT = {"type": "string", "minLength": 1}
 ARGUMENTS = {"handle": "experiment_id", "experimentId": "experiment_id", "projectHandle": "project_id"}
 
@@ -46,12 +44,12 @@ def test_each_mistake_is_named(refused, method):
 
 
 @pytest.mark.parametrize("method", CREATES)
-def test_all_mistakes_are_named_at_once(refused, method):
+def test_all_mistakes_are_named_at_once(refused, share, method):
     """Any of them together, with any values in the other keywords."""
     _, request = CREATES[method]
     right, every_mistake = everything(request).keywords, list(mistakes(request))
 
-    @hypothesis.settings(max_examples=max(1, EXAMPLES // 4))
+    @share(method, 4)
     @given(given_keywords(request), st.lists(st.sampled_from(every_mistake), min_size=1))
     def check(parameters, wrong):
         refused(method, {**right, **parameters.keywords}, dict(wrong))

@@ -7,7 +7,6 @@ JSON Schema: commands are decoded here and compared with what was given, as is e
 import inspect
 import json
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +18,6 @@ from judging.wire import API_KEY
 from gradient import ExperimentsClient
 
 SUITE = "client, sending"
-EXAMPLES = hypothesis.settings.default.max_examples
 HANDLES = st.from_regex(r"[A-Za-z0-9._~-]+", fullmatch=True).filter(lambda handle: handle.strip("."))
 PROJECTS = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1)
 COUNTS = st.integers(0, 10**9)
@@ -52,11 +50,11 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("method", CREATES)
-def test_keywords_arrive_as_they_were_given(wire, sent, method):
+def test_keywords_arrive_as_they_were_given(wire, sent, share, method):
     """Any keywords that the contract allows become one request, from which the same can be read again."""
     operation, request = CREATES[method]
 
-    @hypothesis.settings(max_examples=max(1, EXAMPLES // 2))
+    @share(method, 3)
     @given(given_keywords(request))
     def check(parameters):
         assert getattr(wire.client, method)(**parameters.keywords)
@@ -68,10 +66,10 @@ def test_keywords_arrive_as_they_were_given(wire, sent, method):
 
 
 @pytest.mark.parametrize("method", NAMES_ONE)
-def test_an_experiment_is_named_in_the_path(wire, sent, method):
+def test_an_experiment_is_named_in_the_path(wire, sent, share, method):
     """And nothing else is sent: no body, no query."""
 
-    @hypothesis.settings(max_examples=max(1, EXAMPLES // 4))
+    @share(method, 4)
     @given(HANDLES)
     def check(handle):
         getattr(wire.client, method)(handle)
@@ -83,13 +81,13 @@ def test_an_experiment_is_named_in_the_path(wire, sent, method):
 
 
 @pytest.mark.parametrize("method", READS_LOGS)
-def test_logs_are_asked_of_their_own_host(wire, sent, method):
+def test_logs_are_asked_of_their_own_host(wire, sent, share, method):
     """With the experiment, the line and the limit that were given; following reads the experiment first."""
     # A row that is beyond every line ends the log for a reader who begins anywhere.
     last = {"line": 10**10, "message": END_OF_LOG, "timestamp": "2019-07-08T12:40:59.28Z", "jobId": "js1"}
     wire.answers["getLogs"] = (200, "application/json", json.dumps([last]).encode())
 
-    @hypothesis.settings(max_examples=max(1, EXAMPLES // 4))
+    @share(method, 4)
     @given(HANDLES, COUNTS, LIMITS)
     def check(handle, line, limit):
         list(getattr(wire.client, method)(handle, line=line, limit=limit))
@@ -100,9 +98,10 @@ def test_logs_are_asked_of_their_own_host(wire, sent, method):
     check()
 
 
-def test_lists_are_filtered_and_cut(wire, sent):
+def test_lists_are_filtered_and_cut(wire, sent, share):
     """Projects are numbered in the order given, each once; an offset is sent as it is, a limit is not exceeded."""
 
+    @share("list", 1)
     @given(st.none() | PROJECTS | st.lists(PROJECTS, min_size=1, max_size=4), st.none() | LIMITS, COUNTS)
     def check(projects, limit, offset):
         wire.client.list(projects, limit=limit, offset=offset)

@@ -112,12 +112,25 @@ def check_faithful(result: Any, operation: str, body: Any) -> None:
             for experiment, one in zip(result, told, strict=True):
                 _check_same(experiment, one)
         case "getLogs":
-            rows = [row for row in body or () if row["message"] != END_OF_LOG]
-            assert [(*row, row.job_id) for row in result] == [
-                (row["line"], row["message"], row["timestamp"], row.get("jobId") or None) for row in rows
-            ]
+            assert [(*row, row.job_id) for row in result] == _rows(body)
         case _:
             assert result is None
+
+
+def check_followed(result: Any, body: Any) -> None:
+    """Check that following a log gave its rows: not those that come again, or out of order, or after an end."""
+    rows = [(*row, row.job_id) for row in result]
+    assert set(rows) <= set(_rows(body))
+    places = [(row.job_id, row.line) for row in result]
+    assert len(set(places)) == len(places)
+
+
+def _rows(body: Any) -> list[tuple[Any, ...]]:
+    return [
+        (row["line"], row["message"], row["timestamp"], row.get("jobId") or None)
+        for row in body or ()
+        if row["message"] != END_OF_LOG
+    ]
 
 
 def _told_once(data: Any) -> list[Mapping[str, Any]]:

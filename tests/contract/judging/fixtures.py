@@ -52,7 +52,7 @@ def share() -> Callable[[str, int], hypothesis.settings]:
     def examples(method: str, divisor: int) -> hypothesis.settings:
         return hypothesis.settings(
             max_examples=max(1, usual // (divisor * 8 if method == "yield_logs" else divisor)),
-            # Making a whole answer smaller takes minutes, reading it seconds.
+            # Making a whole answer or body smaller takes minutes, reading it seconds.
             phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
             report_multiple_bugs=False,
         )

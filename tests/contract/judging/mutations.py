@@ -68,9 +68,9 @@ def _meant(value: Any, schema: Schema) -> Schema:
     return schema
 
 
-def places(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Find every place in a value, itself included."""
-    yield path
+def places(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Find every place in a value, itself included, with what is there."""
+    yield path, value
     steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, one in steps:
         yield from places(one, (*path, step))
