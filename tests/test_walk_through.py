@@ -1,5 +1,8 @@
 """The documentation, snippet by snippet, against the running server over a socket."""
 
+import inspect
+import pydoc
+
 import pytest
 
 from gradient import ExperimentsClient, LogRow, constants
@@ -48,6 +51,7 @@ def test_single_node(experiment_client, gradient_server, single_node):
     assert all(isinstance(row, LogRow) for row in logs)
     assert experiment_client.state(experiment_id) == constants.ExperimentState.STOPPED
     experiment_id = experiment_client.run_single_node(**single_node)
+    assert experiment_client.state(experiment_id) != constants.ExperimentState.CREATED
     experiment_client.stop(experiment_id)
     assert experiment_client.state(experiment_id) == constants.ExperimentState.CANCELLED
     experiment_client.delete(experiment_id)
@@ -69,3 +73,40 @@ def test_multi_node(experiment_client, gradient_server, multi_node, kind):
     experiment_id = experiment_client.run_multi_node(**{**multi_node, "experiment_type_id": kind})
     experiment_client.stop(experiment_id)
     assert len(experiment_client.list([multi_node["project_id"], "prother"])) == 2
+
+
+@pytest.mark.parametrize("method", [ExperimentsClient.logs, ExperimentsClient.get_logs, ExperimentsClient.yield_logs])
+def test_documented_defaults_of_logs(method):
+    """From the first row on, and 10 000 at most."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(method).parameters.items()}
+    assert (defaults["line"], defaults["limit"]) == (0, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("method", "documented"),
+    [
+        (ExperimentsClient.create_single_node, [":param str name: Name of new experiment [required]"]),
+        (ExperimentsClient.run_single_node, [":param dict experiment_env: Environment variables in a JSON"]),
+        (
+            ExperimentsClient.create_multi_node,
+            [":param str experiment_type_id: Experiment Type ID [GRPC|MPI] [required]"],
+        ),
+        (ExperimentsClient.run_multi_node, [":param int worker_count: Worker count [required]", ":rtype: str"]),
+    ],
+)
+def test_documented_help(method, documented):
+    """The lines that the documentation shows are the ones that help() prints."""
+    printed = [line.strip() for line in pydoc.render_doc(method, renderer=pydoc.plaintext).splitlines()]
+    assert set(documented) <= set(printed)
+
+
+def test_documented_help_of_the_states():
+    """The class is where the documentation has it, with each of its thirteen members and the word for each."""
+    shown = pydoc.render_doc(constants.ExperimentState, renderer=pydoc.plaintext)
+    assert "class ExperimentState in module gradient.constants" in shown
+    assert "get_state_str(state_int" in shown
+    members = {"CREATED": 1, "PROVISIONED": 2, "NETWORK_SETUP": 3, "RUNNING": 4, "STOPPED": 5, "ERROR": 6, "FAILED": 7}
+    members |= {"CANCELLED": 8, "NETWORK_TEARDOWN": 9, "PENDING": 10, "PROVISIONING": 11}
+    members |= {"NETWORK_SETTING_UP": 12, "NETWORK_TEARING_DOWN": 13}
+    assert all(f"{name} = {number}" in shown for name, number in members.items())
+    assert constants.ExperimentState.get_state_str(99) == "undefined"

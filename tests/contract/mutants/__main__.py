@@ -1,6 +1,6 @@
 """Put one fault after the other into copies of the project, and see which the tests notice: `make contract-mutants`.
 
-Without names it tries all faults and writes report.md beside this file.
+Without names it tries all faults. What came of those that were tried goes into report.md beside this file.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ def main() -> int:
         for number, (fault, test) in enumerate(zip(chosen, pool.map(_tried, chosen), strict=True), start=1):
             noticed[fault] = test or UNNOTICED
             print(f"{number:>3}/{len(chosen)}  {fault.side:<9} {fault.name:<42} {noticed[fault]}", flush=True)
-    if not options.names:
-        REPORT.write_text(report(noticed), encoding="utf-8")
+    REPORT.write_text(report(known() | noticed), encoding="utf-8")
     unnoticed = [fault.name for fault, test in noticed.items() if test == UNNOTICED]
     print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} faults were noticed.", *unnoticed, sep="\n  unnoticed: ")
     return 1 if unnoticed else 0
@@ -72,9 +71,18 @@ def noticed_by(fault: Fault | None, side: str) -> str | None:
         return found[1] if found else ("pytest itself" if tests.code else None)
 
 
+def known() -> dict[Fault, str]:
+    """Read what the last report says of the faults that there are."""
+    text = REPORT.read_text(encoding="utf-8") if REPORT.exists() else ""
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if " | " in line]
+    tests = {name: test for _, name, test in rows}
+    return {fault: tests[fault.name] for fault in FAULTS if fault.name in tests}
+
+
 def report(noticed: dict[Fault, str]) -> str:
-    """Write the report: a table, and what it comes to."""
-    rows = [("side", "fault", "noticed by"), *((fault.side, fault.name, test) for fault, test in noticed.items())]
+    """Write the report: a table in the order of the faults, and what it comes to."""
+    tried = [(fault.side, fault.name, noticed[fault]) for fault in FAULTS if fault in noticed]
+    rows = [("side", "fault", "noticed by"), *tried]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows

@@ -224,10 +224,10 @@ FAULTS = (
     Fault("default limit of logs is the server's", f"{EXT}/logs.py", "DEFAULT_LIMIT = 10_000", "DEFAULT_LIMIT = 2_000"),
     Fault("cursor: last row again", f"{EXT}/logs.py", "if row.line <= last:", "if row.line < last:"),
     Fault(
-        "cursor: one row too far",
+        "cursor: late rows are overtaken",
         f"{EXT}/logs.py",
-        "line = reached if self.jobs == 1 else reached - 1",
-        "line = reached + 1 if self.jobs == 1 else reached - 1",
+        "if last < self._question.line and row.line > self._left_before.get(row.job_id, 0):",
+        "if row.line < 0:",
     ),
     Fault(
         "cursor: forgets the line asked for",
