@@ -109,4 +109,16 @@ def test_documented_help_of_the_states():
     members |= {"CANCELLED": 8, "NETWORK_TEARDOWN": 9, "PENDING": 10, "PROVISIONING": 11}
     members |= {"NETWORK_SETTING_UP": 12, "NETWORK_TEARING_DOWN": 13}
     assert all(f"{name} = {number}" in shown for name, number in members.items())
-    assert constants.ExperimentState.get_state_str(99) == "undefined"
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        *(("created", 1), ("provisioned", 2), ("network setup", 3), ("running", 4), ("stopped", 5), ("error", 6)),
+        *(("failed", 7), ("canceled", 8), ("network teardown", 9), ("pending", 10), ("provisioning", 11)),
+        *(("network setting up", 12), ("network tearing down", 13), ("undefined", 99), ("undefined", None)),
+    ],
+)
+def test_words_for_states(word, state):
+    """Those of the first clients, to the letter: canceled has one l, though its constant has two."""
+    assert constants.ExperimentState.get_state_str(state) == word
