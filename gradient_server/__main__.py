@@ -43,6 +43,7 @@ def main() -> int:
             write_ready_file(server.ready_text(os.getpid()))
             _say_where(server)
             server.run()
+            server.stop()
         # What comes now comes too late; it must not make an ordered end look like another.
         _on_signals(None)
     except OSError as error:
@@ -62,10 +63,13 @@ def _server(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Loc
             api_key=options.api_key,
             time_scale=options.time_scale,
             seed=options.seed,
+            store=options.store,
         )
     except ModuleNotFoundError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     except OSError as error:
+        if error.filename is not None:
+            parser.exit(1, f"{parser.prog}: --store {error.filename}: {error.strerror}\n")
         place = f"[{options.host}]:{options.port}" if ":" in options.host else f"{options.host}:{options.port}"
         parser.exit(1, f"{parser.prog}: Cannot listen on {place}: {error.strerror}\n")
 
@@ -107,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--api-key", "KEY", checked_key, DEFAULT_KEY, "key that clients must give (default: %(default)s)")
     add("--time-scale", "FACTOR", checked_scale, 1.0, "simulated seconds in a real second (default: %(default)s)")
     add("--seed", "NUMBER", checked_seed, 0, "what the ids of experiments and jobs follow from (default: %(default)s)")
+    add("--store", "FILE", checked_file, None, "file to keep experiments in, so that a later server goes on with them")
     add("--ready-file", "PATH", checked_file, None, "file to write addresses, key and pid to, in JSON, once it serves")
     return parser
 

@@ -29,6 +29,13 @@ TOO_LARGE = Answer(
     413, {"details": f"A body can have at most {MOST_BYTES // 2**20} MiB", "error": "Request entity too large"}
 )
 WRONG_MEDIA_TYPE = Answer(415, {"details": "Send the body as application/json", "error": "Unsupported media type"})
+OTHER_REQUEST = Answer(
+    422,
+    {
+        "details": "The Idempotency-Key belongs to another request; give each call a key of its own",
+        "error": "Unprocessable content",
+    },
+)
 
 
 def invalid(problems: Mapping[str, list[str]] | str) -> Answer:

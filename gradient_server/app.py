@@ -17,6 +17,7 @@ from gradient_server.answer_check import problem_of
 from gradient_server.answers import Answer, rendered
 from gradient_server.clock import Clock
 from gradient_server.contract import Contract, Operation
+from gradient_server.once import Once
 from gradient_server.operations import Operations
 from gradient_server.store import Store
 from gradient_server.validation import InvalidRequest, checked_body, checked_parameters
@@ -34,10 +35,10 @@ def application(store: Store, clock: Clock, api_key: str, *, check_answers: bool
     :param bool check_answers: check every answer against the contract; one that is wrong is logged and becomes a 500
     """
     contract = Contract()
-    operations = Operations(store, clock)
+    operations, once = Operations(store, clock), Once(store, api_key)
     places: dict[str, dict[str, Endpoint]] = {}
     for operation in contract.operations:
-        act = getattr(operations, _snake_case(operation.id))
+        act = once.guarded(operation.id, getattr(operations, _snake_case(operation.id)))
         endpoint = _endpoint(operation, act, contract.key_header, api_key, check_answers=check_answers)
         for prefix in operation.prefixes:
             places.setdefault(prefix + operation.path, {})[operation.method] = endpoint
@@ -63,7 +64,7 @@ class _Place:
 
 
 def _endpoint(
-    operation: Operation, act: Callable[..., Answer], key_header: str, api_key: str, *, check_answers: bool
+    operation: Operation, act: Callable[..., Awaitable[Answer]], key_header: str, api_key: str, *, check_answers: bool
 ) -> Endpoint:
     refusal = answers.UNAUTHORIZED if answers.UNAUTHORIZED.status in operation.answers else answers.FORBIDDEN
 
@@ -86,17 +87,17 @@ def _endpoint(
     return endpoint
 
 
-async def _answer(operation: Operation, act: Callable[..., Answer], request: Request) -> Answer:
+async def _answer(operation: Operation, act: Callable[..., Awaitable[Answer]], request: Request) -> Answer:
     try:
         query = request.query_params.multi_items()
         given = checked_parameters(operation, request.path_params, query, request.headers)
         if not operation.body_kinds:
-            return act(given, {})
+            return await act(given, {})
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             return answers.WRONG_MEDIA_TYPE
         raw = await _body(request)
-        return answers.TOO_LARGE if raw is None else act(given, checked_body(operation, raw))
+        return answers.TOO_LARGE if raw is None else await act(given, checked_body(operation, raw))
     except InvalidRequest as error:
         return answers.invalid(error.problems)
 

@@ -9,7 +9,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
 from gradient_server.simulation import Log
-from gradient_server.store import StoredExperiment
+from gradient_server.stored_experiment import StoredExperiment
 
 MOST_ROWS_AT_ONCE = 50_000
 """The most rows in one answer, whatever was asked for: a simulated log can be longer than memory."""

@@ -12,7 +12,8 @@ from gradient_server.answers import NOT_FOUND, Answer, conflict, invalid
 from gradient_server.clock import Clock
 from gradient_server.descriptions import experiment_answer, log_answer
 from gradient_server.simulation import WrongWish
-from gradient_server.store import Store, StoredExperiment
+from gradient_server.store import Store
+from gradient_server.stored_experiment import StoredExperiment
 
 Given = Mapping[str, Any]
 Operate = Callable[["Operations", Given, dict[str, Any]], Answer]
@@ -87,9 +88,10 @@ class Operations:
 
     def delete_experiment(self, given: Given, body: dict[str, Any]) -> Answer:
         """Forget an experiment."""
-        if self._store.get(given["handle"]) is None:
+        found = self._store.get(given["handle"])
+        if found is None:
             return NOT_FOUND
-        self._store.delete(given["handle"])
+        self._store.delete(found)
         return Answer(204)
 
     def get_experiment_state(self, given: Given, body: dict[str, Any]) -> Answer:
@@ -111,11 +113,9 @@ class Operations:
 
     def _create(self, body: dict[str, Any], *, start: bool) -> Answer:
         try:
-            experiment = self._store.add(body)
+            experiment = self._store.add(body, start=start)
         except WrongWish as error:
             return invalid({"experimentEnv": [str(error)]})
-        if start:
-            self._store.start(experiment)
         return Answer(200, {"handle": experiment.handle, "message": "success"})
 
     def _described(self, experiment: StoredExperiment) -> dict[str, Any]:

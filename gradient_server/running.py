@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +17,7 @@ from gradient_server.contract import Contract
 from gradient_server.serving import http_server
 from gradient_server.settings import DEFAULT_KEY, checked_key, checked_scale
 from gradient_server.store import Store
+from gradient_server.store_file import StoreFile
 
 
 class LocalServer:
@@ -25,8 +29,11 @@ class LocalServer:
     :param float time_scale: simulated seconds in a real second
     :param int seed: what the ids of experiments and jobs follow from
     :param bool check_answers: check every answer against the contract
+    :param store: path of a file to keep everything in, so that a server which is started with it later goes on where
+        this one ended, and for its experiments time has gone on; None: everything is in memory, and is forgotten
 
-    :raises OSError: the port is in use, or the machine does not have the address
+    :raises OSError: the port is in use, or the machine does not have the address; or the file cannot be used, and then
+        the error has its `filename`
     :raises ValueError: no client could send that key, or time would not go forward
 
     >>> with LocalServer() as server:
@@ -43,17 +50,22 @@ class LocalServer:
         time_scale: float = 1.0,
         seed: int = 0,
         check_answers: bool = False,
+        store: str | os.PathLike[str] | None = None,
     ) -> None:
         self.api_key = checked_key(api_key)
-        self.clock = Clock(checked_scale(time_scale))
-        self._store = Store(self.clock, seed)
-        app = application(self._store, self.clock, api_key, check_answers=check_answers)
-        self._http = http_server(app)
-        # It listens from now on: who connects before the server runs is served as soon as it does.
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=2048)
-        # Its connections inherit that. Otherwise each answer would wait for the acknowledgment of its first half.
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        scale = checked_scale(time_scale)
+        with contextlib.ExitStack() as opened:
+            # It listens from now on: who connects before the server runs is served as soon as it does.
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listening = socket.create_server((host, port), family=family, backlog=2048)
+            self._socket = opened.enter_context(listening)
+            # Its connections inherit that. Otherwise each answer would wait for the acknowledgment of its first half.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            file = opened.enter_context(contextlib.closing(StoreFile(Path(store)))) if store is not None else None
+            self.clock = _clock_of(file, scale) if file else Clock(scale)
+            self._store = Store(self.clock, seed, file)
+            self._opened = opened.pop_all()
+        self._http = http_server(application(self._store, self.clock, api_key, check_answers=check_answers))
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self.run, daemon=True, name="gradient_server")
@@ -88,7 +100,7 @@ class LocalServer:
         self.clock.advance(seconds)
 
     def reset(self) -> None:
-        """Forget all experiments."""
+        """Forget all experiments, and what was answered to idempotency keys."""
         self._store.reset()
 
     def run(self) -> None:
@@ -109,7 +121,7 @@ class LocalServer:
         self.ask_to_stop()
         if self._thread.ident is not None:
             self._thread.join()
-        self._socket.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -123,6 +135,10 @@ class LocalServer:
         """Say in JSON where everything is, for the ready file."""
         names = ("experiments_url", "experiments_url_v2", "logs_url", "api_key")
         return json.dumps({**{name: getattr(self, name) for name in names}, "pid": pid}, indent=1) + "\n"
+
+
+def _clock_of(file: StoreFile, scale: float) -> Clock:
+    return Clock(scale, earlier=file.clock(), at_least=file.last_moment(), keep=file.write_clock)
 
 
 def _prefixes() -> tuple[str, ...]:

@@ -1,75 +1,67 @@
-"""The experiments of the server, in memory."""
+"""The experiments of the server and the first answers to keys: in memory, and in a file if they are to outlive it."""
 
 from __future__ import annotations
 
-import re
-import string
-from collections.abc import Iterator
-from random import Random
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from itertools import takewhile
 from typing import Any
 
-from attrs import define, evolve
-from gradient_api.constants import ExperimentState as State
+from attrs import evolve
 
+from gradient_server.changes import Added, Answered, Change, Deleted, Lived
 from gradient_server.clock import Clock
-from gradient_server.lifecycle import Life
-from gradient_server.simulation import ERROR_TEXT, Job, Wish, wish_of
+from gradient_server.idempotency import FirstAnswer
+from gradient_server.store_file import StoreFile
+from gradient_server.stored_experiment import StoredExperiment, new_handle, stored_experiment
 
-_LETTERS = string.ascii_lowercase + string.digits
-
-
-@define(kw_only=True)
-class StoredExperiment:
-    """An experiment, its parameters, and what has happened to it."""
-
-    number: int
-    handle: str
-    body: dict[str, Any]
-    created: float
-    jobs: tuple[Job, ...]
-    wish: Wish
-    life: Life
-
-    def error(self, now: float) -> str | None:
-        """Say what went wrong, if it has."""
-        return ERROR_TEXT if self.life.state(now) == State.ERROR else None
+# Of the request that is being worked on: others that come in between have their own.
+_gathered: ContextVar[list[Change] | None] = ContextVar("gathered", default=None)
 
 
 class Store:
-    """All experiments.
+    """All experiments, and all first answers.
 
     :param Clock clock: what time it is
     :param int seed: what ids follow from
+    :param StoreFile file: where they are kept, too; what is in it is taken up
     """
 
-    def __init__(self, clock: Clock, seed: int) -> None:
+    def __init__(self, clock: Clock, seed: int, file: StoreFile | None = None) -> None:
         self._clock = clock
         self._seed = seed
-        self.reset()
+        self._file = file
+        self._lock = threading.Lock()
+        self._number = file.last_number() if file else 0
+        self._experiments = {found.handle: found for found in file.experiments()} if file else {}
+        self._first_answers = file.first_answers() if file else {}
 
     def reset(self) -> None:
         """Forget everything; the ids begin again."""
-        self._random = Random(self._seed)
-        self._experiments: dict[str, StoredExperiment] = {}
-        self._number = 0
+        with self._lock:
+            if self._file:
+                self._file.clear()
+            self._number = 0
+            self._experiments.clear()
+            self._first_answers.clear()
 
-    def add(self, body: dict[str, Any]) -> StoredExperiment:
-        """Keep a new experiment.
+    def add(self, body: dict[str, Any], *, start: bool = False) -> StoredExperiment:
+        """Keep a new experiment, and start it at once if that is wanted.
 
         :raises WrongWish: what its environment says of the simulation cannot be
         """
-        wish = wish_of(body.get("experimentEnv") or {})
-        self._number += 1
-        experiment = StoredExperiment(
-            number=self._number,
-            handle=self._new_id("es"),
+        now = self._clock.now()
+        experiment = stored_experiment(
+            number=self._number + 1,
+            handle=new_handle(self._seed, self._number + 1),
             body=body,
-            created=self._clock.now(),
-            jobs=tuple(Job(id=self._new_id("js"), title=title) for title in _nodes(body)),
-            wish=wish,
-            life=Life(plan=wish.plan),
+            created=now,
+            started=now if start else None,
         )
-        self._experiments[experiment.handle] = experiment
+        self._number += 1
+        self._change(Added(experiment))
         return experiment
 
     def get(self, handle: str) -> StoredExperiment | None:
@@ -82,26 +74,62 @@ class Store:
 
     def start(self, experiment: StoredExperiment) -> None:
         """Start it now."""
-        experiment.life = evolve(experiment.life, started=self._clock.now())
+        self._change(Lived(experiment, evolve(experiment.life, started=self._clock.now())))
 
     def stop(self, experiment: StoredExperiment) -> None:
         """Tell it to stop now; being told again changes nothing."""
         if experiment.life.stopped is None:
-            experiment.life = evolve(experiment.life, stopped=self._clock.now())
+            self._change(Lived(experiment, evolve(experiment.life, stopped=self._clock.now())))
 
-    def delete(self, handle: str) -> None:
+    def delete(self, experiment: StoredExperiment) -> None:
         """Forget one experiment."""
-        del self._experiments[handle]
+        self._change(Deleted(experiment))
 
-    def _new_id(self, prefix: str) -> str:
-        return prefix + "".join(self._random.choices(_LETTERS, k=12))
+    def first_answer(self, name: bytes) -> FirstAnswer | None:
+        """Find the first answer to a key."""
+        return self._first_answers.get(name)
 
+    def keep(self, name: bytes, first: FirstAnswer) -> None:
+        """Keep the first answer to a key, and let go of those that have been kept for long enough."""
+        oldest = takewhile(lambda item: item[1].is_over(first.moment), self._first_answers.items())
+        self._change(Answered(name, first, tuple(over for over, _ in oldest)))
 
-def _nodes(body: dict[str, Any]) -> Iterator[str]:
-    """Name the nodes of an experiment: one for each that a `...Count` asks for, or just one."""
-    counts = {name.removesuffix("Count"): count for name, count in body.items() if name.endswith("Count")}
-    for name, count in counts.items():
-        title = re.sub(r"(?=[A-Z])", " ", name).lower()
-        yield from (f"{title} {number}" for number in range(1, count + 1))
-    if not counts:
-        yield "worker"
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Let all that is changed in the block count at its end, together; where the block fails, nothing of it."""
+        changes: list[Change] = []
+        outer = _gathered.set(changes)
+        try:
+            yield
+        finally:
+            _gathered.reset(outer)
+        self._commit(changes)
+
+    def _change(self, change: Change) -> None:
+        changes = _gathered.get()
+        if changes is None:
+            self._commit([change])
+        else:
+            changes.append(change)
+
+    def _commit(self, changes: Sequence[Change]) -> None:
+        with self._lock:
+            if self._file and changes:
+                self._file.write(changes)
+            for change in changes:
+                self._apply(change)
+
+    def _apply(self, change: Change) -> None:
+        match change:
+            case Added(experiment):
+                self._experiments[experiment.handle] = experiment
+            case Lived(experiment, life):
+                experiment.life = life
+            case Deleted(experiment):
+                self._experiments.pop(experiment.handle, None)
+            case Answered(name, first, over):
+                for old in over:
+                    self._first_answers.pop(old, None)
+                # At the end, also where an old one had its place: the oldest come first.
+                self._first_answers.pop(name, None)
+                self._first_answers[name] = first
