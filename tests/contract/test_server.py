@@ -3,7 +3,10 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.contract.calling import KEY_HEADER, OPERATIONS, SCHEMA, at, record
+from tests.contract.calling import KEY_HEADER, OPERATIONS, SCHEMA, SPEC, at, record
+
+IDEMPOTENCY_KEY = SPEC["components"]["parameters"]["IdempotencyKey"]
+ONCE = {name: found for name, found in OPERATIONS.items() if found.headers.get(IDEMPOTENCY_KEY["name"])}
 
 
 @SCHEMA.parametrize()
@@ -30,3 +33,21 @@ def test_wrong_keys(gradient_server, tally, operation, wrong):
     record(tally, case, response)
     assert response.status_code in (401, 403)
     case.validate_response(response)
+
+
+@pytest.mark.parametrize("operation", ONCE.values(), ids=ONCE)
+def test_the_key_of_another_request(gradient_server, tally, operation):
+    """A key that was given with another body, path or operation is refused by every operation that takes keys."""
+    examples = SPEC["components"]["examples"]
+    bodies = [examples[kind]["value"] for kind in ("SingleNodeRequest", "MultiNodeRequest")]
+    answered = []
+    for called, body in ((OPERATIONS["createExperiment"], bodies[0]), (operation, bodies[1])):
+        case = called.Case(
+            path_parameters={"handle": "es1"},
+            headers={KEY_HEADER: gradient_server.api_key, IDEMPOTENCY_KEY["name"]: IDEMPOTENCY_KEY["example"]},
+            **({"body": body, "media_type": "application/json"} if called.body else {}),
+        )
+        response = case.call_and_validate(base_url=at(gradient_server, called))
+        record(tally, case, response)
+        answered.append(response.status_code)
+    assert answered == [200, 422]
