@@ -33,16 +33,18 @@ class Store:
         self._clock = clock
         self._seed = seed
         self._file = file
-        self._lock = threading.Lock()
-        self._number = file.last_number() if file else 0
-        self._experiments = {found.handle: found for found in file.experiments()} if file else {}
-        self._first_answers = file.first_answers() if file else {}
+        self._lock = threading.RLock()
+        self._resets = 0
+        self._number = file.found.last_number if file else 0
+        self._experiments = file.found.experiments if file else {}
+        self._first_answers = file.found.first_answers if file else {}
 
     def reset(self) -> None:
         """Forget everything; the ids begin again."""
         with self._lock:
             if self._file:
                 self._file.clear()
+            self._resets += 1
             self._number = 0
             self._experiments.clear()
             self._first_answers.clear()
@@ -53,15 +55,17 @@ class Store:
         :raises WrongWish: what its environment says of the simulation cannot be
         """
         now = self._clock.now()
-        experiment = stored_experiment(
-            number=self._number + 1,
-            handle=new_handle(self._seed, self._number + 1),
-            body=body,
-            created=now,
-            started=now if start else None,
-        )
-        self._number += 1
-        self._change(Added(experiment))
+        with self._lock:
+            number = self._number + 1
+            experiment = stored_experiment(
+                number=number,
+                handle=new_handle(self._seed, number),
+                body=body,
+                created=now,
+                started=now if start else None,
+            )
+            self._number = number
+            self._change(Added(experiment))
         return experiment
 
     def get(self, handle: str) -> StoredExperiment | None:
@@ -98,12 +102,15 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Let all that is changed in the block count at its end, together; where the block fails, nothing of it."""
         changes: list[Change] = []
-        outer = _gathered.set(changes)
+        outer, resets = _gathered.set(changes), self._resets
         try:
             yield
         finally:
             _gathered.reset(outer)
-        self._commit(changes)
+        with self._lock:
+            # What was reset in the meantime has forgotten them: it is as if they had counted before.
+            if resets == self._resets:
+                self._commit(changes)
 
     def _change(self, change: Change) -> None:
         changes = _gathered.get()

@@ -6,45 +6,29 @@ changes may be lost; the file stays whole.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from gradient_server.changes import Added, Answered, Change, Deleted, Lived
+from gradient_server.changes import Change
 from gradient_server.clock import Reading
-from gradient_server.idempotency import FirstAnswer
-from gradient_server.stored_experiment import StoredExperiment, stored_experiment
+from gradient_server.store_layout import (
+    LAYOUT,
+    NEW,
+    PROGRAM,
+    Contents,
+    Statement,
+    contents_of,
+    statement_of,
+    statements_of,
+    statements_to_clear,
+)
 
-LAYOUT = 1
-"""The number of the layout below. It changes with the layout, and with what is made out of it."""
-_PROGRAM = int.from_bytes(b"Grad", "big")
 _PATIENCE = 1.0
 """Seconds that a server which is just ending has left to let go of the file."""
-_TABLES = f"""
-BEGIN;
--- A number is never given twice, whether or not its experiment is still there.
-CREATE TABLE experiments (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, stopped REAL
-);
-CREATE TABLE first_answers (
-    place INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, request BLOB NOT NULL,
-    status INTEGER NOT NULL, body TEXT NOT NULL, moment REAL NOT NULL
-);
-CREATE TABLE clock (
-    one INTEGER PRIMARY KEY, epoch TEXT NOT NULL, passed REAL NOT NULL, scale REAL NOT NULL, real REAL NOT NULL
-);
-PRAGMA application_id = {_PROGRAM};
-PRAGMA user_version = {LAYOUT};
-COMMIT;
-"""
 
 
 class StoreFile:
@@ -56,80 +40,43 @@ class StoreFile:
     :raises OSError: it cannot be used; the error has its `filename`, and its text says why
     """
 
+    found: Contents
+    """What was in it when it was opened. It is not read again: a store takes this over, and goes on with it."""
+
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._lock = threading.Lock()
         _make_if_missing(path)
-        with self._reading():
-            self._database = _opened(path)
+        try:
+            # Absolute, because names such as `:memory:` mean something else to SQLite.
+            self._database = sqlite3.connect(
+                path.absolute(), timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            )
+            try:
+                _prepare(self._database)
+                self.found = contents_of(self._database)
+            except BaseException:
+                self._database.close()
+                raise
+        except (sqlite3.Error, ValueError) as error:
+            raise OSError(errno.EINVAL, _reason(error), str(path)) from error
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
 
-    def last_number(self) -> int:
-        """Give the number of the last experiment that was ever added; 0: there was none."""
-        with self._reading():
-            found = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'experiments'").fetchone()
-            return int(found[0]) if found else 0
-
-    def experiments(self) -> Iterator[StoredExperiment]:
-        """Give all experiments, the oldest first."""
-        with self._reading():
-            for number, handle, body, created, started, stopped in self._database.execute(
-                "SELECT number, handle, body, created, started, stopped FROM experiments ORDER BY number"
-            ):
-                yield stored_experiment(
-                    number=number,
-                    handle=handle,
-                    body=json.loads(body),
-                    created=created,
-                    started=started,
-                    stopped=stopped,
-                )
-
-    def first_answers(self) -> dict[bytes, FirstAnswer]:
-        """Give all first answers to keys, the oldest first."""
-        with self._reading():
-            found = self._database.execute(
-                "SELECT name, request, status, body, moment FROM first_answers ORDER BY place"
-            )
-            return {
-                name: FirstAnswer(request=request, status=status, body=body, moment=moment)
-                for name, request, status, body, moment in found
-            }
-
-    def clock(self) -> Reading | None:
-        """Give what the clock showed when it was last set; None: there was no clock."""
-        with self._reading():
-            found = self._database.execute("SELECT epoch, passed, scale, real FROM clock").fetchone()
-            if found is None:
-                return None
-            epoch, passed, scale, real = found
-            return Reading(epoch=datetime.fromisoformat(epoch), passed=passed, scale=scale, real=real)
-
-    def last_moment(self) -> float:
-        """Give the last moment of simulated time at which something was done; 0: nothing was."""
-        with self._reading():
-            found = self._database.execute(
-                "SELECT max(max(created, ifnull(started, 0), ifnull(stopped, 0))) FROM experiments"
-            ).fetchone()
-            return float(found[0] or 0)
-
     def write(self, changes: Iterable[Change]) -> None:
         """Write changes, all or none."""
-        self._execute(statement for change in changes for statement in _statements(change))
+        self._execute(statement for change in changes for statement in statements_of(change))
 
     def write_clock(self, reading: Reading) -> None:
         """Write what the clock shows, when it is set."""
-        values = (reading.epoch.isoformat(), reading.passed, reading.scale, reading.real)
-        self._execute([("INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)", values)])
+        self._execute([statement_of(reading)])
 
     def clear(self) -> None:
-        """Forget all experiments and first answers, and the numbers that were given."""
-        self._execute((f"DELETE FROM {table}", ()) for table in ("experiments", "first_answers", "sqlite_sequence"))
+        """Forget all experiments and first answers."""
+        self._execute(statements_to_clear())
 
-    def _execute(self, statements: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+    def _execute(self, statements: Iterable[Statement]) -> None:
         # Several threads: the one that serves, and those that move the clock or reset the server.
         with self._lock:
             self._database.execute("BEGIN IMMEDIATE")
@@ -142,23 +89,41 @@ class StoreFile:
                     self._database.execute("ROLLBACK")
                 raise
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, ValueError) as error:
-            raise _refusal(self._path, _REASONS.get(getattr(error, "sqlite_errorname", ""), str(error))) from error
+
+class _Foreign(ValueError):
+    """A database that is no store of this version."""
 
 
-_REASONS = {
-    "SQLITE_BUSY": "another server is using it",
-    "SQLITE_NOTADB": "it is no store of a server",
-    "SQLITE_CORRUPT": "it is damaged",
-}
+def _prepare(database: sqlite3.Connection) -> None:
+    # Before the first look at it, so that from then on nobody else can use it.
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    program, layout, tables = (
+        database.execute(question).fetchone()[0]
+        for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    )
+    is_new = not program and not tables
+    if not is_new and program != PROGRAM:
+        raise _Foreign("it is a database of another program")
+    if not is_new and layout != LAYOUT:
+        raise _Foreign(f"a server of another version wrote it (layout {layout}; this one reads {LAYOUT})")
+    # A log of what is changed: quick to write, and whole whenever the server ends.
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    if is_new:
+        database.executescript(NEW)
 
 
-def _refusal(path: Path, reason: str) -> OSError:
-    return OSError(errno.EINVAL, reason, str(path))
+def _reason(error: sqlite3.Error | ValueError) -> str:
+    if isinstance(error, _Foreign):
+        return str(error)
+    if isinstance(error, ValueError):
+        return "it is damaged"
+    reasons = {
+        "SQLITE_BUSY": "another server is using it",
+        "SQLITE_NOTADB": "it is no store of a server",
+        "SQLITE_CORRUPT": "it is damaged",
+    }
+    return reasons.get(error.sqlite_errorname, f"SQLite cannot use it: {error}")
 
 
 def _make_if_missing(path: Path) -> None:
@@ -171,52 +136,3 @@ def _make_if_missing(path: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from None
         if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    # Absolute, because names such as `:memory:` mean something else to SQLite.
-    database = sqlite3.connect(path.absolute(), timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-    try:
-        # Before the first look at it, so that from then on nobody else can use it.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        program, layout, tables = (
-            database.execute(question).fetchone()[0]
-            for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-        )
-        is_new = not program and not tables
-        if not is_new and program != _PROGRAM:
-            raise _refusal(path, "it is a database of another program")
-        if not is_new and layout != LAYOUT:
-            raise _refusal(path, f"a server of another version wrote it (layout {layout}; this one reads {LAYOUT})")
-        # Written behind what is there, so that it is whole whenever the server ends.
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        if is_new:
-            database.executescript(_TABLES)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _statements(change: Change) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    match change:
-        case Added(new):
-            yield (
-                "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)",
-                (new.number, new.handle, json.dumps(new.body), new.created, new.life.started, new.life.stopped),
-            )
-        case Lived(experiment, life):
-            yield (
-                "UPDATE experiments SET started = ?, stopped = ? WHERE number = ?",
-                (life.started, life.stopped, experiment.number),
-            )
-        case Deleted(experiment):
-            yield "DELETE FROM experiments WHERE number = ?", (experiment.number,)
-        case Answered(name, first, over):
-            for old in over:
-                yield "DELETE FROM first_answers WHERE name = ?", (old,)
-            yield (
-                "INSERT OR REPLACE INTO first_answers (name, request, status, body, moment) VALUES (?, ?, ?, ?, ?)",
-                (name, first.request, first.status, first.body, first.moment),
-            )
