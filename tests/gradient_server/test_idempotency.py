@@ -146,6 +146,7 @@ def test_the_same_request_written_differently(ask, do, single_node_body, experim
     """The order of members, spaces, the address of the other version, what the server passes over: it is the same."""
     first = do("create", under="a")
     backwards = dict(reversed(single_node_body.items()))
+    backwards["experimentEnv"] = dict(reversed(single_node_body["experimentEnv"].items()))
     for raw in (json.dumps(backwards, indent=4), json.dumps({**single_node_body, "unknown": 1})):
         assert same(ask("POST", V1, raw.encode(), key("a")), first)
     assert same(do("create", under="a", at=V2), first)

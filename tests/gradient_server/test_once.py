@@ -191,6 +191,33 @@ def test_a_repetition_takes_over_when_the_first(ending):
     asyncio.run(scene())
 
 
+def test_a_reset_while_it_is_worked_on():
+    """Forgets that, too: what comes later neither meets it nor is taken for it."""
+
+    async def scene():
+        calling, go_on = Calling(), asyncio.Event()
+
+        async def act(given, body):
+            for _ in range(3):
+                calling.store.add(BODY)
+            await go_on.wait()
+            return Answer(200)
+
+        guarded = calling.once.guarded("createExperiment", act)
+        working = asyncio.create_task(guarded({"Idempotency-Key": "a"}, {}))
+        await asyncio.sleep(0)
+        calling.store.reset()
+        go_on.set()
+        assert (await working).status == 200
+        assert calling.store.newest_first() == []
+        assert [calling.store.add(BODY).number for _ in range(5)] == [1, 2, 3, 4, 5]
+        assert len(calling.store.newest_first()) == 5
+        await guarded({"Idempotency-Key": "a"}, {})
+        assert len(calling.store.newest_first()) == 8
+
+    asyncio.run(scene())
+
+
 def test_an_answer_that_cannot_be_kept():
     """Then nothing has been done either: who asks again must not have it done twice."""
 

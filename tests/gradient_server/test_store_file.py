@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from gradient_server import LocalServer
+from gradient_server.answers import Answer
 from gradient_server.clock import Clock, Reading
+from gradient_server.idempotency import FirstAnswer
 from gradient_server.store import Store
 from gradient_server.store_file import StoreFile
 from gradient_server.store_layout import LAYOUT
@@ -137,12 +139,15 @@ def test_a_port_in_use(path):
 
 
 @pytest.mark.parametrize("name", [":memory:", "file:x?mode=memory", "with spaces and ü"])
-def test_any_name(tmp_path, monkeypatch, name):
+def test_any_name(tmp_path, monkeypatch, single_node_body, name):
     """Names mean nothing but themselves, and a path may be relative; as soon as it has stopped, all is in one file."""
     monkeypatch.chdir(tmp_path)
-    with LocalServer(store=name) as server:
-        httpx.post(server.experiments_url + "experiments/", headers={"X-API-Key": server.api_key})
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    for number in range(2):
+        with LocalServer(store=name) as server:
+            at, headers = server.experiments_url + "experiments/", {"X-API-Key": server.api_key}
+            assert httpx.get(at, headers=headers).json()["meta"]["totalItems"] == number
+            assert httpx.post(at, json=single_node_body, headers=headers).status_code == 200
+        assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_only_its_owner_can_read_it(path):
@@ -197,6 +202,26 @@ def test_it_cannot_be_written_any_more(launch, path, ready_file, single_node_bod
     process.wait()
     with opened(path) as store:
         assert {found.handle for found in store.newest_first()} > set(handles)
+
+
+def test_changes_that_cannot_be_written(path):
+    """None of those that belong together is, and later ones are not disturbed."""
+    with opened(path) as store:
+        with pytest.raises(TypeError), store.transaction():
+            [store.add(body) for body in (BODY, {**BODY, "name": object()})]
+        assert store.newest_first() == []
+        kept = store.add(BODY).handle
+    with opened(path) as store:
+        assert [found.handle for found in store.newest_first()] == [kept]
+
+
+def test_keys_are_let_go(path):
+    """What has been kept for a day goes out of the file, too."""
+    with opened(path) as store:
+        for name, moment in ((b"one", 0), (b"two", 1000), (b"three", 86401)):
+            store.keep(name, FirstAnswer.of(b"request", Answer(204), moment))
+    with opened(path) as store:
+        assert [store.first_answer(name) is not None for name in (b"one", b"two", b"three")] == [False, True, True]
 
 
 def test_real_time_that_was_set_back(path):
