@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -56,6 +58,15 @@ class Servers:
     def kill(self):
         os.kill(self.pid, signal.SIGKILL)
 
+    def kill_while_it_writes(self):
+        """Kill it right after it has written something: what belongs together may be half done then."""
+        counters = Path(f"/proc/{self.pid}/io")
+        before = counters.read_bytes()
+        deadline = time.monotonic() + PATIENCE
+        while written(counters.read_bytes()) == written(before):
+            assert time.monotonic() < deadline
+        self.kill()
+
     def end(self):
         """Kill the last one, and say what all of them have complained about."""
         self.kill()
@@ -89,6 +100,10 @@ class Insisting:
                 self.answered += 1
                 return answered.json() if answered.content else []
         raise AssertionError("there was no answer")
+
+
+def written(counters):
+    return re.search(rb"wchar: (\d+)", counters)[1]
 
 
 def make(insist, stop, body, name):
@@ -144,7 +159,7 @@ def kills(pytestconfig):
 
 
 def kill_it_often(servers, clients, kills, working):
-    """Kill a server after any number of answers, one in five before it serves at all, and start the next one."""
+    """Kill a server after any number of answers, or before it serves at all, and start the next one."""
     chance = random.Random(1)
     for number in range(kills):
         servers.start()
@@ -154,8 +169,11 @@ def kill_it_often(servers, clients, kills, working):
             assert time.monotonic() < deadline
             assert not any(one.done() and one.exception() for one in working)
             time.sleep(0.0005)
-        time.sleep(chance.uniform(0, 0.002 if number % 5 else 0.2))
-        servers.kill()
+        if number % 5 and number % 2 and Path("/proc/self/io").exists():
+            servers.kill_while_it_writes()
+        else:
+            time.sleep(chance.uniform(0, 0.002 if number % 5 else 0.2))
+            servers.kill()
     servers.start()
 
 
