@@ -24,7 +24,15 @@ def calls(operation, handle):
     if not operation.body_kinds:
         return [given]
     models = {getattr(gradient_api.models, name): kind for name, kind in operation.body_kinds.items()}
-    return [{**given, "body": model.from_dict(full_body(kind))} for model, kind in models.items()]
+    # Each body is a call of its own, and has a key of its own.
+    return [
+        {
+            **given,
+            "idempotency_key": f"{given['idempotency_key']}-{model.__name__}",
+            "body": model.from_dict(full_body(kind)),
+        }
+        for model, kind in models.items()
+    ]
 
 
 @pytest.mark.parametrize(

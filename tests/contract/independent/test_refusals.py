@@ -4,10 +4,11 @@ against. The client sends none of these, so they are sent without it.
 
 import httpx
 import pytest
-from contract import KEY_HEADER, OPERATIONS
+from contract import KEY_HEADER, OPERATIONS, SPEC
 from values import full_body, unfit
 
 UNKNOWN = "esnothing"
+IDEMPOTENCY_KEY = SPEC["components"]["parameters"]["IdempotencyKey"]
 
 
 def request(operation, address, key):
@@ -32,11 +33,17 @@ def refusals(operation, asked):
         yield {**asked, **text}, 415
     elif UNKNOWN in asked["url"] + str(asked["params"]):
         yield asked, 404
+    if IDEMPOTENCY_KEY["name"] in [parameter["name"] for parameter in operation.parameters]:
+        key = {IDEMPOTENCY_KEY["name"]: IDEMPOTENCY_KEY["example"]}
+        keyed = {**asked, "headers": {**asked["headers"], **key}}
+        yield keyed, 200 if operation.body_kinds else 404
+        body = {**asked["json"], "name": "another"} if operation.body_kinds else None
+        yield {**keyed, "url": asked["url"].replace(UNKNOWN, "esother"), "json": body}, 422
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
 def test_refusals(lenient_url, gradient_server, operation, tally):
-    """Wrong key, wrong parameter, wrong body, wrong kind of body, no such experiment: each has its status."""
+    """Wrong key, parameter, body, kind of body, no such experiment, the key of another: each has its status."""
     asked = request(operation, lenient_url, gradient_server.api_key)
     for spoilt, status in refusals(operation, asked):
         answer = httpx.request(**spoilt)
