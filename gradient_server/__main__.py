@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 _EPILOG = """\
 It prints two lines to paste into another terminal; clients that start there find it. Ctrl-C, SIGINT and SIGTERM stop
-it, and the exit code is then 0. It is 1 where the server cannot start, and 2 where an option is wrong."""
+it, and the exit code is then 0. It is 1 where the server cannot start, and 2 where an option is wrong. With --store,
+whatever ends it, kill -9 too, nothing is lost that it has answered; only a power failure can take the last changes."""
 
 
 def main() -> int:

@@ -161,6 +161,8 @@ def test_a_port_in_use(launch):
         ("--seed", "1.5"),
         ("--host", ""),
         ("--host", "a" * 64),
+        ("--store", ""),
+        ("--store", "/"),
         ("--ready-file", ""),
         ("--ready-file", "/"),
         ("--colour",),
@@ -194,7 +196,7 @@ def test_help(launch):
     process = launch("--help")
     output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
-    for option in ("--host", "--port", "--api-key", "--time-scale", "--seed", "--ready-file"):
+    for option in ("--host", "--port", "--api-key", "--time-scale", "--seed", "--store", "--ready-file"):
         assert re.search(rf"^  {option} [A-Z]+ +\S", output, re.MULTILINE), option
     for default in ("127.0.0.1", "8090", "gradient-local"):
         assert f"(default: {default})" in output
