@@ -11,12 +11,26 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 
 @frozen
+class Pending:
+    """What an answer waits for that will be another one when something happens.
+
+    :param str handle: the experiment to which it happens
+    :param float moment: the simulated moment at which it happens if nobody does anything; infinity: it does not
+    """
+
+    handle: str
+    moment: float
+
+
+@frozen
 class Answer:
     """A status and a body: JSON, plain text, or nothing."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(factory=dict)
+    pending: Pending | None = field(default=None, eq=False)
+    """What a long poll would wait for; None: it has this answer at once."""
 
 
 MOST_BYTES = 8 * 2**20

@@ -17,6 +17,9 @@ from gradient_server.answer_check import problem_of
 from gradient_server.answers import Answer, rendered
 from gradient_server.clock import Clock
 from gradient_server.contract import Contract, Operation
+from gradient_server.fault_control import PATH, FaultControl
+from gradient_server.fault_injection import FaultInjection
+from gradient_server.long_poll import LongPolls
 from gradient_server.once import Once
 from gradient_server.operations import Operations
 from gradient_server.store import Store
@@ -26,22 +29,39 @@ logger = logging.getLogger("gradient_server")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def application(store: Store, clock: Clock, api_key: str, *, check_answers: bool = False) -> Starlette:
+def application(
+    store: Store,
+    clock: Clock,
+    api_key: str,
+    *,
+    check_answers: bool = False,
+    polls: LongPolls | None = None,
+    injection: FaultInjection | None = None,
+) -> Starlette:
     """Build the application.
 
     :param Store store: the experiments
     :param Clock clock: what time it is
     :param str api_key: the key that requests must carry
     :param bool check_answers: check every answer against the contract; one that is wrong is logged and becomes a 500
+    :param LongPolls polls: the requests that are held open; default: some of its own
+    :param FaultInjection injection: what goes wrong on purpose; default: nothing, until somebody asks for it
     """
     contract = Contract()
+    polls = polls or LongPolls(clock)
+    injection = injection or FaultInjection(store, clock)
     operations, once = Operations(store, clock), Once(store, api_key)
     places: dict[str, dict[str, Endpoint]] = {}
     for operation in contract.operations:
         act = once.guarded(operation.id, getattr(operations, _snake_case(operation.id)))
-        endpoint = _endpoint(operation, act, contract.key_header, api_key, check_answers=check_answers)
+        endpoint = _endpoint(operation, act, polls, contract.key_header, api_key, check_answers=check_answers)
+        faulty = injection.around(operation, endpoint)
         for prefix in operation.prefixes:
-            places.setdefault(prefix + operation.path, {})[operation.method] = endpoint
+            places.setdefault(prefix + operation.path, {})[operation.method] = faulty
+    control = FaultControl(injection)
+    places[PATH] = {
+        method: _beside_the_contract(act, contract.key_header, api_key) for method, act in control.methods.items()
+    }
     # Addresses without variables first: `/experiments/run/` is not the experiment called `run`.
     routes = [Route(path, _Place(places[path])) for path in sorted(places, key=lambda path: "{" in path)]
     app = Starlette(routes=routes, exception_handlers={404: _no_such_path})
@@ -64,15 +84,22 @@ class _Place:
 
 
 def _endpoint(
-    operation: Operation, act: Callable[..., Awaitable[Answer]], key_header: str, api_key: str, *, check_answers: bool
+    operation: Operation,
+    act: Callable[..., Awaitable[Answer]],
+    polls: LongPolls,
+    key_header: str,
+    api_key: str,
+    *,
+    check_answers: bool,
 ) -> Endpoint:
     refusal = answers.UNAUTHORIZED if answers.UNAUTHORIZED.status in operation.answers else answers.FORBIDDEN
 
     async def endpoint(request: Request) -> Response:
         try:
-            given = request.headers.get(key_header, "")
-            has_key = secrets.compare_digest(given.encode(), api_key.encode())
-            answer = await _answer(operation, act, request) if has_key else refusal
+            has_key = _has_key(request, key_header, api_key)
+            answer = await _answer(operation, act, polls, request) if has_key else refusal
+            if request.method != "GET" and "handle" in request.path_params:
+                polls.wake(request.path_params["handle"])
             if check_answers and (problem := problem_of(operation, answer)):
                 text = f"The contract does not allow what {operation.id} answered: {problem}"
                 logger.error(text)
@@ -87,10 +114,32 @@ def _endpoint(
     return endpoint
 
 
-async def _answer(operation: Operation, act: Callable[..., Awaitable[Answer]], request: Request) -> Answer:
+def _beside_the_contract(act: Callable[[bytes], Answer], key_header: str, api_key: str) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if not _has_key(request, key_header, api_key):
+            return rendered(answers.FORBIDDEN)
+        try:
+            raw = await _body(request)
+        except ClientDisconnect:
+            return Response()  # to nobody
+        return rendered(answers.TOO_LARGE if raw is None else act(raw))
+
+    return endpoint
+
+
+def _has_key(request: Request, key_header: str, api_key: str) -> bool:
+    given = request.headers.get(key_header, "")
+    return secrets.compare_digest(given.encode(), api_key.encode())
+
+
+async def _answer(
+    operation: Operation, act: Callable[..., Awaitable[Answer]], polls: LongPolls, request: Request
+) -> Answer:
     try:
         query = request.query_params.multi_items()
         given = checked_parameters(operation, request.path_params, query, request.headers)
+        if "wait" in given:
+            return await polls.answer(lambda: act(given, {}), given["wait"], request.receive)
         if not operation.body_kinds:
             return await act(given, {})
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -51,6 +51,7 @@ class Clock:
         keep: Callable[[Reading], None] = lambda reading: None,
     ) -> None:
         self._lock = threading.Lock()
+        self._watchers: list[Callable[[], None]] = []
         self._keep = keep
         self._epoch = earlier.epoch if earlier else datetime.now(UTC)
         passed = max(at_least, earlier.passed_at(time.time())) if earlier else at_least
@@ -68,6 +69,7 @@ class Clock:
         with self._lock:
             now = time.monotonic()
             self._set(self._passed_at(now), scale, now)
+        self._tell()
 
     def now(self) -> float:
         """Give the simulated seconds that have gone by."""
@@ -81,6 +83,21 @@ class Clock:
         with self._lock:
             now = time.monotonic()
             self._set(self._passed_at(now) + seconds, self._scale, now)
+        self._tell()
+
+    def watch(self, act: Callable[[], None]) -> None:
+        """Have this called whenever time does not go on as before: it was moved by hand, or has another scale."""
+        self._watchers.append(act)
+
+    def real_seconds_to(self, moment: float) -> float:
+        """Say how many real seconds are left until a moment, if time goes on as it does now.
+
+        Infinity: time stands still, and the moment does not come.
+        """
+        left, scale = moment - self.now(), self._scale
+        if left <= 0:
+            return 0.0
+        return left / scale if scale else math.inf
 
     def date(self, moment: float) -> datetime:
         """Give the date, in UTC, of a moment of simulated time; the last one there is for all that come later."""
@@ -95,3 +112,7 @@ class Clock:
     def _set(self, passed: float, scale: float, now: float) -> None:
         self._keep(Reading(epoch=self._epoch, passed=passed, scale=scale, real=time.time()))
         self._passed, self._scale, self._since = passed, scale, now
+
+    def _tell(self) -> None:
+        for act in self._watchers:
+            act()

@@ -8,9 +8,10 @@ from typing import Any
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.answers import NOT_FOUND, Answer, conflict, invalid
+from gradient_server.answers import NOT_FOUND, Answer, Pending, conflict, invalid
 from gradient_server.clock import Clock
 from gradient_server.descriptions import experiment_answer, log_answer
+from gradient_server.next_change import next_row, next_state
 from gradient_server.simulation import WrongWish
 from gradient_server.store import Store
 from gradient_server.stored_experiment import StoredExperiment
@@ -101,15 +102,17 @@ class Operations:
             return NOT_FOUND
         now = self._clock.now()
         data = {"handle": found.handle, "state": found.life.state(now), "experimentError": found.error(now)}
-        return Answer(200, {"data": data, "message": "success"})
+        return Answer(200, {"data": data, "message": "success"}, pending=_pending(found, next_state(found.life, now)))
 
     def get_logs(self, given: Given, body: dict[str, Any]) -> Answer:
         """Give log rows, or 204 where there are none."""
         found = self._store.get(given["experimentId"])
         if found is None:
             return NOT_FOUND
+        # Before the rows are read: what comes in between is then still to come, not missed.
+        moment = next_row(found.wish, found.life, given["line"], self._clock.now())
         rows = log_answer(found, self._clock, given["line"], given["limit"])
-        return Answer(200, rows) if rows else Answer(204)
+        return Answer(200, rows) if rows else Answer(204, pending=_pending(found, moment))
 
     def _create(self, body: dict[str, Any], *, start: bool) -> Answer:
         try:
@@ -124,6 +127,10 @@ class Operations:
     def _group(self, project: str, group: list[StoredExperiment], shown: set[str]) -> dict[str, Any]:
         meta = {"itemGroup": {"key": "projectHandle", "value": project}, "totalItems": len(group)}
         return {"data": [self._described(found) for found in group if found.handle in shown], "meta": meta}
+
+
+def _pending(experiment: StoredExperiment, moment: float | None) -> Pending | None:
+    return None if moment is None else Pending(experiment.handle, moment)
 
 
 def _page(experiments: list[StoredExperiment], offset: int, limit: int) -> list[StoredExperiment]:

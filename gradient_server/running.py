@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
-import socket
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from gradient_server.app import application
 from gradient_server.clock import Clock
 from gradient_server.contract import Contract
+from gradient_server.fault_injection import FaultInjection, FaultPeriod
+from gradient_server.faults import Faults
+from gradient_server.listening import listening, listening_again
+from gradient_server.long_poll import LongPolls
 from gradient_server.serving import http_server
 from gradient_server.settings import DEFAULT_KEY, checked_key, checked_scale
+from gradient_server.signatures import takes
 from gradient_server.store import Store
 from gradient_server.store_file import StoreFile
+
+PATIENCE = 10.0
+"""Seconds in which a server that was started serves."""
 
 
 class LocalServer:
@@ -55,19 +64,24 @@ class LocalServer:
         self.api_key = checked_key(api_key)
         scale = checked_scale(time_scale)
         with contextlib.ExitStack() as opened:
-            # It listens from now on: who connects before the server runs is served as soon as it does.
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listening = socket.create_server((host, port), family=family, backlog=2048)
-            self._socket = opened.enter_context(listening)
-            # Its connections inherit that. Otherwise each answer would wait for the acknowledgment of its first half.
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sockets = [opened.enter_context(listening(host, port))]
             file = opened.enter_context(contextlib.closing(StoreFile(Path(store)))) if store is not None else None
             self.clock = _clock_of(file, scale) if file else Clock(scale)
             self._store = Store(self.clock, seed, file)
             self._opened = opened.pop_all()
-        self._http = http_server(application(self._store, self.clock, api_key, check_answers=check_answers))
-        shown = f"[{host}]" if family == socket.AF_INET6 else host
-        self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
+        self._polls = LongPolls(self.clock)
+        self._injection = FaultInjection(self._store, self.clock)
+        app = application(
+            self._store,
+            self.clock,
+            api_key,
+            check_answers=check_answers,
+            polls=self._polls,
+            injection=self._injection,
+        )
+        self._http = http_server(app, before_stopping=self._polls.end)
+        self._place = host, self._sockets[0].getsockname()[1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._place[1]}"
         self._thread = threading.Thread(target=self.run, daemon=True, name="gradient_server")
 
     @property
@@ -100,12 +114,61 @@ class LocalServer:
         self.clock.advance(seconds)
 
     def reset(self) -> None:
-        """Forget all experiments, and what was answered to idempotency keys."""
+        """Forget all experiments and what was answered to idempotency keys; nothing goes wrong on purpose any more."""
+        self._injection.forget()
         self._store.reset()
+        self._polls.wake()
+
+    @takes(Faults)
+    def faults(self, **settings: Any) -> FaultPeriod:
+        """Let things go wrong from now on, in place of what went wrong until now; without settings, nothing.
+
+        What is set stays until it is set anew or all is reset. In a `with` statement it ends with the block, and what
+        was set before is back. Which request is hit by what follows from the seed and from the number of the request,
+        counted from here among those that can be hit. `faults_injected` says what has happened. An answer with which
+        something is wrong says so in the header `X-Gradient-Fault`.
+
+        {parameters}
+
+        All seconds are real ones.
+
+        :raises ValueError: something of it cannot be, or nothing would go wrong
+
+        >>> with LocalServer() as server, server.faults(rate=0.3, statuses=[502, 503], resets="after", seed=7):
+        ...     server.faults_injected
+        {}
+        """
+        return self._injection.begin(Faults(**settings) if settings else None)
+
+    @property
+    def faults_injected(self) -> dict[str, int]:
+        """How often what has gone wrong on purpose since the last reset: `{"reset_after": 3, "status": 12}`."""
+        # Copied first: it is the thread of the server that counts.
+        return dict(sorted(dict(self._injection.injected).items()))
+
+    def restart(self, *, keep: bool = True, pause: float = 0.0) -> None:
+        """Break all connections, stop listening, and serve again at the same address.
+
+        The clock goes on, and what goes wrong on purpose goes on going wrong.
+
+        :param bool keep: whether the experiments are still there; default: True
+        :param float pause: real seconds for which nobody listens; default: 0
+
+        :raises RuntimeError: it does not run
+        :raises OSError: somebody else listens there now
+        """
+        if not self._http.serving.wait(PATIENCE if self._thread.is_alive() else 0) or self._http.loop is None:
+            raise RuntimeError("Only a server that runs can be restarted")
+        asyncio.run_coroutine_threadsafe(self._http.suspend(), self._http.loop).result()
+        if not keep:
+            self._store.reset()
+        time.sleep(pause)
+        self._sockets[:] = [listening_again(*self._place)]
+        asyncio.run_coroutine_threadsafe(self._http.startup(self._sockets), self._http.loop).result()
 
     def run(self) -> None:
         """Serve until stopped. In the main thread SIGINT and SIGTERM stop it, and are passed on when it has stopped."""
-        self._http.run(sockets=[self._socket])
+        self._http.run(sockets=self._sockets)
 
     def start(self) -> Self:
         """Serve in a thread; connections are accepted from now on."""
@@ -121,6 +184,8 @@ class LocalServer:
         self.ask_to_stop()
         if self._thread.ident is not None:
             self._thread.join()
+        for found in self._sockets:
+            found.close()
         self._opened.close()
 
     def __enter__(self) -> Self:

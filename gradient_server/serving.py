@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import sys
+import threading
+from collections.abc import Callable
 from http import HTTPStatus
 
 import h11
@@ -18,12 +21,17 @@ GRACE = 1.0
 """Seconds that a request which is under way has left when the server is told to stop."""
 LINGER = 2.0
 """Seconds for which a connection that was refused is still read from, so that its client gets to read the refusal."""
+_TURNS = 5
 KEEP_ALIVE = 75
 """Seconds before an idle connection is closed. Longer than clients keep them, or they would meet closed ones."""
 
 
-def http_server(app: ASGIApp) -> HttpServer:
-    """Make the server of an application."""
+def http_server(app: ASGIApp, *, before_stopping: Callable[[], None]) -> HttpServer:
+    """Make the server of an application.
+
+    :param app: the application
+    :param before_stopping: what lets requests end soon that would take their time
+    """
     config = uvicorn.Config(
         app,
         # What uvicorn would choose depends on what else is installed; what runs is what was tested.
@@ -40,20 +48,55 @@ def http_server(app: ASGIApp) -> HttpServer:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE + LINGER),
     )
-    return HttpServer(config)
+    return HttpServer(config, before_stopping)
 
 
 class HttpServer(uvicorn.Server):
     """A uvicorn server that ends without a word, whatever its clients are in the middle of."""
 
+    def __init__(self, config: uvicorn.Config, before_stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_stopping = before_stopping
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.serving = threading.Event()
+        """Whether it accepts connections."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections."""
+        self.loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self.serving.set()
+
+    async def suspend(self) -> None:
+        """Stop listening and break all connections. Nothing is being done any more when this returns."""
+        await self._stop_accepting()
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            _reset(connection.transport)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=GRACE)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let requests that are under way end, and drop those that do not."""
+        await self._stop_accepting()
+        self._before_stopping()
         dropping = asyncio.get_running_loop().call_later(GRACE, self._drop_connections)
         await super().shutdown(sockets)
         dropping.cancel()
         self._drop_connections()
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=GRACE)
+
+    async def _stop_accepting(self) -> None:
+        """Leave new connections to the kernel, and let those begin that it has handed over already."""
+        self.serving.clear()
+        loop = asyncio.get_running_loop()
+        for listening in (found for server in self.servers for found in server.sockets):
+            loop.remove_reader(listening.fileno())
+        # A connection takes some turns of the loop to begin, and asyncio loses it if its server is closed before.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     def _drop_connections(self) -> None:
         # The requests notice that nobody waits for them, and end. Cancelled ones would be logged as failures.
@@ -65,6 +108,19 @@ class Protocol(H11Protocol):
     """One connection. What is not HTTP is answered as other errors are, and in a way that the client gets to see."""
 
     _refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Begin; requests carry the connection that they come on, as `scope["state"]["connection"]`."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "connection": self}
+
+    def reset(self) -> None:
+        """Break the connection, as if a cable was cut: what is under way is lost, and the client meets an error."""
+        _reset(self.transport)
+
+    def close(self) -> None:
+        """Close the connection as soon as what has been written is sent, whatever was promised."""
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent; after a refusal, read on and forget it."""
@@ -95,3 +151,11 @@ class Protocol(H11Protocol):
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    if not transport.is_closing():
+        # Nothing is to linger: the kernel then resets what it would otherwise close in an orderly way.
+        lingering = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
+    transport.abort()

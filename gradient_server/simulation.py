@@ -105,14 +105,25 @@ class Log:
             return 0
         return self._printed + 1 if now >= self._ended else min(self._printed, self._printed_until(now))
 
+    def appears(self, line: int) -> float:
+        """Say from which moment on a line is visible; infinity: it never is."""
+        if self._span is None or line > self._printed + 1:
+            return math.inf
+        moment = self._moment(line)
+        while self.visible(moment) < line:  # by rounding, and then at the next number or the one after it
+            moment = math.nextafter(moment, math.inf)
+        return moment
+
     def row(self, job: Job, line: int) -> Row:
         """Give a row of a job, one that is visible."""
+        message = END_OF_LOG if line > self._printed else _message(self._wish, job, line)
+        return Row(line=line, moment=self._moment(line), message=message)
+
+    def _moment(self, line: int) -> float:
         assert self._span is not None
         begin, end = self._span
-        if line > self._printed:
-            return Row(line=line, moment=self._ended, message=END_OF_LOG)
         # Rounding must not put a row behind the end.
-        return Row(line=line, moment=min(begin + self._pause * line, end), message=_message(self._wish, job, line))
+        return self._ended if line > self._printed else min(begin + self._pause * line, end)
 
     def _printed_until(self, moment: float) -> int:
         assert self._span is not None

@@ -1,6 +1,7 @@
 """What schemathesis cannot know of the contract by itself: its formats, hosts of single operations, keys of calls."""
 
 import base64
+import contextlib
 import itertools
 import json
 from importlib.resources import files
@@ -15,6 +16,8 @@ KEY = json.loads((files("gradient_api") / "experiments.json").read_text(encoding
 ]
 KEY_SCHEMA = Draft202012Validator(KEY["schema"])
 NUMBERS = itertools.count(1)
+
+LONGEST_WAIT = 0.01
 
 schemathesis.openapi.format(
     "base64-text", st.text(min_size=1).map(lambda text: base64.b64encode(text.encode("utf-8")).decode("ascii"))
@@ -31,7 +34,11 @@ def before_init_operation(context: schemathesis.HookContext, operation: schemath
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict) -> None:
-    """Make generated keys that the contract allows new: what comes again is to be tried, and not answered again."""
+    """Make generated keys new, as what comes again is to be tried; and wait for a moment where a minute is allowed."""
     given = (case.headers or {}).get(KEY["name"])
     if case.meta and KEY_SCHEMA.is_valid(given):
         case.headers[KEY["name"]] = f"{next(NUMBERS)}-{given}"[: KEY["schema"]["maxLength"]]
+    wait = (case.query or {}).get("wait")
+    with contextlib.suppress(TypeError, ValueError):
+        if LONGEST_WAIT < float(wait) <= 60:
+            case.query["wait"] = LONGEST_WAIT

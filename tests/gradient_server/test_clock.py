@@ -1,5 +1,6 @@
 """Simulated time: it goes forward, whatever is done to the clock."""
 
+import math
 import time
 from datetime import UTC, datetime
 
@@ -63,3 +64,28 @@ def test_dates_are_counted_from_when_it_was_made():
 def test_there_is_a_last_date(moment):
     """Calendars end with the year 9999; a clock that is very fast gets there, and stays there."""
     assert Clock().date(moment).year == 9999
+
+
+def test_how_long_until_a_moment():
+    """In real seconds at the scale of now; what has been takes none, and nothing comes while time stands still."""
+    clock = Clock(scale=1000.0)
+    clock.advance(50)
+    assert 9 < clock.real_seconds_to(10_000) < 10
+    assert clock.real_seconds_to(clock.now()) == clock.real_seconds_to(0) == 0
+    assert clock.real_seconds_to(math.inf) == math.inf
+    clock.scale = 0
+    assert clock.real_seconds_to(10_000) == math.inf
+    assert clock.real_seconds_to(clock.now()) == 0
+
+
+def test_who_watches_it_is_told():
+    """When it is moved by hand or gets another scale, and then time is already as it was set."""
+    clock, told = Clock(scale=1e-9), []
+    clock.watch(lambda: told.append((round(clock.now()), clock.scale)))
+    clock.advance(7)
+    clock.scale = 0
+    with pytest.raises(ValueError, match="scale"):
+        clock.scale = -1
+    with pytest.raises(ValueError, match="forward"):
+        clock.advance(-1)
+    assert told == [(7, 1e-9), (7, 0)]
