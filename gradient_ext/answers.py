@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 _NAMES_OF_WORDS = frozenset({"description", "error", "errors", "message", "messages", "title"})
 _LONGEST_TEXT = 500
@@ -28,6 +29,19 @@ def words_of(body: bytes) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         found = list(_plain_words(text))
     return tuple(dict.fromkeys(_shortened(word) for word in found if word.strip()))
+
+
+def details_of(body: bytes) -> Any:
+    """Give what an error body has under `details`, as it is; all of it, where it is no JSON object.
+
+    >>> details_of(b'{"details": {"name": ["Missing data for required field."]}, "error": "Experiment data error"}')
+    {'name': ['Missing data for required field.']}
+    """
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "replace") or None
+    return content.get("details") if isinstance(content, dict) else content
 
 
 def _plain_words(text: str) -> Iterator[str]:

@@ -50,12 +50,3 @@ def checked_whole(name: str, value: object, subject: str, *, least: int) -> None
         raise InvalidParametersError(subject, [f"{name}: must be an int, not {type(value).__name__}"])
     if value < least:
         raise InvalidParametersError(subject, [f"{name}: must be at least {least}, not {value}"])
-
-
-def checked_timeout(value: object, subject: str) -> float | None:
-    """Return a timeout: seconds, more than 0, or None for none."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise InvalidParametersError(subject, [f"timeout: must be seconds, more than 0, or None, not {value!r:.60}"])
-    return float(value)

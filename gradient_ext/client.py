@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from gradient_api.api.experiments import (
-    create_experiment,
-    delete_experiment,
-    get_experiment,
-    list_experiments,
-    run_experiment,
-    start_experiment,
-    stop_experiment,
-)
-from gradient_api.api.logs import get_logs
-from gradient_api.api.state import get_experiment_state
-from gradient_api.models import (
-    Created,
-    Done,
-    ExperimentAnswer,
-    ExperimentList,
-    ListExperimentsProjectHandle,
-    StateAnswer,
-)
+from attrs import evolve
+from gradient_api import operations
+from gradient_api.models import Created, Done, ListExperimentsProjectHandle
+from gradient_api.operations import Operation
 from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
     SINGLE_NODE_PARAMETERS,
@@ -34,19 +19,30 @@ from gradient_api.parameters import (
     ParameterSet,
     SingleNodeParameters,
 )
-from gradient_api.types import UNSET, Response
+from gradient_api.types import UNSET
 
-from gradient_ext.arguments import checked_handle, checked_projects, checked_timeout, checked_whole
+from gradient_ext.arguments import checked_handle, checked_projects, checked_whole
+from gradient_ext.calls import Answer, call_of
 from gradient_ext.config import configuration
-from gradient_ext.errors import MalformedResponseError, ResourceCreatingError, ResourceFetchingError
+from gradient_ext.errors import (
+    InvalidParametersError,
+    MalformedResponseError,
+    ResourceCreatingError,
+    ResourceFetchingError,
+)
 from gradient_ext.experiments import BaseExperiment, experiment_from, job_count
 from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogCursor, LogQuestion, LogRow, is_end, rows_from
+from gradient_ext.masking import masked
+from gradient_ext.options import ClientOptions, Options, changed_options
 from gradient_ext.paging import ListCursor
 from gradient_ext.parameters import request_body
 from gradient_ext.signatures import takes
-from gradient_ext.transport import READ_TIMEOUT, Transport
+from gradient_ext.transport import Connections, Transport
 from gradient_ext.values import told
 from gradient_ext.waiting import Pacing, has_ended
+
+if TYPE_CHECKING:
+    import httpx
 
 _FETCH = "Failed to fetch data"
 _CREATE = "Failed to create resource"
@@ -61,7 +57,14 @@ class ExperimentsClient:
     :param str api_key: the API key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
     :param str base_url: address of the experiments; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`
     :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`
-    :param float timeout: seconds to wait for an answer; default: 30. None waits for ever.
+    :param float timeout: seconds to wait for each part of an answer; default: 30. None waits for ever. A connection
+        that is not there after 5 seconds is given up in any case.
+    :param int max_attempts: how often to try a call that fails in a way that may pass (no connection, no answer in
+        time, a broken answer, status 408, 429, 500, 502, 503 or 504), the first time included; default: 10. Pauses grow
+        and are random; a server that asks to wait (`Retry-After`) is obeyed up to 60 seconds.
+    :param float deadline: seconds for all attempts of one call together; default: 120. None: no end.
+    :param httpx.Client http_client: a client of yours to send everything through, with its proxies, certificates and
+        limits; closing it stays with you
 
     :raises ConfigurationError: there is no key, an address is none, or the configuration file is broken
 
@@ -74,15 +77,19 @@ class ExperimentsClient:
         *,
         base_url: str | None = None,
         logs_url: str | None = None,
-        timeout: float | None = READ_TIMEOUT,
+        timeout: float | None = Options().timeout,
+        max_attempts: int = Options().max_attempts,
+        deadline: float | None = Options().deadline,
+        http_client: httpx.Client | None = None,
     ) -> None:
-        seconds = checked_timeout(timeout, "ExperimentsClient()")
-        self._configuration = configuration(api_key, base_url, logs_url)
-        self._transport = Transport(self._configuration, seconds)
+        chosen = {"timeout": timeout, "max_attempts": max_attempts, "deadline": deadline}
+        options = changed_options(Options(), chosen, "ExperimentsClient()")
+        self._transport = Transport(configuration(api_key, base_url, logs_url), options, Connections(http_client))
 
     def __repr__(self) -> str:
-        places = self._configuration
-        return f"{type(self).__name__}(base_url={places.experiments_url!r}, logs_url={places.logs_url!r})"
+        places = self._transport.configuration
+        urls = f"base_url={masked(places.experiments_url)!r}, logs_url={masked(places.logs_url)!r}"
+        return f"{type(self).__name__}({urls})"
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +99,38 @@ class ExperimentsClient:
     ) -> None:
         self.close()
 
+    def __copy__(self) -> Self:
+        return self.with_options()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.with_options()
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled: it holds an API key and open connections; "
+            "make one where it is needed"
+        )
+
     def close(self) -> None:
         """Close the connections of this client; it cannot be used afterwards."""
-        self._transport.close()
+        self._transport.connections.close()
+
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
+        """Give a client that differs in these options and shares everything else, the connections too.
+
+        :param float timeout: seconds to wait for each part of an answer; None waits for ever
+        :param int max_attempts: how often to try a call that fails in a way that may pass, the first time included
+        :param float deadline: seconds for all attempts of one call together; None: no end
+
+        :returns: another client; closing either of them closes both
+
+        >>> with ExperimentsClient("a key") as client:
+        ...     patient = client.with_options(timeout=300, deadline=None)
+        """
+        twin = object.__new__(type(self))
+        options = changed_options(self._transport.options, changes, "with_options()")
+        twin._transport = evolve(self._transport, options=options)
+        return twin
 
     @takes(SINGLE_NODE_PARAMETERS)
     def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -108,7 +144,7 @@ class ExperimentsClient:
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._create(create_experiment.sync_detailed, SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
+        return self._create(operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
 
     @takes(SINGLE_NODE_PARAMETERS)
     def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -122,7 +158,7 @@ class ExperimentsClient:
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._create(run_experiment.sync_detailed, SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
+        return self._create(operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
 
     @takes(MULTI_NODE_PARAMETERS)
     def create_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -138,7 +174,7 @@ class ExperimentsClient:
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._create(create_experiment.sync_detailed, MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
+        return self._create(operations.CREATE_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
 
     @takes(MULTI_NODE_PARAMETERS)
     def run_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -154,7 +190,7 @@ class ExperimentsClient:
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._create(run_experiment.sync_detailed, MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
+        return self._create(operations.RUN_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
 
     def start(self, experiment_id: str) -> None:
         """Start an existing experiment that has not run.
@@ -163,7 +199,7 @@ class ExperimentsClient:
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has been started (409)
         """
-        self._act("start", start_experiment.sync_detailed, experiment_id)
+        self._act("start", operations.START_EXPERIMENT, experiment_id)
 
     def stop(self, experiment_id: str) -> None:
         """Stop an experiment that has not ended.
@@ -172,7 +208,7 @@ class ExperimentsClient:
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has ended (409)
         """
-        self._act("stop", stop_experiment.sync_detailed, experiment_id)
+        self._act("stop", operations.STOP_EXPERIMENT, experiment_id)
 
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its logs; one that runs is ended first.
@@ -182,13 +218,7 @@ class ExperimentsClient:
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
         handle = checked_handle(experiment_id, "delete()")
-        self._transport.call(
-            "Failed to delete resource",
-            object,
-            delete_experiment.sync_detailed,
-            handle,
-            client=self._transport.experiments,
-        )
+        self._send(operations.DELETE_EXPERIMENT, "Failed to delete resource", handle)
 
     def get(self, experiment_id: str) -> BaseExperiment:
         """Read one experiment.
@@ -201,10 +231,7 @@ class ExperimentsClient:
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
         handle = checked_handle(experiment_id, "get()")
-        answer = self._transport.call(
-            _FETCH, ExperimentAnswer, get_experiment.sync_detailed, handle, client=self._transport.experiments
-        )
-        return experiment_from(answer.data)
+        return experiment_from(self._send(operations.GET_EXPERIMENT, _FETCH, handle).data)
 
     def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
@@ -230,11 +257,9 @@ class ExperimentsClient:
         cursor = ListCursor(offset, limit)
         found: builtins.list[BaseExperiment] = []
         while not cursor.finished:
-            page = self._transport.call(
+            page = self._send(
+                operations.LIST_EXPERIMENTS,
                 _FETCH,
-                ExperimentList,
-                list_experiments.sync_detailed,
-                client=self._transport.experiments,
                 limit=cursor.page_size,
                 offset=cursor.offset,
                 project_handle=chosen if projects else UNSET,
@@ -254,9 +279,7 @@ class ExperimentsClient:
         """
         handle = checked_handle(experiment_id, "state()")
         try:
-            answer = self._transport.call(
-                _FETCH, StateAnswer, get_experiment_state.sync_detailed, handle, client=self._transport.experiments
-            )
+            answer = self._send(operations.GET_EXPERIMENT_STATE, _FETCH, handle)
         except ResourceFetchingError as error:
             if error.status not in (404, 405):
                 raise
@@ -323,37 +346,34 @@ class ExperimentsClient:
                 time.sleep(pacing.next_pause())
 
     def _rows(self, handle: str, question: LogQuestion) -> builtins.list[LogRow]:
-        answer = self._transport.call(
-            _FETCH,
-            object,
-            get_logs.sync_detailed,
-            client=self._transport.logs,
-            experiment_id=handle,
-            line=question.line,
-            limit=question.limit,
-        )
+        answer = self._send(operations.GET_LOGS, _FETCH, experiment_id=handle, line=question.line, limit=question.limit)
         return rows_from(answer if isinstance(answer, builtins.list) else None)
 
+    def _send(self, operation: Operation[Answer], action: str, *path: str, **given: Any) -> Answer:
+        return self._transport.send(call_of(operation, action, *path, **given))
+
     def _create(
-        self,
-        operation: Callable[..., Response[Any]],
-        accepted: ParameterSet,
-        given: Mapping[str, object],
-        subject: str,
+        self, operation: Operation[Created], accepted: ParameterSet, given: Mapping[str, object], subject: str
     ) -> str:
-        body = accepted.model.from_dict(request_body(accepted, given, subject))
-        client = self._transport.experiments
+        refusal: TypeError | InvalidParametersError | None = None
         try:
-            answer = self._transport.call(_CREATE, Created, operation, client=client, body=body)
-            handle: str = told("string", answer.handle, "handle", min_length=1)
+            call = call_of(operation, _CREATE, body=accepted.model.from_dict(request_body(accepted, given, subject)))
+        except (TypeError, InvalidParametersError) as error:
+            # Without the frames that it has passed through, and the passwords in them.
+            refusal = error.with_traceback(None)
+        # The keywords of this call are still in the frames above; nobody else has this dictionary.
+        cast("dict[str, object]", given).clear()
+        if refusal:
+            raise refusal
+        try:
+            handle: str = told("string", self._transport.send(call).handle, "handle", min_length=1)
         except MalformedResponseError as error:
-            raise ResourceCreatingError(str(error)) from error
+            raise ResourceCreatingError(*error.args, retryable=error.retryable) from None
         return handle
 
-    def _act(self, verb: str, operation: Callable[..., Response[Any]], experiment_id: object) -> None:
+    def _act(self, verb: str, operation: Operation[Done], experiment_id: object) -> None:
         handle = checked_handle(experiment_id, f"{verb}()")
-        client = self._transport.experiments
-        self._transport.call(f"Failed to {verb} experiment", Done, operation, handle, client=client)
+        self._send(operation, f"Failed to {verb} experiment", handle)
 
 
 def _log_question(line: int, limit: int, subject: str) -> LogQuestion:

@@ -19,10 +19,8 @@ from gradient_api.experiment_fields import (
 )
 from gradient_api.models import Experiment
 
+from gradient_ext.masking import MASK, masked
 from gradient_ext.values import told, typed
-
-MASK = "********"
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
 
 
 @define(repr=False, kw_only=True)
@@ -108,5 +106,5 @@ def _shown(field: ExperimentField, value: Any) -> str:
     if value is not None and field.secret:
         return repr(MASK)
     if isinstance(value, str):
-        return repr(_PASSWORD_IN_URL.sub(rf"\1:{MASK}@", value))
+        return repr(masked(value))
     return repr(value)

@@ -1,110 +1,181 @@
-"""HTTP: connections, the key, timeouts, and what answers and failures become. Only this file knows httpx."""
+"""HTTP: connections, the key, timeouts, retries, and what failures become. Only this file knows httpx."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import os
+import random
+import ssl
+import time
 from typing import Any, TypeVar
 
 import httpx
-from gradient_api import AuthenticatedClient
+import stamina
+from attrs import define, field, frozen
 from gradient_api.constants import API_KEY_HEADER
-from gradient_api.types import Response
 
-from gradient_ext.answers import words_of
+from gradient_ext.calls import Call, Reply, answer_to
 from gradient_ext.config import Configuration
-from gradient_ext.errors import (
-    MalformedResponseError,
-    RequestFailedError,
-    RequestTimeoutError,
-    ResourceFetchingError,
-)
+from gradient_ext.errors import GradientSdkError, RequestFailedError, RequestTimeoutError
+from gradient_ext.masking import masked
+from gradient_ext.options import Options
+from gradient_ext.retrying import RetryPolicy
 
 CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 30.0
+# Errors of this API come as plain text too, from the host of the logs.
+ACCEPT = "application/json, */*;q=0.5"
+logger = logging.getLogger("gradient")
+_NAME = "gradient"
+# Retries of this package are said by its own logger, and not a second time as warnings; others' are not touched.
+logging.getLogger("stamina").addFilter(lambda record: getattr(record, "stamina.callable", None) != _NAME)
 
 Answer = TypeVar("Answer")
 
 
-class Transport:
-    """The connections of one client to its two hosts.
+class Connections:
+    """The connections of one client in one process; a process that is forked off gets new ones.
 
-    :param Configuration configuration: the key and the addresses
-    :param float timeout: how long to wait for an answer, in seconds; None: for ever
+    :param httpx.Client http_client: the user's own client to send through; it is never closed here
     """
 
-    def __init__(self, configuration: Configuration, timeout: float | None) -> None:
-        self.experiments = _low_level_client(configuration, configuration.experiments_url, timeout)
-        self.logs = _low_level_client(configuration, configuration.logs_url, timeout)
+    def __init__(self, http_client: httpx.Client | None = None) -> None:
+        self._given = http_client
+        self._client = http_client or httpx.Client()
+        self._process = os.getpid()
+
+    def client(self) -> httpx.Client:
+        """Give the httpx client to send through."""
+        if os.getpid() != self._process:
+            if self._given:
+                raise GradientSdkError(
+                    "The http_client of this client was made before the process forked, and would share its "
+                    "connections with the parent; make both after forking"
+                )
+            # The old one is left alone, not closed: its connections are the parent's.
+            self._client, self._process = httpx.Client(), os.getpid()
+        return self._client
 
     def close(self) -> None:
-        """Close the connections."""
-        for client in (self.experiments, self.logs):
-            client.get_httpx_client().close()
+        """Close them, unless they are the user's."""
+        if not self._given and os.getpid() == self._process:
+            self._client.close()
 
-    def call(
-        self, action: str, expected: type[Answer], operation: Callable[..., Response[Any]], *path: str, **given: object
-    ) -> Answer:
-        """Call a generated operation and return its parsed answer.
 
-        :param str action: what has failed if it fails, for the error
-        :param type expected: what the answer must be
+@define
+class Attempts:
+    """The attempts of one logical call: how many there were, and whether there is another one."""
+
+    policy: RetryPolicy
+    number: int = field(default=0, init=False)
+    _began: float = field(factory=time.monotonic, init=False)
+
+    @property
+    def remaining(self) -> float | None:
+        """How many seconds there are left for this call; None: no end."""
+        return None if self.policy.deadline is None else self.policy.deadline - (time.monotonic() - self._began)
+
+    def pause_after(self, error: Exception) -> bool | float:
+        """Say after how many seconds to try again; False: no more."""
+        elapsed = time.monotonic() - self._began
+        pause = self.policy.pause(error, self.number, elapsed, random.random)
+        if pause is None:
+            if self.number > 1:
+                error.add_note(f"Gave up after {self.number} attempts in {elapsed:.1f} seconds.")
+            return False
+        logger.info("%s; attempt %d failed, the next one is in %.2f seconds", error, self.number, pause)
+        return pause
+
+
+@frozen
+class Transport:
+    """What sends the calls of one client.
+
+    :param Configuration configuration: the key and the addresses
+    :param Options options: timeouts and retries
+    :param Connections connections: what to send through
+    """
+
+    configuration: Configuration
+    options: Options
+    connections: Connections = field(repr=False)
+
+    def send(self, call: Call[Answer]) -> Answer:
+        """Send a call, again where that may help, and return its answer.
 
         :raises ResourceFetchingError: the server answered with an error
         :raises MalformedResponseError: it answered with success, but not with what the contract says
         :raises RequestFailedError: there was no answer
         :raises RequestTimeoutError: there was no answer in time
         """
+        attempts = Attempts(self.options.retries)
+        retrying = stamina.retry_context(on=attempts.pause_after, attempts=None, timeout=None)
+        for attempt in retrying.with_name(_NAME, (), {}):
+            with attempt:
+                attempts.number += 1
+                return self._attempt(call, attempts)
+        raise AssertionError("the last attempt has neither answered nor failed")
+
+    def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
+        host = self.configuration.logs_url if call.operation.has_own_host else self.configuration.experiments_url
+        url = host + call.sent["url"]
+        began = time.monotonic()
         try:
-            answer = operation(*path, **given).parsed
-        except httpx.HTTPStatusError as error:
-            raise _refusal(action, error.response) from None
-        except httpx.TimeoutException as error:
-            raise RequestTimeoutError(f"{action}: no answer in time ({_place(error)})") from error
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise RequestFailedError(f"{action}: {error or type(error).__name__} ({_place(error)})") from error
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            # What the generated decoders raise when an answer lacks a member, is not JSON at all, or nests too deep.
-            raise MalformedResponseError(
-                f"{action}: the answer is not as the contract says ({error!r:.200})"
-            ) from error
-        if not isinstance(answer, expected):
-            raise MalformedResponseError(f"{action}: the answer is not as the contract says")
-        return answer
+            reply: Reply | None = self._exchange(call, url, attempts.remaining)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reply, failure = None, _failure(call, masked(url), error)
+        outcome = reply.status_code if reply else type(failure).__name__
+        took = (time.monotonic() - began) * 1000
+        logger.debug("%s %s: %s after %.0f ms, attempt %d", call.method, masked(url), outcome, took, attempts.number)
+        if reply is None:
+            # Out here, so that the error does not carry the frames of httpx along, with the key in them.
+            raise failure
+        return answer_to(call, reply, masked(url))
+
+    def _exchange(self, call: Call[Answer], url: str, remaining: float | None) -> Reply:
+        headers = {"Accept": ACCEPT, API_KEY_HEADER: self.configuration.api_key, **call.sent.get("headers", {})}
+        deadline = None if remaining is None else time.monotonic() + remaining
+        # Redirects are not followed: the key would go along to wherever they lead.
+        with self.connections.client().stream(
+            call.method,
+            url,
+            params=call.sent.get("params"),
+            json=call.sent.get("json"),
+            headers=headers,
+            timeout=_timeout(self.options.timeout, call.wait, remaining),
+            follow_redirects=False,
+        ) as response:
+            body = []
+            for chunk in response.iter_bytes():
+                body.append(chunk)
+                # The timeout of httpx is for each read: a body that drips would never end.
+                if deadline is not None and time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("the answer took longer than the deadline", request=response.request)
+            return Reply(status_code=response.status_code, headers=response.headers, content=b"".join(body))
 
 
-def _low_level_client(configuration: Configuration, url: str, timeout: float | None) -> AuthenticatedClient:
-    # Redirects are not followed: the key would go along to wherever they lead.
-    client = httpx.Client(
-        base_url=url,
-        headers={API_KEY_HEADER: configuration.api_key, "Accept": "application/json, */*;q=0.5"},
-        timeout=httpx.Timeout(timeout, connect=None if timeout is None else min(timeout, CONNECT_TIMEOUT)),
-        event_hooks={"response": [_refuse_errors]},
+def _timeout(chosen: float | None, wait: float, remaining: float | None) -> httpx.Timeout:
+    """Say how long to wait for parts of an answer; connecting takes little time or is not going to work."""
+    read = None if chosen is None else chosen + wait
+    if remaining is not None:
+        read = max(0.001, remaining if read is None else min(read, remaining))
+    return httpx.Timeout(read, connect=CONNECT_TIMEOUT if read is None else min(read, CONNECT_TIMEOUT))
+
+
+def _failure(call: Call[Any], url: str, error: Exception) -> RequestFailedError:
+    """Make the error of this package that says the same, without what the error of httpx carries along."""
+    if isinstance(error, httpx.TimeoutException):
+        text = "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
+        return RequestTimeoutError(f"{call.action}: {text}", call.method, url)
+    reason = masked(str(error)) or type(error).__name__
+    hopeless = isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+    return RequestFailedError(
+        f"{call.action}: {reason}", call.method, url, retryable=not hopeless and not _is_about_a_certificate(error)
     )
-    return AuthenticatedClient(url, token=configuration.api_key).set_httpx_client(client)
 
 
-def _refuse_errors(response: httpx.Response) -> None:
-    """Stop before the generated code decodes an error: it trips over web pages, empty bodies and unknown statuses."""
-    if not response.is_success:
-        response.read()
-        response.raise_for_status()
-
-
-def _refusal(action: str, response: httpx.Response) -> ResourceFetchingError:
-    words = words_of(response.content)
-    if response.has_redirect_location:
-        target = response.headers["Location"]
-        words = (f"the server redirects to {target}; give the client the address it leads to", *words)
-    return ResourceFetchingError(
-        action,
-        status=response.status_code,
-        method=response.request.method,
-        url=str(response.request.url),
-        words=words,
-    )
-
-
-def _place(error: Exception) -> str:
-    if isinstance(error, httpx.RequestError):
-        return f"{error.request.method} {error.request.url}"
-    return "invalid address"
+def _is_about_a_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

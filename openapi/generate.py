@@ -21,11 +21,12 @@ import jinja2
 from contract_file import CONTRACT, read, report
 from conventions import problems
 from derive import derive
+from derive_operations import derive_operations
 
 HERE = Path(__file__).resolve().parent
 HEADER = "# Generated from openapi/experiments.yaml by `make generate`. Do not edit.\n"
 PACKAGED = "experiments.json"
-ADDED_MODULES = ("constants", "experiment_fields", "parameters")
+ADDED_MODULES = ("constants", "experiment_fields", "operations", "parameters")
 
 
 def main() -> int:
@@ -96,7 +97,7 @@ def _render_added_modules(spec: dict[str, Any], templates: Path, output: Path) -
     )
     environment.filters["python"] = repr
     environment.filters["in_docstring"] = _in_docstring
-    contract = derive(spec)
+    contract = derive(spec) | derive_operations(spec)
     for name in ADDED_MODULES:
         text = environment.get_template(f"{name}.py.jinja").render(contract=contract)
         (output / f"{name}.py").write_text(text, encoding="utf-8")

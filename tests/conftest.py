@@ -99,8 +99,8 @@ def scripted_all_along() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def scripted_client(scripted: ScriptedServer) -> Iterator[ExperimentsClient]:
-    """A client of the scripted server."""
-    with ExperimentsClient("a-key", base_url=scripted.url, logs_url=scripted.url) as client:
+    """A client of the scripted server, which tries everything once: a script has one answer for each request."""
+    with ExperimentsClient("a-key", base_url=scripted.url, logs_url=scripted.url, max_attempts=1) as client:
         yield client
 
 

@@ -84,7 +84,8 @@ def test_every_kind_of_answer_is_accepted(scripted, scripted_client):
 
 def test_no_server():
     """A server that is not there is a connection error."""
-    with ExperimentsClient("k", base_url="http://127.0.0.1:9") as client, pytest.raises(RequestFailedError) as caught:
+    here = ExperimentsClient("k", base_url="http://127.0.0.1:9", max_attempts=1)
+    with here as client, pytest.raises(RequestFailedError) as caught:
         client.get("es1")
     assert isinstance(caught.value, ConnectionError)
 

@@ -1,0 +1,145 @@
+# Generated from openapi/experiments.yaml by `make generate`. Do not edit.
+"""Every operation of the contract without any I/O: what to send for it, and what the answer to it says."""
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from attrs import frozen
+
+from .api.experiments import (
+    create_experiment,
+    delete_experiment,
+    get_experiment,
+    list_experiments,
+    run_experiment,
+    start_experiment,
+    stop_experiment,
+)
+from .api.logs import get_logs
+from .api.state import get_experiment_state
+from .client import Client
+from .models.created import Created
+from .models.done import Done
+from .models.experiment_answer import ExperimentAnswer
+from .models.experiment_list import ExperimentList
+from .models.state_answer import StateAnswer
+
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class _Read(Protocol):
+    """What the generated operations know of the meaning of an answer."""
+
+    def __call__(self, *, client: Client, response: Any) -> Any:
+        """Decode an answer."""
+
+
+@frozen(kw_only=True)
+class Operation(Generic[Answer_co]):
+    """One operation of the contract."""
+
+    id: str
+    answer: type[Answer_co]
+    """What a success is decoded to; object where there is nothing to decode."""
+    has_own_host: bool = False
+    """Whether it is not where most operations are."""
+    takes_idempotency_key: bool = False
+    """Whether a repetition of a call can be told from another call."""
+    can_wait: bool = False
+    """Whether the server may hold the request open while it has nothing new to say."""
+    _request: Callable[..., dict[str, Any]]
+    _read: _Read
+
+    def request(self, *path: str, **given: Any) -> dict[str, Any]:
+        """Say what to send: method, url below the host, and headers, params and json where there are any."""
+        return self._request(*path, **given)
+
+    def read(self, response: Any) -> Any:
+        """Decode an answer, given anything with the status_code, text and json() of a response.
+
+        A status that the contract does not know of is None; what is not as it says may raise anything.
+        """
+        return self._read(client=_NOBODY, response=response)
+
+
+_NOBODY = Client(base_url="")
+
+LIST_EXPERIMENTS = Operation(
+    id="listExperiments",
+    answer=ExperimentList,
+    request=list_experiments._get_kwargs,
+    read=list_experiments._parse_response,
+)
+"""List experiments, newest first."""
+
+CREATE_EXPERIMENT = Operation(
+    id="createExperiment",
+    answer=Created,
+    takes_idempotency_key=True,
+    request=create_experiment._get_kwargs,
+    read=create_experiment._parse_response,
+)
+"""Create an experiment without starting it."""
+
+RUN_EXPERIMENT = Operation(
+    id="runExperiment",
+    answer=Created,
+    takes_idempotency_key=True,
+    request=run_experiment._get_kwargs,
+    read=run_experiment._parse_response,
+)
+"""Create an experiment and start it at once."""
+
+GET_EXPERIMENT = Operation(
+    id="getExperiment",
+    answer=ExperimentAnswer,
+    request=get_experiment._get_kwargs,
+    read=get_experiment._parse_response,
+)
+"""Read one experiment."""
+
+DELETE_EXPERIMENT = Operation(
+    id="deleteExperiment",
+    answer=object,
+    takes_idempotency_key=True,
+    request=delete_experiment._get_kwargs,
+    read=delete_experiment._parse_response,
+)
+"""Delete an experiment with its logs; one that runs is ended first."""
+
+START_EXPERIMENT = Operation(
+    id="startExperiment",
+    answer=Done,
+    takes_idempotency_key=True,
+    request=start_experiment._get_kwargs,
+    read=start_experiment._parse_response,
+)
+"""Start an experiment that has not run."""
+
+STOP_EXPERIMENT = Operation(
+    id="stopExperiment",
+    answer=Done,
+    takes_idempotency_key=True,
+    request=stop_experiment._get_kwargs,
+    read=stop_experiment._parse_response,
+)
+"""Stop an experiment that has not ended."""
+
+GET_EXPERIMENT_STATE = Operation(
+    id="getExperimentState",
+    answer=StateAnswer,
+    can_wait=True,
+    request=get_experiment_state._get_kwargs,
+    read=get_experiment_state._parse_response,
+)
+"""Read the state of an experiment and nothing else."""
+
+GET_LOGS = Operation(
+    id="getLogs",
+    answer=object,
+    has_own_host=True,
+    can_wait=True,
+    request=get_logs._get_kwargs,
+    read=get_logs._parse_response,
+)
+"""Read log rows of an experiment, ordered by line."""

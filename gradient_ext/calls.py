@@ -1,0 +1,115 @@
+"""One logical call of an operation: what is sent each time it is tried, and what the answers mean. No I/O."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any, Generic, NoReturn, TypeVar
+
+from attrs import field, frozen
+from gradient_api.operations import Operation
+
+from gradient_ext.answers import details_of, words_of
+from gradient_ext.errors import MalformedResponseError, error_class
+from gradient_ext.retrying import retry_after_seconds
+
+Answer = TypeVar("Answer")
+
+
+@frozen(kw_only=True)
+class Call(Generic[Answer]):
+    """One logical call. What is sent does not show in its repr: a body may hold passwords.
+
+    :param Operation operation: what to call
+    :param str action: what has failed if it fails, for the error
+    :param sent: method, url, headers, params and json of the request
+    :param float wait: for how many seconds the server may hold the request open
+    """
+
+    operation: Operation[Answer]
+    action: str
+    sent: Mapping[str, Any] = field(repr=False)
+    wait: float = 0.0
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return str(self.sent["method"]).upper()
+
+
+@frozen(kw_only=True)
+class Reply:
+    """An answer, read to its end; the generated code decodes it as it would a response of httpx."""
+
+    status_code: int
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """Decode the body."""
+        return json.loads(self.content)
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode("utf-8", "replace")
+
+
+def call_of(operation: Operation[Answer], action: str, *path: str, wait: float = 0.0, **given: Any) -> Call[Answer]:
+    """Prepare a call. Every call that changes something gets a key of its own, the same for all its attempts.
+
+    :param Operation operation: what to call
+    :param str action: what has failed if it fails, for the error
+    :param float wait: for how many seconds the server may hold the request open, where the operation can do that
+    """
+    if operation.takes_idempotency_key:
+        given["idempotency_key"] = str(uuid.uuid4())
+    if wait and operation.can_wait:
+        given["wait"] = wait
+    return Call(operation=operation, action=action, sent=operation.request(*path, **given), wait=wait)
+
+
+def answer_to(call: Call[Answer], reply: Reply, url: str) -> Answer:
+    """Say what an answer means.
+
+    :param Call call: what was called
+    :param Reply reply: the answer
+    :param str url: where the request went, without secrets
+
+    :raises ResourceFetchingError: it is an error
+    :raises MalformedResponseError: it is a success, but not as the contract says
+    """
+    if not 200 <= reply.status_code < 300:
+        _refuse(call, reply, url)
+    retryable, answer = False, None
+    try:
+        answer = call.operation.read(reply)
+        problem = f"status {reply.status_code} with a body of {len(reply.content)} bytes"
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        retryable, problem = True, f"its body is no JSON: {error!s:.100}"
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # What the generated decoders raise when an answer lacks a member, or has another type.
+        problem = f"{error!r:.200}"
+    if isinstance(answer, call.operation.answer):
+        return answer
+    # Out here, so that the error does not carry the frames of the decoders along, with all that was in the answer.
+    text = f"{call.action}: the answer is not as the contract says; {problem}"
+    raise MalformedResponseError(text, call.method, url, retryable=retryable)
+
+
+def _refuse(call: Call[Any], reply: Reply, url: str) -> NoReturn:
+    words = words_of(reply.content)
+    if 300 <= reply.status_code < 400 and "Location" in reply.headers:
+        target = reply.headers["Location"]
+        words = (f"the server redirects to {target}; give the client the address it leads to", *words)
+    raise error_class(reply.status_code)(
+        call.action,
+        status=reply.status_code,
+        method=call.method,
+        url=url,
+        words=words,
+        details=details_of(reply.content),
+        request_id=reply.headers.get("X-Request-Id"),
+        retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
+    )

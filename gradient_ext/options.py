@@ -1,0 +1,61 @@
+"""What can be chosen for a client, or for some of its calls: timeouts, and how often to try."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypedDict, cast
+
+from attrs import evolve, frozen
+
+from gradient_ext.errors import InvalidParametersError
+from gradient_ext.retrying import RetryPolicy
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of a client that can be chosen anew for some calls."""
+
+    timeout: float | None
+    """Seconds to wait for each part of an answer; None: for ever."""
+    max_attempts: int
+    """How often to try a call that fails in a way that may pass, the first time included."""
+    deadline: float | None
+    """Seconds for all attempts of one call together; None: no end."""
+
+
+@frozen(kw_only=True)
+class Options:
+    """The options in force."""
+
+    timeout: float | None = 30.0
+    max_attempts: int = 10
+    deadline: float | None = 120.0
+
+    @property
+    def retries(self) -> RetryPolicy:
+        """When to try again."""
+        return RetryPolicy(attempts=self.max_attempts, deadline=self.deadline)
+
+
+def changed_options(options: Options, changes: Mapping[str, object], subject: str) -> Options:
+    """Give the options with some of them changed.
+
+    :raises TypeError: there is no such option
+    :raises InvalidParametersError: values are wrong; the error names all of them
+    """
+    unknown = [name for name in changes if name not in ClientOptions.__annotations__]
+    if unknown:
+        raise TypeError(f"{subject} got an unexpected keyword argument {unknown[0]!r}")
+    problems = [f"{name}: {problem}" for name, value in changes.items() if (problem := _problem(name, value))]
+    if problems:
+        raise InvalidParametersError(subject, problems)
+    return evolve(options, **cast(ClientOptions, changes))
+
+
+def _problem(name: str, value: object) -> str | None:
+    if name == "max_attempts":
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return None
+        return f"must be an int of at least 1, not {value!r:.60}"
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+        return None
+    return f"must be seconds, more than 0, or None, not {value!r:.60}"
