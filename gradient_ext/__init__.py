@@ -6,21 +6,32 @@ from gradient_ext import constants, errors
 from gradient_ext.client import ExperimentsClient
 from gradient_ext.constants import ExperimentState, ExperimentType
 from gradient_ext.errors import (
+    AuthenticationError,
+    BadRequestError,
     ConfigurationError,
+    ConflictError,
     GradientSdkError,
     InvalidParametersError,
     MalformedResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
     RequestFailedError,
     RequestTimeoutError,
+    ResourceCreatingDataError,
     ResourceCreatingError,
     ResourceFetchingError,
+    ServerError,
 )
 from gradient_ext.experiments import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
 from gradient_ext.logs import LogRow
 
 __all__ = [
+    "AuthenticationError",
+    "BadRequestError",
     "BaseExperiment",
     "ConfigurationError",
+    "ConflictError",
     "ExperimentState",
     "ExperimentType",
     "ExperimentsClient",
@@ -30,10 +41,15 @@ __all__ = [
     "MalformedResponseError",
     "MultiNodeExperiment",
     "MultiNodeParameters",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
     "RequestFailedError",
     "RequestTimeoutError",
+    "ResourceCreatingDataError",
     "ResourceCreatingError",
     "ResourceFetchingError",
+    "ServerError",
     "SingleNodeExperiment",
     "SingleNodeParameters",
     "constants",

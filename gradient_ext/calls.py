@@ -82,17 +82,18 @@ def answer_to(call: Call[Answer], reply: Reply, url: str) -> Answer:
     """
     if not 200 <= reply.status_code < 300:
         _refuse(call, reply, url)
-    retryable, answer = False, None
+    retryable = False
     try:
         answer = call.operation.read(reply)
-        problem = f"status {reply.status_code} with a body of {len(reply.content)} bytes"
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         retryable, problem = True, f"its body is no JSON: {error!s:.100}"
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # What the generated decoders raise when an answer lacks a member, or has another type.
         problem = f"{error!r:.200}"
-    if isinstance(answer, call.operation.answer):
-        return answer
+    else:
+        if isinstance(answer, call.operation.answer):
+            return answer
+        problem = f"status {reply.status_code} with a body of {len(reply.content)} bytes"
     # Out here, so that the error does not carry the frames of the decoders along, with all that was in the answer.
     text = f"{call.action}: the answer is not as the contract says; {problem}"
     raise MalformedResponseError(text, call.method, url, retryable=retryable)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import time
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
@@ -23,7 +25,7 @@ from gradient_api.types import UNSET
 
 from gradient_ext.arguments import checked_handle, checked_projects, checked_whole
 from gradient_ext.calls import Answer, call_of
-from gradient_ext.config import configuration
+from gradient_ext.config import configuration, keys_in_the_clear
 from gradient_ext.errors import (
     InvalidParametersError,
     MalformedResponseError,
@@ -32,7 +34,6 @@ from gradient_ext.errors import (
 )
 from gradient_ext.experiments import BaseExperiment, experiment_from, job_count
 from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogCursor, LogQuestion, LogRow, is_end, rows_from
-from gradient_ext.masking import masked
 from gradient_ext.options import ClientOptions, Options, changed_options
 from gradient_ext.paging import ListCursor
 from gradient_ext.parameters import request_body
@@ -84,12 +85,14 @@ class ExperimentsClient:
     ) -> None:
         chosen = {"timeout": timeout, "max_attempts": max_attempts, "deadline": deadline}
         options = changed_options(Options(), chosen, "ExperimentsClient()")
-        self._transport = Transport(configuration(api_key, base_url, logs_url), options, Connections(http_client))
+        places = configuration(api_key, base_url, logs_url)
+        for host in keys_in_the_clear(places):
+            _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
+        self._transport = Transport(places, options, Connections(http_client))
 
     def __repr__(self) -> str:
         places = self._transport.configuration
-        urls = f"base_url={masked(places.experiments_url)!r}, logs_url={masked(places.logs_url)!r}"
-        return f"{type(self).__name__}({urls})"
+        return f"{type(self).__name__}(base_url={places.experiments_url!r}, logs_url={places.logs_url!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -374,6 +377,11 @@ class ExperimentsClient:
     def _act(self, verb: str, operation: Operation[Done], experiment_id: object) -> None:
         handle = checked_handle(experiment_id, f"{verb}()")
         self._send(operation, f"Failed to {verb} experiment", handle)
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _log_question(line: int, limit: int, subject: str) -> LogQuestion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from attrs import field, frozen
 from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
 
 from gradient_ext.errors import ConfigurationError
+from gradient_ext.masking import masked
 
 KEY_VARIABLE = "PAPERSPACE_API_KEY"
 EXPERIMENTS_VARIABLE = "PAPERSPACE_CONFIG_EXPERIMENTS_HOST"
@@ -52,6 +54,26 @@ def configuration(
         experiments_url=_checked_url("base_url", base_url or environment.get(EXPERIMENTS_VARIABLE) or EXPERIMENTS_URL),
         logs_url=_checked_url("logs_url", logs_url or environment.get(LOGS_VARIABLE) or LOGS_URL),
     )
+
+
+def keys_in_the_clear(places: Configuration) -> list[str]:
+    """Name the hosts that get the key over plain http and are not this machine: anybody on the way can read it.
+
+    >>> keys_in_the_clear(configuration("a key", "http://127.0.0.1:8090", "http://logs.example.com"))
+    ['logs.example.com']
+    """
+    parts = [urlsplit(url) for url in (places.experiments_url, places.logs_url)]
+    hosts = [part.hostname or "" for part in parts if part.scheme == "http"]
+    return [host for host in dict.fromkeys(hosts) if not _is_this_machine(host)]
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, 6.3
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
@@ -99,6 +121,9 @@ def _checked_url(name: str, url: object) -> str:
         sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:
         sound = False
+    if sound and "@" in parts.netloc:
+        # It would stand in logs and errors; httpx prints addresses whole.
+        raise ConfigurationError(f"{name} must not hold a user or password; give them to an http_client, as its auth")
     if not sound:
-        raise ConfigurationError(f"{name} must be an address such as {EXPERIMENTS_URL!r}, not {url!r}")
+        raise ConfigurationError(f"{name} must be an address such as {EXPERIMENTS_URL!r}, not {masked(url)!r}")
     return url.rstrip("/")

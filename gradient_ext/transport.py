@@ -122,14 +122,14 @@ class Transport:
         try:
             reply: Reply | None = self._exchange(call, url, attempts.remaining)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reply, failure = None, _failure(call, masked(url), error)
+            reply, failure = None, _failure(call, url, error)
         outcome = reply.status_code if reply else type(failure).__name__
         took = (time.monotonic() - began) * 1000
-        logger.debug("%s %s: %s after %.0f ms, attempt %d", call.method, masked(url), outcome, took, attempts.number)
+        logger.debug("%s %s: %s after %.0f ms, attempt %d", call.method, url, outcome, took, attempts.number)
         if reply is None:
             # Out here, so that the error does not carry the frames of httpx along, with the key in them.
             raise failure
-        return answer_to(call, reply, masked(url))
+        return answer_to(call, reply, url)
 
     def _exchange(self, call: Call[Answer], url: str, remaining: float | None) -> Reply:
         headers = {"Accept": ACCEPT, API_KEY_HEADER: self.configuration.api_key, **call.sent.get("headers", {})}

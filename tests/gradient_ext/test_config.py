@@ -102,6 +102,13 @@ def test_addresses_that_are_none(home, url):
         configuration("k", url, environment={})
 
 
+def test_addresses_with_a_password(home):
+    """They would be printed by whatever prints addresses; the error does not."""
+    with pytest.raises(ConfigurationError, match="logs_url must not hold a user or password") as caught:
+        configuration("k", logs_url="https://me:sesame@logs.example.com", environment={})
+    assert "sesame" not in str(caught.value)
+
+
 @pytest.mark.parametrize("timeout", [0, -1, "5", True, float("nan")])
 def test_timeouts_that_are_none(timeout):
     """A timeout is a number of seconds, or None."""

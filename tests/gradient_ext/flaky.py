@@ -1,0 +1,98 @@
+"""A server on a real socket that misbehaves as it is told, request after request, and then answers well."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CREATED = {"handle": "es1", "message": "success"}
+EXPERIMENT = {"data": {"handle": "es1", "experimentTypeId": 1, "state": 4}, "message": "success"}
+
+
+def status(number, body=b"", **headers):
+    """Answer with an error."""
+
+    def act(handler):
+        handler.give(number, body if isinstance(body, bytes) else json.dumps(body).encode(), headers)
+
+    return act
+
+
+def drop(handler):
+    """Close the connection without a word."""
+    handler.close_connection = True
+
+
+def cut(handler):
+    """Promise a whole answer and close the connection after half of it."""
+    body = json.dumps(CREATED).encode()
+    handler.give(200, body[: len(body) // 2], {"Content-Length": str(len(body))})
+    handler.close_connection = True
+
+
+def half(handler):
+    """Answer half of a JSON document as if it were whole."""
+    handler.give(200, json.dumps(CREATED).encode()[:-5], {})
+
+
+def page(handler):
+    """Answer a web page, as the login of a hotel's network does."""
+    handler.give(200, b"<html><title>Welcome</title></html>", {"Content-Type": "text/html"})
+
+
+def hang(handler):
+    """Say nothing until the other side gives up."""
+    handler.rfile.read(1)
+    handler.close_connection = True
+
+
+def drip(handler):
+    """Send a byte now and then, for as long as somebody listens."""
+    handler.give(200, b"", {"Content-Length": "1000000"})
+    while not handler.server.stopping.wait(0.02):
+        try:
+            handler.wfile.write(b" ")
+        except OSError:
+            return
+
+
+class FlakyServer:
+    """Misbehaves by a plan, then answers well; keeps what it was asked."""
+
+    def __init__(self):
+        self.plan = []
+        self.requests = []
+        flaky = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                flaky.requests.append((self.command, self.path, headers, body))
+                act = flaky.plan.pop(0) if flaky.plan else status(200, CREATED if body else EXPERIMENT)
+                act(self)
+
+            def give(self, number, body, headers):
+                self.send_response(number, "Flaky")
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer
+
+            def log_message(self, *arguments):
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self._http.stopping = threading.Event()
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self):
+        self._http.stopping.set()
+        self._http.shutdown()
+        self._http.server_close()
