@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from gradient_api.constants import ExperimentState
 
 from gradient_ext.errors import InvalidParametersError
+from gradient_ext.logs import LogQuestion
 
 _HANDLE = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _EXAMPLE = "'esxfbgzu7xanst'"
+_NUMBERS = [number for number in vars(ExperimentState).values() if isinstance(number, int)]
+_STATES = {ExperimentState.get_state_str(number): number for number in _NUMBERS}
 
 
 def checked_handle(experiment_id: object, subject: str) -> str:
@@ -50,3 +56,42 @@ def checked_whole(name: str, value: object, subject: str, *, least: int) -> None
         raise InvalidParametersError(subject, [f"{name}: must be an int, not {type(value).__name__}"])
     if value < least:
         raise InvalidParametersError(subject, [f"{name}: must be at least {least}, not {value}"])
+
+
+def checked_question(line: int, limit: int, subject: str) -> LogQuestion:
+    """Return what to ask of the logs: a line from 0 on, and a limit of at least 1."""
+    checked_whole("line", line, subject, least=0)
+    checked_whole("limit", limit, subject, least=1)
+    return LogQuestion(line, limit)
+
+
+def checked_seconds(name: str, value: object, subject: str) -> float | None:
+    """Return a number of seconds that is more than 0, or None."""
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+        return value
+    raise InvalidParametersError(subject, [f"{name}: must be seconds, more than 0, or None, not {value!r:.60}"])
+
+
+def checked_states(name: str, value: object, subject: str) -> frozenset[int] | None:
+    """Return states by their numbers: a number or word, or several of them; None is no state in particular.
+
+    >>> checked_states("until", ["running", 5], "wait()") == {4, 5}
+    True
+    """
+    if value is None:
+        return None
+    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    numbers = [_state_number(state) for state in given]
+    if numbers and None not in numbers:
+        return frozenset(number for number in numbers if number is not None)
+    wrong = given[numbers.index(None)] if numbers else value
+    words = ", ".join(_STATES)
+    raise InvalidParametersError(
+        subject, [f"{name}: must be a state or several: numbers, or words ({words}), not {wrong!r:.60}"]
+    )
+
+
+def _state_number(state: object) -> int | None:
+    if isinstance(state, str):
+        return _STATES.get(state)
+    return state if isinstance(state, int) and not isinstance(state, bool) else None

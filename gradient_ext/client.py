@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import builtins
 import functools
-import time
 import warnings
-from collections.abc import Generator, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Unpack, cast
 
-from attrs import evolve
 from gradient_api import operations
 from gradient_api.models import Created, Done, ListExperimentsProjectHandle
 from gradient_api.operations import Operation
@@ -23,24 +20,33 @@ from gradient_api.parameters import (
 )
 from gradient_api.types import UNSET
 
-from gradient_ext.arguments import checked_handle, checked_projects, checked_whole
-from gradient_ext.calls import Answer, call_of
+from gradient_ext.arguments import (
+    checked_handle,
+    checked_projects,
+    checked_question,
+    checked_seconds,
+    checked_states,
+    checked_whole,
+)
+from gradient_ext.asking import AskExperiment, AskLogs, AskState
+from gradient_ext.calls import call_of
 from gradient_ext.config import configuration, keys_in_the_clear
 from gradient_ext.errors import (
     InvalidParametersError,
     MalformedResponseError,
     ResourceCreatingError,
-    ResourceFetchingError,
 )
-from gradient_ext.experiments import BaseExperiment, experiment_from, job_count
-from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogCursor, LogQuestion, LogRow, is_end, rows_from
-from gradient_ext.options import ClientOptions, Options, changed_options
+from gradient_ext.experiments import BaseExperiment, experiment_from
+from gradient_ext.following import Follower
+from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogRow, is_end
+from gradient_ext.options import Options, changed_options
 from gradient_ext.paging import ListCursor
 from gradient_ext.parameters import request_body
+from gradient_ext.session import Session
 from gradient_ext.signatures import takes
 from gradient_ext.transport import Connections, Transport
 from gradient_ext.values import told
-from gradient_ext.waiting import Pacing, has_ended
+from gradient_ext.waiting import Waiter
 
 if TYPE_CHECKING:
     import httpx
@@ -49,7 +55,7 @@ _FETCH = "Failed to fetch data"
 _CREATE = "Failed to create resource"
 
 
-class ExperimentsClient:
+class ExperimentsClient(Session):
     """Create, start, stop, list and inspect experiments, and read their logs.
 
     What is not given comes from the environment, then from `~/.paperspace/config.json`, then from the historical
@@ -88,52 +94,7 @@ class ExperimentsClient:
         places = configuration(api_key, base_url, logs_url)
         for host in keys_in_the_clear(places):
             _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
-        self._transport = Transport(places, options, Connections(http_client))
-
-    def __repr__(self) -> str:
-        places = self._transport.configuration
-        return f"{type(self).__name__}(base_url={places.experiments_url!r}, logs_url={places.logs_url!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __copy__(self) -> Self:
-        return self.with_options()
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.with_options()
-
-    def __reduce__(self) -> str:
-        raise TypeError(
-            f"{type(self).__name__} cannot be pickled: it holds an API key and open connections; "
-            "make one where it is needed"
-        )
-
-    def close(self) -> None:
-        """Close the connections of this client; it cannot be used afterwards."""
-        self._transport.connections.close()
-
-    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
-        """Give a client that differs in these options and shares everything else, the connections too.
-
-        :param float timeout: seconds to wait for each part of an answer; None waits for ever
-        :param int max_attempts: how often to try a call that fails in a way that may pass, the first time included
-        :param float deadline: seconds for all attempts of one call together; None: no end
-
-        :returns: another client; closing either of them closes both
-
-        >>> with ExperimentsClient("a key") as client:
-        ...     patient = client.with_options(timeout=300, deadline=None)
-        """
-        twin = object.__new__(type(self))
-        options = changed_options(self._transport.options, changes, "with_options()")
-        twin._transport = evolve(self._transport, options=options)
-        return twin
+        super().__init__(Transport(places, options, Connections(http_client)))
 
     @takes(SINGLE_NODE_PARAMETERS)
     def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -233,8 +194,7 @@ class ExperimentsClient:
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        handle = checked_handle(experiment_id, "get()")
-        return experiment_from(self._send(operations.GET_EXPERIMENT, _FETCH, handle).data)
+        return self._ask(checked_handle(experiment_id, "get()"), AskExperiment())
 
     def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
@@ -280,15 +240,7 @@ class ExperimentsClient:
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        handle = checked_handle(experiment_id, "state()")
-        try:
-            answer = self._send(operations.GET_EXPERIMENT_STATE, _FETCH, handle)
-        except ResourceFetchingError as error:
-            if error.status not in (404, 405):
-                raise
-            return self.get(handle).state  # The historical service had no such address.
-        state: int = told("integer", answer.data.state, "state")
-        return state
+        return self._ask(checked_handle(experiment_id, "state()"), AskState())
 
     def logs(self, experiment_id: str, line: int = FIRST_LINE, limit: int = DEFAULT_LIMIT) -> builtins.list[LogRow]:
         """Show list of latest logs from the specified experiment.
@@ -303,57 +255,81 @@ class ExperimentsClient:
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
         handle = checked_handle(experiment_id, "logs()")
-        question = _log_question(line, limit, "logs()")
-        return [row for row in self._rows(handle, question) if not is_end(row)]
+        question = checked_question(line, limit, "logs()")
+        return [row for row in self._ask(handle, AskLogs(question=question)) if not is_end(row)]
 
     get_logs = logs
 
     def yield_logs(
-        self, experiment_id: str, line: int = FIRST_LINE, limit: int = DEFAULT_LIMIT
+        self,
+        experiment_id: str,
+        line: int = FIRST_LINE,
+        limit: int = DEFAULT_LIMIT,
+        *,
+        timeout: float | None = None,
     ) -> Generator[LogRow, None, None]:
-        """Follow the logs of an experiment until they end.
+        """Follow the logs of an experiment until they end, over a network that fails now and then.
 
         Nothing is asked of the server before the first row is asked for. Rows of one job come in order and once; rows
-        of several jobs come mixed. Ends when every job has ended its log, or when the experiment has ended.
+        of several jobs come mixed. Ends when every job has ended its log, or when the experiment has ended and no more
+        rows come. Failures that may pass are ridden out for ten minutes; every new row gives them ten minutes anew.
 
         :param str experiment_id: Experiment ID
         :param int line: only rows after this line; rows are numbered from 1 in every job
         :param int limit: the most rows to ask the server for at once
+        :param float timeout: seconds to follow for, from the first row that is asked for; default: until the logs end
 
         :returns: a generator of LogRow
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
+        :raises LogsTimeoutError: the timeout is over; its `line` is where to go on
+        :raises LogsInterruptedError: nothing but failures came for ten minutes; its `line` is where to go on
         """
         handle = checked_handle(experiment_id, "yield_logs()")
-        return self._follow(handle, _log_question(line, limit, "yield_logs()"))
+        start = checked_question(line, limit, "yield_logs()")
+        seconds = checked_seconds("timeout", timeout, "yield_logs()")
+        return self._carry_out(Follower(handle=handle, start=start, timeout=seconds))
 
-    def _follow(self, handle: str, start: LogQuestion) -> Generator[LogRow, None, None]:
-        cursor = LogCursor(start.line, start.limit, job_count(self.get(handle)))
-        pacing = Pacing()
-        ended = False
-        while True:
-            rows = cursor.take(self._rows(handle, cursor.question))
-            yield from rows
-            if cursor.finished:
-                return
-            if not cursor.caught_up:
-                continue
-            if ended:
-                return
-            if rows:
-                pacing.reset()
-            else:
-                # A job may never print, or never end its log properly. One more sweep follows the end.
-                ended = has_ended(self.state(handle))
-            if not ended:
-                time.sleep(pacing.next_pause())
+    def wait(
+        self,
+        experiment_id: str,
+        *,
+        until: int | str | Iterable[int | str] | None = None,
+        timeout: float | None = None,
+        raise_on_failure: bool = True,
+        on_state: Callable[[int], object] | None = None,
+    ) -> BaseExperiment:
+        """Wait until an experiment has ended, or is in a certain state, over a network that fails now and then.
 
-    def _rows(self, handle: str, question: LogQuestion) -> builtins.list[LogRow]:
-        answer = self._send(operations.GET_LOGS, _FETCH, experiment_id=handle, line=question.line, limit=question.limit)
-        return rows_from(answer if isinstance(answer, builtins.list) else None)
+        An experiment that has not been started is waited for, too: somebody else may start it. One that was stopped by
+        hand (canceled) has ended, and has not failed. Failures of the network that may pass are ridden out for ten
+        minutes.
 
-    def _send(self, operation: Operation[Answer], action: str, *path: str, **given: Any) -> Answer:
-        return self._transport.send(call_of(operation, action, *path, **given))
+        :param str experiment_id: Experiment ID
+        :param until: a state or several, as numbers (`ExperimentState.RUNNING`) or words ("running"); default: any in
+            which it has ended. A state that does not last can be missed.
+        :param float timeout: seconds to wait for; default: as long as it takes
+        :param bool raise_on_failure: whether it is an error when the experiment fails; not if `until` names that state
+        :param on_state: what to call with the number of the state, the first one and each that it changes to
+
+        :returns: the experiment as it is then
+        :rtype: SingleNodeExperiment or MultiNodeExperiment
+
+        :raises ExperimentFailedError: it has failed; carries the reason of the server and the last rows of the logs
+        :raises StateNotReachedError: it has ended, in none of the states that were waited for
+        :raises WaitTimeoutError: the timeout is over; a `TimeoutError` that carries the state in which it was last seen
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        """
+        waiter = Waiter(
+            handle=checked_handle(experiment_id, "wait()"),
+            until=checked_states("until", until, "wait()"),
+            timeout=checked_seconds("timeout", timeout, "wait()"),
+            raise_on_failure=raise_on_failure,
+        )
+        for state in self._carry_out(waiter):
+            if on_state is not None:
+                on_state(state)
+        return waiter.result()
 
     def _create(
         self, operation: Operation[Created], accepted: ParameterSet, given: Mapping[str, object], subject: str
@@ -382,9 +358,3 @@ class ExperimentsClient:
 @functools.cache
 def _warn_once(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=3)
-
-
-def _log_question(line: int, limit: int, subject: str) -> LogQuestion:
-    checked_whole("line", line, subject, least=0)
-    checked_whole("limit", limit, subject, least=1)
-    return LogQuestion(line, limit)

@@ -13,9 +13,14 @@ GradientSdkError
  │   ├─ ConflictError                             409: the experiment is in a state in which this cannot be done
  │   ├─ RateLimitError                            429: too many requests; carries how long to wait
  │   └─ ServerError                               5xx: something is wrong at the server, or in front of it
- └─ MalformedResponseError                        the server said success, but not in the words of the contract
-     └─ ResourceCreatingError                     a create or run was answered without the handle of an experiment
-         └─ ResourceCreatingDataError             kept for scripts that catch it; nothing raises it any more
+ ├─ MalformedResponseError                        the server said success, but not in the words of the contract
+ │   └─ ResourceCreatingError                     a create or run was answered without the handle of an experiment
+ │       └─ ResourceCreatingDataError             kept for scripts that catch it; nothing raises it any more
+ ├─ LogsInterruptedError                          logs could not be followed to their end; carries where to go on
+ │   └─ LogsTimeoutError (also TimeoutError)      the time that was given for following them is over
+ ├─ WaitTimeoutError (also TimeoutError)          the time that was given for waiting is over; carries the state
+ ├─ StateNotReachedError                          the experiment has ended without the state that was waited for
+ └─ ExperimentFailedError                         the experiment that was waited for failed; carries why, and its logs
 
 `ResourceFetchingError` has that name for starts and stops too because the first clients raised it for every operation.
 All of them can be pickled. None of them shows a key or a password.
@@ -24,7 +29,13 @@ All of them can be pickled. None of them shows a key or a password.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from gradient_api.constants import ExperimentState
+
+if TYPE_CHECKING:
+    from gradient_ext.experiments import BaseExperiment
+    from gradient_ext.logs import LogRow
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """What may be over in a moment: the server is busy or restarting, or a proxy does not reach it."""
@@ -192,6 +203,116 @@ class ResourceCreatingError(MalformedResponseError):
 
 class ResourceCreatingDataError(ResourceCreatingError):
     """Kept for scripts that catch it: the last historical clients raised it for datasets. Nothing raises it now."""
+
+
+class LogsInterruptedError(GradientSdkError):
+    """The logs of an experiment could not be followed to their end. Every row up to `line` has come.
+
+    :param str experiment_id: the experiment
+    :param int line: what to give to `yield_logs` as `line` to go on without losing a row; of several jobs, rows of
+        those that are further on come again
+    :param str reason: why it ended
+    :param GradientSdkError error: what went wrong last, if something did
+    """
+
+    retryable = True
+
+    def __init__(self, experiment_id: str, line: int, reason: str, error: GradientSdkError | None = None) -> None:
+        super().__init__(reason)
+        self.experiment_id = experiment_id
+        self.line = line
+        self.reason = reason
+        self.error = error
+
+    def __str__(self) -> str:
+        again = f"yield_logs({self.experiment_id!r}, line={self.line}) goes on from there"
+        return f"Stopped following the logs of {self.experiment_id} after line {self.line}: {self.reason}\n({again})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.experiment_id, self.line, self.reason, self.error), self.__dict__
+
+
+class LogsTimeoutError(LogsInterruptedError, TimeoutError):
+    """The time that was given for following the logs of an experiment is over."""
+
+
+class WaitTimeoutError(GradientSdkError, TimeoutError):
+    """The time that was given for waiting is over; the experiment goes on.
+
+    :param str experiment_id: the experiment
+    :param int state: the state in which it was last seen; None: it has not been seen
+    :param float timeout: how many seconds were given
+    :param GradientSdkError error: what went wrong last, if something did
+    """
+
+    retryable = True
+
+    def __init__(
+        self, experiment_id: str, state: int | None, timeout: float, error: GradientSdkError | None = None
+    ) -> None:
+        super().__init__(experiment_id)
+        self.experiment_id = experiment_id
+        self.state = state
+        self.timeout = timeout
+        self.error = error
+
+    def __str__(self) -> str:
+        seen = "could not be read" if self.state is None else f"is still {ExperimentState.get_state_str(self.state)}"
+        reason = f": {self.error}" if self.error else ""
+        return f"Experiment {self.experiment_id} {seen} after {self.timeout:g} seconds{reason}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.experiment_id, self.state, self.timeout, self.error), self.__dict__
+
+
+class StateNotReachedError(GradientSdkError):
+    """The experiment has ended, and the state that was waited for will not come any more.
+
+    :param str experiment_id: the experiment
+    :param int state: the state in which it has ended
+    :param until: the states that were waited for
+    """
+
+    def __init__(self, experiment_id: str, state: int, until: Iterable[int]) -> None:
+        super().__init__(experiment_id, state, tuple(until))
+        self.experiment_id = experiment_id
+        self.state = state
+        self.until: tuple[int, ...] = self.args[2]
+
+    def __str__(self) -> str:
+        awaited = " or ".join(ExperimentState.get_state_str(state) for state in self.until)
+        ended = ExperimentState.get_state_str(self.state)
+        return f"Experiment {self.experiment_id} has ended as {ended}; it will not be {awaited} any more"
+
+
+class ExperimentFailedError(GradientSdkError):
+    """The experiment that was waited for has failed: its command did (`failed`), or it could not be run (`error`).
+
+    :param BaseExperiment experiment: the experiment, as it is now
+    :param str experiment_id: its id
+    :param int state: the state in which it has ended
+    :param rows: the last rows of its logs, as far as they could be read
+    """
+
+    def __init__(self, experiment: BaseExperiment, experiment_id: str, state: int, rows: Sequence[LogRow] = ()) -> None:
+        super().__init__(experiment, experiment_id, state, tuple(rows))
+        self.experiment = experiment
+        self.experiment_id = experiment_id
+        self.state = state
+        self.rows: tuple[LogRow, ...] = self.args[3]
+
+    @property
+    def experiment_error(self) -> str | None:
+        """What the server says about it (`experimentError`), if it says something."""
+        return self.experiment.experiment_error
+
+    def __str__(self) -> str:
+        said = f": {self.experiment_error}" if self.experiment_error else ""
+        width = max((len(str(row.line)) for row in self.rows), default=0)
+        shown = [f"  {row.line:{width}}  {row.message.rstrip():.200}" for row in self.rows]
+        heading = ["The last rows of its logs:"] if shown else []
+        state = ExperimentState.get_state_str(self.state)
+        return "\n".join([f"Experiment {self.experiment_id} has ended as {state}{said}", *heading, *shown])
 
 
 _KINDS: dict[int, type[ResourceFetchingError]] = {

@@ -6,7 +6,6 @@ Which attributes there are, in which order they show and under which names answe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 
 from attrs import define, field, frozen
 from gradient_api.constants import END_OF_LOG
@@ -12,6 +14,10 @@ from gradient_ext.values import told, typed
 
 FIRST_LINE = 0
 DEFAULT_LIMIT = 10_000
+by_line = attrgetter("line")
+# How often a gap has to be seen before rows behind it are taken: what is missing may be on its way.
+_SIGHTINGS = 5
+_LARGEST_LIMIT = 2**31 - 1
 
 
 @frozen
@@ -63,14 +69,78 @@ class LogQuestion:
 
 
 @define
+class _Job:
+    """What the cursor knows of one job: a few numbers, however long its log is."""
+
+    last: int
+    """The last line that has been taken."""
+    place: int = field(init=False)
+    """After which line to look for more: the last one, unless lines are skipped."""
+    ended: bool = False
+    talking: bool = False
+    """Whether it has brought rows in this sweep."""
+    checked: bool = False
+    """Whether this sweep has found out that nothing follows its last line now."""
+    beyond: int = 0
+    """The last line that was seen behind missing ones."""
+    is_beyond: bool = False
+    """Whether the last answer had lines behind missing ones."""
+    sightings: int = 0
+    """How often the server was asked for the missing lines, and did not have them."""
+    skipping: int = 0
+    """Up to which line missing ones are skipped."""
+
+    def __attrs_post_init__(self) -> None:
+        self.place = self.last
+
+    def takes(self, row: LogRow) -> bool:
+        """Move on to a row if it is the next one; otherwise it is an old one, or lines before it are missing."""
+        if row.line <= self.last:
+            return False
+        if row.line > self.last + 1 and row.line > self.skipping:
+            self.beyond = max(self.beyond, row.line)
+            self.is_beyond = True
+            return False
+        self.last = self.place = row.line
+        self.talking = True
+        self.sightings = 0
+        self.ended = self.ended or is_end(row)
+        return True
+
+    def check(self, asked: int, reach: float) -> bool:
+        """Hear that the server, asked for what follows a line, has shown all lines up to another one."""
+        if self.checked or not asked <= self.place < reach:
+            return False
+        if self.place < self.skipping:
+            self.place = int(min(reach, self.skipping))
+            return True
+        self.checked = True
+        # An answer that reaches to where those lines are, and lacks them, too, does not say much.
+        if self.beyond > self.last and (self.is_beyond or reach < self.beyond):
+            self.sightings += 1
+            if self.sightings >= _SIGHTINGS:
+                self.skipping, self.checked, self.sightings = self.beyond, False, 0
+        return True
+
+    def start_sweep(self) -> None:
+        """Look again after the last line."""
+        self.place = self.last
+        self.checked = self.talking = False
+        self.skipping = 0
+
+
+@define
 class LogCursor:
     """Where a reader of the logs of one experiment is.
 
-    The rows of all jobs come in one sequence ordered by line, and each job numbers its own rows from 1. The cursor
-    keeps the last line of every job, drops what it has seen, and goes through the logs in sweeps: from the lowest line
-    at which something new can appear to the end of what there is. While a sweep is under way, a job that is behind can
-    print so much that its rows turn up beyond the place where the sweep is; such rows are left to the next sweep, which
-    meets the ones before them first.
+    The rows of all jobs come in one sequence ordered by line, and each job numbers its own rows from 1, without gaps.
+    The cursor takes of every job the row that follows its last one, and nothing else. Rows behind missing ones are left
+    until the missing ones have come: a job that was behind has printed them in the meantime, or answers came in another
+    order than they were given. A server that shows the same gap again and again does not have what is missing.
+
+    The cursor goes through the logs in sweeps: it asks what follows the last line of the job that is furthest behind,
+    then of the next one, until it has reached the end of what there is. A job that is behind is asked about with a
+    small limit, as the answer also holds rows of the others that have been taken already.
 
     :param int line: only rows after this line
     :param int limit: the most rows to ask for at once
@@ -80,16 +150,19 @@ class LogCursor:
     line: int = FIRST_LINE
     limit: int = DEFAULT_LIMIT
     jobs: int | None = None
-    caught_up: bool = field(default=False, init=False)
+    sweep_is_over: bool = field(default=False, init=False)
     """Whether the last answer was the end of what there was."""
+    is_sure: bool = field(default=False, init=False)
+    """Whether nothing was odd in the sweep: no page from before, and no rows missing that are known to be there."""
+    _jobs: dict[str | None, _Job] = field(factory=dict, init=False)
+    _unheard: _Job = field(init=False)
+    _larger_limit: int = field(default=0, init=False)
+    _is_odd: bool = field(default=False, init=False)
     _question: LogQuestion = field(init=False)
-    _last_lines: dict[str | None, int] = field(factory=dict, init=False)
-    _ended: set[str | None] = field(factory=set, init=False)
-    _left: dict[str | None, int] = field(factory=dict, init=False)
-    _left_before: dict[str | None, int] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._question = LogQuestion(self.line, self.limit)
+        self._unheard = _Job(self.line)
+        self._question = self._next_question()
 
     @property
     def question(self) -> LogQuestion:
@@ -99,44 +172,85 @@ class LogCursor:
     @property
     def finished(self) -> bool:
         """Whether every job that the experiment has is known to have ended its log."""
-        return self.jobs is not None and len(self._ended) >= self.jobs
+        return self.jobs is not None and sum(job.ended for job in self._jobs.values()) >= self.jobs
+
+    @property
+    def is_at_front(self) -> bool:
+        """Whether any row that answers the question is a new one, so that a server may wait for it."""
+        return self._question.line >= self._front
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all jobs that go on are equally far, so that one question is about all of them."""
+        return all(job.last == self._front for job in self._open_jobs())
+
+    @property
+    def line_to_resume(self) -> int:
+        """The line from which another reader loses nothing; of several jobs it may see rows again."""
+        return min((job.last for job in self._open_jobs()), default=self._front)
 
     def take(self, page: list[LogRow]) -> list[LogRow]:
         """Take the answer to the question: return what is new in it, without end markers, and move on."""
-        new = [row for row in page if self._is_new(row)]
-        sweep_is_over = len(page) < self._question.limit
-        self.caught_up = sweep_is_over and not self._left
-        self._question = self._sweep() if sweep_is_over else self._next_page(page)
+        asked, front = self._question, self._front
+        page = sorted(page, key=by_line)
+        full = len(page) >= asked.limit
+        end = page[-1].line if page else 0
+        if (page and page[0].line < asked.line) or (not full and asked.line < front and end < front):
+            self._is_odd = True
+        for job in self._jobs.values():
+            job.is_beyond = False
+        new = [row for row in page if self._job(row.job_id).takes(row)]
+        moved = self._check(asked.line, self._reach(page, full=full, is_at_front=asked.line >= front)) or bool(new)
+        if not moved and not full:
+            moved = self._check(asked.line, math.inf)
+        # More jobs share a line than fit, or the server counts the line that was named in, or has given a page from
+        # before. A larger page always gets further.
+        self._larger_limit = 0 if moved else min(asked.limit * 2, _LARGEST_LIMIT)
+        self._end_sweep_if_all_are_checked()
+        self._question = self._next_question()
         return [row for row in new if not is_end(row)]
 
-    def _is_new(self, row: LogRow) -> bool:
-        last = self._last_lines.get(row.job_id, self.line)
-        if row.line <= last:
-            return False
-        if last < self._question.line and row.line > self._left_before.get(row.job_id, 0):
-            # Rows before this one may have come after the sweep went past them. What an earlier sweep left is taken:
-            # if there were rows before it, this sweep has met them.
-            self._left[row.job_id] = row.line
-            return False
-        self._last_lines[row.job_id] = row.line
-        if is_end(row):
-            self._ended.add(row.job_id)
-        return True
+    def _reach(self, page: list[LogRow], *, full: bool, is_at_front: bool) -> float:
+        """Say up to which line a page shows all there is."""
+        if full:
+            # It may have cut through rows of several jobs with the same line.
+            return page[-1].line - (0 if self.jobs == 1 and len(self._jobs) <= 1 else 1)
+        # What comes after the last known line is asked for by itself, so that the server can wait for it.
+        return math.inf if is_at_front or not page else page[-1].line
 
-    def _sweep(self) -> LogQuestion:
-        """Start again where the job that is furthest behind is; from the start while jobs have not been heard of."""
-        self._left_before, self._left = self._left, {}
-        if self.jobs is None or len(self._last_lines) < self.jobs:
-            return LogQuestion(self.line, self.limit)
-        open_jobs = [line for job, line in self._last_lines.items() if job not in self._ended]
-        return LogQuestion(min(open_jobs, default=self.line), self.limit)
+    def _check(self, asked: int, reach: float) -> bool:
+        return sum(job.check(asked, reach) for job in self._open_jobs()) > 0
 
-    def _next_page(self, page: list[LogRow]) -> LogQuestion:
-        """Go on within a sweep. A full page may have cut through rows of several jobs with the same line."""
-        reached = max(row.line for row in page)
-        line = reached if self.jobs == 1 else reached - 1
-        if line > self._question.line:
-            return LogQuestion(line, self.limit)
-        # The page brought nothing beyond the question: more jobs share a line than fit, or the server counts the line
-        # that was named in. A larger page always gets further.
-        return LogQuestion(self._question.line, self._question.limit * 2)
+    def _job(self, job_id: str | None) -> _Job:
+        job = self._jobs.get(job_id)
+        if job is None:
+            job = self._jobs[job_id] = _Job(self.line)
+        return job
+
+    def _open_jobs(self) -> Iterator[_Job]:
+        """Give what may still bring rows; jobs that have not been heard of are as one that is at the start."""
+        yield from (job for job in self._jobs.values() if not job.ended)
+        if self.jobs is None or len(self._jobs) < self.jobs:
+            yield self._unheard
+
+    @property
+    def _front(self) -> int:
+        return max((job.last for job in self._jobs.values()), default=self.line)
+
+    def _end_sweep_if_all_are_checked(self) -> None:
+        jobs = list(self._open_jobs())
+        self.sweep_is_over = all(job.checked for job in jobs)
+        self.is_sure = not self._is_odd and not any(job.beyond > job.last for job in jobs)
+        if self.sweep_is_over:
+            self._is_odd = False
+            for job in jobs:
+                job.start_sweep()
+
+    def _next_question(self) -> LogQuestion:
+        unchecked = (job for job in self._open_jobs() if not job.checked)
+        job = min(unchecked, key=attrgetter("place"), default=self._unheard)
+        limit = self.limit
+        if job.place < self._front and not job.talking and not job.skipping:
+            # All rows of the next line, the one that was named too if the server counts it in, and one more row.
+            limit = min(limit, 2 * max(self.jobs or 0, len(self._jobs)) + 1)
+        return LogQuestion(job.place, self._larger_limit or limit)

@@ -1,13 +1,25 @@
-"""When an experiment has ended, and how long to pause between two looks at it. No I/O."""
+"""When an experiment has ended, and waiting for it to come into a state. No I/O, no clock of its own."""
 
 from __future__ import annotations
 
-from attrs import define, field
-from gradient_api.constants import TERMINAL_STATES
+from collections.abc import Set as AbstractSet
+from typing import Any, cast
 
-SHORTEST_PAUSE = 0.2
-LONGEST_PAUSE = 10.0
-_GROWTH = 1.5
+from attrs import define, field
+from gradient_api.constants import TERMINAL_STATES, ExperimentState
+
+from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
+from gradient_ext.errors import ExperimentFailedError, GradientSdkError, StateNotReachedError, WaitTimeoutError
+from gradient_ext.experiments import BaseExperiment
+from gradient_ext.log_tail import LogTail
+from gradient_ext.logs import LogRow
+from gradient_ext.tasks import Task
+
+# Shorter than for logs: a server cannot know which state was read last, so it holds a request, too, if the state has
+# changed on the way.
+LONGEST_HOLD = 10.0
+_FAILURES = frozenset((ExperimentState.ERROR, ExperimentState.FAILED))
+_SHOWN_ROWS = 10
 
 
 def has_ended(state: int) -> bool:
@@ -20,18 +32,81 @@ def has_ended(state: int) -> bool:
     return state in TERMINAL_STATES
 
 
-@define
-class Pacing:
-    """Pauses, in seconds, that grow while nothing happens."""
+@define(kw_only=True)
+class Waiter(Task[int]):
+    """Waits until an experiment is in one of some states, or has ended. Its news are the states, each change once.
 
-    _pause: float = field(default=SHORTEST_PAUSE, init=False)
+    :param until: the states that are waited for; None: any in which it has ended
+    :param bool raise_on_failure: whether the experiment may not fail, unless that is what is waited for
+    """
 
-    def next_pause(self) -> float:
-        """Say how long to pause now; the next pause is longer."""
-        pause = self._pause
-        self._pause = min(pause * _GROWTH, LONGEST_PAUSE)
-        return pause
+    until: AbstractSet[int] | None = None
+    raise_on_failure: bool = True
+    state: int | None = field(default=None, init=False)
+    _experiment: BaseExperiment | None = field(default=None, init=False)
+    _tail: LogTail = field(factory=lambda: LogTail(_SHOWN_ROWS), init=False)
 
-    def reset(self) -> None:
-        """Begin with short pauses again: something has happened."""
-        self._pause = SHORTEST_PAUSE
+    def result(self) -> BaseExperiment:
+        """Give the experiment, when there is no next step any more.
+
+        :raises ExperimentFailedError: it has failed
+        :raises StateNotReachedError: it has ended in another state
+        """
+        experiment, state = cast(BaseExperiment, self._experiment), cast(int, self.state)
+        if self._is_failure:
+            raise ExperimentFailedError(experiment, self.handle, state, self._tail.rows)
+        if self.until is not None and state not in self.until:
+            raise StateNotReachedError(self.handle, state, sorted(self.until))
+        return experiment
+
+    @property
+    def _is_there(self) -> bool:
+        return self.state is not None and (has_ended(self.state) or self.state in (self.until or ()))
+
+    @property
+    def _is_failure(self) -> bool:
+        return self.raise_on_failure and self.state in _FAILURES and self.state not in (self.until or ())
+
+    def _next_ask(self) -> Ask[Any] | None:
+        if not self._is_there:
+            return AskState(wait=0.0 if self.state is None else self._hold(LONGEST_HOLD))
+        if self._experiment is None:
+            return AskExperiment()
+        if self._is_failure and not self._tail.finished:
+            return AskLogs(question=self._tail.question)
+        return None
+
+    def _hear(self, ask: Ask[Any], answer: object) -> list[int]:
+        match ask:
+            case AskExperiment():
+                self._experiment = cast(BaseExperiment, answer)
+            case AskLogs():
+                self._tail.take(cast(list[LogRow], answer))
+            case AskState():
+                return self._hear_state(cast(int, answer))
+        return []
+
+    def _hear_state(self, state: int) -> list[int]:
+        changed, self.state = state != self.state, state
+        if self._is_there:
+            self.timeout = None  # It is there in time; what follows only tells about it.
+        else:
+            if changed:
+                self._pacing.reset()
+            self._rest()
+        return [state] if changed else []
+
+    def fail(self, error: GradientSdkError, now: float) -> None:
+        """Hear that there was an error instead of an answer. The logs are not worth more than one try."""
+        if isinstance(self._asked, AskLogs):
+            self._tail.finished = True
+        else:
+            Task.fail(self, error, now)
+
+    def _out_of_time(self) -> GradientSdkError:
+        return WaitTimeoutError(self.handle, self.state, cast(float, self.timeout), self._last_error)
+
+    def _out_of_patience(self, error: GradientSdkError) -> GradientSdkError:
+        seen = "" if self.state is None else f"; it was {ExperimentState.get_state_str(self.state)} before"
+        error.add_note(f"Waiting for {self.handle} ended: nothing else for {self.patience:g} seconds{seen}.")
+        return error

@@ -38,9 +38,9 @@ def test_every_row_comes_once_and_in_order(jobs, limit, inclusive, known, schedu
     for step in range(1000):
         rows = [row for log, count in zip(whole, visible, strict=True) for row in log[:count]]
         got += cursor.take(answer(rows, cursor.question, inclusive=inclusive))
-        if cursor.finished or (ended and cursor.caught_up):
+        if cursor.finished or (ended and cursor.sweep_is_over):
             break
-        if cursor.caught_up and visible == [len(log) for log in whole]:
+        if cursor.sweep_is_over and visible == [len(log) for log in whole]:
             ended = True  # a follower now makes one more sweep, as the experiment has ended
         job, count = schedule[step] if step < len(schedule) else (step % len(jobs), 100)
         visible[job % len(jobs)] = min(len(whole[job % len(jobs)]), visible[job % len(jobs)] + count)

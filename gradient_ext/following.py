@@ -1,0 +1,103 @@
+"""Following the logs of an experiment: what to ask next, and when it is over. No I/O, no clock of its own."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from attrs import define, field
+
+from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
+from gradient_ext.errors import GradientSdkError, LogsInterruptedError, LogsTimeoutError
+from gradient_ext.experiments import BaseExperiment, job_count
+from gradient_ext.logs import LogCursor, LogQuestion, LogRow
+from gradient_ext.tasks import Task
+from gradient_ext.waiting import has_ended
+
+LONGEST_HOLD = 20.0
+# The logs come from another service than the state, and may be behind it.
+_SURE_SWEEPS = 3
+_ODD_SWEEPS = 8
+
+
+@define(kw_only=True)
+class Follower(Task[LogRow]):
+    """Reads the logs of an experiment until they end, and gives every row once.
+
+    They end when every job has ended its log, or when the experiment has ended and several looks at the logs have
+    brought nothing: a job may never start, or never end its log properly.
+
+    :param LogQuestion start: after which line to begin, and how many rows to ask for at once
+    """
+
+    start: LogQuestion
+    _cursor: LogCursor | None = field(default=None, init=False)
+    _state_is_due: bool = field(default=False, init=False)
+    _has_ended: bool = field(default=False, init=False)
+    _sweep_has_news: bool = field(default=False, init=False)
+    _sure_sweeps: int = field(default=0, init=False)
+    _odd_sweeps: int = field(default=0, init=False)
+
+    @property
+    def line(self) -> int:
+        """The line from which another follower loses nothing."""
+        return self._cursor.line_to_resume if self._cursor else self.start.line
+
+    def _next_ask(self) -> Ask[Any] | None:
+        cursor = self._cursor
+        if cursor is None:
+            return AskExperiment()
+        if cursor.finished or self._sure_sweeps >= _SURE_SWEEPS or self._odd_sweeps >= _ODD_SWEEPS:
+            return None
+        if self._state_is_due:
+            return AskState()
+        wait = 0.0
+        if cursor.is_at_front and not self._has_ended:
+            # While jobs are not equally far, rows of the others do not end the wait: it takes the place of a pause.
+            wait = self._hold(LONGEST_HOLD if cursor.is_even else self._pacing.pause)
+        return AskLogs(question=cursor.question, wait=wait)
+
+    def _hear(self, ask: Ask[Any], answer: object) -> list[LogRow]:
+        match ask:
+            case AskExperiment():
+                experiment = cast(BaseExperiment, answer)
+                self._cursor = LogCursor(self.start.line, self.start.limit, job_count(experiment))
+                self._has_ended = has_ended(experiment.state)
+            case AskState():
+                self._state_is_due = False
+                self._has_ended = has_ended(cast(int, answer))
+            case AskLogs():
+                return self._hear_rows(cast(LogCursor, self._cursor), cast(list[LogRow], answer))
+        return []
+
+    def _hear_rows(self, cursor: LogCursor, page: list[LogRow]) -> list[LogRow]:
+        rows = cursor.take(page)
+        if rows:
+            self._sweep_has_news = True
+            self._failing_since.clear()
+            self._pacing.reset()
+        if cursor.sweep_is_over:
+            if self._sweep_has_news:
+                self._sure_sweeps = self._odd_sweeps = 0
+            elif self._has_ended:
+                self._pacing.reset()  # This cannot go on for long.
+                self._sure_sweeps += cursor.is_sure
+                self._odd_sweeps += not cursor.is_sure
+            else:
+                self._state_is_due = True
+            self._sweep_has_news = False
+            self._rest()
+        return rows
+
+    def fail(self, error: GradientSdkError, now: float) -> None:
+        """Hear that there was an error instead of an answer. Where it was about the state, rows may still come."""
+        self._state_is_due = False
+        Task.fail(self, error, now)
+
+    def _out_of_time(self) -> GradientSdkError:
+        return LogsTimeoutError(self.handle, self.line, f"{self.timeout:g} seconds are over", self._last_error)
+
+    def _out_of_patience(self, error: GradientSdkError) -> GradientSdkError:
+        reason = f"nothing else for {self.patience:g} seconds: {error}"
+        interrupted = LogsInterruptedError(self.handle, self.line, reason, error)
+        interrupted.__cause__ = error
+        return interrupted

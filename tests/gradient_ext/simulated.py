@@ -1,0 +1,169 @@
+"""Logs that grow, a server that answers questions about them well or badly, and who follows them: no I/O, no clock."""
+
+import random
+
+from gradient_api.constants import END_OF_LOG, ExperimentState
+
+from gradient import BaseExperiment, LogRow, MultiNodeExperiment, SingleNodeExperiment
+from gradient_ext.asking import AskExperiment, AskLogs, AskState
+from gradient_ext.following import Follower
+from gradient_ext.logs import LogQuestion
+from gradient_ext.tasks import Pause
+
+RUNNING, STOPPED = ExperimentState.RUNNING, ExperimentState.STOPPED
+
+
+class SimulatedLogs:
+    """The logs of the jobs of one experiment, and what a server says of them.
+
+    :param int jobs: how many jobs there are
+    :param bool inclusive: whether the row with the line that was asked for is in the answer
+    :param int overlap: how many rows before it are in the answer, too
+    :param int most: the most rows in an answer, whatever limit was asked for
+    """
+
+    def __init__(self, jobs, *, inclusive=False, overlap=0, most=10**9, seed=0):
+        self.jobs = [[] for _ in range(jobs)]
+        self.ended = [False] * jobs
+        self.shift = inclusive + overlap
+        self.most = most
+        self.given = []
+        self.random = random.Random(seed)
+
+    def print(self, job, count):
+        """Let a job print rows, unless it has ended its log."""
+        if not self.ended[job]:
+            start = len(self.jobs[job]) + 1
+            self.jobs[job] += [self.row(job, line, f"row {line}") for line in range(start, start + count)]
+
+    def end(self, job):
+        """Let a job end its log properly."""
+        if not self.ended[job]:
+            self.jobs[job].append(self.row(job, len(self.jobs[job]) + 1, END_OF_LOG))
+            self.ended[job] = True
+
+    def row(self, job, line, message):
+        return LogRow(line, message, "2019-08-06T17:21:18.528Z", f"js{job}")
+
+    def rows(self, job):
+        """The rows that a follower is to give."""
+        return [row for row in self.jobs[job] if row.message != END_OF_LOG]
+
+    def answer(self, question, fault=None):
+        """Say what the server says: rows after the line, of all jobs, ordered by line, at most as many as asked for."""
+        page = FAULTS[fault](self, question) if fault else self.page(question)
+        self.given.append(page)
+        return page
+
+    def page(self, question):
+        after = max(0, question.line - self.shift)
+        limit = min(question.limit, self.most)
+        # No more than that can be in the page: it would take long to sort what is not.
+        found = [row for log in self.jobs for row in log[after : after + limit]]
+        return sorted(found, key=lambda row: (row.line, row.job_id))[:limit]
+
+
+def shuffled(logs, question):
+    page = logs.page(question)
+    logs.random.shuffle(page)
+    return page
+
+
+def late(logs, question):
+    """Rows as they were when a part of each log had not come in yet."""
+    known = SimulatedLogs(0)
+    known.jobs = [log[: logs.random.randint(0, len(log))] for log in logs.jobs]
+    known.shift, known.most = logs.shift, logs.most
+    return known.page(question)
+
+
+FAULTS = {
+    "the last page again": lambda logs, question: logs.given[-1] if logs.given else logs.page(question),
+    "an older page": lambda logs, question: logs.random.choice(logs.given) if logs.given else logs.page(question),
+    "rows in another order": shuffled,
+    "rows twice": lambda logs, question: [row for row in logs.page(question) for _ in range(2)],
+    "rows from before": lambda logs, question: logs.page(LogQuestion(max(0, question.line - 3), question.limit)),
+    "a later page": lambda logs, question: logs.page(LogQuestion(question.line + 3, question.limit)),
+    "a part of the page": lambda logs, question: logs.page(question)[: question.limit // 2],
+    "nothing": lambda logs, question: [],
+    "rows that come in late": late,
+}
+TELLABLE = [fault for fault in FAULTS if fault not in ("nothing", "a part of the page", "rows that come in late")]
+"""Answers in which something is odd. Of the others nobody can know that there is more."""
+
+
+class Simulation:
+    """A follower of simulated logs, whose time goes by in steps.
+
+    :param bool holds: whether the server holds requests open as long as it may
+    :param bool known: whether the experiment tells how many jobs it has
+    """
+
+    def __init__(self, logs, *, line=0, limit=10_000, holds=False, known=True, **follower):
+        self.logs = logs
+        self.follower = Follower(handle="es1", start=LogQuestion(line, limit), **follower)
+        self.holds = holds
+        self.known = known
+        self.state = RUNNING
+        self.now = 1000.0
+        self.got = []
+        self.asked = []
+        self.rows_sent = 0
+        self.finished = False
+
+    def experiment(self):
+        jobs = len(self.logs.jobs)
+        if not self.known:
+            return BaseExperiment(id="es1", state=self.state, experiment_type_id=9)
+        if jobs == 1:
+            return SingleNodeExperiment(id="es1", state=self.state, experiment_type_id=1)
+        return MultiNodeExperiment(id="es1", state=self.state, experiment_type_id=3, worker_count=jobs)
+
+    def step(self, fault=None):
+        """Let the follower do one thing; a fault is a kind of answer, or an error. Says what it did."""
+        step = self.follower.next_step(self.now)
+        if step is None:
+            self.finished = True
+        elif isinstance(step, Pause):
+            assert step.seconds > 0
+            self.now += step.seconds
+        else:
+            self.asked.append((self.now, step))
+            self.now += 0.001
+            if isinstance(fault, Exception):
+                self.now += 1
+                self.follower.fail(fault, self.now)
+            else:
+                self.got += self.follower.take(self.answer(step, fault))
+        return step
+
+    def go(self, seconds, error=None):
+        """Let time go by; with an error, let every request end in it."""
+        end = self.now + seconds
+        while self.now < end:
+            assert self.step(error) is not None
+
+    def answer(self, step, fault):
+        match step:
+            case AskExperiment():
+                return self.experiment()
+            case AskState():
+                return self.state
+            case AskLogs():
+                page = self.logs.answer(step.question, fault)
+                if not page and self.holds and self.state == RUNNING:
+                    self.now += step.wait
+                self.rows_sent += len(page)
+                return page
+
+    def run(self, steps=100_000):
+        """Go on until the follower is done."""
+        for _ in range(steps):
+            self.step()
+            if self.finished:
+                return
+        raise AssertionError(f"the follower does not come to an end in {steps} steps")
+
+    def rows(self, job):
+        """What has come of one job."""
+        return [row for row in self.got if row.job_id == f"js{job}"]
