@@ -64,12 +64,15 @@ class ExperimentsClient(Session):
     :param str api_key: the API key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
     :param str base_url: address of the experiments; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`
     :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`
-    :param float timeout: seconds to wait for each part of an answer; default: 30. None waits for ever. A connection
-        that is not there after 5 seconds is given up in any case.
+    :param float timeout: seconds to wait for each part of an answer; default: 30. None waits for ever. A long poll may
+        take longer, by the time for which it asks the server to hold it.
+    :param float connect_timeout: seconds to wait for a connection, if that is shorter; default: 5
     :param int max_attempts: how often to try a call that fails in a way that may pass (no connection, no answer in
         time, a broken answer, status 408, 429, 500, 502, 503 or 504), the first time included; default: 10. Pauses grow
         and are random; a server that asks to wait (`Retry-After`) is obeyed up to 60 seconds.
     :param float deadline: seconds for all attempts of one call together; default: 120. None: no end.
+    :param float patience: seconds for which `yield_logs` and `wait` ride out failures while nothing else comes;
+        default: 600, ten minutes. None: no end.
     :param httpx.Client http_client: a client of yours to send everything through, with its proxies, certificates and
         limits; closing it stays with you
 
@@ -85,12 +88,23 @@ class ExperimentsClient(Session):
         base_url: str | None = None,
         logs_url: str | None = None,
         timeout: float | None = Options().timeout,
+        connect_timeout: float | None = Options().connect_timeout,
         max_attempts: int = Options().max_attempts,
         deadline: float | None = Options().deadline,
+        patience: float | None = Options().patience,
         http_client: httpx.Client | None = None,
     ) -> None:
-        chosen = {"timeout": timeout, "max_attempts": max_attempts, "deadline": deadline}
-        options = changed_options(Options(), chosen, "ExperimentsClient()")
+        options = changed_options(
+            Options(),
+            {
+                "timeout": timeout,
+                "connect_timeout": connect_timeout,
+                "max_attempts": max_attempts,
+                "deadline": deadline,
+                "patience": patience,
+            },
+            "ExperimentsClient()",
+        )
         places = configuration(api_key, base_url, logs_url)
         for host in keys_in_the_clear(places):
             _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
@@ -272,7 +286,8 @@ class ExperimentsClient(Session):
 
         Nothing is asked of the server before the first row is asked for. Rows of one job come in order and once; rows
         of several jobs come mixed. Ends when every job has ended its log, or when the experiment has ended and no more
-        rows come. Failures that may pass are ridden out for ten minutes; every new row gives them ten minutes anew.
+        rows come. Failures that may pass are ridden out for as long as the client's `patience`, ten minutes by default;
+        every new row begins them anew.
 
         :param str experiment_id: Experiment ID
         :param int line: only rows after this line; rows are numbered from 1 in every job
@@ -283,12 +298,13 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         :raises LogsTimeoutError: the timeout is over; its `line` is where to go on
-        :raises LogsInterruptedError: nothing but failures came for ten minutes; its `line` is where to go on
+        :raises LogsInterruptedError: the patience is over; its `line` is where to go on
         """
         handle = checked_handle(experiment_id, "yield_logs()")
         start = checked_question(line, limit, "yield_logs()")
         seconds = checked_seconds("timeout", timeout, "yield_logs()")
-        return self._carry_out(Follower(handle=handle, start=start, timeout=seconds))
+        patience = self._transport.options.patience
+        return self._carry_out(Follower(handle=handle, start=start, timeout=seconds, patience=patience))
 
     def wait(
         self,
@@ -302,8 +318,8 @@ class ExperimentsClient(Session):
         """Wait until an experiment has ended, or is in a certain state, over a network that fails now and then.
 
         An experiment that has not been started is waited for, too: somebody else may start it. One that was stopped by
-        hand (canceled) has ended, and has not failed. Failures of the network that may pass are ridden out for ten
-        minutes.
+        hand (canceled) has ended, and has not failed. Failures that may pass are ridden out for as long as the client's
+        `patience`, ten minutes by default.
 
         :param str experiment_id: Experiment ID
         :param until: a state or several, as numbers (`ExperimentState.RUNNING`) or words ("running"); default: any in
@@ -324,6 +340,7 @@ class ExperimentsClient(Session):
             handle=checked_handle(experiment_id, "wait()"),
             until=checked_states("until", until, "wait()"),
             timeout=checked_seconds("timeout", timeout, "wait()"),
+            patience=self._transport.options.patience,
             raise_on_failure=raise_on_failure,
         )
         for state in self._carry_out(waiter):

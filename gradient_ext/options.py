@@ -16,10 +16,14 @@ class ClientOptions(TypedDict, total=False):
 
     timeout: float | None
     """Seconds to wait for each part of an answer; None: for ever."""
+    connect_timeout: float | None
+    """Seconds to wait for a connection; None: as long as for a part of an answer."""
     max_attempts: int
     """How often to try a call that fails in a way that may pass, the first time included."""
     deadline: float | None
     """Seconds for all attempts of one call together; None: no end."""
+    patience: float | None
+    """Seconds for which following logs and waiting ride out failures while nothing else comes; None: no end."""
 
 
 @frozen(kw_only=True)
@@ -27,8 +31,10 @@ class Options:
     """The options in force."""
 
     timeout: float | None = 30.0
+    connect_timeout: float | None = 5.0
     max_attempts: int = 10
     deadline: float | None = 120.0
+    patience: float | None = 600.0
 
     @property
     def retries(self) -> RetryPolicy:

@@ -59,8 +59,10 @@ class Session:
         """Give a client that differs in these options and shares everything else, the connections too.
 
         :param float timeout: seconds to wait for each part of an answer; None waits for ever
+        :param float connect_timeout: seconds to wait for a connection, if that is shorter
         :param int max_attempts: how often to try a call that fails in a way that may pass, the first time included
         :param float deadline: seconds for all attempts of one call together; None: no end
+        :param float patience: seconds for which following and waiting ride out failures; None: no end
 
         :returns: another client; closing either of them closes both
 

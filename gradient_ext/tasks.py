@@ -13,10 +13,9 @@ from attrs import define, evolve, field, frozen
 
 from gradient_ext.asking import Ask, AskExperiment
 from gradient_ext.errors import GradientSdkError, ResourceFetchingError
+from gradient_ext.options import Options
 from gradient_ext.pacing import Pacing
 
-PATIENCE = 600.0
-"""For how many seconds failures are ridden out while nothing else comes."""
 # A request that is held open to the end of a timeout should be answered before it.
 _MARGIN = 1.0
 News = TypeVar("News")
@@ -35,12 +34,12 @@ class Task(ABC, Generic[News]):
 
     :param str handle: the experiment
     :param float timeout: seconds from the first step on, after which it gives up; None: never
-    :param float patience: for how many seconds failures are ridden out while nothing else comes
+    :param float patience: for how many seconds failures are ridden out while nothing else comes; None: for ever
     """
 
     handle: str
     timeout: float | None = None
-    patience: float = field(factory=lambda: PATIENCE)
+    patience: float | None = Options().patience
     _pacing: Pacing = field(factory=Pacing, init=False)
     _last_error: GradientSdkError | None = field(default=None, init=False)
     _began: float | None = field(default=None, init=False)
@@ -108,7 +107,7 @@ class Task(ABC, Generic[News]):
         self._rest()
         asked_to_wait = error.retry_after if isinstance(error, ResourceFetchingError) else None
         self._pause_ends = max(self._pause_ends, now + (asked_to_wait or 0.0))
-        if max(now, self._pause_ends) - since >= self.patience:
+        if self.patience is not None and max(now, self._pause_ends) - since >= self.patience:
             raise self._out_of_patience(error)
 
     def _rest(self) -> None:

@@ -21,7 +21,6 @@ from gradient_ext.masking import masked
 from gradient_ext.options import Options
 from gradient_ext.retrying import RetryPolicy
 
-CONNECT_TIMEOUT = 5.0
 # Errors of this API come as plain text too, from the host of the logs.
 ACCEPT = "application/json, */*;q=0.5"
 logger = logging.getLogger("gradient")
@@ -141,7 +140,7 @@ class Transport:
             params=call.sent.get("params"),
             json=call.sent.get("json"),
             headers=headers,
-            timeout=_timeout(self.options.timeout, call.wait, remaining),
+            timeout=_timeout(self.options, call.wait, remaining),
             follow_redirects=False,
         ) as response:
             body = []
@@ -153,12 +152,15 @@ class Transport:
             return Reply(status_code=response.status_code, headers=response.headers, content=b"".join(body))
 
 
-def _timeout(chosen: float | None, wait: float, remaining: float | None) -> httpx.Timeout:
+def _timeout(options: Options, wait: float, remaining: float | None) -> httpx.Timeout:
     """Say how long to wait for parts of an answer; connecting takes little time or is not going to work."""
-    read = None if chosen is None else chosen + wait
-    if remaining is not None:
-        read = max(0.001, remaining if read is None else min(read, remaining))
-    return httpx.Timeout(read, connect=CONNECT_TIMEOUT if read is None else min(read, CONNECT_TIMEOUT))
+    left = None if remaining is None else max(0.001, remaining)
+    read = _shortest(None if options.timeout is None else options.timeout + wait, left)
+    return httpx.Timeout(read, connect=_shortest(options.connect_timeout, read))
+
+
+def _shortest(*seconds: float | None) -> float | None:
+    return min((each for each in seconds if each is not None), default=None)
 
 
 def _failure(call: Call[Any], url: str, error: Exception) -> RequestFailedError:

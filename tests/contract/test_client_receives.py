@@ -25,7 +25,7 @@ REFUSALS = [case for case in CASES if case[-1] >= 300]
 def test_what_the_contract_allows_is_understood(answered, share, method, operation, status):
     """Every success becomes an object of the right type that says what the answer says."""
 
-    @share(method, 5)
+    @share(5)
     @given(answers(operation, status))
     def check(answer):
         result = answered(WHAT, method, operation, answer)
@@ -43,7 +43,7 @@ def test_what_the_contract_allows_is_understood(answered, share, method, operati
 def test_what_a_server_refuses_is_an_error_with_its_words(answered, wire, share, method, operation, status):
     """Every documented error is a ResourceFetchingError that says the status, the request and what the server said."""
 
-    @share(method, 15)
+    @share(15)
     @given(answers(operation, status))
     def check(answer):
         if operation == "getExperimentState":

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging.contract import OPERATIONS, members
 from judging.keywords import MISSING, everything, given_keywords, mistakes, wrong_values
-from judging.methods import CREATES, LISTS, NAMES_ONE, NOT_USED_YET, READS_LOGS
+from judging.methods import ADDED_BY_THE_CLIENT, CREATES, LISTS, NAMES_ONE, READS_LOGS, WAITS
 
 from gradient import InvalidParametersError
 
@@ -49,7 +49,7 @@ def test_all_mistakes_are_named_at_once(refused, share, method):
     _, request = CREATES[method]
     right, every_mistake = everything(request).keywords, list(mistakes(request))
 
-    @share(method, 4)
+    @share(4)
     @given(given_keywords(request), st.lists(st.sampled_from(every_mistake), min_size=1))
     def check(parameters, wrong):
         refused(method, {**right, **parameters.keywords}, dict(wrong))
@@ -77,13 +77,13 @@ def test_unknown_keywords_are_named(wire, method):
     assert wire.server.requests == []
 
 
-@pytest.mark.parametrize("method", [*NAMES_ONE, *READS_LOGS, *LISTS])
+@pytest.mark.parametrize("method", [*NAMES_ONE, *READS_LOGS, *LISTS, *WAITS])
 def test_other_arguments(refused, method):
     """What the contract does not allow for a parameter is refused before the call."""
-    operation = OPERATIONS[{**NAMES_ONE, **READS_LOGS, **LISTS}[method][-1]]
+    operation = OPERATIONS[(NAMES_ONE | READS_LOGS | LISTS | WAITS)[method][-1]]
     right = {} if method in LISTS else {"experiment_id": "es1"}
     for parameter in operation.parameters:
-        if parameter["name"] in NOT_USED_YET:
+        if parameter["name"] in ADDED_BY_THE_CLIENT:
             continue
         name = ARGUMENTS.get(parameter["name"], parameter["name"])
         many = parameter["schema"]["type"] == "object"

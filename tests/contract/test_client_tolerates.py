@@ -32,7 +32,7 @@ def understood(answered):
 def test_members_that_nobody_knows(understood, share, method, operation):
     """More members in every object of an answer make no difference."""
 
-    @share(method, 10)
+    @share(10)
     @given(answers(operation, 200), st.sampled_from(ODD))
     def check(answer, extra):
         body = json.loads(answer[2])
@@ -46,7 +46,7 @@ def test_members_that_may_be_missing(understood, share, method, operation):
     """Any of the optional members can be left out, or be null, which is the same."""
     schema = schema_of(operation, 200)
 
-    @share(method, 10)
+    @share(10)
     @given(answers(operation, 200), st.data())
     def check(answer, data):
         body = json.loads(answer[2])
@@ -63,7 +63,7 @@ def test_members_that_may_be_missing(understood, share, method, operation):
 def test_integers_with_a_point(understood, share, method, operation):
     """JSON knows no integers: 4.0 is the 4 that the contract speaks of."""
 
-    @share(method, 20)
+    @share(20)
     @given(answers(operation, 200))
     def check(answer):
         body = json.loads(answer[2])

@@ -13,8 +13,10 @@ from gradient import (
     RequestFailedError,
 )
 from gradient_ext.asking import AskExperiment, AskState
-from gradient_ext.tasks import PATIENCE
+from gradient_ext.options import Options
 from tests.gradient_ext.simulated import FAULTS, STOPPED, TELLABLE, SimulatedLogs, Simulation
+
+PATIENCE = Options().patience
 
 JOBS = st.integers(0, 3)
 BROKEN = RequestFailedError("broke")

@@ -6,8 +6,11 @@ import pytest
 
 from gradient import LogsInterruptedError, LogsTimeoutError, NotFoundError, RateLimitError, RequestFailedError
 from gradient_ext.asking import AskLogs, AskState
-from gradient_ext.tasks import PATIENCE, Pause
+from gradient_ext.options import Options
+from gradient_ext.tasks import Pause
 from tests.gradient_ext.simulated import STOPPED, SimulatedLogs, Simulation
+
+PATIENCE = Options().patience
 
 
 def test_nobody_is_asked_in_a_hot_loop():

@@ -1,6 +1,8 @@
 """Calls over a bad network, on real sockets: what is tried again, with what, for how long, and how it ends."""
 
+import contextlib
 import logging
+import socket
 import threading
 import time
 
@@ -147,6 +149,24 @@ def test_the_deadline_is_for_everything_together(flaky, flaky_client, fault):
     assert time.monotonic() - began < 3
 
 
+def test_a_connection_that_is_not_made(single_node):
+    """A host that says nothing at all is given up after the time for connecting, which is shorter than for answers."""
+    with socket.socket() as silent, contextlib.ExitStack() as waiting:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        # As many as fit into its queue; what comes later is not answered.
+        for _ in range(2):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(silent.getsockname())
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        client = waiting.enter_context(ExperimentsClient("k", base_url=url, connect_timeout=0.2, max_attempts=1))
+        began = time.monotonic()
+        with pytest.raises(RequestTimeoutError, match="no connection in time"):
+            client.create_single_node(**single_node)
+        assert time.monotonic() - began < 2
+
+
 def test_options_for_some_calls(flaky, flaky_client):
     """The twin differs in what was asked for, shares the connections, and the first client stays as it was."""
     flaky.plan = [drop]
@@ -161,7 +181,9 @@ def test_options_for_some_calls(flaky, flaky_client):
     ("changes", "problem"),
     [
         ({"timeout": 0}, "timeout: must be seconds"),
+        ({"connect_timeout": "5"}, "connect_timeout: must be seconds"),
         ({"deadline": -1}, "deadline: must be seconds"),
+        ({"patience": False}, "patience: must be seconds"),
         ({"max_attempts": 0}, "max_attempts: must be an int of at least 1"),
         ({"max_attempts": True, "timeout": "5"}, "timeout: must be seconds"),
     ],

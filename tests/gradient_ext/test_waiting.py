@@ -15,8 +15,11 @@ from gradient import (
     WaitTimeoutError,
 )
 from gradient_ext.asking import AskExperiment, AskLogs, AskState
-from gradient_ext.tasks import PATIENCE, Pause
+from gradient_ext.options import Options
+from gradient_ext.tasks import Pause
 from gradient_ext.waiting import Waiter
+
+PATIENCE = Options().patience
 
 RUNNING, STOPPED, FAILED = ExperimentState.RUNNING, ExperimentState.STOPPED, ExperimentState.FAILED
 ERROR, CANCELLED = ExperimentState.ERROR, ExperimentState.CANCELLED

@@ -18,7 +18,6 @@ from gradient import (
     RequestFailedError,
     constants,
 )
-from gradient_ext import tasks
 from tests.gradient_ext.live import LiveServer
 
 STOPPED = constants.ExperimentState.STOPPED
@@ -126,10 +125,9 @@ def test_a_server_that_goes_away_and_comes_back(live, live_client):
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_server_that_stays_away(live, live_client, monkeypatch):
+def test_a_server_that_stays_away(live, live_client):
     """Ends in an error that says where to go on, and what was wrong; who goes on there has every row once."""
-    monkeypatch.setattr(tasks, "PATIENCE", 1.0)
-    reader = Reader(live_client.yield_logs("es1"))
+    reader = Reader(live_client.with_options(patience=1).yield_logs("es1"))
     live.print(5)
     reader.wait_for(5)
     live.stop()

@@ -1,10 +1,12 @@
 """Fixtures of the contract tests of the client: a judged wire, and answers that are counted."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
 
+from gradient_ext import session
 from judging.answers import as_json
 from judging.methods import call
 from judging.wire import Answer, Wire
@@ -19,9 +21,26 @@ def wire_all_along(scripted_all_along) -> Iterator[Wire]:
         yield wire
 
 
+class SkippedPauses:
+    """The time as the client sees it, when its pauses are over the moment they begin."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def monotonic(self) -> float:
+        """Say what time it is."""
+        return time.monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        """Be there already."""
+        self._skipped += seconds
+
+
 @pytest.fixture
-def wire(wire_all_along) -> Wire:
+def wire(wire_all_along, monkeypatch) -> Wire:
     """A client, a server that answers as the contract shows, and a judge of what they say; as new."""
+    # What a client pauses for is tested elsewhere; here it would follow thousands of logs, second by second.
+    monkeypatch.setattr(session, "time", SkippedPauses())
     wire_all_along.answers.clear()
     wire_all_along.forget()
     return wire_all_along
@@ -45,13 +64,13 @@ def answered(wire, tally) -> Callable[[str, str, str, Answer], object]:
 
 
 @pytest.fixture
-def share() -> Callable[[str, int], hypothesis.settings]:
-    """Take a share of the usual examples; following a log takes its pauses, and so gets fewer."""
+def share() -> Callable[[int], hypothesis.settings]:
+    """Take a share of the usual examples."""
     usual = hypothesis.settings.default.max_examples
 
-    def examples(method: str, divisor: int) -> hypothesis.settings:
+    def examples(divisor: int) -> hypothesis.settings:
         return hypothesis.settings(
-            max_examples=max(1, usual // (divisor * 8 if method == "yield_logs" else divisor)),
+            max_examples=max(1, usual // divisor),
             # Making a whole answer or body smaller takes minutes, reading it seconds.
             phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
             report_multiple_bugs=False,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from gradient import ExperimentsClient
+from gradient import ExperimentsClient, LogsInterruptedError
 from judging.keywords import everything
 
 CREATES = {
@@ -25,14 +25,14 @@ NAMES_ONE = {
 READS_LOGS = {"logs": ["getLogs"], "get_logs": ["getLogs"], "yield_logs": ["getExperiment", "getLogs"]}
 """The operations, in order, of those that take an experiment, a line and a limit."""
 LISTS = {"list": ["listExperiments"]}
+WAITS = {"wait": ["getExperimentState", "getExperiment"]}
+"""The operations, in order, of those that ask until an experiment has ended."""
+ADDED_BY_THE_CLIENT = {"Idempotency-Key", "wait"}
+"""The parameters of the contract that no caller gives."""
+CHANGES_NOTHING_THERE = {"close", "with_options"}
+"""The methods that are about the client itself."""
 
-NOT_USED_YET = {
-    "Idempotency-Key": "the contract declares it for the retries that the client is to have; it repeats nothing yet",
-    "wait": "the contract declares it for long polling; the client asks again after a pause so far",
-}
-"""The parameters of the contract that no method sends, and why."""
-
-ARGUMENTS = {method: (["es1"], {}) for method in (*NAMES_ONE, *READS_LOGS)}
+ARGUMENTS = {method: (["es1"], {}) for method in (*NAMES_ONE, *READS_LOGS, *WAITS)}
 ARGUMENTS |= {method: ([], everything(request).keywords) for method, (_, request) in CREATES.items()}
 ARGUMENTS |= {method: ([["p1", "p2"]], {"limit": 100, "offset": 1}) for method in LISTS}
 """How each of them can be called, with everything that it takes."""
@@ -40,11 +40,21 @@ ARGUMENTS |= {method: ([["p1", "p2"]], {"limit": 100, "offset": 1}) for method i
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]
 ANSWERED += [(method, one) for method, each in (NAMES_ONE | READS_LOGS | LISTS).items() for one in each]
 ANSWERED.remove(("get_logs", "getLogs"))
-"""Each method with each operation that answers it; `get_logs` is `logs` by another name."""
+ANSWERED += [("wait", "getExperiment")]
+"""Each method with each operation that answers it.
+
+`get_logs` is `logs` by another name, and `wait` reads a state as `state` does, but may do so for ever.
+"""
 
 
 def call(client: ExperimentsClient, method: str) -> Any:
     """Call a method, and if it follows something, follow that to the end, or for so long that it has none."""
     positional, keywords = ARGUMENTS[method]
     answer = getattr(client, method)(*positional, **keywords)
-    return list(islice(answer, 50)) if isinstance(answer, Iterator) else answer
+    if not isinstance(answer, Iterator):
+        return answer
+    try:
+        return list(islice(answer, 50))
+    except LogsInterruptedError as interrupted:
+        # What is looked for is what the client makes of the answer, not what following makes of it.
+        raise interrupted.error or interrupted from None

@@ -26,7 +26,10 @@ class Wire:
 
     def __attrs_post_init__(self) -> None:
         experiments_url, logs_url = self.server.url + EXPERIMENTS_PLACE, self.server.url + LOGS_PLACE
-        object.__setattr__(self, "client", ExperimentsClient(API_KEY, base_url=experiments_url, logs_url=logs_url))
+        # Whatever fails is to be seen at once: tests of the retries have servers of their own.
+        impatient = {"max_attempts": 1, "patience": 0.001}
+        client = ExperimentsClient(API_KEY, base_url=experiments_url, logs_url=logs_url, **impatient)
+        object.__setattr__(self, "client", client)
         self.server.otherwise = self._answer
 
     def _answer(self, method: str, target: str) -> Answer:
