@@ -68,11 +68,17 @@ class AskExperiment(Ask[BaseExperiment]):
 
 @frozen(kw_only=True)
 class AskState(Ask[int]):
-    """Ask for the state and nothing else."""
+    """Ask for the state and nothing else.
+
+    :param int known: the state that was read last: the server need not hold the request if it is another one now
+    """
+
+    known: int | None = None
 
     def call(self, handle: str) -> Call[Any]:
         """Say what to send."""
-        return call_of(operations.GET_EXPERIMENT_STATE, _ACTION, handle, wait=self.wait)
+        known = {} if self.known is None else {"known": self.known}
+        return call_of(operations.GET_EXPERIMENT_STATE, _ACTION, handle, wait=self.wait, **known)
 
     def value(self, answer: Any) -> int:
         """Take out the number."""

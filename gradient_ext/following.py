@@ -10,10 +10,9 @@ from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
 from gradient_ext.errors import GradientSdkError, LogsInterruptedError, LogsTimeoutError
 from gradient_ext.experiments import BaseExperiment, job_count
 from gradient_ext.logs import LogCursor, LogQuestion, LogRow
-from gradient_ext.tasks import Task
+from gradient_ext.tasks import LONGEST_HOLD, Task
 from gradient_ext.waiting import has_ended
 
-LONGEST_HOLD = 20.0
 # The logs come from another service than the state, and may be behind it.
 _SURE_SWEEPS = 3
 _ODD_SWEEPS = 8

@@ -16,6 +16,8 @@ from gradient_ext.errors import GradientSdkError, ResourceFetchingError
 from gradient_ext.options import Options
 from gradient_ext.pacing import Pacing
 
+LONGEST_HOLD = 20.0
+"""For how many seconds a server may hold a request open while it has nothing new to say."""
 # A request that is held open to the end of a timeout should be answered before it.
 _MARGIN = 1.0
 News = TypeVar("News")

@@ -13,11 +13,8 @@ from gradient_ext.errors import ExperimentFailedError, GradientSdkError, StateNo
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.log_tail import LogTail
 from gradient_ext.logs import LogRow
-from gradient_ext.tasks import Task
+from gradient_ext.tasks import LONGEST_HOLD, Task
 
-# Shorter than for logs: a server cannot know which state was read last, so it holds a request, too, if the state has
-# changed on the way.
-LONGEST_HOLD = 10.0
 _FAILURES = frozenset((ExperimentState.ERROR, ExperimentState.FAILED))
 _SHOWN_ROWS = 10
 
@@ -69,7 +66,7 @@ class Waiter(Task[int]):
 
     def _next_ask(self) -> Ask[Any] | None:
         if not self._is_there:
-            return AskState(wait=0.0 if self.state is None else self._hold(LONGEST_HOLD))
+            return AskState() if self.state is None else AskState(wait=self._hold(LONGEST_HOLD), known=self.state)
         if self._experiment is None:
             return AskExperiment()
         if self._is_failure and not self._tail.finished:

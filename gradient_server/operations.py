@@ -102,7 +102,9 @@ class Operations:
             return NOT_FOUND
         now = self._clock.now()
         data = {"handle": found.handle, "state": found.life.state(now), "experimentError": found.error(now)}
-        return Answer(200, {"data": data, "message": "success"}, pending=_pending(found, next_state(found.life, now)))
+        is_new = given.get("known", data["state"]) != data["state"]
+        pending = None if is_new else _pending(found, next_state(found.life, now))
+        return Answer(200, {"data": data, "message": "success"}, pending=pending)
 
     def get_logs(self, given: Given, body: dict[str, Any]) -> Answer:
         """Give log rows, or 204 where there are none."""

@@ -76,9 +76,9 @@ class LiveServer:
                 ]
                 return (200, rows) if rows else (204, None)
             if path.endswith("/state/"):
-                before = self.state
-                if before not in TERMINAL_STATES:
-                    self.changed.wait_for(lambda: self.state != before, timeout=wait)
+                known = int(query.get("known", self.state))
+                if self.state not in TERMINAL_STATES:
+                    self.changed.wait_for(lambda: self.state != known, timeout=wait)
                 return 200, {"data": {"handle": "es1", "state": self.state}}
             experiment = {"handle": "es1", "experimentTypeId": 1, "state": self.state, "experimentError": self.error}
             return 200, {"data": experiment}

@@ -53,6 +53,14 @@ def test_states_by_number_and_by_word(until, live_client):
     assert live_client.wait("es1", until=until).state == RUNNING
 
 
+def test_a_change_between_two_requests(live, live_client):
+    """It is told at once, and not when a request that is held ends that was made after it."""
+    live.change(state=PROVISIONED)
+    began = time.monotonic()
+    live_client.wait("es1", until=RUNNING, on_state=lambda state: live.change(state=RUNNING))
+    assert time.monotonic() - began < 1
+
+
 @pytest.mark.parametrize("holds", [True, False])
 def test_states_are_told_as_they_change(live, live_client, holds):
     """Soon, whether the server holds requests or not; and the experiment as it is at the end is returned."""
@@ -73,7 +81,7 @@ def test_states_are_told_as_they_change(live, live_client, holds):
     assert seen == [CREATED, PROVISIONED, RUNNING, STOPPED]
     assert moments[-1] - moments[0] < 3
     assert len(live.asked("/state/")) <= (7 if holds else 14)
-    assert live.asked("/state/")[1] == {"wait": "10.0"}
+    assert live.asked("/state/")[1] == {"wait": "20.0", "known": str(CREATED)}
 
 
 def test_an_experiment_that_fails(live, live_client):

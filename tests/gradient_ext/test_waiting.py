@@ -142,7 +142,7 @@ def test_the_pace_of_a_server_that_holds_requests():
     """The first question is not held: nobody knows yet which state is a new one."""
     waiting = Waiting(CREATED, holds=True)
     waiting.go(3600)
-    assert [ask.wait for _, ask in waiting.asked[:3]] == [0, 10, 10]
+    assert [ask.wait for _, ask in waiting.asked[:3]] == [0, 20, 20]
     assert len(waiting.asked) < 365
 
 

@@ -151,6 +151,18 @@ def test_somebody_changes_the_state(ask, still, make, hold):
     assert client.read().body["data"]["state"] == State.NETWORK_TEARING_DOWN
 
 
+def test_the_state_is_another_one_already(ask, still, make, hold):
+    """Who knows an older state is told the new one at once; who knows it waits for the next one."""
+    handle = make()
+    answered, seconds = seconds_for(lambda: ask("GET", state_of(handle, 60) + f"&known={State.CREATED}"))
+    assert answered.body["data"]["state"] == State.PENDING
+    assert seconds < SOON
+    client = hold(state_of(handle, 60) + f"&known={State.PENDING}")
+    assert is_open(client)
+    still.advance(10)
+    assert client.read().body["data"]["state"] != State.PENDING
+
+
 @pytest.mark.parametrize("path", [state_of, logs_of])
 @pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "reset"])
 def test_it_is_deleted_meanwhile(ask, still, make, hold, path, deleted):

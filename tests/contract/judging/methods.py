@@ -27,7 +27,7 @@ READS_LOGS = {"logs": ["getLogs"], "get_logs": ["getLogs"], "yield_logs": ["getE
 LISTS = {"list": ["listExperiments"]}
 WAITS = {"wait": ["getExperimentState", "getExperiment"]}
 """The operations, in order, of those that ask until an experiment has ended."""
-ADDED_BY_THE_CLIENT = {"Idempotency-Key", "wait"}
+ADDED_BY_THE_CLIENT = {"Idempotency-Key", "known", "wait"}
 """The parameters of the contract that no caller gives."""
 CHANGES_NOTHING_THERE = {"close", "with_options"}
 """The methods that are about the client itself."""

@@ -16,11 +16,14 @@ def _get_kwargs(
     handle: str,
     *,
     wait: float | Unset = UNSET,
+    known: int | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
 
     params["wait"] = wait
+
+    params["known"] = known
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -76,6 +79,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
     wait: float | Unset = UNSET,
+    known: int | Unset = UNSET,
 ) -> Response[Error | StateAnswer]:
     """Read the state of an experiment and nothing else.
 
@@ -84,6 +88,7 @@ def sync_detailed(
     Args:
         handle (str):
         wait (float | Unset):
+        known (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -96,6 +101,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         handle=handle,
         wait=wait,
+        known=known,
     )
 
     response = client.get_httpx_client().request(
@@ -110,6 +116,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     wait: float | Unset = UNSET,
+    known: int | Unset = UNSET,
 ) -> Error | StateAnswer | None:
     """Read the state of an experiment and nothing else.
 
@@ -118,6 +125,7 @@ def sync(
     Args:
         handle (str):
         wait (float | Unset):
+        known (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -131,6 +139,7 @@ def sync(
         handle=handle,
         client=client,
         wait=wait,
+        known=known,
     ).parsed
 
 
@@ -139,6 +148,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
     wait: float | Unset = UNSET,
+    known: int | Unset = UNSET,
 ) -> Response[Error | StateAnswer]:
     """Read the state of an experiment and nothing else.
 
@@ -147,6 +157,7 @@ async def asyncio_detailed(
     Args:
         handle (str):
         wait (float | Unset):
+        known (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -159,6 +170,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         handle=handle,
         wait=wait,
+        known=known,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -171,6 +183,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     wait: float | Unset = UNSET,
+    known: int | Unset = UNSET,
 ) -> Error | StateAnswer | None:
     """Read the state of an experiment and nothing else.
 
@@ -179,6 +192,7 @@ async def asyncio(
     Args:
         handle (str):
         wait (float | Unset):
+        known (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -193,5 +207,6 @@ async def asyncio(
             handle=handle,
             client=client,
             wait=wait,
+            known=known,
         )
     ).parsed
