@@ -1,10 +1,10 @@
-"""The whole walk: list, create, start, follow the logs, run, stop, multi node, get, print.
+"""The whole walk: list, create, start, follow the logs, run, stop, multi node, wait, get, print.
 
 `make demo` runs it against a local server. To run it against a server of yours, export the lines that
 `make serve` prints and start this file.
 """
 
-from gradient import BaseExperiment, ExperimentsClient, constants
+from gradient import BaseExperiment, ExperimentFailedError, ExperimentsClient, constants
 
 PROJECT = "prquickstart"
 
@@ -63,6 +63,13 @@ def main() -> None:
         heading("Create one that talks by MPI")
         experiment_id = client.create_multi_node(**{**MULTI_NODE, "experiment_type_id": "MPI"})
         print(f"  created {experiment_id}, which is {word(client.state(experiment_id))}")
+
+        heading("Run one that fails, and wait for it")
+        experiment_id = client.run_single_node(**{**SINGLE_NODE, "experiment_env": {"GRADIENT_MOCK_OUTCOME": "failed"}})
+        try:
+            client.wait(experiment_id, on_state=lambda state: print(f"  {experiment_id} is {word(state)}", flush=True))
+        except ExperimentFailedError as error:
+            print(*(f"  {line}" for line in str(error).splitlines()), sep="\n")
 
         heading("Get it, and print it")
         print(f"  {client.get(experiment_id)}")

@@ -52,7 +52,7 @@ def test_make_lists_its_targets():
 
 
 def test_the_quickstart_walks_to_its_end(gradient_server, monkeypatch):
-    """Every heading of the demo is reached, and the last list shows all four experiments."""
+    """Every heading of the demo is reached, and the last list shows all five experiments."""
     for name, value in gradient_server.environment.items():
         monkeypatch.setenv(name, value)
     names = {"__name__": "quickstart"}
@@ -62,6 +62,7 @@ def test_the_quickstart_walks_to_its_end(gradient_server, monkeypatch):
         names["main"]()
     *_, last = printed.getvalue().split("\n\n")
     assert [line.split("  ")[-1].strip() for line in last.splitlines()[1:]] == [
+        "single node from the quickstart",
         *["multi node from the quickstart"] * 2,
         *["single node from the quickstart"] * 2,
     ]
