@@ -24,7 +24,8 @@ def numeric_parameters(contract):
 
 def wrong_values(schema):
     yield from (text for text in NO_INTEGERS if schema["type"] == "integer" or text != "1.5")
-    yield str(schema["minimum"] - 1)
+    if "minimum" in schema:
+        yield str(schema["minimum"] - 1)
     if "maximum" in schema:
         yield str(schema["maximum"] + 1)
 
