@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import socket
-import threading
 import time
 
 import httpx
@@ -227,21 +226,3 @@ def test_what_the_log_says(flaky, flaky_client, caplog):
     assert "restarting" in lines[1][1]
     assert "the next one is in" in lines[1][1]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
-
-
-@pytest.mark.usefixtures("at_once")
-def test_many_threads_share_one_client(flaky, flaky_client, single_node):
-    """32 threads through faults: nobody gets the answer of another, and every call has its own key."""
-    flaky.plan = [drop, half, status(503)] * 30
-    results = []
-
-    def work():
-        results.extend(flaky_client.create_single_node(**single_node) for _ in range(5))
-
-    threads = [threading.Thread(target=work) for _ in range(32)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == ["es1"] * 160
-    assert len({headers["idempotency-key"] for _, _, headers, _ in flaky.requests}) == 160
