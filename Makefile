@@ -7,8 +7,8 @@ SEED ?= 1
 EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test contract contract-independent contract-mutants lint types check-spec check-generated breaking \
-	generate clean
+.PHONY: help setup demo serve test faults contract contract-independent contract-mutants lint types check-spec check-generated \
+	breaking generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ serve: $(READY) ## Start the local server; ARGS='--port 0 --time-scale 10' for i
 
 test: $(READY) ## Run all tests; ARGS='-k logs' for instance
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: $(READY) ## Create and start thousands over a bad network, exactly once; ARGS='--kill --calls 3000' for instance
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 contract: $(READY) ## Try client and server against the contract; SEED=random EXAMPLES=1000 for a long run
 	@seed=$(SEED); [ "$$seed" != random ] || seed=$$($(BIN)/python -c 'import random; print(random.getrandbits(32))'); \
