@@ -17,7 +17,7 @@ from gradient_api.constants import API_KEY_HEADER
 from gradient_ext.calls import Call, Reply, answer_to
 from gradient_ext.config import Configuration
 from gradient_ext.errors import GradientSdkError, RequestFailedError, RequestTimeoutError
-from gradient_ext.masking import masked
+from gradient_ext.masking import masked, without_frames_of
 from gradient_ext.options import Options
 from gradient_ext.retrying import RetryPolicy
 
@@ -25,6 +25,8 @@ from gradient_ext.retrying import RetryPolicy
 ACCEPT = "application/json, */*;q=0.5"
 logger = logging.getLogger("gradient")
 _NAME = "gradient"
+# The variables of their frames hold the key, and the body that is sent.
+_SENDERS = frozenset({"gradient_ext", "h11", "h2", "httpcore", "httpx"})
 # Retries of this package are said by its own logger, and not a second time as warnings; others' are not touched.
 logging.getLogger("stamina").addFilter(lambda record: getattr(record, "stamina.callable", None) != _NAME)
 
@@ -41,9 +43,17 @@ class Connections:
         self._given = http_client
         self._client = http_client or httpx.Client()
         self._process = os.getpid()
+        self._is_closed = False
 
     def client(self) -> httpx.Client:
-        """Give the httpx client to send through."""
+        """Give the httpx client to send through.
+
+        :raises GradientSdkError: there is none any more
+        """
+        if self._is_closed:
+            raise GradientSdkError("This client is closed; make another one")
+        if self._given and self._given.is_closed:
+            raise GradientSdkError("The http_client of this client is closed; make another one of each")
         if os.getpid() != self._process:
             if self._given:
                 raise GradientSdkError(
@@ -55,7 +65,8 @@ class Connections:
         return self._client
 
     def close(self) -> None:
-        """Close them, unless they are the user's."""
+        """Close them, unless they are the user's; nothing is sent any more in either case."""
+        self._is_closed = True
         if not self._given and os.getpid() == self._process:
             self._client.close()
 
@@ -117,11 +128,17 @@ class Transport:
     def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
         host = self.configuration.logs_url if call.operation.has_own_host else self.configuration.experiments_url
         url = host + call.sent["url"]
+        client = self.connections.client()
         began = time.monotonic()
+        reply: Reply | None = None
         try:
-            reply: Reply | None = self._exchange(call, url, attempts.remaining)
+            reply = self._exchange(client, call, url, attempts.remaining)
+        except httpx.HTTPStatusError as error:
+            reply = _reply_in(error)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reply, failure = None, _failure(call, url, error)
+            failure: BaseException = _failure(call, url, error)
+        except BaseException as error:  # Ctrl-C, or an error of a hook of the user's
+            failure = without_frames_of(_SENDERS, error)
         outcome = reply.status_code if reply else type(failure).__name__
         took = (time.monotonic() - began) * 1000
         logger.debug("%s %s: %s after %.0f ms, attempt %d", call.method, url, outcome, took, attempts.number)
@@ -130,11 +147,11 @@ class Transport:
             raise failure
         return answer_to(call, reply, url)
 
-    def _exchange(self, call: Call[Answer], url: str, remaining: float | None) -> Reply:
+    def _exchange(self, client: httpx.Client, call: Call[Answer], url: str, remaining: float | None) -> Reply:
         headers = {"Accept": ACCEPT, API_KEY_HEADER: self.configuration.api_key, **call.sent.get("headers", {})}
         deadline = None if remaining is None else time.monotonic() + remaining
         # Redirects are not followed: the key would go along to wherever they lead.
-        with self.connections.client().stream(
+        with client.stream(
             call.method,
             url,
             params=call.sent.get("params"),
@@ -161,6 +178,13 @@ def _timeout(options: Options, wait: float, remaining: float | None) -> httpx.Ti
 
 def _shortest(*seconds: float | None) -> float | None:
     return min((each for each in seconds if each is not None), default=None)
+
+
+def _reply_in(error: httpx.HTTPStatusError) -> Reply:
+    """Give the answer to which a hook of the user's said `raise_for_status()`; its body may not have been read."""
+    response = error.response
+    content = response.content if response.is_stream_consumed else b""
+    return Reply(status_code=response.status_code, headers=response.headers, content=content)
 
 
 def _failure(call: Call[Any], url: str, error: Exception) -> RequestFailedError:

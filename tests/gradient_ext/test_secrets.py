@@ -5,13 +5,13 @@ import logging
 import os
 import pickle
 import sys
-import traceback
 import warnings
 
 import pytest
 from gradient_api import AuthenticatedClient
 
 from gradient import ExperimentsClient, GradientSdkError
+from tests.gradient_ext.exposure import everything_about
 from tests.gradient_ext.flaky import FlakyServer, drop, half, status
 
 SECRETS = {
@@ -34,19 +34,6 @@ def flaky():
 def secretive(flaky):
     with ExperimentsClient("sesame-key", base_url=flaky.url, logs_url=flaky.url, max_attempts=2) as client:
         yield client
-
-
-def everything_about(error):
-    """Say all that tools show of an error: itself, what led to it, and the variables of every frame of this package."""
-    shown = []
-    while error is not None:
-        shown += [str(error), repr(error), repr(vars(error)), *getattr(error, "__notes__", ())]
-        shown += traceback.format_exception(error)
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            if "/tests/" not in frame.f_code.co_filename:
-                shown += [f"{name} = {value!r}" for name, value in frame.f_locals.items()]
-        error = error.__cause__ or error.__context__
-    return "\n".join(shown)
 
 
 CALLS = {
