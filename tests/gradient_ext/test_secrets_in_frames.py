@@ -67,10 +67,17 @@ def test_every_method_is_tried():
     assert public - {"get_logs"} == set(CALLS)
 
 
+@pytest.fixture(scope="module")
+def own():
+    """One for all: making one takes longer than a call."""
+    with httpx.Client() as client:
+        yield client
+
+
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_failures_of_every_kind(flaky, single_node, multi_node, call):
+def test_failures_of_every_kind(flaky, own, single_node, multi_node, call):
     """Of every method; also after the error has been copied or has been in another process."""
-    with client_of(flaky) as client:
+    with client_of(flaky, http_client=own) as client:
         for name, fault in FAULTS.items():
             flaky.plan = [fault] * 10
             try:
@@ -83,9 +90,8 @@ def test_failures_of_every_kind(flaky, single_node, multi_node, call):
     assert "sesame" not in everything_about(caught.value)
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("moment", ["request", "response"])
-def test_hooks_that_raise(flaky, single_node, multi_node, call, moment):
+def test_hooks_that_raise(flaky, single_node, multi_node, moment):
     """Their error comes as it is, with the frame that raised it, and without those of the senders."""
 
     def hook(message):
@@ -94,14 +100,12 @@ def test_hooks_that_raise(flaky, single_node, multi_node, call, moment):
         except KeyError:
             raise ZeroDivisionError("of a hook") from None
 
-    with (
-        httpx.Client(event_hooks={moment: [hook]}) as own,
-        client_of(flaky, http_client=own) as client,
-        pytest.raises(ZeroDivisionError) as caught,
-    ):
-        call(client, single_node, multi_node)
-    assert "sesame" not in everything_about(caught.value)
-    assert caught.traceback[-1].name == "hook"
+    with httpx.Client(event_hooks={moment: [hook]}) as own, client_of(flaky, http_client=own) as client:
+        for name, call in CALLS.items():
+            with pytest.raises(ZeroDivisionError) as caught:
+                call(client, single_node, multi_node)
+            assert "sesame" not in everything_about(caught.value), name
+            assert caught.traceback[-1].name == "hook"
 
 
 def test_ctrl_c(flaky, single_node):
