@@ -32,6 +32,7 @@ from gradient_ext.asking import AskExperiment, AskLogs, AskState
 from gradient_ext.calls import call_of
 from gradient_ext.config import configuration, keys_in_the_clear
 from gradient_ext.errors import (
+    GradientSdkError,
     InvalidParametersError,
     MalformedResponseError,
     ResourceCreatingError,
@@ -94,18 +95,23 @@ class ExperimentsClient(Session):
         patience: float | None = Options().patience,
         http_client: httpx.Client | None = None,
     ) -> None:
-        options = changed_options(
-            Options(),
-            {
-                "timeout": timeout,
-                "connect_timeout": connect_timeout,
-                "max_attempts": max_attempts,
-                "deadline": deadline,
-                "patience": patience,
-            },
-            "ExperimentsClient()",
-        )
-        places = configuration(api_key, base_url, logs_url)
+        chosen = {
+            "timeout": timeout,
+            "connect_timeout": connect_timeout,
+            "max_attempts": max_attempts,
+            "deadline": deadline,
+            "patience": patience,
+        }
+        refusal: GradientSdkError | None = None
+        try:
+            options = changed_options(Options(), chosen, "ExperimentsClient()")
+            places = configuration(api_key, base_url, logs_url)
+        except GradientSdkError as error:
+            # Without the frames that it has passed through, and the key in them.
+            refusal = error.with_traceback(None)
+        api_key = None  # This frame is in tracebacks, too.
+        if refusal:
+            raise refusal
         for host in keys_in_the_clear(places):
             _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
         super().__init__(Transport(places, options, Connections(http_client)))

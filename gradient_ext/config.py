@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -79,26 +80,35 @@ def _is_this_machine(host: str) -> bool:
 def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
     """Say which file is read: `~/.paperspace/config.json`, unless the environment names another."""
     directory = environment.get(DIRECTORY_VARIABLE) or "~/.paperspace"
-    return Path(directory).expanduser() / (environment.get(FILE_VARIABLE) or "config.json")
+    # Unlike that of Path, this one leaves alone what it cannot expand.
+    return Path(os.path.expanduser(directory)) / (environment.get(FILE_VARIABLE) or "config.json")
 
 
-def _key_in_file(environment: Mapping[str, str]) -> str | None:
+def _key_in_file(environment: Mapping[str, str]) -> Any:
     path = configuration_file(environment)
+    key, problem = _read(path)
+    if problem:
+        # Out here: the errors that come from reading carry the whole text, and so the key.
+        raise ConfigurationError(f"The configuration file {path} {problem}")
+    return key
+
+
+def _read(path: Path) -> tuple[Any, str | None]:
+    """Give the key in a file, and what is wrong with the file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The configuration file {path} cannot be read: {error}") from None
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        # Without its cause: that error carries the whole text, and so the key.
+        return None, None
+    except OSError as error:
+        return None, f"cannot be read: {error}"
+    except UnicodeDecodeError as error:
+        return None, f"is not UTF-8 (see byte {error.start + 1})"
+    except (ValueError, RecursionError) as error:
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "its text"
-        raise ConfigurationError(f"The configuration file {path} is not JSON (see {place})") from None
+        return None, f"is not JSON (see {place})"
     if not isinstance(content, dict):
-        raise ConfigurationError(f'The configuration file {path} must hold an object such as {{"{KEY_MEMBER}": "..."}}')
-    return content.get(KEY_MEMBER)
+        return None, f'must hold an object such as {{"{KEY_MEMBER}": "..."}}'
+    return content.get(KEY_MEMBER), None
 
 
 def _checked_key(key: object, environment: Mapping[str, str]) -> str:
@@ -124,6 +134,8 @@ def _checked_url(name: str, url: object) -> str:
     if sound and "@" in parts.netloc:
         # It would stand in logs and errors; httpx prints addresses whole.
         raise ConfigurationError(f"{name} must not hold a user or password; give them to an http_client, as its auth")
+    if sound and ("?" in url or "#" in url):
+        raise ConfigurationError(f"{name} must not hold a query or a fragment; paths are put at its end")
     if not sound:
         raise ConfigurationError(f"{name} must be an address such as {EXPERIMENTS_URL!r}, not {masked(url)!r}")
     return url.rstrip("/")

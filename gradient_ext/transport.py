@@ -16,7 +16,7 @@ from gradient_api.constants import API_KEY_HEADER
 
 from gradient_ext.calls import Call, Reply, answer_to
 from gradient_ext.config import Configuration
-from gradient_ext.errors import GradientSdkError, RequestFailedError, RequestTimeoutError
+from gradient_ext.errors import ConfigurationError, GradientSdkError, RequestFailedError, RequestTimeoutError
 from gradient_ext.masking import masked, without_frames_of
 from gradient_ext.options import Options
 from gradient_ext.retrying import RetryPolicy
@@ -41,7 +41,7 @@ class Connections:
 
     def __init__(self, http_client: httpx.Client | None = None) -> None:
         self._given = http_client
-        self._client = http_client or httpx.Client()
+        self._client = http_client or _new_client()
         self._process = os.getpid()
         self._is_closed = False
 
@@ -61,7 +61,7 @@ class Connections:
                     "connections with the parent; make both after forking"
                 )
             # The old one is left alone, not closed: its connections are the parent's.
-            self._client, self._process = httpx.Client(), os.getpid()
+            self._client, self._process = _new_client(), os.getpid()
         return self._client
 
     def close(self) -> None:
@@ -69,6 +69,15 @@ class Connections:
         self._is_closed = True
         if not self._given and os.getpid() == self._process:
             self._client.close()
+
+
+def _new_client() -> httpx.Client:
+    try:
+        return httpx.Client()
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        problem = masked(str(error))
+    # Out here: the frames of httpx hold the addresses of proxies, with their passwords.
+    raise ConfigurationError(f"SSL_CERT_FILE, SSL_CERT_DIR or a proxy of the environment cannot be used: {problem}")
 
 
 @define

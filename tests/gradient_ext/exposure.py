@@ -3,6 +3,13 @@
 import traceback
 
 
+def printed(value):
+    try:
+        return repr(value)
+    except AttributeError:
+        return "an object that is only half made"
+
+
 def everything_about(error):
     """Say it: of the error and of all that led to it, with the variables of every frame that is not a test's own."""
     shown = []
@@ -18,5 +25,5 @@ def everything_about(error):
         for frame, _ in traceback.walk_tb(error.__traceback__):
             if "/tests/" not in frame.f_code.co_filename:
                 where = f"{frame.f_code.co_filename} {frame.f_code.co_name}"
-                shown += [f"{where}: {name} = {value!r}" for name, value in frame.f_locals.items()]
+                shown += [f"{where}: {name} = {printed(value)}" for name, value in frame.f_locals.items()]
     return "\n".join(shown)

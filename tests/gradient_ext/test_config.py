@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from gradient import ConfigurationError, ExperimentsClient
+from gradient import ConfigurationError, ExperimentsClient, GradientSdkError
 from gradient_ext.config import configuration
+from tests.gradient_ext.exposure import everything_about
 
 
 @pytest.fixture
@@ -68,15 +69,74 @@ def test_without_any_key_the_error_says_where_one_can_be_given(home):
         configuration(environment={})
 
 
-@pytest.mark.parametrize("content", ['{"apiKey": "sesame", ', "[]", '"text"'])
-def test_a_broken_file_is_refused_without_showing_it(home, content):
-    """The error names the file and does not carry its text along."""
-    write(home, content)
-    with pytest.raises(ConfigurationError, match=r"config\.json") as caught:
-        configuration(environment={})
-    assert "sesame" not in repr(caught.value)
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'{"apiKey": "sesame", ', "is not JSON .see line 1"),
+        (b'{"apiKey": "sesame", "x": ' + b"[" * 100_000, "is not JSON"),
+        (b'{"apiKey": "sesame", "x": ' + b"1" * 10_000 + b"}", "is not JSON"),
+        (b'{"apiKey": "sesame\xff"}', "is not UTF-8"),
+        (b'["sesame"]', "must hold an object"),
+        (b'"sesame"', "must hold an object"),
+        (b'{"apiKey": ["sesame"]}', "visible ASCII"),
+        (b'{"apiKey": "sesame\\n"}', "visible ASCII"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_broken_file_is_refused_without_showing_it(home, monkeypatch, content, problem):
+    """The error says what is wrong; neither it, nor what led to it, nor any frame holds a part of the file."""
+    monkeypatch.delenv("PAPERSPACE_API_KEY", raising=False)
+    path = write(home, {}) / "config.json"
+    if content is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        ExperimentsClient()
+    assert "sesame" not in everything_about(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"base_url": "here"}, {"timeout": 0}, {"logs_url": "http://h/?"}, {"api_key": "sesame\n"}]
+)
+def test_refused_arguments_do_not_show_the_key(home, monkeypatch, wrong):
+    """Not in the frames either, wherever it comes from."""
+    monkeypatch.setenv("PAPERSPACE_API_KEY", "sesame-environment")
+    for key in ({}, {"api_key": "sesame-argument"}):
+        with pytest.raises(GradientSdkError) as caught:
+            ExperimentsClient(**{**key, **wrong})
+        assert "sesame" not in everything_about(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SSL_CERT_FILE", "/nowhere/certificates.pem"),
+        ("SSL_CERT_FILE", __file__),
+        ("HTTPS_PROXY", "gopher://me:sesame@proxy.example.com"),
+        ("ALL_PROXY", "http://me:sesame@proxy.example.com:port"),
+    ],
+)
+def test_an_environment_that_cannot_be_used(home, monkeypatch, name, value):
+    """Certificates that are none and proxies of no kind are an error when a client is made, one that says where."""
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PAPERSPACE_API_KEY", "sesame-key")
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
+        ExperimentsClient()
+    assert "sesame" not in everything_about(caught.value)
+
+
+def test_a_file_with_a_byte_order_mark(home):
+    """Some editors write one; it is no part of the text."""
+    (write(home, {}) / "config.json").write_bytes(b'\xef\xbb\xbf{"apiKey": "marked"}')
+    assert configuration(environment={}).api_key == "marked"
+
+
+def test_no_home(home):
+    """Where nobody knows the home directory there is no file, and the error is the usual one."""
+    with pytest.raises(ConfigurationError, match="There is no API key"):
+        configuration(environment={"PAPERSPACE_CONFIG_PATH": "~nobody-of-that-name/x"})
 
 
 def test_a_broken_file_does_not_matter_when_it_is_not_needed(home):
@@ -100,6 +160,14 @@ def test_addresses_that_are_none(home, url):
     """The error shows what an address looks like."""
     with pytest.raises(ConfigurationError, match=r"base_url must be .* such as 'https://services.paperspace.io"):
         configuration("k", url, environment={})
+
+
+@pytest.mark.parametrize("url", ["https://h/v1?key=sesame", "https://h/v1#sesame", "https://h/?"])
+def test_addresses_with_more_than_a_path(home, url):
+    """Something is put at their end; they are refused without being shown."""
+    with pytest.raises(ConfigurationError, match="base_url must not hold a query or a fragment") as caught:
+        configuration("k", url, environment={})
+    assert "sesame" not in str(caught.value)
 
 
 def test_addresses_with_a_password(home):
