@@ -25,12 +25,14 @@ class Call(Generic[Answer]):
     :param str action: what has failed if it fails, for the error
     :param sent: method, url, headers, params and json of the request
     :param float wait: for how many seconds the server may hold the request open
+    :param secrets: what of it nobody may see, should the server repeat it
     """
 
     operation: Operation[Answer]
     action: str
     sent: Mapping[str, Any] = field(repr=False)
     wait: float = 0.0
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def method(self) -> str:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack, cast
 
+from attrs import evolve
 from gradient_api import operations
 from gradient_api.models import Created, Done, ListExperimentsProjectHandle
 from gradient_api.operations import Operation
@@ -363,6 +364,9 @@ class ExperimentsClient(Session):
         except (TypeError, InvalidParametersError) as error:
             # Without the frames that it has passed through, and the passwords in them.
             refusal = error.with_traceback(None)
+        else:
+            secrets = (given.get(parameter.name) for parameter in accepted.parameters if parameter.secret)
+            call = evolve(call, secrets=tuple(secret for secret in secrets if isinstance(secret, str)))
         # The keywords of this call are still in the frames above; nobody else has this dictionary.
         cast("dict[str, object]", given).clear()
         if refusal:

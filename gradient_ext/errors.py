@@ -33,6 +33,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradient_api.constants import ExperimentState
 
+from gradient_ext.masking import masked
+
 if TYPE_CHECKING:
     from gradient_ext.experiments import BaseExperiment
     from gradient_ext.logs import LogRow
@@ -307,9 +309,9 @@ class ExperimentFailedError(GradientSdkError):
         return self.experiment.experiment_error
 
     def __str__(self) -> str:
-        said = f": {self.experiment_error}" if self.experiment_error else ""
+        said = f": {masked(self.experiment_error)}" if self.experiment_error else ""
         width = max((len(str(row.line)) for row in self.rows), default=0)
-        shown = [f"  {row.line:{width}}  {row.message.rstrip():.200}" for row in self.rows]
+        shown = [f"  {row.line:{width}}  {masked(row.message.rstrip()):.200}" for row in self.rows]
         heading = ["The last rows of its logs:"] if shown else []
         state = ExperimentState.get_state_str(self.state)
         return "\n".join([f"Experiment {self.experiment_id} has ended as {state}{said}", *heading, *shown])

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from types import TracebackType
 
 MASK = "********"
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
+_USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::([^/\s"]*))?@', re.IGNORECASE)
+# What is shorter stands in other words, too.
+_SHORTEST_SECRET = 6
 
 
-def masked(text: str) -> str:
-    """Hide the passwords of all addresses in a text.
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """Hide the passwords of all addresses in a text, and what else is known to be secret.
 
     >>> masked("git clone https://me:sesame@example.com/r.git")
     'git clone https://me:********@example.com/r.git'
+    >>> masked("https://a-token@example.com/r.git, ssh://git@example.com/r.git")
+    'https://********@example.com/r.git, ssh://git@example.com/r.git'
     """
-    return _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", text)
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            # In JSON it looks different where it holds quotes, say.
+            text = text.replace(json.dumps(secret)[1:-1], MASK).replace(secret, MASK)
+    return _USER_IN_URL.sub(_without_password, text)
+
+
+def _without_password(found: re.Match[str]) -> str:
+    scheme, user, password = found.groups()
+    if password and password != "x-oauth-basic":
+        return f"{scheme}://{user}:{MASK}@"
+    # The user of a web address is a token where there is no password.
+    return f"{scheme}://{MASK}@" if scheme and user else found[0]
 
 
 def without_frames_of(packages: Container[str], error: BaseException) -> BaseException:

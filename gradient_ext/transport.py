@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 import stamina
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from gradient_api.constants import API_KEY_HEADER
 
 from gradient_ext.calls import Call, Reply, answer_to
@@ -154,7 +154,15 @@ class Transport:
         if reply is None:
             # Out here, so that the error does not carry the frames of httpx along, with the key in them.
             raise failure
-        return answer_to(call, reply, url)
+        return answer_to(call, self._discreet(call, reply), url)
+
+    def _discreet(self, call: Call[Any], reply: Reply) -> Reply:
+        """Give an answer as people may see it: some errors repeat what was sent."""
+        if reply.status_code < 300:
+            return reply
+        secrets = (self.configuration.api_key, *call.secrets)
+        headers = httpx.Headers({name: masked(value, secrets) for name, value in reply.headers.items()})
+        return evolve(reply, headers=headers, content=masked(reply.text, secrets).encode())
 
     def _exchange(self, client: httpx.Client, call: Call[Answer], url: str, remaining: float | None) -> Reply:
         headers = {"Accept": ACCEPT, API_KEY_HEADER: self.configuration.api_key, **call.sent.get("headers", {})}
