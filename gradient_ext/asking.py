@@ -59,7 +59,7 @@ class AskExperiment(Ask[BaseExperiment]):
 
     def call(self, handle: str) -> Call[Any]:
         """Say what to send."""
-        return call_of(operations.GET_EXPERIMENT, _ACTION, handle)
+        return call_of(operations.GET_EXPERIMENT, _ACTION, handle, meaning=self.value)
 
     def value(self, answer: Any) -> BaseExperiment:
         """Make the experiment."""
@@ -78,7 +78,8 @@ class AskState(Ask[int]):
     def call(self, handle: str) -> Call[Any]:
         """Say what to send."""
         known = {} if self.known is None else {"known": self.known}
-        return call_of(operations.GET_EXPERIMENT_STATE, _ACTION, handle, wait=self.wait, **known)
+        state = operations.GET_EXPERIMENT_STATE
+        return call_of(state, _ACTION, handle, meaning=self.value, wait=self.wait, **known)
 
     def value(self, answer: Any) -> int:
         """Take out the number."""
@@ -94,7 +95,7 @@ class AskState(Ask[int]):
 @frozen(kw_only=True)
 class _AskStateOfExperiment(Ask[int]):
     def call(self, handle: str) -> Call[Any]:
-        return AskExperiment().call(handle)
+        return call_of(operations.GET_EXPERIMENT, _ACTION, handle, meaning=self.value)
 
     def value(self, answer: Any) -> int:
         return AskExperiment().value(answer).state
@@ -109,7 +110,7 @@ class AskLogs(Ask[list[LogRow]]):
     def call(self, handle: str) -> Call[Any]:
         """Say what to send."""
         asked = {"line": self.question.line, "limit": self.question.limit}
-        return call_of(operations.GET_LOGS, _ACTION, wait=self.wait, experiment_id=handle, **asked)
+        return call_of(operations.GET_LOGS, _ACTION, meaning=self.value, wait=self.wait, experiment_id=handle, **asked)
 
     def value(self, answer: Any) -> list[LogRow]:
         """Make the rows; there are none in an answer without a body."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
 from attrs import field, frozen
@@ -26,13 +26,15 @@ class Call(Generic[Answer]):
     :param sent: method, url, headers, params and json of the request
     :param float wait: for how many seconds the server may hold the request open
     :param secrets: what of it nobody may see, should the server repeat it
+    :param meaning: what makes the answer out of what the operation reads
     """
 
-    operation: Operation[Answer]
+    operation: Operation[Any]
     action: str
     sent: Mapping[str, Any] = field(repr=False)
     wait: float = 0.0
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    meaning: Callable[[Any], Answer] = field(repr=False)
 
     @property
     def method(self) -> str:
@@ -58,18 +60,26 @@ class Reply:
         return self.content.decode("utf-8", "replace")
 
 
-def call_of(operation: Operation[Answer], action: str, *path: str, wait: float = 0.0, **given: Any) -> Call[Answer]:
+def call_of(
+    operation: Operation[Any],
+    action: str,
+    *path: str,
+    meaning: Callable[[Any], Answer],
+    wait: float = 0.0,
+    **given: Any,
+) -> Call[Answer]:
     """Prepare a call. Every call that changes something gets a key of its own, the same for all its attempts.
 
     :param Operation operation: what to call
     :param str action: what has failed if it fails, for the error
+    :param meaning: what makes the answer out of what the operation reads
     :param float wait: for how many seconds the server may hold the request open, where the operation can do that
     """
     if operation.takes_idempotency_key:
         given["idempotency_key"] = str(uuid.uuid4())
     if wait and operation.can_wait:
         given["wait"] = wait
-    return Call(operation=operation, action=action, sent=operation.request(*path, **given), wait=wait)
+    return Call(operation=operation, action=action, sent=operation.request(*path, **given), wait=wait, meaning=meaning)
 
 
 def answer_to(call: Call[Answer], reply: Reply, url: str) -> Answer:
@@ -87,16 +97,20 @@ def answer_to(call: Call[Answer], reply: Reply, url: str) -> Answer:
     retryable = False
     try:
         answer = call.operation.read(reply)
+        # None is also what is read where the contract does not know the status.
+        is_unknown = answer is None and reply.content and call.method == "GET"
+        if isinstance(answer, call.operation.answer) and not is_unknown:
+            return call.meaning(answer)
+        problem = f"status {reply.status_code} with a body of {len(reply.content)} bytes"
+    except MalformedResponseError as error:
+        problem = str(error)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         retryable, problem = True, f"its body is no JSON: {error!s:.100}"
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # What the generated decoders raise when an answer lacks a member, or has another type.
         problem = f"{error!r:.200}"
-    else:
-        if isinstance(answer, call.operation.answer):
-            return answer
-        problem = f"status {reply.status_code} with a body of {len(reply.content)} bytes"
     # Out here, so that the error does not carry the frames of the decoders along, with all that was in the answer.
+    answer = None
     text = f"{call.action}: the answer is not as the contract says; {problem}"
     raise MalformedResponseError(text, call.method, url, retryable=retryable)
 

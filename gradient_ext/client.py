@@ -30,7 +30,7 @@ from gradient_ext.arguments import (
     checked_whole,
 )
 from gradient_ext.asking import AskExperiment, AskLogs, AskState
-from gradient_ext.calls import call_of
+from gradient_ext.calls import Call, call_of
 from gradient_ext.config import configuration, keys_in_the_clear
 from gradient_ext.errors import (
     GradientSdkError,
@@ -203,7 +203,7 @@ class ExperimentsClient(Session):
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
         handle = checked_handle(experiment_id, "delete()")
-        self._send(operations.DELETE_EXPERIMENT, "Failed to delete resource", handle)
+        self._send(operations.DELETE_EXPERIMENT, "Failed to delete resource", handle, meaning=_nothing)
 
     def get(self, experiment_id: str) -> BaseExperiment:
         """Read one experiment.
@@ -241,14 +241,14 @@ class ExperimentsClient(Session):
         cursor = ListCursor(offset, limit)
         found: builtins.list[BaseExperiment] = []
         while not cursor.finished:
-            page = self._send(
+            found += self._send(
                 operations.LIST_EXPERIMENTS,
                 _FETCH,
+                meaning=lambda page: [experiment_from(new) for new in cursor.take(page)],
                 limit=cursor.page_size,
                 offset=cursor.offset,
                 project_handle=chosen if projects else UNSET,
             )
-            found += map(experiment_from, cursor.take(page))
         return found
 
     def state(self, experiment_id: str) -> int:
@@ -360,26 +360,40 @@ class ExperimentsClient(Session):
     ) -> str:
         refusal: TypeError | InvalidParametersError | None = None
         try:
-            call = call_of(operation, _CREATE, body=accepted.model.from_dict(request_body(accepted, given, subject)))
+            call = _creation(operation, accepted, given, subject)
         except (TypeError, InvalidParametersError) as error:
             # Without the frames that it has passed through, and the passwords in them.
             refusal = error.with_traceback(None)
-        else:
-            secrets = (given.get(parameter.name) for parameter in accepted.parameters if parameter.secret)
-            call = evolve(call, secrets=tuple(secret for secret in secrets if isinstance(secret, str)))
         # The keywords of this call are still in the frames above; nobody else has this dictionary.
         cast("dict[str, object]", given).clear()
         if refusal:
             raise refusal
         try:
-            handle: str = told("string", self._transport.send(call).handle, "handle", min_length=1)
+            return self._transport.send(call)
         except MalformedResponseError as error:
             raise ResourceCreatingError(*error.args, retryable=error.retryable) from None
-        return handle
 
     def _act(self, verb: str, operation: Operation[Done], experiment_id: object) -> None:
         handle = checked_handle(experiment_id, f"{verb}()")
-        self._send(operation, f"Failed to {verb} experiment", handle)
+        self._send(operation, f"Failed to {verb} experiment", handle, meaning=_nothing)
+
+
+def _creation(
+    operation: Operation[Created], accepted: ParameterSet, given: Mapping[str, object], subject: str
+) -> Call[str]:
+    body = accepted.model.from_dict(request_body(accepted, given, subject))
+    secrets = [given.get(parameter.name) for parameter in accepted.parameters if parameter.secret]
+    call = call_of(operation, _CREATE, meaning=_handle_in, body=body)
+    return evolve(call, secrets=tuple(secret for secret in secrets if isinstance(secret, str)))
+
+
+def _handle_in(created: Created) -> str:
+    handle: str = told("string", created.handle, "handle", min_length=1)
+    return handle
+
+
+def _nothing(answer: object) -> None:
+    """Leave alone what an answer says, beyond that it was done."""
 
 
 @functools.cache

@@ -58,8 +58,6 @@ def _experiments(page: ExperimentList) -> Iterator[Experiment]:
             yield found
         elif "handle" in found:
             # The decoder takes an experiment that lacks something for a group if it has `data`.
-            raise MalformedResponseError(
-                "The answer is not as the contract says: an experiment lacks its type or state"
-            )
+            raise MalformedResponseError("an experiment lacks its type or state")
         else:
             yield from found.data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -89,12 +89,15 @@ class Session:
     def _ask(self, handle: str, ask: Ask[Value_co]) -> Value_co:
         transport = evolve(self._transport, options=ask.options(self._transport.options))
         try:
-            return ask.value(transport.send(ask.call(handle)))
+            answer: Value_co = transport.send(ask.call(handle))
+            return answer
         except ResourceFetchingError as error:
             if ask.otherwise is None or error.status not in (404, 405):
                 raise
             otherwise = ask.otherwise
         return self._ask(handle, otherwise)
 
-    def _send(self, operation: Operation[Answer], action: str, *path: str, **given: Any) -> Answer:
-        return self._transport.send(call_of(operation, action, *path, **given))
+    def _send(
+        self, operation: Operation[Any], action: str, *path: str, meaning: Callable[[Any], Answer], **given: Any
+    ) -> Answer:
+        return self._transport.send(call_of(operation, action, *path, meaning=meaning, **given))

@@ -51,7 +51,5 @@ def told(json_type: str, value: object, name: str, *, min_length: int = 0) -> An
     """
     known = typed(json_type, value)
     if known is None or (isinstance(known, str) and len(known) < min_length):
-        raise MalformedResponseError(
-            f"The answer is not as the contract says: {name} is {value!r:.60} instead of a value of type {json_type}"
-        )
+        raise MalformedResponseError(f"{name} is {value!r:.60} instead of a value of type {json_type}")
     return known

@@ -9,11 +9,13 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient import (
     ExperimentsClient,
     GradientSdkError,
+    MalformedResponseError,
     RequestFailedError,
     ResourceCreatingError,
     ResourceFetchingError,
 )
 from gradient_server.contract import Contract
+from tests.gradient_ext.exposure import everything_about
 
 CALLS = [
     ("get", lambda client, new: client.get("es1")),
@@ -62,6 +64,41 @@ def test_a_create_without_a_handle(scripted, scripted_client, single_node, answe
     scripted.say(200, {"message": "success", **answer})
     with pytest.raises(ResourceCreatingError):
         scripted_client.create_single_node(**single_node)
+
+
+STORED = {"params": {"registryPassword": "sesame", "workspaceUrl": "https://me:sesame@h/r.git"}}
+WITHOUT_STATE = {"handle": "es1", "experimentTypeId": 1, "state": {}, "templateHistory": STORED}
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "said"),
+    [
+        ("get", {"data": WITHOUT_STATE}, "state is {} instead of"),
+        ("state", {"data": WITHOUT_STATE}, "state is {} instead of"),
+        ("list", {"data": [WITHOUT_STATE]}, "state is {} instead of"),
+        ("list", {"data": [{"handle": "es1", "data": [], "x": STORED}]}, "an experiment lacks its type or state"),
+        ("logs", [{"line": [], "message": "x", "timestamp": "", "jobId": "js1"}], "line is [] instead of"),
+        ("create", {"handle": [], "message": "success"}, "handle is [] instead of"),
+    ],
+)
+def test_values_that_cannot_be(scripted, scripted_client, single_node, call, answer, said):
+    """The error names the value and the request, and holds nothing else of the answer, in its frames neither."""
+    scripted.say(200, answer)
+    with pytest.raises(MalformedResponseError) as caught:
+        dict(CALLS)[call](scripted_client, single_node)
+    error = caught.value
+    assert f"the answer is not as the contract says; {said}" in str(error)
+    assert error.url.startswith(scripted.url)
+    assert error.method in str(error)
+    assert "sesame" not in everything_about(error)
+
+
+@pytest.mark.parametrize("status", [202, 203, 206])
+def test_a_success_of_another_kind(scripted, scripted_client, status):
+    """Rows of which only a part came, or that a proxy has changed, do not pass for no rows."""
+    scripted.say(status, [{"line": 1, "message": "x", "timestamp": "", "jobId": "js1"}])
+    with pytest.raises(MalformedResponseError, match=f"status {status} with a body"):
+        scripted_client.logs("es1")
 
 
 def test_what_goes_over_the_wire(scripted, scripted_client):
