@@ -81,7 +81,7 @@ def job_count(experiment: BaseExperiment) -> int | None:
         return 1
     counts = [getattr(experiment, field.name) for field in experiment._fields if field.name.endswith("_count")]
     known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+    return sum(known) or None
 
 
 def _read(field: ExperimentField, stored: Mapping[str, Any], outer: Mapping[str, Any]) -> Any:

@@ -171,8 +171,8 @@ class LogCursor:
 
     @property
     def finished(self) -> bool:
-        """Whether every job that the experiment has is known to have ended its log."""
-        return self.jobs is not None and sum(job.ended for job in self._jobs.values()) >= self.jobs
+        """Whether every job that the experiment has, and every one heard of, is known to have ended its log."""
+        return self.jobs is not None and len(self._jobs) >= self.jobs and all(job.ended for job in self._jobs.values())
 
     @property
     def is_at_front(self) -> bool:

@@ -144,6 +144,12 @@ def test_unknown_numbers():
     assert job_count(experiment) is None
 
 
+def test_counts_of_nothing():
+    """An experiment of no jobs has no logs to follow; a server that counts none does not know."""
+    nobody = MultiNodeExperiment(id="es1", state=4, experiment_type_id=3, worker_count=0, parameter_server_count=0)
+    assert job_count(nobody) is None
+
+
 def test_secrets_are_masked():
     """Neither passwords, nor user names that belong to them, nor passwords in addresses are printed."""
     secrets = {

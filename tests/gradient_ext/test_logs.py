@@ -50,6 +50,18 @@ def test_every_row_comes_once_and_in_order(jobs, limit, inclusive, known, schedu
         assert [row for row in got if row.job_id == f"js{number}"] == log[:-1]
 
 
+def test_more_jobs_than_were_named():
+    """As long as one that has been heard of goes on, it is not over: a count may lack the jobs of a second try."""
+    cursor = LogCursor(jobs=1)
+    rows = [*log_of("js0", 3), *log_of("js1", 5, ended=False)]
+    got = cursor.take(answer(rows, cursor.question))
+    assert not cursor.finished
+    rows += log_of("js1", 9)[5:]
+    while not cursor.finished:
+        got += cursor.take(answer(rows, cursor.question))
+    assert [row.line for row in got if row.job_id == "js1"] == list(range(1, 10))
+
+
 def test_lines_that_are_missing_do_not_hide_what_follows():
     """A job whose numbers jump is read to its end, though its rows look like late ones at first."""
     rows = [
