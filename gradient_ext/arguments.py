@@ -80,7 +80,7 @@ def checked_states(name: str, value: object, subject: str) -> frozenset[int] | N
     """
     if value is None:
         return None
-    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
     numbers = [_state_number(state) for state in given]
     if numbers and None not in numbers:
         return frozenset(number for number in numbers if number is not None)

@@ -43,6 +43,16 @@ RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """What may be over in a moment: the server is busy or restarting, or a proxy does not reach it."""
 
 
+def state_word(state: int) -> str:
+    """Give the word for a state; servers may know states that have none here.
+
+    >>> state_word(4), state_word(77)
+    ('running', 'in state 77')
+    """
+    word = ExperimentState.get_state_str(state)
+    return f"in state {state}" if word == ExperimentState.get_state_str(None) else word
+
+
 class GradientSdkError(Exception):
     """The root of all errors that this package raises on purpose."""
 
@@ -259,7 +269,7 @@ class WaitTimeoutError(GradientSdkError, TimeoutError):
         self.error = error
 
     def __str__(self) -> str:
-        seen = "could not be read" if self.state is None else f"is still {ExperimentState.get_state_str(self.state)}"
+        seen = "could not be read" if self.state is None else f"is still {state_word(self.state)}"
         reason = f": {self.error}" if self.error else ""
         return f"Experiment {self.experiment_id} {seen} after {self.timeout:g} seconds{reason}"
 
@@ -282,8 +292,8 @@ class StateNotReachedError(GradientSdkError):
         self.until: tuple[int, ...] = self.args[2]
 
     def __str__(self) -> str:
-        awaited = " or ".join(ExperimentState.get_state_str(state) for state in self.until)
-        ended = ExperimentState.get_state_str(self.state)
+        awaited = " or ".join(state_word(state) for state in self.until)
+        ended = state_word(self.state)
         return f"Experiment {self.experiment_id} has ended as {ended}; it will not be {awaited} any more"
 
 

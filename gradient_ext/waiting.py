@@ -9,7 +9,13 @@ from attrs import define, field
 from gradient_api.constants import TERMINAL_STATES, ExperimentState
 
 from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
-from gradient_ext.errors import ExperimentFailedError, GradientSdkError, StateNotReachedError, WaitTimeoutError
+from gradient_ext.errors import (
+    ExperimentFailedError,
+    GradientSdkError,
+    StateNotReachedError,
+    WaitTimeoutError,
+    state_word,
+)
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.log_tail import LogTail
 from gradient_ext.logs import LogRow
@@ -104,6 +110,6 @@ class Waiter(Task[int]):
         return WaitTimeoutError(self.handle, self.state, cast(float, self.timeout), self._last_error)
 
     def _out_of_patience(self, error: GradientSdkError) -> GradientSdkError:
-        seen = "" if self.state is None else f"; it was {ExperimentState.get_state_str(self.state)} before"
+        seen = "" if self.state is None else f"; it was {state_word(self.state)} before"
         error.add_note(f"Waiting for {self.handle} ended: nothing else for {self.patience:g} seconds{seen}.")
         return error

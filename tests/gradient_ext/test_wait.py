@@ -8,11 +8,23 @@ import pytest
 import stamina
 from gradient_api.constants import ExperimentState
 
-from gradient import BaseExperiment, ExperimentFailedError, ExperimentsClient, InvalidParametersError
+from gradient import (
+    BaseExperiment,
+    ExperimentFailedError,
+    ExperimentsClient,
+    InvalidParametersError,
+    ResourceFetchingError,
+)
 from tests.gradient_ext.live import LiveServer
 
 CREATED, PROVISIONED, RUNNING = ExperimentState.CREATED, ExperimentState.PROVISIONED, ExperimentState.RUNNING
 STOPPED, FAILED = ExperimentState.STOPPED, ExperimentState.FAILED
+
+
+class Word(str):
+    """A text that is more than a str."""
+
+    __slots__ = ()
 
 
 @pytest.fixture
@@ -36,6 +48,8 @@ def live_client(live):
         ([RUNNING, "gone"], "not 'gone'"),
         (True, "not True"),
         ([1.5], "not 1.5"),
+        (b"running", "not b'running'"),
+        ({}, "must be a state or several"),
         (object, "must be a state or several"),
     ],
 )
@@ -47,7 +61,9 @@ def test_states_that_are_none(until, said, live, live_client):
     assert live.requests == []
 
 
-@pytest.mark.parametrize("until", [RUNNING, "running", ["running"], {RUNNING, "stopped"}, iter(["failed", RUNNING])])
+@pytest.mark.parametrize(
+    "until", [RUNNING, Word("running"), ["running"], {RUNNING, "stopped"}, iter(["failed", RUNNING])]
+)
 def test_states_by_number_and_by_word(until, live_client):
     """One or several."""
     assert live_client.wait("es1", until=until).state == RUNNING
@@ -135,6 +151,65 @@ def test_an_old_server_without_the_light_state(scripted, scripted_client):
         else (200, "application/json", json.dumps(experiment).encode())
     )
     assert scripted_client.wait("es1").state == STOPPED
+
+
+def test_a_callback_that_raises(live, live_client):
+    """Ends the wait with its own error, and the client goes on."""
+
+    def callback(state):
+        raise ZeroDivisionError(state)
+
+    with pytest.raises(ZeroDivisionError, match=str(RUNNING)):
+        live_client.wait("es1", on_state=callback)
+    assert live_client.state("es1") == RUNNING
+
+
+def test_states_that_nobody_knows(live, live_client):
+    """They are told, and do not end the wait."""
+    live.change(state=77, holds=False)
+    seen = []
+
+    def moved(state):
+        seen.append(state)
+        live.change(state={77: RUNNING, RUNNING: STOPPED}.get(state, state))
+
+    assert live_client.wait("es1", on_state=moved).state == STOPPED
+    assert seen == [77, RUNNING, STOPPED]
+    live.change(state=77)
+    with pytest.raises(TimeoutError, match="still in state 77 after"):
+        live_client.wait("es1", timeout=0.3)
+
+
+@pytest.mark.parametrize("timeout", [1e-12, float("inf"), 1e12])
+def test_odd_timeouts(live, live_client, timeout):
+    """One is over before anything has come, the others never are."""
+    live.change(state=STOPPED)
+    if timeout < 1:
+        with pytest.raises(TimeoutError, match="could not be read"):
+            live_client.wait("es1", timeout=timeout)
+    else:
+        for patient in (live_client, live_client.with_options(deadline=None)):
+            assert patient.wait("es1", timeout=timeout).state == STOPPED
+
+
+@pytest.mark.parametrize("number", [401, 403, 404])
+def test_an_experiment_that_goes_away(scripted, scripted_client, number):
+    """One that is deleted while it is waited for or followed, or a key that is taken away, is a clear error."""
+    state = {"data": {"handle": "es1", "experimentTypeId": 1, "state": RUNNING}}
+    rows = [{"jobId": "js1", "line": 1, "message": "one", "timestamp": ""}]
+    scripted.otherwise = lambda method, path: (
+        (number, "application/json", b"{}")
+        if len(scripted.requests) > 2
+        else (200, "application/json", json.dumps(rows if "logs" in path else state).encode())
+    )
+    with pytest.raises(ResourceFetchingError) as caught:
+        scripted_client.wait("es1")
+    assert caught.value.status == number
+    scripted.requests.clear()
+    lines = []
+    with pytest.raises(ResourceFetchingError) as caught:
+        lines.extend(row.line for row in scripted_client.yield_logs("es1"))
+    assert (caught.value.status, lines) == (number, [1])
 
 
 def test_waiting_with_the_local_server(client, gradient_server, single_node):
