@@ -56,16 +56,30 @@ def drip(handler):
 
 
 class FlakyServer:
-    """Misbehaves by a plan, then answers well; keeps what it was asked."""
+    """Misbehaves by a plan, then answers well; keeps what it was asked.
 
-    def __init__(self):
+    :param context: the certificate of a server that speaks TLS, as an ssl.SSLContext
+    """
+
+    def __init__(self, context=None):
         self.plan = []
         self.requests = []
+        self.connections = 0
         flaky = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
+
+            def setup(self):
+                flaky.connections += 1
+                if context:
+                    self.request = context.wrap_socket(self.request, server_side=True)
+                super().setup()
+
+            def finish(self):
+                super().finish()
+                self.request.close()
 
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -86,10 +100,14 @@ class FlakyServer:
             def log_message(self, *arguments):
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                """Nobody is interested in connections that break: they are broken on purpose."""
+
+        self._http = Server(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self._http.stopping = threading.Event()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self.url = f"{'https://localhost' if context else 'http://127.0.0.1'}:{self._http.server_port}"
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def close(self):
