@@ -1,7 +1,9 @@
 """Errors worth catching: by what happened, by their historical names, and as the builtins that they are."""
 
 import copy
+import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -32,6 +34,45 @@ EXAMPLES = [
     ),
 ]
 
+FAILED = gradient.SingleNodeExperiment(id="es1", state=7, experiment_type_id=1, experiment_error="exit code 1")
+EXAMPLES += [
+    gradient.ResourceCreatingDataError("no dataset", "POST", "http://h/"),
+    gradient.LogsInterruptedError("es1", 7, "nothing else", gradient.RequestFailedError("broke", "GET", "http://h/")),
+    gradient.LogsTimeoutError("es1", 7, "5 seconds are over"),
+    gradient.WaitTimeoutError("es1", 4, 5.0, EXAMPLES[-1]),
+    gradient.StateNotReachedError("es1", 7, [4, 5]),
+    gradient.ExperimentFailedError(FAILED, "es1", 7, [gradient.LogRow(1, "one", "2019-08-06T17:21:18.528Z", "js1")]),
+]
+
+
+def test_every_error_has_an_example():
+    """None is forgotten by the tests below."""
+    kinds = {getattr(gradient, name) for name in gradient.__all__ if name.endswith("Error")}
+    assert {type(error) for error in EXAMPLES} == kinds
+
+
+def shown(error):
+    """All that an error says and carries; errors that it carries are not equal to their copies."""
+    return str(error), {name: repr(value) for name, value in vars(error).items()}
+
+
+def ended_in(number):
+    """Raise the example with a number, as a process of a pool does."""
+    error = EXAMPLES[number]
+    error.add_note("Gave up after 3 attempts.")
+    raise error
+
+
+def test_errors_come_out_of_a_pool_of_processes():
+    """As they were raised there, notes included."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        ends = [pool.submit(ended_in, number) for number in range(len(EXAMPLES))]
+        for error, end in zip(EXAMPLES, ends, strict=True):
+            came = end.exception()
+            assert type(came) is type(error)
+            assert came.__notes__[0] == "Gave up after 3 attempts."
+            assert str(came) == str(error)
+
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: f"{type(error).__name__}-{getattr(error, 'status', '')}")
 @pytest.mark.parametrize("again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
@@ -40,7 +81,7 @@ def test_errors_survive_the_way_between_processes(error, again):
     error.add_note("Gave up after 3 attempts.")
     twin = again(error)
     assert type(twin) is type(error)
-    assert (str(twin), twin.__dict__) == (str(error), error.__dict__)
+    assert shown(twin) == shown(error)
 
 
 @pytest.mark.parametrize(

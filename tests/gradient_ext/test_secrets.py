@@ -7,6 +7,7 @@ import pickle
 import sys
 import warnings
 
+import httpx
 import pytest
 from gradient_api import AuthenticatedClient
 
@@ -84,9 +85,14 @@ def test_a_client_is_not_pickled(secretive):
 def test_redirects_do_not_lead_the_key_astray(flaky, secretive):
     """They are an error that names the target, also with a client of the user's that follows them."""
     elsewhere = FlakyServer()
-    flaky.plan = [status(307, b"", Location=f"{elsewhere.url}/")]
-    with pytest.raises(GradientSdkError, match="the server redirects to"):
-        secretive.get("es1")
+    with (
+        httpx.Client(follow_redirects=True) as own,
+        ExperimentsClient("sesame-key", base_url=flaky.url, http_client=own) as following,
+    ):
+        for client in (secretive, following):
+            flaky.plan = [status(307, b"", Location=f"{elsewhere.url}/")]
+            with pytest.raises(GradientSdkError, match="the server redirects to"):
+                client.get("es1")
     assert elsewhere.requests == []
     elsewhere.close()
 
@@ -112,6 +118,38 @@ def test_a_key_in_the_clear(url, warned):
     assert len(texts) == warned
     assert "sesame" not in "".join(texts)
     assert not warned or caught[0].filename == __file__
+
+
+def test_each_host_that_gets_a_key_in_the_clear():
+    """Is warned of by itself, when the client is made; twins and other clients do not repeat it."""
+    places = {"base_url": "http://one.example.com", "logs_url": "http://two.example.com"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            with ExperimentsClient("sesame-key", **places) as client:
+                client.with_options(timeout=3)
+    assert [str(warning.message).split()[5] for warning in caught] == ["one.example.com", "two.example.com"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_refuses_a_client_of_the_users(flaky):
+    """Its connections are shared with the parent, and nobody here may replace them."""
+    with httpx.Client() as own, ExperimentsClient("sesame-key", base_url=flaky.url, http_client=own) as client:
+        client.get("es1")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking while the server's threads run
+            child = os.fork()
+        if not child:
+            code = 1
+            try:
+                client.get("es1")
+            except GradientSdkError as error:
+                about = everything_about(error)
+                code = 0 if "make both after forking" in about and "sesame" not in about else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert client.get("es1").id == "es1"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
