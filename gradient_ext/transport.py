@@ -101,7 +101,8 @@ class Attempts:
             if self.number > 1:
                 error.add_note(f"Gave up after {self.number} attempts in {elapsed:.1f} seconds.")
             return False
-        logger.info("%s; attempt %d failed, the next one is in %.2f seconds", error, self.number, pause)
+        said = " ".join(str(error).split())  # One line, whatever a server says.
+        logger.info("%s; attempt %d failed, the next one is in %.2f seconds", said, self.number, pause)
         return pause
 
 

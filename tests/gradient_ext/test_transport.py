@@ -218,11 +218,12 @@ def test_proxies_of_the_environment(flaky, monkeypatch):
 
 def test_what_the_log_says(flaky, flaky_client, caplog):
     """One line for each attempt at DEBUG, one for each retry at INFO, none from elsewhere at WARNING."""
-    flaky.plan = [status(503, {"error": "restarting"})]
+    flaky.plan = [status(503, {"error": "restarting\nWARNING: not a line of ours"})]
     with caplog.at_level(logging.DEBUG):
         flaky_client.get("es1")
     lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "gradient"]
     assert [level for level, _ in lines] == ["DEBUG", "INFO", "DEBUG"]
     assert "restarting" in lines[1][1]
+    assert not [line for _, line in lines if "\n" in line]
     assert "the next one is in" in lines[1][1]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
