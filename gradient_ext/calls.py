@@ -12,7 +12,7 @@ from gradient_api.operations import Operation
 
 from gradient_ext.answers import details_of, words_of
 from gradient_ext.errors import MalformedResponseError, error_class
-from gradient_ext.retrying import retry_after_seconds
+from gradient_ext.retrying import read_date, retry_after_seconds
 
 Answer = TypeVar("Answer")
 
@@ -128,5 +128,6 @@ def _refuse(call: Call[Any], reply: Reply, url: str) -> NoReturn:
         words=words,
         details=details_of(reply.content),
         request_id=reply.headers.get("X-Request-Id"),
-        retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
+        # By the clock of the server, as far as it tells: ours may be wrong.
+        retry_after=retry_after_seconds(reply.headers.get("Retry-After"), read_date(reply.headers.get("Date"))),
     )

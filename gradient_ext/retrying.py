@@ -64,9 +64,18 @@ def retry_after_seconds(value: str | None, now: datetime | None = None) -> float
     value = value.strip()
     if value.isascii() and value.isdigit() and len(value) <= 10:
         return float(value)
+    date = read_date(value)
+    return None if date is None else max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+
+
+def read_date(value: str | None) -> datetime | None:
+    """Read a date as headers have it (RFC 9110, 5.6.7); None where it is none.
+
+    >>> read_date("Fri, 31 Dec 1999 23:59:59 GMT")
+    datetime.datetime(1999, 12, 31, 23, 59, 59, tzinfo=datetime.timezone.utc)
+    """
     try:
-        date = parsedate_to_datetime(value)
+        date = parsedate_to_datetime(value or "")
     except (ValueError, TypeError, OverflowError):
         return None
-    date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date

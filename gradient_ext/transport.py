@@ -162,7 +162,8 @@ class Transport:
         if reply.status_code < 300:
             return reply
         secrets = (self.configuration.api_key, *call.secrets)
-        headers = httpx.Headers({name: masked(value, secrets) for name, value in reply.headers.items()})
+        seen = {name: masked(value, secrets) for name, value in reply.headers.items()}
+        headers = httpx.Headers(seen, encoding="utf-8")
         return evolve(reply, headers=headers, content=masked(reply.text, secrets).encode())
 
     def _exchange(self, client: httpx.Client, call: Call[Answer], url: str, remaining: float | None) -> Reply:

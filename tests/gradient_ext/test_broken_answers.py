@@ -9,7 +9,7 @@ import httpx
 import pytest
 import stamina
 
-from gradient import ExperimentsClient, GradientSdkError
+from gradient import ExperimentsClient, GradientSdkError, ServerError
 from tests.gradient_ext.flaky import EXPERIMENT
 
 BODY = json.dumps(EXPERIMENT).encode()
@@ -116,3 +116,22 @@ def test_odd_answers(raw, client, odd):
     """They are odd, and whole."""
     raw.answers = [odd]
     assert client.get("es1").id == "es1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([b"Date: Fri, 31 Dec 1999 23:59:29 GMT", b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"], 30),
+        ([b"Date: yesterday", b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"], 0),
+        ([b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"], 0),
+        ([b"Date: Fri, 31 Dec 1999 23:59:29 GMT", b"Retry-After: 7"], 7),
+        ([b"Retry-After: -7"], None),
+        ([b"Retry-After: \xff"], None),
+    ],
+)
+def test_a_date_is_meant_by_the_clock_of_the_server(raw, client, headers, seconds):
+    """One clock that is wrong does not make a pause of a minute one of a year, or none."""
+    raw.answers = [answer(b"{}", *headers, status=b"HTTP/1.1 503 Busy")]
+    with pytest.raises(ServerError) as caught:
+        client.with_options(max_attempts=1).get("es1")
+    assert caught.value.retry_after == seconds
