@@ -133,6 +133,18 @@ def test_stopping(ask, still, run, after, at_once, in_the_end):
     ask("PUT", f"{V1}{handle}/stop/").assert_error(409)
 
 
+@pytest.mark.parametrize("outcome", ["stopped", "failed", "error"])
+def test_stopping_what_has_ended(ask, still, single_node_body, outcome):
+    """However it ended, it is a conflict, whose text has the word for the state; the state stays as it is."""
+    body = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_OUTCOME": outcome}}
+    handle = ask("POST", V1 + "run/", body).body["handle"]
+    still.advance(20)
+    answered = ask("PUT", f"{V1}{handle}/stop/")
+    answered.assert_error(409)
+    assert f"The experiment is {outcome};" in answered.body["details"]
+    assert State.get_state_str(state_of(ask, handle)) == outcome
+
+
 def test_stopping_twice(ask, still, run):
     """The second time changes nothing: the end comes when the first had it come."""
     handle = run()
