@@ -1,0 +1,23 @@
+"""Lists as a caller gets them: page by page over a socket."""
+
+import pytest
+
+from gradient_ext import paging
+
+
+@pytest.mark.parametrize("project", [None, "prlvf0u05"])
+@pytest.mark.parametrize(("limit", "offset"), [(None, 0), (4, 0), (None, 2), (2, 2)])
+def test_a_list_goes_through_all_pages(client, single_node, monkeypatch, project, limit, offset):
+    """Pages are put together to the whole, newest first, whether they come flat or in groups."""
+    monkeypatch.setattr(paging, "PAGE_SIZE", 2)
+    newest_first = [client.create_single_node(**single_node) for _ in range(5)][::-1]
+    end = None if limit is None else offset + limit
+    listed = client.list(project, limit=limit, offset=offset)
+    assert [experiment.id for experiment in listed] == newest_first[offset:end]
+
+
+@pytest.mark.parametrize("projects", [[], ()])
+def test_no_project_has_no_experiments(scripted, scripted_client, projects):
+    """An empty filter is not the same as none: nothing is asked, and above all nothing of other projects comes."""
+    assert scripted_client.list(projects) == []
+    assert scripted.requests == []
