@@ -6,98 +6,118 @@ Without names it tries all faults. What came of those that were tried goes into 
 from __future__ import annotations
 
 import argparse
-import re
+import resource
+import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from copies import copy_of_the_project, replace_once, run_python
-from faults import FAULTS, Fault
+from copies import ROOT, copy_tracked_files, stop, strangers
+from fault import Fault
+from faults import FAULTS
+from report import UNNOTICED, report, told_before
+from trial import STAGES, failure, noticed_by
 
 REPORT = Path(__file__).with_name("report.md")
-PATIENCE = 300.0
-"""Seconds for the tests of one fault."""
-UNNOTICED = "**nothing**"
-CLIENT = ["tests/gradient_ext", *(f"tests/contract/test_client_{part}.py" for part in ("sends", "receives", "refuses"))]
-SERVER = ["tests/gradient_server", *(f"tests/contract/test_server{part}.py" for part in ("", "_chains", "_statuses"))]
-SUITES = {
-    "client": ["tests/test_walk_through.py", *CLIENT],
-    "server": ["tests/test_walk_through.py", "tests/gradient_ext/test_client.py", *SERVER],
-    "contract": ["tests/test_walk_through.py", *CLIENT, *SERVER],
-}
-"""The tests for each side, those first that are likely to notice."""
 
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="faults to try, by their names; default: all")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default: %(default)s)")
-    options = parser.parse_args()
-    chosen = [fault for fault in FAULTS if not options.names or fault.name in options.names]
-    if without_a_fault := noticed_by(None, "contract"):
-        print(f"Without any fault, {without_a_fault} fails; mend that first.", file=sys.stderr)
+    options = _options()
+    if stale := _stale():
+        print("These faults do not fit the code as it is; mend them in the file of their room:", file=sys.stderr)
+        print(*stale, sep="\n", file=sys.stderr)
         return 2
-    noticed: dict[Fault, str] = {}
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for number, (fault, test) in enumerate(zip(chosen, pool.map(_tried, chosen), strict=True), start=1):
-            noticed[fault] = test or UNNOTICED
-            print(f"{number:>3}/{len(chosen)}  {fault.side:<9} {fault.name:<42} {noticed[fault]}", flush=True)
-    REPORT.write_text(report(known() | noticed), encoding="utf-8")
-    unnoticed = [fault.name for fault, test in noticed.items() if test == UNNOTICED]
-    print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} faults were noticed.", *unnoticed, sep="\n  unnoticed: ")
-    return 1 if unnoticed else 0
+    if options.check:
+        print(f"All {len(FAULTS)} faults fit the code.")
+        return 0
+    before = told_before(REPORT.read_text(encoding="utf-8"), FAULTS) if REPORT.exists() else {}
+    chosen = [fault for fault in FAULTS if not options.names or {fault.name, fault.side} & set(options.names)]
+    if options.again:
+        chosen = [fault for fault in chosen if before.get(fault, UNNOTICED) == UNNOTICED]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, ThreadPoolExecutor(options.jobs) as pool:
+        project = Path(scratch).resolve()
+        noticed: dict[Fault, str] = {}
+        try:
+            # Copied once: who works on while this runs does not change what is tried.
+            copy_tracked_files(project)
+            trouble = _trouble(project, pool, chosen)
+            if trouble:
+                print(trouble, file=sys.stderr)
+                return 2
+            _try(project, pool, chosen, before, noticed, keep=options.keep)
+        except KeyboardInterrupt:
+            print("Stopped; what was tried so far is in the report.", file=sys.stderr)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            REPORT.write_text(report(before | noticed), encoding="utf-8")
+    unnoticed = [fault.name for fault in FAULTS if noticed.get(fault) == UNNOTICED]
+    print(f"{len(noticed) - len(unnoticed)} of {len(noticed)} faults were noticed, in {_spent(began)}.")
+    print(*(f"  unnoticed: {name}\n" for name in unnoticed), sep="", end="")
+    return 1 if unnoticed or len(noticed) < len(chosen) else 0
 
 
-def _tried(fault: Fault) -> str | None:
-    return noticed_by(fault, fault.side)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="faults to try, by their names or sides; default: all")
+    parser.add_argument("--check", action="store_true", help="try nothing, only say whether all faults fit the code")
+    parser.add_argument("--again", action="store_true", help="only those that nothing noticed, or that are new")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default: %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="leave the copies with faults where they are, in TMPDIR")
+    options = parser.parse_args()
+    unknown = set(options.names) - {name for fault in FAULTS for name in (fault.name, fault.side)}
+    if unknown:
+        parser.error(f"there is no fault called {', '.join(map(repr, sorted(unknown)))}; --check lists what is wrong")
+    return options
 
 
-def noticed_by(fault: Fault | None, side: str) -> str | None:
-    """Give the first test that fails in a copy with a fault, or without one; None: none does."""
-    with copy_of_the_project() as copy:
-        if fault:
-            replace_once(copy / fault.path, fault.old, fault.new)
-        if fault and side == "contract":
-            # What is derived changes along: only tests that know something by themselves can notice.
-            generated = run_python(copy, "openapi/generate.py", patience=PATIENCE)
-            if generated.code:
-                return "make generate refuses it"
-        options = ["-x", "-q", "--examples=20", "-p", "no:cacheprovider"]
-        tests = run_python(copy, "-m", "pytest", *options, *SUITES[side], patience=PATIENCE)
-        if tests.code is None:
-            return "the tests hang"
-        found = re.search(r"^(?:FAILED|ERROR) (\S+)", tests.output, re.MULTILINE)
-        return found[1] if found else ("pytest itself" if tests.code else None)
+def _stale() -> list[str]:
+    """Say which faults cannot be put into the code any more, or cannot be told from others."""
+    names = Counter(fault.name for fault in FAULTS)
+    twice = [f"  {name}: there are {count} of this name" for name, count in names.items() if count > 1]
+    return twice + [f"  {fault.name}: {problem}" for fault in FAULTS if (problem := fault.problem(ROOT))]
 
 
-def known() -> dict[Fault, str]:
-    """Read what the last report says of the faults that there are."""
-    text = REPORT.read_text(encoding="utf-8") if REPORT.exists() else ""
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if " | " in line]
-    tests = {name: test for _, name, test in rows}
-    return {fault: tests[fault.name] for fault in FAULTS if fault.name in tests}
+def _trouble(project: Path, pool: ThreadPoolExecutor, chosen: Sequence[Fault]) -> str | None:
+    """Say why nothing can be tried: tests that would not see the fault, or that fail without any."""
+    if found := strangers(project):
+        return f"In a copy, {', '.join(found)} would not be imported from there; nothing could be noticed."
+    judging = {tuple(tests): None for fault in chosen for tests in STAGES[fault.side]}
+    print("The tests without any fault ...", flush=True)
+    failures = pool.map(lambda tests: failure(project, tests), judging)
+    if failed := next(filter(None, failures), None):
+        return f"Without any fault, {failed} fails; mend that first."
+    return None
 
 
-def report(noticed: dict[Fault, str]) -> str:
-    """Write the report: a table in the order of the faults, and what it comes to."""
-    tried = [(fault.side, fault.name, noticed[fault]) for fault in FAULTS if fault in noticed]
-    rows = [("side", "fault", "noticed by"), *tried]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    unnoticed = list(noticed.values()).count(UNNOTICED)
-    head = [
-        "# Faults on purpose",
-        "",
-        "Written by `make contract-mutants`: each fault alone in a copy of the project, and the test that fails first.",
-        "",
-        f"{len(noticed)} faults, {len(noticed) - unnoticed} noticed, {unnoticed} unnoticed.",
-        "",
-    ]
-    return "\n".join([*head, *lines, ""])
+def _try(
+    project: Path,
+    pool: ThreadPoolExecutor,
+    faults: Sequence[Fault],
+    before: Mapping[Fault, str],
+    noticed: dict[Fault, str],
+    *,
+    keep: bool,
+) -> None:
+    width = max(map(len, (fault.name for fault in faults)), default=0)
+    trials = {pool.submit(noticed_by, project, fault, before.get(fault, ""), keep=keep): fault for fault in faults}
+    for number, trial in enumerate(as_completed(trials), start=1):
+        fault = trials[trial]
+        noticed[fault] = trial.result() or UNNOTICED
+        print(f"{number:>3}/{len(faults)}  {fault.side:<8}  {fault.name:<{width}}  {noticed[fault]}", flush=True)
+
+
+def _spent(began: float) -> str:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    minutes, computed = (time.monotonic() - began) / 60, (children.ru_utime + children.ru_stime) / 60
+    return f"{minutes:.1f} minutes ({computed:.1f} of a processor)"
 
 
 if __name__ == "__main__":

@@ -9,12 +9,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
 
 ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("gradient", "gradient_ext", "gradient_server", "gradient_api")
+_WHERE = f"import {', '.join(PACKAGES)}\nfor found in {', '.join(PACKAGES)}: print(found.__file__)"
+_running: set[subprocess.Popen[str]] = set()
+_lock = threading.Lock()
+_stopped = threading.Event()
 
 
 @frozen
@@ -25,54 +31,89 @@ class Ended:
     output: str
 
 
-class StaleFault(Exception):
-    """A fault does not fit the code any more."""
+class Stopped(Exception):
+    """Nothing is to be run any more."""
+
+
+def copy_tracked_files(to: Path) -> None:
+    """Copy every file that git knows, as it is in the working tree."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, to / name)
 
 
 @contextlib.contextmanager
-def copy_of_the_project() -> Iterator[Path]:
-    """Give a directory with every file that git knows, as it is in the working tree."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as scratch:
-        copy = Path(scratch)
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        for name in filter(None, listed.split("\0")):
-            if (ROOT / name).is_file():
-                (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, copy / name)
-        yield copy
+def copy_of(project: Path, name: str, *, keep: bool = False) -> Iterator[Path]:
+    """Give a copy of a directory; it is gone in the end, unless it is to be kept."""
+    scratch = Path(tempfile.mkdtemp(prefix=f"mutant-{name}-"))
+    try:
+        yield shutil.copytree(project, scratch, dirs_exist_ok=True)
+    finally:
+        if not keep:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
-def replace_once(path: Path, old: str, new: str) -> None:
-    """Replace a text that must stand in a file exactly once."""
-    text = path.read_text(encoding="utf-8")
-    if text.count(old) != 1:
-        raise StaleFault(f"{path.name} has {text.count(old)} times, not once: {old!r}")
-    path.write_text(text.replace(old, new), encoding="utf-8")
+def strangers(copy: Path) -> list[str]:
+    """Name the packages that are not imported from a copy, but from where they are installed."""
+    found = run_python(copy, "-c", _WHERE, patience=60)
+    places = [Path(line) for line in found.output.splitlines()]
+    if found.code or len(places) != len(PACKAGES):
+        raise RuntimeError(f"the packages cannot be imported in {copy}:\n{found.output}")
+    return [name for name, place in zip(PACKAGES, places, strict=True) if copy not in place.parents]
 
 
 def run_python(copy: Path, *arguments: str, patience: float) -> Ended:
-    """Run Python in a copy, with the packages of the copy before those that are installed."""
+    """Run Python in a copy, with the packages of the copy before those that are installed.
+
+    :raises Stopped: `stop` has been called
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'generated'}",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "NO_COLOR": "1",
     }
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=copy,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # so that what it starts ends with it
-    )
+    with _lock:
+        if _stopped.is_set():
+            raise Stopped
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=copy,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # so that what it starts ends with it
+        )
+        _running.add(process)
     try:
         output, _ = process.communicate(timeout=patience)
-        return Ended(process.returncode, output)
+        code: int | None = process.returncode
     except subprocess.TimeoutExpired:
-        return Ended(None, "")
+        _kill(process)
+        output, code = process.communicate()[0], None
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         process.wait()
+        with _lock:
+            _running.discard(process)
+    if _stopped.is_set():
+        raise Stopped
+    return Ended(code, output)
+
+
+def stop() -> None:
+    """Kill what runs in copies; nothing else can be run afterwards."""
+    with _lock:
+        _stopped.set()
+        for process in _running:
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

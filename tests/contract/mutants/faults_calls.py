@@ -1,0 +1,117 @@
+"""How a call of the client gets through a bad network, and what it becomes if it does not."""
+
+from fault import EXT, Fault
+
+FAULTS = (
+    Fault(
+        "a key for each attempt",
+        f"{EXT}/transport.py",
+        '**call.sent.get("headers", {})}',
+        '**{name: os.urandom(16).hex() for name in call.sent.get("headers", {})}}',
+    ),
+    Fault("one key for all calls", f"{EXT}/calls.py", "str(uuid.uuid4())", "str(uuid.UUID(int=4))"),
+    Fault(
+        "deletes have no key",
+        f"{EXT}/calls.py",
+        "if operation.takes_idempotency_key:",
+        'if operation.takes_idempotency_key and operation.id != "deleteExperiment":',
+    ),
+    Fault(
+        "starts have no key",
+        f"{EXT}/calls.py",
+        "if operation.takes_idempotency_key:",
+        'if operation.takes_idempotency_key and operation.id != "startExperiment":',
+    ),
+    Fault("conflicts are tried again", f"{EXT}/errors.py", "frozenset({408, 429,", "frozenset({408, 409, 429,"),
+    Fault("501 is tried again", f"{EXT}/errors.py", "429, 500, 502,", "429, 500, 501, 502,"),
+    Fault("503 is not tried again", f"{EXT}/errors.py", "502, 503, 504}", "502, 504}"),
+    Fault(
+        "lost connections are not tried again",
+        f"{EXT}/errors.py",
+        "*, retryable: bool = True)",
+        "*, retryable: bool = False)",
+    ),
+    Fault(
+        "broken bodies are not tried again",
+        f"{EXT}/calls.py",
+        'retryable, problem = True, f"its body',
+        'retryable, problem = False, f"its body',
+    ),
+    Fault(
+        "wrong certificates are tried again",
+        f"{EXT}/transport.py",
+        "retryable=not hopeless and not _is_about_a_certificate(error)",
+        "retryable=not hopeless",
+    ),
+    Fault("Retry-After is not obeyed", f"{EXT}/retrying.py", "pause = max(pause, asked)", "pause = max(pause, 0.0)"),
+    Fault("any Retry-After is obeyed", f"{EXT}/retrying.py", "if asked > self.longest_retry_after:", "if asked < 0:"),
+    Fault("Retry-After is no date", f"{EXT}/retrying.py", "date = parsedate_to_datetime(value)", "return None"),
+    Fault(
+        "pauses go beyond the deadline",
+        f"{EXT}/retrying.py",
+        "elapsed + pause >= self.deadline",
+        "elapsed >= self.deadline",
+    ),
+    Fault(
+        "no deadline",
+        f"{EXT}/transport.py",
+        "return None if self.policy.deadline is None else self.policy.deadline - (time.monotonic() - self._began)",
+        "return None",
+    ),
+    Fault(
+        "a body may drip beyond the deadline",
+        f"{EXT}/transport.py",
+        "if deadline is not None and time.monotonic() > deadline:",
+        "if deadline is not None and time.monotonic() > deadline + 60:",
+    ),
+    Fault("back-off without a cap", f"{EXT}/retrying.py", "ceiling = min(self.longest_pause, ", "ceiling = min(1e9, "),
+    Fault("back-off that does not grow", f"{EXT}/retrying.py", "2.0 ** min(attempt - 1, 60)", "2.0 ** 0"),
+    Fault("back-off without chance", f"{EXT}/retrying.py", "pause = ceiling * chance()", "pause = ceiling"),
+    Fault(
+        "one attempt too many", f"{EXT}/retrying.py", "if attempt >= self.attempts or", "if attempt > self.attempts or"
+    ),
+    Fault("401 is a missing permission", f"{EXT}/errors.py", "401: AuthenticationError", "401: PermissionDeniedError"),
+    Fault("409 is a bad request", f"{EXT}/errors.py", "409: ConflictError", "409: BadRequestError"),
+    Fault("429 has no class of its own", f"{EXT}/errors.py", "    429: RateLimitError,\n", ""),
+    Fault("500 is no error of the server", f"{EXT}/errors.py", "if status >= 500 else", "if status > 500 else"),
+    Fault(
+        "the id of a request is lost",
+        f"{EXT}/calls.py",
+        'request_id=reply.headers.get("X-Request-Id"),',
+        "request_id=None,",
+    ),
+    Fault(
+        "errors lose what they carry when they are pickled",
+        f"{EXT}/errors.py",
+        "self.method, self.url), self.__dict__",
+        "self.method, self.url), {}",
+    ),
+    Fault(
+        "redirects are followed with the key", f"{EXT}/transport.py", "follow_redirects=False", "follow_redirects=True"
+    ),
+    Fault(
+        "a forked process shares connections",
+        f"{EXT}/transport.py",
+        "        if os.getpid() != self._process:",
+        "        if not self._process:",
+    ),
+    Fault(
+        "a client of the user's own is closed",
+        f"{EXT}/transport.py",
+        "if not self._given and os.getpid() == self._process:",
+        "if os.getpid() == self._process:",
+    ),
+    Fault(
+        "the key goes in the clear without a word",
+        f"{EXT}/config.py",
+        'if part.scheme == "http"]',
+        'if part.scheme == "ftp"]',
+    ),
+    Fault(
+        "a held request times out",
+        f"{EXT}/transport.py",
+        " + wait",
+        "",
+    ),
+    Fault("a retry is not logged", f"{EXT}/transport.py", 'logger.info("%s; attempt', 'logger.debug("%s; attempt'),
+)

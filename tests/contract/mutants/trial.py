@@ -1,0 +1,85 @@
+"""One trial: the tests in a copy with a fault, stage by stage, until one of them notices it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from copies import Ended, copy_of, run_python
+from fault import Fault
+
+EXAMPLES = 20
+TEST_PATIENCE = 60
+"""Seconds for one test; far more than the longest takes."""
+PATIENCE = 600.0
+"""Seconds for a stage: what to do where not even pytest ends a test that hangs."""
+REFUSED = "make generate refuses it"
+
+_CLIENT = ["tests/test_walk_through.py", "tests/gradient_ext", "tests/gradient_api"]
+_CLIENT_CONTRACT = [
+    f"tests/contract/test_client_{part}.py" for part in ("sends", "refuses", "receives", "tolerates", "survives")
+]
+_SERVER = [
+    f"tests/gradient_server/test_{part}.py"
+    for part in ("old_clients", "experiments", "lists", "logs", "bad_addresses", "bad_parameters", "bad_bodies")
+]
+_SERVER_CONTRACT = [f"tests/contract/test_server{part}.py" for part in ("", "_chains", "_statuses")]
+_TOGETHER = ["tests/test_readme.py", "tests/gradient_server/test_faults.py", "tests/faults"]
+STAGES = {
+    "client": [_CLIENT, _CLIENT_CONTRACT, _TOGETHER],
+    "server": [_SERVER, _SERVER_CONTRACT, ["tests/test_walk_through.py", "tests/gradient_server", *_TOGETHER]],
+    "contract": [_CLIENT, _SERVER, _CLIENT_CONTRACT, _SERVER_CONTRACT, ["tests/gradient_server", *_TOGETHER]],
+}
+"""The tests that judge a fault of each side, those first that are quick to notice."""
+
+
+def noticed_by(project: Path, fault: Fault, before: str = "", *, keep: bool = False) -> str | None:
+    """Give the first test that fails in a copy of the project with a fault; None: none does.
+
+    :param str before: the test that noticed it the last time, if one did
+    :param bool keep: leave the copy where it is
+    """
+    with copy_of(project, re.sub(r"\W+", "-", fault.name), keep=keep) as copy:
+        fault.put_into(copy)
+        if fault.side == "contract":
+            # What is derived changes along: only tests that know something by themselves can notice.
+            generated = run_python(copy, "openapi/generate.py", patience=PATIENCE)
+            if generated.code:
+                return REFUSED
+        judging = ([*_likely(fault, before)], *STAGES[fault.side])
+        return next(filter(None, (failure(copy, tests) for tests in judging)), None)
+
+
+def _likely(fault: Fault, before: str) -> Iterator[str]:
+    """Name the files to begin with: of the test that noticed it the last time, and of the tests of the same name."""
+    yield before.partition("::")[0]
+    path = Path(fault.path)
+    yield f"tests/{path.parent}/test_{path.stem}.py"
+
+
+def failure(copy: Path, tests: Iterable[str]) -> str | None:
+    """Give the first of some tests that fails in a copy, in the given order; None: none does."""
+    there = list(dict.fromkeys(path for path in tests if path.startswith("tests/") and (copy / path).exists()))
+    if not there:
+        return None
+    hangs = [f"faulthandler_timeout={TEST_PATIENCE}", "faulthandler_exit_on_timeout=true"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", f"--examples={EXAMPLES}", *(f"--override-ini={x}" for x in hangs)]
+    return verdict(copy, run_python(copy, "-m", "pytest", *options, *there, patience=PATIENCE))
+
+
+def verdict(copy: Path, tests: Ended) -> str | None:
+    """Read in the words of pytest which test failed first."""
+    if tests.code == 0:
+        return None
+    found = re.search(r"^(?:FAILED|ERROR) (tests/[^\s\[]+(?:\[.*?\])?)(?: - |$)", tests.output, re.MULTILINE)
+    if found:
+        return found[1]
+    hung = re.findall(rf'File "{re.escape(str(copy))}/(tests/\S+)", line \d+ in (test_\w+)', tests.output)
+    if hung:
+        return f"{hung[-1][0]}::{hung[-1][1]} (hung)"
+    if tests.code is None:
+        return "pytest (hung)"
+    # Without what follows: that is where the copy is.
+    reason = re.findall(r"^(?:E +)?(\w*(?:Error|Exception)\b.{,60}?)(?: from .*| \(.*)?$", tests.output, re.MULTILINE)
+    return f"pytest itself ({reason[-1]})" if reason else "pytest itself"
