@@ -56,6 +56,15 @@ def test_what_may_pass_is_tried_again(attempt, error):
     assert (pause is None) == hopeless
 
 
+@pytest.mark.parametrize(
+    ("attempt", "elapsed", "pause"), [(1, 5.9, 4), (1, 6, None), (1, 9, None), (2, 0, 4), (3, 0, None)]
+)
+def test_the_last_attempt(attempt, elapsed, pause):
+    """There is none that would begin when the deadline is over, and none beyond the number of attempts."""
+    policy = RetryPolicy(attempts=3, deadline=10, first_pause=4, longest_pause=4)
+    assert policy.pause(RequestFailedError("broke"), attempt, elapsed, lambda: 1) == pause
+
+
 @given(st.integers(1, 60))
 def test_full_jitter_reaches_from_nothing_to_a_ceiling_that_doubles(attempt):
     """Many clients that fail together do not come back together."""
