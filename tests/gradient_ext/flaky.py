@@ -46,9 +46,12 @@ def hang(handler):
 
 
 def drip(handler):
-    """Send a byte now and then, for as long as somebody listens."""
+    """Send a byte now and then, for as long as somebody listens, but not so long that a test hangs."""
     handler.give(200, b"", {"Content-Length": "1000000"})
-    while not handler.server.stopping.wait(0.02):
+    handler.close_connection = True
+    for _ in range(250):
+        if handler.server.stopping.wait(0.02):
+            return
         try:
             handler.wfile.write(b" ")
         except OSError:

@@ -138,13 +138,15 @@ def test_a_server_that_asks_too_much(flaky, flaky_client):
     assert len(flaky.requests) == 1
 
 
-@pytest.mark.parametrize("fault", [drip, drop, hang, status(503, b"")])
-def test_the_deadline_is_for_everything_together(flaky, flaky_client, fault):
+@pytest.mark.parametrize(
+    ("fault", "times", "timeout"), [(drip, 2, None), (hang, 2, 4), (drop, 1000, None), (status(503, b""), 1000, None)]
+)
+def test_the_deadline_is_for_everything_together(flaky, flaky_client, fault, times, timeout):
     """Attempts, pauses, and an answer that drips for ever."""
-    flaky.plan = [fault] * 1000
+    flaky.plan = [fault] * times
     began = time.monotonic()
     with pytest.raises((RequestFailedError, ServerError)):
-        flaky_client.with_options(deadline=1, timeout=None, max_attempts=1000).get("es1")
+        flaky_client.with_options(deadline=1, timeout=timeout, max_attempts=10).get("es1")
     assert time.monotonic() - began < 3
 
 
