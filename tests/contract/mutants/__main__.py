@@ -40,6 +40,8 @@ def main() -> int:
     if options.again:
         chosen = [fault for fault in chosen if before.get(fault, UNNOTICED) == UNNOTICED]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that starts this in the background has it ignored, for the tests too; some of them interrupt programs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, ThreadPoolExecutor(options.jobs) as pool:
         project = Path(scratch).resolve()
