@@ -94,7 +94,9 @@ def test_errors_survive_the_way_between_processes(error, again):
         (404, gradient.NotFoundError, LookupError),
         (409, gradient.ConflictError, gradient.ResourceFetchingError),
         (429, gradient.RateLimitError, gradient.ResourceFetchingError),
+        (500, gradient.ServerError, gradient.ResourceFetchingError),
         (503, gradient.ServerError, gradient.ResourceFetchingError),
+        (599, gradient.ServerError, gradient.ResourceFetchingError),
         (418, gradient.ResourceFetchingError, gradient.GradientSdkError),
     ],
 )
