@@ -68,6 +68,8 @@ class FlakyServer:
         self.plan = []
         self.requests = []
         self.connections = 0
+        self.peers = []
+        """The other end of the connection of each request."""
         flaky = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -88,6 +90,7 @@ class FlakyServer:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 flaky.requests.append((self.command, self.path, headers, body))
+                flaky.peers.append(self.client_address)
                 act = flaky.plan.pop(0) if flaky.plan else status(200, CREATED if body else EXPERIMENT)
                 act(self)
 

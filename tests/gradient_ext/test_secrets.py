@@ -154,7 +154,7 @@ def test_a_forked_process_refuses_a_client_of_the_users(flaky):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_has_connections_of_its_own(flaky, secretive):
-    """Parent and child go on with the same client, and neither reads the answers of the other."""
+    """Parent and child go on with the same client, and neither can read the answers of the other."""
     secretive.get("es1")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking while the server's threads run, from 3.12 on
@@ -167,4 +167,6 @@ def test_a_forked_process_has_connections_of_its_own(flaky, secretive):
             os._exit(code)
     assert secretive.get("es1").id == "es1"
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    of_the_parent = flaky.peers[0]
+    assert sorted(one == of_the_parent for one in flaky.peers) == [False, True, True]
     assert sys.exc_info() == (None, None, None)
