@@ -1,5 +1,6 @@
 """Following logs over real sockets: held requests, servers that go away, time that is over, interruptions."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -97,6 +98,15 @@ def test_a_held_request_ends_with_the_experiment(live, live_client):
     live.change(state=STOPPED)
     assert reader.ended(2) == []
     assert reader.error is None
+
+
+def test_a_held_request_may_take_longer_than_the_timeout(live, live_client, caplog):
+    """The timeout is for a server that says nothing although it should: this one was asked to wait."""
+    caplog.set_level(logging.DEBUG, "gradient")
+    threading.Timer(0.8, live.print, [1], {"end": True}).start()
+    rows = live_client.with_options(timeout=0.3).yield_logs("es1")
+    assert [row.line for row in rows] == [1]
+    assert "RequestTimeoutError" not in caplog.text
 
 
 def test_a_silent_experiment_makes_few_requests(live, live_client):
