@@ -98,7 +98,7 @@ def test_jobs_that_are_not_equally_far_cost_little():
     assert simulation.rows(0) == simulation.logs.rows(0)
     simulation.logs.end(0)
     simulation.logs.end(1)
-    simulation.run()
+    simulation.run(steps=100)
     assert [len(simulation.rows(job)) for job in range(2)] == [4, 106_000]
 
 
