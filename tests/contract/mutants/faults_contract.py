@@ -243,8 +243,8 @@ FAULTS = (
     Fault(
         "the light state does not wait",
         SPEC,
-        '      parameters:\n        - $ref: "#/components/parameters/Wait"\n      responses:\n        "200":\n          description: The state.\n',
-        '      responses:\n        "200":\n          description: The state.\n',
+        '        - $ref: "#/components/parameters/Wait"\n        - $ref: "#/components/parameters/KnownState"\n',
+        '        - $ref: "#/components/parameters/KnownState"\n',
     ),
     Fault(
         "deleted with 200",

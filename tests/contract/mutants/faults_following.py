@@ -139,4 +139,10 @@ FAULTS = (
     ),
     Fault("wait: the first rows instead of the last", f"{EXT}/log_tail.py", "[-self.count :]", "[: self.count]"),
     Fault("wait: time runs out while the end is told", f"{EXT}/waiting.py", "self.timeout = None  #", "pass  #"),
+    Fault(
+        "wait: the state that is known is not told",
+        f"{EXT}/asking.py",
+        'known = {} if self.known is None else {"known": self.known}',
+        "known: dict[str, int] = {}",
+    ),
 )

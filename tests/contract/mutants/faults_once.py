@@ -131,4 +131,10 @@ FAULTS = (
         "            self._period = before\n",
         "            pass\n",
     ),
+    Fault(
+        "a state that has changed on the way is waited for",
+        f"{SERVER}/operations.py",
+        'is_new = given.get("known", data["state"]) != data["state"]',
+        "is_new = False",
+    ),
 )
