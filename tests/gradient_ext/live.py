@@ -26,6 +26,10 @@ class LiveServer:
         self.requests = []
         self.changed = threading.Condition()
         self._connections = set()
+        # A test that waits for what does not come fails then, rather than hang.
+        self._ending = threading.Timer(20, self.change, kwargs={"state": ExperimentState.STOPPED})
+        self._ending.daemon = True
+        self._ending.start()
         self._port = 0
         self.start()
 
@@ -128,6 +132,7 @@ class LiveServer:
 
     def stop(self):
         """Stop listening, and break all connections."""
+        self._ending.cancel()
         self._http.shutdown()
         self._http.server_close()
         for connection in list(self._connections):

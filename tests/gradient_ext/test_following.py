@@ -161,7 +161,7 @@ def test_logs_that_never_end_properly(rows):
     simulation = Simulation(late)
     simulation.state = STOPPED
     while len(late.given) < 2:
-        simulation.step()
+        assert simulation.step() is not None
     late.print(0, 5)
     simulation.run()
     assert simulation.rows(0) == late.rows(0)
