@@ -71,7 +71,8 @@ class Waiting:
             pass
 
     def result(self):
-        self.go(math.inf)
+        self.go(24 * 60 * 60)
+        assert self.step() is None
         return self.waiter.result()
 
 
