@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from fault import Fault
-from trial import EXAMPLES
+from trial import EXAMPLES, TEST_PATIENCE
 
 UNNOTICED = "**nothing**"
 _COLUMNS = ("side", "fault", "noticed by")
@@ -20,7 +20,8 @@ def report(noticed: Mapping[Fault, str]) -> str:
         [
             "# Faults on purpose",
             "",
-            "Each fault was put alone into a copy of the project; this is the test that failed first there.",
+            "Each fault was put alone into a copy of the project; this is a test that failed there. A fault that is",
+            "not in the table has not been tried yet.",
             "",
             f"{len(noticed)} faults ({', '.join(f'{sides[side]} {side}' for side in sorted(sides))}): "
             f"{len(noticed) - unnoticed} noticed, {unnoticed} unnoticed.",
@@ -31,8 +32,11 @@ def report(noticed: Mapping[Fault, str]) -> str:
             "",
             "`make contract-mutants` writes this file. A fault in the contract is followed by `make generate`, so that",
             "all that is derived changes along, and only tests that know something by themselves can notice. Then",
-            f"`pytest -x --examples {EXAMPLES}` runs until a test fails: first those that are likely to notice, which",
-            "`trial.py` lists for each side, then all others. Without any fault all pass; that is tried before.",
+            f"`pytest -x --examples {EXAMPLES}` runs until a test fails: the one that noticed the fault the last time,",
+            "those that are called after the file with the fault, and then those that `trial.py` lists for its side. A",
+            f"test that has not ended after {TEST_PATIENCE} seconds is marked as hung. Any other has to fail again, in",
+            "another run or in the one before, as on a busy machine a test may fail by chance. Without any fault all",
+            "pass; that is tried before.",
             "",
         ]
     )
