@@ -5,9 +5,9 @@ from fault import EXT, Fault
 FAULTS = (
     Fault(
         "a key for each attempt",
-        f"{EXT}/transport.py",
-        '**call.sent.get("headers", {})}',
-        '**{name: os.urandom(16).hex() for name in call.sent.get("headers", {})}}',
+        f"{EXT}/exchange.py",
+        '**sent.get("headers", {})}',
+        '**{name: f"{id(self)} {time.monotonic()}" for name in sent.get("headers", {})}}',
     ),
     Fault("one key for all calls", f"{EXT}/calls.py", "str(uuid.uuid4())", "str(uuid.UUID(int=4))"),
     Fault(
@@ -39,13 +39,13 @@ FAULTS = (
     ),
     Fault(
         "wrong certificates are tried again",
-        f"{EXT}/transport.py",
+        f"{EXT}/exchange.py",
         "retryable=not hopeless and not _is_about_a_certificate(error)",
         "retryable=not hopeless",
     ),
     Fault("Retry-After is not obeyed", f"{EXT}/retrying.py", "pause = max(pause, asked)", "pause = max(pause, 0.0)"),
     Fault("any Retry-After is obeyed", f"{EXT}/retrying.py", "if asked > self.longest_retry_after:", "if asked < 0:"),
-    Fault("Retry-After is no date", f"{EXT}/retrying.py", "date = parsedate_to_datetime(value)", "return None"),
+    Fault("Retry-After is no date", f"{EXT}/retrying.py", "date = read_date(value)", "date = None"),
     Fault(
         "pauses go beyond the deadline",
         f"{EXT}/retrying.py",
@@ -54,15 +54,15 @@ FAULTS = (
     ),
     Fault(
         "no deadline",
-        f"{EXT}/transport.py",
+        f"{EXT}/attempts.py",
         "return None if self.policy.deadline is None else self.policy.deadline - (time.monotonic() - self._began)",
         "return None",
     ),
     Fault(
         "a body may drip beyond the deadline",
-        f"{EXT}/transport.py",
-        "if deadline is not None and time.monotonic() > deadline:",
-        "if deadline is not None and time.monotonic() > deadline + 60:",
+        f"{EXT}/exchange.py",
+        "time.monotonic() - self._began > self.remaining:",
+        "time.monotonic() - self._began > self.remaining + 60:",
     ),
     Fault("back-off without a cap", f"{EXT}/retrying.py", "ceiling = min(self.longest_pause, ", "ceiling = min(1e9, "),
     Fault("back-off that does not grow", f"{EXT}/retrying.py", "2.0 ** min(attempt - 1, 60)", "2.0 ** 0"),
@@ -87,7 +87,10 @@ FAULTS = (
         "self.method, self.url), {}",
     ),
     Fault(
-        "redirects are followed with the key", f"{EXT}/transport.py", "follow_redirects=False", "follow_redirects=True"
+        "redirects are followed with the key",
+        f"{EXT}/exchange.py",
+        '"follow_redirects": False',
+        '"follow_redirects": True',
     ),
     Fault(
         "a forked process shares connections",
@@ -109,9 +112,9 @@ FAULTS = (
     ),
     Fault(
         "a held request times out",
-        f"{EXT}/transport.py",
+        f"{EXT}/exchange.py",
         " + wait",
         "",
     ),
-    Fault("a retry is not logged", f"{EXT}/transport.py", 'logger.info("%s; attempt', 'logger.debug("%s; attempt'),
+    Fault("a retry is not logged", f"{EXT}/attempts.py", 'logger.info("%s; attempt', 'logger.debug("%s; attempt'),
 )

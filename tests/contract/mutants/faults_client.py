@@ -33,9 +33,9 @@ FAULTS = (
     ),
     Fault(
         "key under another header",
-        f"{EXT}/transport.py",
-        '{"Accept": ACCEPT, API_KEY_HEADER:',
-        '{"Accept": ACCEPT, "Authorization":',
+        f"{EXT}/exchange.py",
+        "key = {API_KEY_HEADER:",
+        'key = {"Authorization":',
     ),
     Fault(
         "errors are decoded as successes",
@@ -45,7 +45,7 @@ FAULTS = (
     ),
     Fault(
         "logs from the host of experiments",
-        f"{EXT}/transport.py",
+        f"{EXT}/exchange.py",
         "self.configuration.logs_url if",
         "self.configuration.experiments_url if",
     ),
@@ -88,7 +88,7 @@ FAULTS = (
     Fault(
         "cursor: the first marker ends all",
         f"{EXT}/logs.py",
-        "sum(job.ended for job in self._jobs.values()) >= self.jobs",
+        "len(self._jobs) >= self.jobs and all(job.ended for job in self._jobs.values())",
         "any(job.ended for job in self._jobs.values())",
     ),
     Fault("list: stops after a page", f"{EXT}/paging.py", "self.finished = not new or", "self.finished = bool(new) or"),
@@ -183,10 +183,10 @@ FAULTS = (
         "if not 200 <= reply.status_code < 300:",
         "if reply.status_code >= 400:",
     ),
-    Fault("no timeout", f"{EXT}/transport.py", "httpx.Timeout(read, connect=", "httpx.Timeout(None, connect="),
+    Fault("no timeout", f"{EXT}/exchange.py", "httpx.Timeout(read, connect=", "httpx.Timeout(None, connect="),
     Fault(
         "a timeout is a lost connection",
-        f"{EXT}/transport.py",
+        f"{EXT}/exchange.py",
         "return RequestTimeoutError(",
         "return RequestFailedError(",
     ),

@@ -1,0 +1,55 @@
+"""The attempts of one logical call: whether there is another one, when, and what the log says of that."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Any
+
+import stamina
+from attrs import define, field
+
+from gradient_ext.retrying import RetryPolicy
+
+logger = logging.getLogger("gradient")
+_NAME = "gradient"
+# Retries of this package are said by its own logger, and not a second time as warnings; others' are not touched.
+logging.getLogger("stamina").addFilter(lambda record: getattr(record, "stamina.callable", None) != _NAME)
+
+
+@define
+class Attempts:
+    """The attempts of one logical call.
+
+    :param RetryPolicy policy: whether there is another one
+    """
+
+    policy: RetryPolicy
+    number: int = field(default=0, init=False)
+    _began: float = field(factory=time.monotonic, init=False)
+
+    @property
+    def remaining(self) -> float | None:
+        """How many seconds there are left for this call; None: no end."""
+        return None if self.policy.deadline is None else self.policy.deadline - (time.monotonic() - self._began)
+
+    def each(self) -> Any:
+        """Give them one after the other, with pauses in between.
+
+        :returns: an iterator of context managers, and an asynchronous one; the type has no public name
+        """
+        retrying = stamina.retry_context(on=self._pause_after, attempts=None, timeout=None)
+        return retrying.with_name(_NAME, (), {})
+
+    def _pause_after(self, error: Exception) -> bool | float:
+        """Say after how many seconds to try again; False: no more."""
+        elapsed = time.monotonic() - self._began
+        pause = self.policy.pause(error, self.number, elapsed, random.random)
+        if pause is None:
+            if self.number > 1:
+                error.add_note(f"Gave up after {self.number} attempts in {elapsed:.1f} seconds.")
+            return False
+        said = " ".join(str(error).split())  # One line, whatever a server says.
+        logger.info("%s; attempt %d failed, the next one is in %.2f seconds", said, self.number, pause)
+        return pause

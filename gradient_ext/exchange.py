@@ -1,0 +1,161 @@
+"""One attempt in the terms of httpx: what is sent, and what comes of it. No I/O."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Any, NoReturn
+
+import httpx
+from attrs import evolve, field, frozen
+from gradient_api.constants import API_KEY_HEADER
+
+from gradient_ext.attempts import logger
+from gradient_ext.calls import Call, Reply, answer_to
+from gradient_ext.config import Configuration
+from gradient_ext.errors import ConfigurationError, RequestFailedError, RequestTimeoutError
+from gradient_ext.masking import masked, without_frames_of
+from gradient_ext.options import Options
+
+# Errors of this API come as plain text too, from the host of the logs.
+ACCEPT = "application/json, */*;q=0.5"
+# The variables of their frames hold the key, and the body that is sent.
+_SENDERS = frozenset({"gradient_ext", "h11", "h2", "httpcore", "httpx"})
+# Sockets take no longer ones; it is three years.
+_LONGEST_TIMEOUT = 1e8
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """One attempt of a call.
+
+    :param Call call: the call
+    :param Configuration configuration: the key and the addresses
+    :param Options options: how long to wait
+    :param int attempt: the number of the attempt, from 1
+    :param float remaining: seconds until an answer is of no use any more; None: it always is
+    """
+
+    call: Call[Any]
+    configuration: Configuration
+    options: Options
+    attempt: int
+    remaining: float | None
+    _began: float = field(factory=time.monotonic, init=False)
+
+    @property
+    def url(self) -> str:
+        """Where it goes."""
+        is_elsewhere = self.call.operation.has_own_host
+        host = self.configuration.logs_url if is_elsewhere else self.configuration.experiments_url
+        return f"{host}{self.call.sent['url']}"
+
+    def request(self) -> dict[str, Any]:
+        """Give the arguments for the `stream` of an httpx client."""
+        sent = self.call.sent
+        key = {API_KEY_HEADER: self.configuration.api_key}
+        return {
+            "method": self.call.method,
+            "url": self.url,
+            "params": sent.get("params"),
+            "json": sent.get("json"),
+            "headers": {"Accept": ACCEPT, **key, **sent.get("headers", {})},
+            "timeout": timeout_of(self.options, self.call.wait, self.remaining),
+            # The key would go along to wherever they lead.
+            "follow_redirects": False,
+        }
+
+    def check_time(self) -> None:
+        """See whether there is time left. The timeout of httpx is for each read: a body that drips would never end.
+
+        :raises httpx.ReadTimeout: there is none
+        """
+        if self.remaining is not None and time.monotonic() - self._began > self.remaining:
+            raise httpx.ReadTimeout("the answer took longer than the deadline")
+
+    def reply(self, response: httpx.Response, body: list[bytes]) -> Reply:
+        """Make the reply of an answer that has been read to its end."""
+        return Reply(status_code=response.status_code, headers=response.headers, content=b"".join(body))
+
+    def meaning(self, reply: Reply) -> Any:
+        """Say what an answer means.
+
+        :raises ResourceFetchingError: it is an error
+        :raises MalformedResponseError: it is a success, but not as the contract says
+        """
+        self._log(reply.status_code)
+        return answer_to(self.call, self._discreet(reply), self.url)
+
+    def outcome(self, error: BaseException) -> Reply | BaseException:
+        """Say what an error of sending or reading comes to: an answer all the same, or the error to raise.
+
+        It is to be raised where the one that was caught is over, or it would carry the frames of httpx along, with the
+        key in them.
+        """
+        if isinstance(error, httpx.HTTPStatusError):
+            # A hook of the user's said `raise_for_status()`; the body may not have been read.
+            response = error.response
+            return self.reply(response, [response.content] if response.is_stream_consumed else [])
+        if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
+            return _failure(self.call, self.url, error)
+        # Ctrl-C, a task that is cancelled, or an error of a hook of the user's.
+        return without_frames_of(_SENDERS, error)
+
+    def fail(self, failure: BaseException) -> NoReturn:
+        """Raise what an attempt has come to."""
+        self._log(type(failure).__name__)
+        raise failure
+
+    def _log(self, outcome: object) -> None:
+        took = (time.monotonic() - self._began) * 1000
+        logger.debug("%s %s: %s after %.0f ms, attempt %d", self.call.method, self.url, outcome, took, self.attempt)
+
+    def _discreet(self, reply: Reply) -> Reply:
+        """Give an answer as people may see it: some errors repeat what was sent."""
+        if reply.status_code < 300:
+            return reply
+        secrets = (self.configuration.api_key, *self.call.secrets)
+        seen = {name: masked(value, secrets) for name, value in reply.headers.items()}
+        headers = httpx.Headers(seen, encoding="utf-8")
+        return evolve(reply, headers=headers, content=masked(reply.text, secrets).encode())
+
+
+def timeout_of(options: Options, wait: float, remaining: float | None) -> httpx.Timeout:
+    """Say how long to wait for parts of an answer; connecting takes little time or is not going to work."""
+    left = None if remaining is None else max(0.001, remaining)
+    read = _shortest(None if options.timeout is None else options.timeout + wait, left)
+    return httpx.Timeout(read, connect=_shortest(options.connect_timeout, read))
+
+
+def refused_environment(error: Exception) -> ConfigurationError:
+    """Make the error for what httpx cannot make a client of.
+
+    It is to be raised where the one that was caught is over: the frames of httpx hold the addresses of proxies, with
+    their passwords.
+    """
+    problem = masked(str(error))
+    return ConfigurationError(f"SSL_CERT_FILE, SSL_CERT_DIR or a proxy of the environment cannot be used: {problem}")
+
+
+def _shortest(*seconds: float | None) -> float | None:
+    return min((min(each, _LONGEST_TIMEOUT) for each in seconds if each is not None), default=None)
+
+
+def _failure(call: Call[Any], url: str, error: Exception) -> RequestFailedError:
+    """Make the error of this package that says the same, without what the error of httpx carries along."""
+    if isinstance(error, httpx.TimeoutException):
+        text = "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
+        return RequestTimeoutError(f"{call.action}: {text}", call.method, url)
+    reason = masked(str(error)) or type(error).__name__
+    hopeless = isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+    return RequestFailedError(
+        f"{call.action}: {reason}", call.method, url, retryable=not hopeless and not _is_about_a_certificate(error)
+    )
+
+
+def _is_about_a_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
