@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import socket
 import time
 
@@ -166,6 +167,16 @@ def test_a_connection_that_is_not_made(single_node):
         with pytest.raises(RequestTimeoutError, match="no connection in time"):
             client.create_single_node(**single_node)
         assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"timeout": math.inf, "deadline": None}, {"timeout": None, "deadline": 1e12}, {"connect_timeout": 1e300}],
+)
+def test_times_longer_than_sockets_take(flaky, options):
+    """They are as good as no end."""
+    with ExperimentsClient("k", base_url=flaky.url, **options) as client:
+        assert client.get("es1").id == "es1"
 
 
 def test_options_for_some_calls(flaky, flaky_client):
