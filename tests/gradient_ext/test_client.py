@@ -149,7 +149,7 @@ def test_outcomes(client, gradient_server, single_node, outcome):
     environment = {"GRADIENT_MOCK_OUTCOME": outcome, "GRADIENT_MOCK_LOG_LINES": 3, "GRADIENT_MOCK_SECONDS": 1000}
     experiment_id = client.run_single_node(**{**single_node, "experiment_env": environment})
     gradient_server.advance(1001)
-    rows = list(client.yield_logs(experiment_id))
+    rows = list(client.yield_logs(experiment_id, timeout=30))
     assert len(rows) == (0 if outcome == "error" else 3)
     experiment = client.get(experiment_id)
     assert experiment.state in TERMINAL_STATES
