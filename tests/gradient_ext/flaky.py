@@ -40,7 +40,8 @@ def page(handler):
 
 
 def hang(handler):
-    """Say nothing until the other side gives up."""
+    """Say nothing until the other side gives up, but not so long that a test hangs."""
+    handler.connection.settimeout(5)
     handler.rfile.read(1)
     handler.close_connection = True
 
