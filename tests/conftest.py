@@ -1,6 +1,7 @@
 """What tests of several rooms need: a server that answers whatever a test tells it, and parameter dictionaries."""
 
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Where a shell has started this in the background, Ctrl-C is ignored, by all children too; tests try it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Before any test module is read: what it says of its settings adds to these.
     hypothesis.settings.register_profile(
         "steady",
