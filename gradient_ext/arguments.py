@@ -33,10 +33,10 @@ def checked_handle(experiment_id: object, subject: str) -> str:
     raise InvalidParametersError(subject, [f"experiment_id: {wrong}"])
 
 
-def checked_projects(project_id: object, subject: str) -> tuple[str, ...]:
-    """Return the projects of a filter: one as text, several as a list or tuple, none as None."""
+def checked_projects(project_id: object, subject: str) -> tuple[str, ...] | None:
+    """Return the projects of a filter: one as text, several as a list or tuple; None is no filter."""
     if project_id is None:
-        return ()
+        return None
     if isinstance(project_id, str):
         project_id = [project_id]
     if not isinstance(project_id, list | tuple):

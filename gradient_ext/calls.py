@@ -15,10 +15,11 @@ from gradient_ext.errors import MalformedResponseError, error_class
 from gradient_ext.retrying import read_date, retry_after_seconds
 
 Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 
 @frozen(kw_only=True)
-class Call(Generic[Answer]):
+class Call(Generic[Answer_co]):
     """One logical call. What is sent does not show in its repr: a body may hold passwords.
 
     :param Operation operation: what to call
@@ -27,6 +28,7 @@ class Call(Generic[Answer]):
     :param float wait: for how many seconds the server may hold the request open
     :param secrets: what of it nobody may see, should the server repeat it
     :param meaning: what makes the answer out of what the operation reads
+    :param malformed: what is raised where the answer is a success, but not as the contract says
     """
 
     operation: Operation[Any]
@@ -34,7 +36,8 @@ class Call(Generic[Answer]):
     sent: Mapping[str, Any] = field(repr=False)
     wait: float = 0.0
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    meaning: Callable[[Any], Answer] = field(repr=False)
+    meaning: Callable[[Any], Answer_co] = field(repr=False)
+    malformed: type[MalformedResponseError] = MalformedResponseError
 
     @property
     def method(self) -> str:
@@ -112,7 +115,11 @@ def answer_to(call: Call[Answer], reply: Reply, url: str) -> Answer:
     # Out here, so that the error does not carry the frames of the decoders along, with all that was in the answer.
     answer = None
     text = f"{call.action}: the answer is not as the contract says; {problem}"
-    raise MalformedResponseError(text, call.method, url, retryable=retryable)
+    raise call.malformed(text, call.method, url, retryable=retryable)
+
+
+def nothing(answer: object) -> None:
+    """Leave alone what an answer says, beyond that it was done."""
 
 
 def _refuse(call: Call[Any], reply: Reply, url: str) -> NoReturn:

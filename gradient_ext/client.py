@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import builtins
-import functools
-import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Unpack, cast
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Unpack
 
-from attrs import evolve
 from gradient_api import operations
-from gradient_api.models import Created, Done, ListExperimentsProjectHandle
-from gradient_api.operations import Operation
 from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
     SINGLE_NODE_PARAMETERS,
     MultiNodeParameters,
-    ParameterSet,
     SingleNodeParameters,
 )
-from gradient_api.types import UNSET
 
 from gradient_ext.arguments import (
     checked_handle,
@@ -30,31 +24,21 @@ from gradient_ext.arguments import (
     checked_whole,
 )
 from gradient_ext.asking import AskExperiment, AskLogs, AskState
-from gradient_ext.calls import Call, call_of
-from gradient_ext.config import configuration, keys_in_the_clear
-from gradient_ext.errors import (
-    GradientSdkError,
-    InvalidParametersError,
-    MalformedResponseError,
-    ResourceCreatingError,
-)
-from gradient_ext.experiments import BaseExperiment, experiment_from
+from gradient_ext.config import configuration, warn_of_keys_in_the_clear
+from gradient_ext.creating import creation
+from gradient_ext.errors import GradientSdkError
+from gradient_ext.experiments import BaseExperiment
 from gradient_ext.following import Follower
 from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogRow, is_end
 from gradient_ext.options import Options, changed_options
-from gradient_ext.paging import ListCursor
-from gradient_ext.parameters import request_body
+from gradient_ext.paging import PAGE_SIZE, ListCursor
 from gradient_ext.session import Session
 from gradient_ext.signatures import takes
 from gradient_ext.transport import Connections, Transport
-from gradient_ext.values import told
 from gradient_ext.waiting import Waiter
 
 if TYPE_CHECKING:
     import httpx
-
-_FETCH = "Failed to fetch data"
-_CREATE = "Failed to create resource"
 
 
 class ExperimentsClient(Session):
@@ -113,8 +97,7 @@ class ExperimentsClient(Session):
         api_key = None  # This frame is in tracebacks, too.
         if refusal:
             raise refusal
-        for host in keys_in_the_clear(places):
-            _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
+        warn_of_keys_in_the_clear(places)
         super().__init__(Transport(places, options, Connections(http_client)))
 
     @takes(SINGLE_NODE_PARAMETERS)
@@ -129,7 +112,9 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._create(operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
+        return self._transport.send(
+            creation(operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
+        )
 
     @takes(SINGLE_NODE_PARAMETERS)
     def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -143,7 +128,9 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._create(operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
+        return self._transport.send(
+            creation(operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
+        )
 
     @takes(MULTI_NODE_PARAMETERS)
     def create_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -159,7 +146,9 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._create(operations.CREATE_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
+        return self._transport.send(
+            creation(operations.CREATE_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
+        )
 
     @takes(MULTI_NODE_PARAMETERS)
     def run_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -175,7 +164,9 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._create(operations.RUN_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
+        return self._transport.send(
+            creation(operations.RUN_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
+        )
 
     def start(self, experiment_id: str) -> None:
         """Start an existing experiment that has not run.
@@ -184,7 +175,7 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has been started (409)
         """
-        self._act("start", operations.START_EXPERIMENT, experiment_id)
+        self._act(operations.START_EXPERIMENT, "Failed to start experiment", checked_handle(experiment_id, "start()"))
 
     def stop(self, experiment_id: str) -> None:
         """Stop an experiment that has not ended.
@@ -193,7 +184,7 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has ended (409)
         """
-        self._act("stop", operations.STOP_EXPERIMENT, experiment_id)
+        self._act(operations.STOP_EXPERIMENT, "Failed to stop experiment", checked_handle(experiment_id, "stop()"))
 
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its logs; one that runs is ended first.
@@ -202,8 +193,7 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        handle = checked_handle(experiment_id, "delete()")
-        self._send(operations.DELETE_EXPERIMENT, "Failed to delete resource", handle, meaning=_nothing)
+        self._act(operations.DELETE_EXPERIMENT, "Failed to delete resource", checked_handle(experiment_id, "delete()"))
 
     def get(self, experiment_id: str) -> BaseExperiment:
         """Read one experiment.
@@ -235,21 +225,27 @@ class ExperimentsClient(Session):
         if limit is not None:
             checked_whole("limit", limit, "list()", least=1)
         checked_whole("offset", offset, "list()", least=0)
-        if project_id is not None and not projects:
-            return []
-        chosen = ListExperimentsProjectHandle.from_dict({str(n): project for n, project in enumerate(projects)})
-        cursor = ListCursor(offset, limit)
         found: builtins.list[BaseExperiment] = []
+        cursor = ListCursor(offset, limit, projects=projects)
         while not cursor.finished:
-            found += self._send(
-                operations.LIST_EXPERIMENTS,
-                _FETCH,
-                meaning=lambda page: [experiment_from(new) for new in cursor.take(page)],
-                limit=cursor.page_size,
-                offset=cursor.offset,
-                project_handle=chosen if projects else UNSET,
-            )
+            found += self._transport.send(cursor.call())
         return found
+
+    def iter_experiments(
+        self, project_id: str | Sequence[str] | None = None, *, page_size: int = PAGE_SIZE
+    ) -> Generator[BaseExperiment, None, None]:
+        """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
+
+        Nothing is asked of the server before the first experiment is asked for.
+
+        :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
+        :param int page_size: how many experiments to ask the server for at once
+
+        :returns: a generator of SingleNodeExperiment or MultiNodeExperiment
+        """
+        projects = checked_projects(project_id, "iter_experiments()")
+        checked_whole("page_size", page_size, "iter_experiments()", least=1)
+        return self._walk(ListCursor(projects=projects, most=page_size, forgets=True))
 
     def state(self, experiment_id: str) -> int:
         """Read the state of an experiment and nothing else.
@@ -350,52 +346,8 @@ class ExperimentsClient(Session):
             patience=self._transport.options.patience,
             raise_on_failure=raise_on_failure,
         )
-        for state in self._carry_out(waiter):
-            if on_state is not None:
-                on_state(state)
+        with closing(self._carry_out(waiter)) as states:
+            for state in states:
+                if on_state is not None:
+                    on_state(state)
         return waiter.result()
-
-    def _create(
-        self, operation: Operation[Created], accepted: ParameterSet, given: Mapping[str, object], subject: str
-    ) -> str:
-        refusal: TypeError | InvalidParametersError | None = None
-        try:
-            call = _creation(operation, accepted, given, subject)
-        except (TypeError, InvalidParametersError) as error:
-            # Without the frames that it has passed through, and the passwords in them.
-            refusal = error.with_traceback(None)
-        # The keywords of this call are still in the frames above; nobody else has this dictionary.
-        cast("dict[str, object]", given).clear()
-        if refusal:
-            raise refusal
-        try:
-            return self._transport.send(call)
-        except MalformedResponseError as error:
-            raise ResourceCreatingError(*error.args, retryable=error.retryable) from None
-
-    def _act(self, verb: str, operation: Operation[Done], experiment_id: object) -> None:
-        handle = checked_handle(experiment_id, f"{verb}()")
-        self._send(operation, f"Failed to {verb} experiment", handle, meaning=_nothing)
-
-
-def _creation(
-    operation: Operation[Created], accepted: ParameterSet, given: Mapping[str, object], subject: str
-) -> Call[str]:
-    body = accepted.model.from_dict(request_body(accepted, given, subject))
-    secrets = [given.get(parameter.name) for parameter in accepted.parameters if parameter.secret]
-    call = call_of(operation, _CREATE, meaning=_handle_in, body=body)
-    return evolve(call, secrets=tuple(secret for secret in secrets if isinstance(secret, str)))
-
-
-def _handle_in(created: Created) -> str:
-    handle: str = told("string", created.handle, "handle", min_length=1)
-    return handle
-
-
-def _nothing(answer: object) -> None:
-    """Leave alone what an answer says, beyond that it was done."""
-
-
-@functools.cache
-def _warn_once(text: str) -> None:
-    warnings.warn(text, UserWarning, stacklevel=3)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,17 @@ def keys_in_the_clear(places: Configuration) -> list[str]:
     parts = [urlsplit(url) for url in (places.experiments_url, places.logs_url)]
     hosts = [part.hostname or "" for part in parts if part.scheme == "http"]
     return [host for host in dict.fromkeys(hosts) if not _is_this_machine(host)]
+
+
+def warn_of_keys_in_the_clear(places: Configuration) -> None:
+    """Warn, once for each host in the life of the process."""
+    for host in keys_in_the_clear(places):
+        _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def _is_this_machine(host: str) -> bool:

@@ -19,6 +19,9 @@ from gradient_ext.options import Options
 
 # Errors of this API come as plain text too, from the host of the logs.
 ACCEPT = "application/json, */*;q=0.5"
+MOST_CONNECTIONS = 100
+# Kept, however many: making one takes longer than most answers.
+LIMITS = httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS)
 # The variables of their frames hold the key, and the body that is sent.
 _SENDERS = frozenset({"gradient_ext", "h11", "h2", "httpcore", "httpx"})
 # Sockets take no longer ones; it is three years.
@@ -124,7 +127,8 @@ def timeout_of(options: Options, wait: float, remaining: float | None) -> httpx.
     """Say how long to wait for parts of an answer; connecting takes little time or is not going to work."""
     left = None if remaining is None else max(0.001, remaining)
     read = _shortest(None if options.timeout is None else options.timeout + wait, left)
-    return httpx.Timeout(read, connect=_shortest(options.connect_timeout, read))
+    # Who waits for others to be done with the connections has not failed; there is a deadline for that.
+    return httpx.Timeout(read, connect=_shortest(options.connect_timeout, read), pool=_shortest(left))
 
 
 def refused_environment(error: Exception) -> ConfigurationError:

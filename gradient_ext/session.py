@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -11,10 +11,12 @@ from attrs import evolve
 from gradient_api.operations import Operation
 
 from gradient_ext.asking import Ask, Value_co
-from gradient_ext.calls import Answer, call_of
+from gradient_ext.calls import call_of, nothing
 from gradient_ext.errors import GradientSdkError, ResourceFetchingError
+from gradient_ext.experiments import BaseExperiment
 from gradient_ext.options import ClientOptions, changed_options
-from gradient_ext.tasks import News, Pause, Task
+from gradient_ext.paging import ListCursor
+from gradient_ext.tasks import MOST_HELD, News, Pause, Task
 from gradient_ext.transport import Transport
 
 
@@ -86,7 +88,13 @@ class Session:
             else:
                 yield from task.take(answer)
 
+    def _walk(self, cursor: ListCursor) -> Generator[BaseExperiment, None, None]:
+        while not cursor.finished:
+            yield from self._transport.send(cursor.call())
+
     def _ask(self, handle: str, ask: Ask[Value_co]) -> Value_co:
+        if len(self._transport.connections.held) >= MOST_HELD:
+            ask = evolve(ask, wait=0.0)
         transport = evolve(self._transport, options=ask.options(self._transport.options))
         try:
             answer: Value_co = transport.send(ask.call(handle))
@@ -97,7 +105,5 @@ class Session:
             otherwise = ask.otherwise
         return self._ask(handle, otherwise)
 
-    def _send(
-        self, operation: Operation[Any], action: str, *path: str, meaning: Callable[[Any], Answer], **given: Any
-    ) -> Answer:
-        return self._transport.send(call_of(operation, action, *path, meaning=meaning, **given))
+    def _act(self, operation: Operation[Any], action: str, handle: str) -> None:
+        self._transport.send(call_of(operation, action, handle, meaning=nothing))

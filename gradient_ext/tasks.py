@@ -18,6 +18,8 @@ from gradient_ext.pacing import Pacing
 
 LONGEST_HOLD = 20.0
 """For how many seconds a server may hold a request open while it has nothing new to say."""
+MOST_HELD = 50
+"""How many requests of one client may be held open at once. The connections are for others, too."""
 # A request that is held open to the end of a timeout should be answered before it.
 _MARGIN = 1.0
 News = TypeVar("News")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import threading
 
 import httpx
 from attrs import field, frozen
@@ -11,12 +11,14 @@ from gradient_ext.attempts import Attempts
 from gradient_ext.calls import Answer, Call, Reply
 from gradient_ext.config import Configuration
 from gradient_ext.errors import GradientSdkError
-from gradient_ext.exchange import Exchange, refused_environment
+from gradient_ext.exchange import LIMITS, MOST_CONNECTIONS, Exchange, refused_environment
+from gradient_ext.home import MOVED, is_elsewhere
+from gradient_ext.home import process as home
 from gradient_ext.options import Options
 
 
 class Connections:
-    """The connections of one client in one process; a process that is forked off gets new ones.
+    """The connections of one client; in another process, after a fork, it gets new ones.
 
     :param httpx.Client http_client: the user's own client to send through; it is never closed here
     """
@@ -24,8 +26,12 @@ class Connections:
     def __init__(self, http_client: httpx.Client | None = None) -> None:
         self._given = http_client
         self._client = http_client or _new_client()
-        self._process = os.getpid()
+        self._home = home()
         self._is_closed = False
+        self.places = threading.Semaphore(MOST_CONNECTIONS)
+        """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
+        self.held: set[int] = set()
+        """The calls that a server may be holding open now."""
 
     def client(self) -> httpx.Client:
         """Give the httpx client to send through.
@@ -36,26 +42,25 @@ class Connections:
             raise GradientSdkError("This client is closed; make another one")
         if self._given and self._given.is_closed:
             raise GradientSdkError("The http_client of this client is closed; make another one of each")
-        if os.getpid() != self._process:
+        here = home()
+        if is_elsewhere(self._home, here):
             if self._given:
-                raise GradientSdkError(
-                    "The http_client of this client was made before the process forked, and would share its "
-                    "connections with the parent; make both after forking"
-                )
-            # The old one is left alone, not closed: its connections are the parent's.
-            self._client, self._process = _new_client(), os.getpid()
+                raise GradientSdkError(MOVED)
+            # The old one is left alone, not closed: its connections belong where it was made.
+            self._client, self.places = _new_client(), threading.Semaphore(MOST_CONNECTIONS)
+        self._home = here
         return self._client
 
     def close(self) -> None:
         """Close them, unless they are the user's; nothing is sent any more in either case."""
         self._is_closed = True
-        if not self._given and os.getpid() == self._process:
+        if not self._given and not is_elsewhere(self._home, home()):
             self._client.close()
 
 
 def _new_client() -> httpx.Client:
     try:
-        return httpx.Client()
+        return httpx.Client(limits=LIMITS)
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
         refusal = refused_environment(error)
     raise refusal
@@ -83,25 +88,31 @@ class Transport:
         :raises RequestTimeoutError: there was no answer in time
         """
         attempts = Attempts(self.options.retries)
-        for attempt in attempts.each():
-            with attempt:
-                attempts.number += 1
-                return self._attempt(call, attempts)
-        raise AssertionError("the last attempt has neither answered nor failed")
+        if call.wait:
+            self.connections.held.add(id(call))
+        try:
+            for attempt in attempts.each():
+                with attempt:
+                    attempts.number += 1
+                    return self._attempt(call, attempts)
+            raise AssertionError("the last attempt has neither answered nor failed")
+        finally:
+            self.connections.held.discard(id(call))
 
     def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
         client = self.connections.client()
-        exchange = Exchange(
-            call=call,
-            configuration=self.configuration,
-            options=self.options,
-            attempt=attempts.number,
-            remaining=attempts.remaining,
-        )
-        try:
-            outcome: Reply | BaseException = self._exchange(client, exchange)
-        except BaseException as error:
-            outcome = exchange.outcome(error)
+        with self.connections.places:
+            exchange = Exchange(
+                call=call,
+                configuration=self.configuration,
+                options=self.options,
+                attempt=attempts.number,
+                remaining=attempts.remaining,
+            )
+            try:
+                outcome: Reply | BaseException = self._exchange(client, exchange)
+            except BaseException as error:
+                outcome = exchange.outcome(error)
         if isinstance(outcome, BaseException):
             exchange.fail(outcome)
         answer: Answer = exchange.meaning(outcome)

@@ -42,6 +42,7 @@ CALLS = {
     "delete": lambda client, one, many: client.delete("es1"),
     "get": lambda client, one, many: client.get("es1"),
     "list": lambda client, one, many: client.list(),
+    "iter_experiments": lambda client, one, many: list(client.iter_experiments()),
     "state": lambda client, one, many: client.state("es1"),
     "logs": lambda client, one, many: client.logs("es1"),
     "yield_logs": lambda client, one, many: list(client.yield_logs("es1", timeout=0.05)),

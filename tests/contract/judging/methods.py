@@ -24,7 +24,9 @@ NAMES_ONE = {
 """The operations, in order, of those that take an experiment and nothing else."""
 READS_LOGS = {"logs": ["getLogs"], "get_logs": ["getLogs"], "yield_logs": ["getExperiment", "getLogs"]}
 """The operations, in order, of those that take an experiment, a line and a limit."""
-LISTS = {"list": ["listExperiments"]}
+LISTS = {"list": ["listExperiments"], "iter_experiments": ["listExperiments"]}
+CUTS = {"list": {"limit": 100, "offset": 1}, "iter_experiments": {"page_size": 100}}
+"""How a list can be cut."""
 WAITS = {"wait": ["getExperimentState", "getExperiment"]}
 """The operations, in order, of those that ask until an experiment has ended."""
 ADDED_BY_THE_CLIENT = {"Idempotency-Key", "known", "wait"}
@@ -34,7 +36,7 @@ CHANGES_NOTHING_THERE = {"close", "with_options"}
 
 ARGUMENTS = {method: (["es1"], {}) for method in (*NAMES_ONE, *READS_LOGS, *WAITS)}
 ARGUMENTS |= {method: ([], everything(request).keywords) for method, (_, request) in CREATES.items()}
-ARGUMENTS |= {method: ([["p1", "p2"]], {"limit": 100, "offset": 1}) for method in LISTS}
+ARGUMENTS |= {method: ([["p1", "p2"]], CUTS[method]) for method in LISTS}
 """How each of them can be called, with everything that it takes."""
 
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]

@@ -95,14 +95,14 @@ FAULTS = (
     Fault(
         "a forked process shares connections",
         f"{EXT}/transport.py",
-        "        if os.getpid() != self._process:",
-        "        if not self._process:",
+        "        if is_elsewhere(self._home, here):",
+        "        if is_elsewhere(here, here):",
     ),
     Fault(
         "a client of the user's own is closed",
         f"{EXT}/transport.py",
-        "if not self._given and os.getpid() == self._process:",
-        "if os.getpid() == self._process:",
+        "if not self._given and not is_elsewhere(self._home, home()):",
+        "if not is_elsewhere(self._home, home()):",
     ),
     Fault(
         "the key goes in the clear without a word",

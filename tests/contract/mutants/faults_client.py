@@ -51,13 +51,11 @@ FAULTS = (
     ),
     Fault(
         "project filter by name",
-        f"{EXT}/client.py",
-        "{str(n): project for n, project in enumerate(projects)}",
-        "{project: project for project in projects}",
+        f"{EXT}/paging.py",
+        "{str(number): project for number, project in enumerate(self.projects or ())}",
+        "{project: project for project in self.projects or ()}",
     ),
-    Fault(
-        "start stops", f"{EXT}/client.py", '"start", operations.START_EXPERIMENT', '"start", operations.STOP_EXPERIMENT'
-    ),
+    Fault("start stops", f"{EXT}/client.py", "operations.START_EXPERIMENT", "operations.STOP_EXPERIMENT"),
     Fault(
         "run only creates",
         f"{EXT}/client.py",
@@ -161,11 +159,11 @@ FAULTS = (
     ),
     Fault(
         "no filter where no project is left",
-        f"{EXT}/client.py",
-        "        if project_id is not None and not projects:\n            return []\n",
-        "",
+        f"{EXT}/paging.py",
+        "self.finished = self.projects == ()",
+        "self.finished = False",
     ),
-    Fault("list: every page is the first", f"{EXT}/client.py", "offset=cursor.offset,", "offset=offset,"),
+    Fault("list: every page is the first", f"{EXT}/paging.py", "offset=self.offset,", "offset=0,"),
     Fault(
         "logs: limit is not sent",
         f"{EXT}/asking.py",
@@ -218,11 +216,11 @@ FAULTS = (
     Fault(
         "list: one more than the limit",
         f"{EXT}/paging.py",
-        "len(self._seen) + len(new) < self.limit",
-        "len(self._seen) + len(new) <= self.limit",
+        "self._count + len(new) < self.limit",
+        "self._count + len(new) <= self.limit",
     ),
     Fault("list: stops a page early", f"{EXT}/paging.py", "self.offset >= total)", "self.offset + asked >= total)"),
-    Fault("list: experiments come again", f"{EXT}/paging.py", "if handle not in self._seen and (", "if ("),
+    Fault("list: experiments come again", f"{EXT}/paging.py", "if not is_known and (", "if ("),
     Fault(
         "passwords in addresses are printed",
         f"{EXT}/experiments.py",
