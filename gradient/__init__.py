@@ -10,6 +10,7 @@ from importlib.metadata import version as _version
 
 from gradient import constants
 from gradient_ext import (
+    AsyncExperimentsClient,
     AuthenticationError,
     BadRequestError,
     BaseExperiment,
@@ -44,6 +45,7 @@ from gradient_ext import (
 )
 
 __all__ = [
+    "AsyncExperimentsClient",
     "AuthenticationError",
     "BadRequestError",
     "BaseExperiment",

@@ -3,6 +3,7 @@
 from gradient_api.parameters import MultiNodeParameters, SingleNodeParameters
 
 from gradient_ext import constants, errors
+from gradient_ext.async_client import AsyncExperimentsClient
 from gradient_ext.client import ExperimentsClient
 from gradient_ext.constants import ExperimentState, ExperimentType
 from gradient_ext.errors import (
@@ -32,6 +33,7 @@ from gradient_ext.experiments import BaseExperiment, MultiNodeExperiment, Single
 from gradient_ext.logs import LogRow
 
 __all__ = [
+    "AsyncExperimentsClient",
     "AuthenticationError",
     "BadRequestError",
     "BaseExperiment",

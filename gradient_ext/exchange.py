@@ -71,10 +71,10 @@ class Exchange:
     def check_time(self) -> None:
         """See whether there is time left. The timeout of httpx is for each read: a body that drips would never end.
 
-        :raises httpx.ReadTimeout: there is none
+        :raises TimeoutError: there is none
         """
         if self.remaining is not None and time.monotonic() - self._began > self.remaining:
-            raise httpx.ReadTimeout("the answer took longer than the deadline")
+            raise TimeoutError
 
     def reply(self, response: httpx.Response, body: list[bytes]) -> Reply:
         """Make the reply of an answer that has been read to its end."""
@@ -99,7 +99,7 @@ class Exchange:
             # A hook of the user's said `raise_for_status()`; the body may not have been read.
             response = error.response
             return self.reply(response, [response.content] if response.is_stream_consumed else [])
-        if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
+        if isinstance(error, httpx.HTTPError | httpx.InvalidURL | TimeoutError):
             return _failure(self.call, self.url, error)
         # Ctrl-C, a task that is cancelled, or an error of a hook of the user's.
         return without_frames_of(_SENDERS, error)
@@ -147,7 +147,7 @@ def _shortest(*seconds: float | None) -> float | None:
 
 def _failure(call: Call[Any], url: str, error: Exception) -> RequestFailedError:
     """Make the error of this package that says the same, without what the error of httpx carries along."""
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         text = "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
         return RequestTimeoutError(f"{call.action}: {text}", call.method, url)
     reason = masked(str(error)) or type(error).__name__

@@ -1,4 +1,6 @@
-"""Write `generated/gradient_api` from `openapi/experiments.yaml`; with `--check`, only say whether it is stale.
+"""Write `generated/gradient_api` from `openapi/experiments.yaml`, and the asynchronous twins of what sends.
+
+With `--check`, only say whether they are stale.
 
 openapi-python-client writes the models and operations; the templates beside this file add to its own, and say the rest
 of what the client derives from the contract. At the end it says what changed since the code was last written.
@@ -13,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from contract_file import CONTRACT, read, report
 from conventions import problems
 from derive import derive
 from derive_operations import derive_operations
+from twins import fresh_twins
 
 HERE = Path(__file__).resolve().parent
 HEADER = "# Generated from openapi/experiments.yaml by `make generate`. Do not edit.\n"
@@ -43,12 +47,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "gradient_api"
         generate(spec, options.spec, fresh, Path(scratch))
+        twins = fresh_twins()
         if options.check:
-            return check(fresh, options.output)
+            return check(fresh, options.output) or check_twins(twins)
         before = _content(options.output / PACKAGED)
         if options.output.exists():
             shutil.rmtree(options.output)
         shutil.copytree(fresh, options.output)
+    for path, text in twins.items():
+        path.write_text(text, encoding="utf-8")
     print(f"Wrote {options.output.name} from {options.spec.name}.")
     _say_what_changed(before, spec)
     return 0
@@ -131,6 +138,14 @@ def check(fresh: Path, committed: Path) -> int:
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "committed", "from the spec", lineterm="", n=1)
     print("\n".join(list(lines)[:30]), file=sys.stderr)
     return 1
+
+
+def check_twins(twins: Mapping[Path, str]) -> int:
+    """Say which of the asynchronous twins are not what their sources say."""
+    stale = [path.name for path, text in twins.items() if _content(path) != text]
+    if stale:
+        print(f"Stale: {', '.join(stale)} in gradient_ext; run `make generate` and commit them", file=sys.stderr)
+    return 1 if stale else 0
 
 
 def _file_names(directory: Path) -> set[str]:

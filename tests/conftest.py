@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from gradient import ExperimentsClient
+from tests.gradient_ext.blocking import client_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -101,10 +102,10 @@ def scripted_all_along() -> Iterator[ScriptedServer]:
     server.close()
 
 
-@pytest.fixture
-def scripted_client(scripted: ScriptedServer) -> Iterator[ExperimentsClient]:
+@pytest.fixture(params=["threads", "asyncio"])
+def scripted_client(request: pytest.FixtureRequest, scripted: ScriptedServer) -> Iterator[ExperimentsClient]:
     """A client of the scripted server, which tries everything once: a script has one answer for each request."""
-    with ExperimentsClient("a-key", base_url=scripted.url, logs_url=scripted.url, max_attempts=1) as client:
+    with client_of(request.param, "a-key", base_url=scripted.url, logs_url=scripted.url, max_attempts=1) as client:
         yield client
 
 

@@ -108,6 +108,8 @@ class FlakyServer:
                 pass
 
         class Server(ThreadingHTTPServer):
+            request_queue_size = 128
+
             def handle_error(self, request, client_address):
                 """Nobody is interested in connections that break: they are broken on purpose."""
 

@@ -121,6 +121,7 @@ class LiveServer:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128
 
             def handle_error(self, request, client_address):
                 """Nobody is interested in connections that break: they are broken on purpose."""

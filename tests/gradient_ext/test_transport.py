@@ -21,6 +21,7 @@ from gradient import (
     ResourceCreatingError,
     ServerError,
 )
+from tests.gradient_ext.blocking import KINDS, client_of
 from tests.gradient_ext.flaky import FlakyServer, cut, drip, drop, half, hang, page, status
 
 
@@ -39,9 +40,9 @@ def at_once():
     stamina.set_testing(False)
 
 
-@pytest.fixture
-def flaky_client(flaky):
-    with ExperimentsClient("sesame", base_url=flaky.url, logs_url=flaky.url, timeout=0.5) as client:
+@pytest.fixture(params=KINDS)
+def flaky_client(request, flaky):
+    with client_of(request.param, "sesame", base_url=flaky.url, logs_url=flaky.url, timeout=0.5) as client:
         yield client
 
 

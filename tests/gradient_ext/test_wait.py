@@ -11,10 +11,10 @@ from gradient_api.constants import ExperimentState
 from gradient import (
     BaseExperiment,
     ExperimentFailedError,
-    ExperimentsClient,
     InvalidParametersError,
     ResourceFetchingError,
 )
+from tests.gradient_ext.blocking import KINDS, client_of
 from tests.gradient_ext.live import LiveServer
 
 CREATED, PROVISIONED, RUNNING = ExperimentState.CREATED, ExperimentState.PROVISIONED, ExperimentState.RUNNING
@@ -34,9 +34,9 @@ def live():
     server.stop()
 
 
-@pytest.fixture
-def live_client(live):
-    with ExperimentsClient("a-key", base_url=live.url, logs_url=live.url, timeout=5) as client:
+@pytest.fixture(params=KINDS)
+def live_client(request, live):
+    with client_of(request.param, "a-key", base_url=live.url, logs_url=live.url, timeout=5) as client:
         yield client
 
 
@@ -61,12 +61,11 @@ def test_states_that_are_none(until, said, live, live_client):
     assert live.requests == []
 
 
-@pytest.mark.parametrize(
-    "until", [RUNNING, Word("running"), ["running"], {RUNNING, "stopped"}, iter(["failed", RUNNING])]
-)
+@pytest.mark.parametrize("until", [RUNNING, Word("running"), ["running"], {RUNNING, "stopped"}, ("failed", RUNNING)])
 def test_states_by_number_and_by_word(until, live_client):
-    """One or several."""
+    """One or several, and from an iterator, too."""
     assert live_client.wait("es1", until=until).state == RUNNING
+    assert live_client.wait("es1", until=iter(["failed", RUNNING])).state == RUNNING
 
 
 def test_a_change_between_two_requests(live, live_client):

@@ -19,6 +19,7 @@ from gradient import (
     RequestFailedError,
     constants,
 )
+from tests.gradient_ext.blocking import KINDS, client_of
 from tests.gradient_ext.live import LiveServer
 
 STOPPED = constants.ExperimentState.STOPPED
@@ -31,9 +32,9 @@ def live():
     server.stop()
 
 
-@pytest.fixture
-def live_client(live):
-    with ExperimentsClient("a-key", base_url=live.url, logs_url=live.url, timeout=5) as client:
+@pytest.fixture(params=KINDS)
+def live_client(request, live):
+    with client_of(request.param, "a-key", base_url=live.url, logs_url=live.url, timeout=5) as client:
         yield client
 
 

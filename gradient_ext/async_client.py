@@ -1,0 +1,362 @@
+# Written from client.py by `make generate`. Do not edit.
+"""The client: which operation each method calls, with what, in which order."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Unpack
+
+from gradient_api import operations
+from gradient_api.parameters import (
+    MULTI_NODE_PARAMETERS,
+    SINGLE_NODE_PARAMETERS,
+    MultiNodeParameters,
+    SingleNodeParameters,
+)
+
+from gradient_ext.arguments import (
+    checked_handle,
+    checked_projects,
+    checked_question,
+    checked_seconds,
+    checked_states,
+    checked_whole,
+)
+from gradient_ext.asking import AskExperiment, AskLogs, AskState
+from gradient_ext.async_session import AsyncSession
+from gradient_ext.async_transport import AsyncConnections, AsyncTransport
+from gradient_ext.config import configuration, warn_of_keys_in_the_clear
+from gradient_ext.creating import creation
+from gradient_ext.errors import GradientSdkError
+from gradient_ext.experiments import BaseExperiment
+from gradient_ext.following import Follower
+from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogRow, is_end
+from gradient_ext.options import Options, changed_options
+from gradient_ext.paging import PAGE_SIZE, ListCursor
+from gradient_ext.signatures import takes
+from gradient_ext.waiting import Waiter
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class AsyncExperimentsClient(AsyncSession):
+    """Create, start, stop, list and inspect experiments, and read their logs.
+
+    What is not given comes from the environment, then from `~/.paperspace/config.json`, then from the historical
+    hosts. A client keeps its connections open; close it, or use it in an `async with` statement.
+
+    :param str api_key: the API key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
+    :param str base_url: address of the experiments; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`
+    :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`
+    :param float timeout: seconds to wait for each part of an answer; default: 30. None waits for ever. A long poll may
+        take longer, by the time for which it asks the server to hold it.
+    :param float connect_timeout: seconds to wait for a connection, if that is shorter; default: 5
+    :param int max_attempts: how often to try a call that fails in a way that may pass (no connection, no answer in
+        time, a broken answer, status 408, 429, 500, 502, 503 or 504), the first time included; default: 10. Pauses grow
+        and are random; a server that asks to wait (`Retry-After`) is obeyed up to 60 seconds.
+    :param float deadline: seconds for all attempts of one call together; default: 120. None: no end.
+    :param float patience: seconds for which `yield_logs` and `wait` ride out failures while nothing else comes;
+        default: 600, ten minutes. None: no end.
+    :param httpx.AsyncClient http_client: a client of yours to send everything through, with its proxies, certificates and
+        limits; closing it stays with you
+
+    :raises ConfigurationError: there is no key, an address is none, or the configuration file is broken
+
+    Every method raises :class:`GradientSdkError` or one of its subclasses when something goes wrong.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        logs_url: str | None = None,
+        timeout: float | None = Options().timeout,
+        connect_timeout: float | None = Options().connect_timeout,
+        max_attempts: int = Options().max_attempts,
+        deadline: float | None = Options().deadline,
+        patience: float | None = Options().patience,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        chosen = {
+            "timeout": timeout,
+            "connect_timeout": connect_timeout,
+            "max_attempts": max_attempts,
+            "deadline": deadline,
+            "patience": patience,
+        }
+        refusal: GradientSdkError | None = None
+        try:
+            options = changed_options(Options(), chosen, "AsyncExperimentsClient()")
+            places = configuration(api_key, base_url, logs_url)
+        except GradientSdkError as error:
+            # Without the frames that it has passed through, and the key in them.
+            refusal = error.with_traceback(None)
+        api_key = None  # This frame is in tracebacks, too.
+        if refusal:
+            raise refusal
+        warn_of_keys_in_the_clear(places)
+        super().__init__(AsyncTransport(places, options, AsyncConnections(http_client)))
+
+    @takes(SINGLE_NODE_PARAMETERS)
+    async def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
+        """Create a single node experiment without starting it.
+
+        {parameters}
+
+        :returns: experiment handle
+        :rtype: str
+
+        :raises TypeError: there is an unknown keyword
+        :raises InvalidParametersError: values are missing or wrong; nothing has been sent
+        """
+        return await self._transport.send(
+            creation(operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
+        )
+
+    @takes(SINGLE_NODE_PARAMETERS)
+    async def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
+        """Create a single node experiment and start it at once.
+
+        {parameters}
+
+        :returns: experiment handle
+        :rtype: str
+
+        :raises TypeError: there is an unknown keyword
+        :raises InvalidParametersError: values are missing or wrong; nothing has been sent
+        """
+        return await self._transport.send(
+            creation(operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
+        )
+
+    @takes(MULTI_NODE_PARAMETERS)
+    async def create_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
+        """Create a multi node experiment without starting it.
+
+        The type is 2, "GRPC" or `ExperimentType.GRPC_MULTI_NODE`, or 3, "MPI" or `ExperimentType.MPI_MULTI_NODE`.
+
+        {parameters}
+
+        :returns: experiment handle
+        :rtype: str
+
+        :raises TypeError: there is an unknown keyword
+        :raises InvalidParametersError: values are missing or wrong; nothing has been sent
+        """
+        return await self._transport.send(
+            creation(operations.CREATE_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
+        )
+
+    @takes(MULTI_NODE_PARAMETERS)
+    async def run_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
+        """Create a multi node experiment and start it at once.
+
+        The type is 2, "GRPC" or `ExperimentType.GRPC_MULTI_NODE`, or 3, "MPI" or `ExperimentType.MPI_MULTI_NODE`.
+
+        {parameters}
+
+        :returns: experiment handle
+        :rtype: str
+
+        :raises TypeError: there is an unknown keyword
+        :raises InvalidParametersError: values are missing or wrong; nothing has been sent
+        """
+        return await self._transport.send(
+            creation(operations.RUN_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
+        )
+
+    async def start(self, experiment_id: str) -> None:
+        """Start an existing experiment that has not run.
+
+        :param str experiment_id: Experiment ID
+
+        :raises ResourceFetchingError: there is no such experiment (status 404), or it has been started (409)
+        """
+        await self._act(
+            operations.START_EXPERIMENT, "Failed to start experiment", checked_handle(experiment_id, "start()")
+        )
+
+    async def stop(self, experiment_id: str) -> None:
+        """Stop an experiment that has not ended.
+
+        :param str experiment_id: Experiment ID
+
+        :raises ResourceFetchingError: there is no such experiment (status 404), or it has ended (409)
+        """
+        await self._act(
+            operations.STOP_EXPERIMENT, "Failed to stop experiment", checked_handle(experiment_id, "stop()")
+        )
+
+    async def delete(self, experiment_id: str) -> None:
+        """Delete an experiment with its logs; one that runs is ended first.
+
+        :param str experiment_id: Experiment ID
+
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        """
+        await self._act(
+            operations.DELETE_EXPERIMENT, "Failed to delete resource", checked_handle(experiment_id, "delete()")
+        )
+
+    async def get(self, experiment_id: str) -> BaseExperiment:
+        """Read one experiment.
+
+        :param str experiment_id: Experiment ID
+
+        :returns: the experiment as it is now
+        :rtype: SingleNodeExperiment or MultiNodeExperiment
+
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        """
+        return await self._ask(checked_handle(experiment_id, "get()"), AskExperiment())
+
+    async def list(
+        self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
+    ) -> builtins.list[BaseExperiment]:
+        """List experiments, newest first; with a filter, project by project.
+
+        Goes through as many pages as there are.
+
+        :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
+        :param int limit: the most experiments to return; default: all
+        :param int offset: how many experiments to pass over first
+
+        :returns: the experiments
+        :rtype: list of SingleNodeExperiment or MultiNodeExperiment
+        """
+        projects = checked_projects(project_id, "list()")
+        if limit is not None:
+            checked_whole("limit", limit, "list()", least=1)
+        checked_whole("offset", offset, "list()", least=0)
+        found: builtins.list[BaseExperiment] = []
+        cursor = ListCursor(offset, limit, projects=projects)
+        while not cursor.finished:
+            found += await self._transport.send(cursor.call())
+        return found
+
+    def iter_experiments(
+        self, project_id: str | Sequence[str] | None = None, *, page_size: int = PAGE_SIZE
+    ) -> AsyncGenerator[BaseExperiment, None]:
+        """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
+
+        Nothing is asked of the server before the first experiment is asked for.
+
+        :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
+        :param int page_size: how many experiments to ask the server for at once
+
+        :returns: an asynchronous generator of SingleNodeExperiment or MultiNodeExperiment
+        """
+        projects = checked_projects(project_id, "iter_experiments()")
+        checked_whole("page_size", page_size, "iter_experiments()", least=1)
+        return self._walk(ListCursor(projects=projects, most=page_size, forgets=True))
+
+    async def state(self, experiment_id: str) -> int:
+        """Read the state of an experiment and nothing else.
+
+        :param str experiment_id: Experiment ID
+
+        :returns: the number of the state; `constants.ExperimentState.get_state_str` has the word for it
+        :rtype: int
+
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        """
+        return await self._ask(checked_handle(experiment_id, "state()"), AskState())
+
+    async def logs(
+        self, experiment_id: str, line: int = FIRST_LINE, limit: int = DEFAULT_LIMIT
+    ) -> builtins.list[LogRow]:
+        """Show list of latest logs from the specified experiment.
+
+        :param str experiment_id: Experiment ID
+        :param int line: only rows after this line; rows are numbered from 1 in every job
+        :param int limit: the most rows to return, default set to 10 000
+
+        :returns: the rows that there are now, without the markers that end the logs of jobs
+        :rtype: list of LogRow
+
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        """
+        handle = checked_handle(experiment_id, "logs()")
+        question = checked_question(line, limit, "logs()")
+        return [row for row in await self._ask(handle, AskLogs(question=question)) if not is_end(row)]
+
+    get_logs = logs
+
+    def yield_logs(
+        self,
+        experiment_id: str,
+        line: int = FIRST_LINE,
+        limit: int = DEFAULT_LIMIT,
+        *,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[LogRow, None]:
+        """Follow the logs of an experiment until they end, over a network that fails now and then.
+
+        Nothing is asked of the server before the first row is asked for. Rows of one job come in order and once; rows
+        of several jobs come mixed. Ends when every job has ended its log, or when the experiment has ended and no more
+        rows come. Failures that may pass are ridden out for as long as the client's `patience`, ten minutes by default;
+        every new row begins them anew.
+
+        :param str experiment_id: Experiment ID
+        :param int line: only rows after this line; rows are numbered from 1 in every job
+        :param int limit: the most rows to ask the server for at once
+        :param float timeout: seconds to follow for, from the first row that is asked for; default: until the logs end
+
+        :returns: an asynchronous generator of LogRow
+
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        :raises LogsTimeoutError: the timeout is over; its `line` is where to go on
+        :raises LogsInterruptedError: the patience is over; its `line` is where to go on
+        """
+        handle = checked_handle(experiment_id, "yield_logs()")
+        start = checked_question(line, limit, "yield_logs()")
+        seconds = checked_seconds("timeout", timeout, "yield_logs()")
+        patience = self._transport.options.patience
+        return self._carry_out(Follower(handle=handle, start=start, timeout=seconds, patience=patience))
+
+    async def wait(
+        self,
+        experiment_id: str,
+        *,
+        until: int | str | Iterable[int | str] | None = None,
+        timeout: float | None = None,
+        raise_on_failure: bool = True,
+        on_state: Callable[[int], object] | None = None,
+    ) -> BaseExperiment:
+        """Wait until an experiment has ended, or is in a certain state, over a network that fails now and then.
+
+        An experiment that has not been started is waited for, too: somebody else may start it. One that was stopped by
+        hand (canceled) has ended, and has not failed. Failures that may pass are ridden out for as long as the client's
+        `patience`, ten minutes by default.
+
+        :param str experiment_id: Experiment ID
+        :param until: a state or several, as numbers (`ExperimentState.RUNNING`) or words ("running"); default: any in
+            which it has ended. A state that does not last can be missed.
+        :param float timeout: seconds to wait for; default: as long as it takes
+        :param bool raise_on_failure: whether it is an error when the experiment fails; not if `until` names that state
+        :param on_state: what to call with the number of the state, the first one and each that it changes to
+
+        :returns: the experiment as it is then
+        :rtype: SingleNodeExperiment or MultiNodeExperiment
+
+        :raises ExperimentFailedError: it has failed; carries the reason of the server and the last rows of the logs
+        :raises StateNotReachedError: it has ended, in none of the states that were waited for
+        :raises WaitTimeoutError: the timeout is over; a `TimeoutError` that carries the state in which it was last seen
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        """
+        waiter = Waiter(
+            handle=checked_handle(experiment_id, "wait()"),
+            until=checked_states("until", until, "wait()"),
+            timeout=checked_seconds("timeout", timeout, "wait()"),
+            patience=self._transport.options.patience,
+            raise_on_failure=raise_on_failure,
+        )
+        async with aclosing(self._carry_out(waiter)) as states:
+            async for state in states:
+                if on_state is not None:
+                    on_state(state)
+        return waiter.result()
