@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+
+from gradient_ext.json_types import is_array, is_object
 
 _NAMES_OF_WORDS = frozenset({"description", "error", "errors", "message", "messages", "title"})
 _LONGEST_TEXT = 500
@@ -31,17 +32,17 @@ def words_of(body: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_shortened(word) for word in found if word.strip()))
 
 
-def details_of(body: bytes) -> Any:
+def details_of(body: bytes) -> object:
     """Give what an error body has under `details`, as it is; all of it, where it is no JSON object.
 
     >>> details_of(b'{"details": {"name": ["Missing data for required field."]}, "error": "Experiment data error"}')
     {'name': ['Missing data for required field.']}
     """
     try:
-        content = json.loads(body)
+        content: object = json.loads(body)
     except (ValueError, RecursionError):
         return body.decode("utf-8", "replace") or None
-    return content.get("details") if isinstance(content, dict) else content
+    return content.get("details") if is_object(content) else content
 
 
 def _plain_words(text: str) -> Iterator[str]:
@@ -55,10 +56,10 @@ def _plain_words(text: str) -> Iterator[str]:
 def _words(body: object) -> Iterator[str]:
     if isinstance(body, str):
         yield body
-    elif isinstance(body, list):
+    elif is_array(body):
         for member in body:
             yield from _words(member)
-    elif isinstance(body, dict):
+    elif is_object(body):
         # In the order of the names, as the first clients did: `details` come before `error`.
         for name in sorted(body):
             if name in _NAMES_OF_WORDS:
@@ -68,13 +69,13 @@ def _words(body: object) -> Iterator[str]:
 
 
 def _details(details: object) -> Iterator[str]:
-    if not isinstance(details, dict):
+    if not is_object(details):
         yield from _words(details)
         return
     for name, texts in details.items():
         if name == "messages":  # api.paperspace.io repeated the members one level down
             yield from _details(texts)
-        for text in texts if isinstance(texts, list) else [texts]:
+        for text in texts if is_array(texts) else [texts]:
             if isinstance(text, str) and name != "context":
                 yield f"{name}: {text}"
 

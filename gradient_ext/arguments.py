@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TypeGuard, cast
 
 from gradient_api.constants import ExperimentState
 
 from gradient_ext.errors import InvalidParametersError
+from gradient_ext.json_types import is_sequence
 from gradient_ext.logs import LogQuestion
 
 _HANDLE = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
@@ -37,17 +39,18 @@ def checked_projects(project_id: object, subject: str) -> tuple[str, ...] | None
     """Return the projects of a filter: one as text, several as a list or tuple; None is no filter."""
     if project_id is None:
         return None
-    if isinstance(project_id, str):
-        project_id = [project_id]
-    if not isinstance(project_id, list | tuple):
+    given = [project_id] if isinstance(project_id, str) else project_id
+    if not is_sequence(given):
         wrong = f"must be a str, or a list or tuple of str, not {type(project_id).__name__}"
-    elif odd := [
-        project for project in project_id if not (isinstance(project, str) and project.isprintable() and project)
-    ]:
+    elif odd := [project for project in given if not _is_project(project)]:
         wrong = f"must hold ids of projects such as 'prlvf0u05', not {odd[0]!r:.60}"
     else:
-        return tuple(dict.fromkeys(project_id))
+        return tuple(dict.fromkeys(filter(_is_project, given)))
     raise InvalidParametersError(subject, [f"project_id: {wrong}"])
+
+
+def _is_project(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isprintable() and value != ""
 
 
 def checked_whole(name: str, value: object, subject: str, *, least: int) -> None:
@@ -80,7 +83,7 @@ def checked_states(name: str, value: object, subject: str) -> frozenset[int] | N
     """
     if value is None:
         return None
-    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
+    given = _members(value)
     numbers = [_state_number(state) for state in given]
     if numbers and None not in numbers:
         return frozenset(number for number in numbers if number is not None)
@@ -89,6 +92,12 @@ def checked_states(name: str, value: object, subject: str) -> frozenset[int] | N
     raise InvalidParametersError(
         subject, [f"{name}: must be a state or several: numbers, or words ({words}), not {wrong!r:.60}"]
     )
+
+
+def _members(value: object) -> list[object]:
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return list(cast("Iterable[object]", value))
+    return [value]
 
 
 def _state_number(state: object) -> int | None:

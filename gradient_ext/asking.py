@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import evolve, frozen
 from gradient_api import operations
+from gradient_api.models import LogRow as LogRowModel
 
 from gradient_ext.calls import Call, call_of
 from gradient_ext.experiments import BaseExperiment, experiment_from
@@ -114,4 +115,4 @@ class AskLogs(Ask[list[LogRow]]):
 
     def value(self, answer: Any) -> list[LogRow]:
         """Make the rows; there are none in an answer without a body."""
-        return rows_from(answer if isinstance(answer, list) else None)
+        return rows_from(cast("list[LogRowModel]", answer) if isinstance(answer, list) else None)

@@ -24,7 +24,7 @@ from gradient_ext.arguments import (
     checked_whole,
 )
 from gradient_ext.asking import AskExperiment, AskLogs, AskState
-from gradient_ext.config import configuration, warn_of_keys_in_the_clear
+from gradient_ext.config import Configuration, configuration, warn_of_keys_in_the_clear
 from gradient_ext.creating import creation
 from gradient_ext.errors import GradientSdkError
 from gradient_ext.experiments import BaseExperiment
@@ -87,16 +87,17 @@ class ExperimentsClient(Session):
             "deadline": deadline,
             "patience": patience,
         }
-        refusal: GradientSdkError | None = None
+        found: tuple[Options, Configuration] | GradientSdkError
         try:
             options = changed_options(Options(), chosen, "ExperimentsClient()")
-            places = configuration(api_key, base_url, logs_url)
+            found = options, configuration(api_key, base_url, logs_url)
         except GradientSdkError as error:
             # Without the frames that it has passed through, and the key in them.
-            refusal = error.with_traceback(None)
+            found = error.with_traceback(None)
         api_key = None  # This frame is in tracebacks, too.
-        if refusal:
-            raise refusal
+        if isinstance(found, GradientSdkError):
+            raise found
+        options, places = found
         warn_of_keys_in_the_clear(places)
         super().__init__(Transport(places, options, Connections(http_client)))
 

@@ -9,13 +9,13 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
 
 from gradient_ext.errors import ConfigurationError
+from gradient_ext.json_types import is_object
 from gradient_ext.masking import masked
 
 KEY_VARIABLE = "PAPERSPACE_API_KEY"
@@ -97,7 +97,7 @@ def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(os.path.expanduser(directory)) / (environment.get(FILE_VARIABLE) or "config.json")
 
 
-def _key_in_file(environment: Mapping[str, str]) -> Any:
+def _key_in_file(environment: Mapping[str, str]) -> object:
     path = configuration_file(environment)
     key, problem = _read(path)
     if problem:
@@ -106,10 +106,10 @@ def _key_in_file(environment: Mapping[str, str]) -> Any:
     return key
 
 
-def _read(path: Path) -> tuple[Any, str | None]:
+def _read(path: Path) -> tuple[object, str | None]:
     """Give the key in a file, and what is wrong with the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content: object = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return None, None
     except OSError as error:
@@ -119,7 +119,7 @@ def _read(path: Path) -> tuple[Any, str | None]:
     except (ValueError, RecursionError) as error:
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "its text"
         return None, f"is not JSON (see {place})"
-    if not isinstance(content, dict):
+    if not is_object(content):
         return None, f'must hold an object such as {{"{KEY_MEMBER}": "..."}}'
     return content.get(KEY_MEMBER), None
 
@@ -142,9 +142,10 @@ def _checked_url(name: str, url: object) -> str:
     try:
         parts = urlsplit(url)
         sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        has_user = "@" in parts.netloc
     except ValueError:
-        sound = False
-    if sound and "@" in parts.netloc:
+        sound = has_user = False
+    if sound and has_user:
         # It would stand in logs and errors; httpx prints addresses whole.
         raise ConfigurationError(f"{name} must not hold a user or password; give them to an http_client, as its auth")
     if sound and ("?" in url or "#" in url):

@@ -29,7 +29,7 @@ All of them can be pickled. None of them shows a key or a password.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradient_api.constants import ExperimentState
 
@@ -126,7 +126,7 @@ class ResourceFetchingError(GradientSdkError):
         method: str,
         url: str,
         words: Iterable[str] = (),
-        details: Any = None,
+        details: object = None,
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:

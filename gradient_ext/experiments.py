@@ -4,6 +4,9 @@ Which attributes there are, in which order they show and under which names answe
 `gradient_api.experiment_fields`, which is written from the contract.
 """
 
+# The generated halves of these classes are ours too.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -50,9 +53,7 @@ class MultiNodeExperiment(MultiNodeExperimentFields, BaseExperiment):
 
 
 _KINDS: dict[int, type[BaseExperiment]] = {
-    type_id: kind
-    for kind in (SingleNodeExperiment, MultiNodeExperiment)
-    for type_id in kind._type_ids  # the generated class is ours too
+    type_id: kind for kind in (SingleNodeExperiment, MultiNodeExperiment) for type_id in kind._type_ids
 }
 
 
@@ -66,8 +67,8 @@ def experiment_from(answer: Experiment) -> BaseExperiment:
     :raises MalformedResponseError: the answer does not say which experiment it is, of what kind, or in what state
     """
     outer = answer.to_dict()
-    history = typed("object", outer.get("templateHistory")) or {}
-    stored = typed("object", history.get("params")) or {}
+    history: Mapping[str, Any] = typed("object", outer.get("templateHistory")) or {}
+    stored: Mapping[str, Any] = typed("object", history.get("params")) or {}
     kind = _KINDS.get(typed("integer", answer.experiment_type_id), BaseExperiment)
     return kind(**{field.name: _read(field, stored, outer) for field in kind._fields})
 

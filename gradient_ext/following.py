@@ -66,6 +66,8 @@ class Follower(Task[LogRow]):
                 self._has_ended = has_ended(cast(int, answer))
             case AskLogs():
                 return self._hear_rows(cast(LogCursor, self._cursor), cast(list[LogRow], answer))
+            case _:  # It asks nothing else.
+                pass
         return []
 
     def _hear_rows(self, cursor: LogCursor, page: list[LogRow]) -> list[LogRow]:
@@ -90,7 +92,7 @@ class Follower(Task[LogRow]):
     def fail(self, error: GradientSdkError, now: float) -> None:
         """Hear that there was an error instead of an answer. Where it was about the state, rows may still come."""
         self._state_is_due = False
-        Task.fail(self, error, now)
+        super().fail(error, now)
 
     def _out_of_time(self) -> GradientSdkError:
         return LogsTimeoutError(self.handle, self.line, f"{self.timeout:g} seconds are over", self._last_error)

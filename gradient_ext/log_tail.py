@@ -22,7 +22,7 @@ class LogTail:
 
     count: int
     finished: bool = field(default=False, init=False)
-    _rows: list[LogRow] = field(factory=list, init=False)
+    _rows: list[LogRow] = field(factory=list[LogRow], init=False)
     _last: int = field(default=0, init=False)
     """The last line that has been seen."""
     _nothing_after: int | None = field(default=None, init=False)

@@ -154,7 +154,7 @@ class LogCursor:
     """Whether the last answer was the end of what there was."""
     is_sure: bool = field(default=False, init=False)
     """Whether nothing was odd in the sweep: no page from before, and no rows missing that are known to be there."""
-    _jobs: dict[str | None, _Job] = field(factory=dict, init=False)
+    _jobs: dict[str | None, _Job] = field(factory=dict[str | None, _Job], init=False)
     _unheard: _Job = field(init=False)
     _larger_limit: int = field(default=0, init=False)
     _is_odd: bool = field(default=False, init=False)

@@ -53,7 +53,7 @@ def without_frames_of(packages: Container[str], error: BaseException) -> BaseExc
 
 
 def _thinned(packages: Container[str], traceback: TracebackType | None) -> TracebackType | None:
-    kept = []
+    kept: list[TracebackType] = []
     while traceback is not None:
         if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in packages:
             kept.append(traceback)

@@ -14,6 +14,7 @@ from typing import Any
 from gradient_api.parameters import Parameter, ParameterSet
 
 from gradient_ext.errors import InvalidParametersError
+from gradient_ext.json_types import is_mapping
 
 _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "string": ((str,), "a str"),
@@ -54,7 +55,7 @@ def _refuse_unknown(accepted: ParameterSet, given: Mapping[str, object], subject
     unknown = [name for name in given if name not in known]
     if not unknown:
         return
-    hints = []
+    hints: list[str] = []
     for name in unknown:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0)
         hints.append(f"{name!r}; did you mean {close[0]!r}?")
@@ -84,7 +85,7 @@ def _problem(parameter: Parameter, value: Any) -> str | None:
         return None
     if not _is(value, parameter.json_type):
         return f"must be {_JSON_TYPES[parameter.json_type][1]}, not {type(value).__name__}"
-    if isinstance(value, str) and not _is_text(value):
+    if not _is_text(value):
         return "contains a character that cannot be sent as UTF-8 (a lone surrogate)"
     if parameter.min_length is not None and len(value) < parameter.min_length:
         return "is empty" if parameter.min_length == 1 else f"must have at least {parameter.min_length} characters"
@@ -108,7 +109,7 @@ def _problem_of_choice(parameter: Parameter, value: object) -> str | None:
 
 
 def _problem_of_members(parameter: Parameter, value: Any) -> str | None:
-    members = value.items() if isinstance(value, Mapping) else enumerate(value)
+    members = value.items() if is_mapping(value) else enumerate(value)
     for name, member in members:
         if isinstance(value, Mapping) and not (isinstance(name, str) and _is_text(name)):
             return f"its names must be str, not {name!r:.60}"
@@ -147,4 +148,4 @@ def _written(parameter: Parameter, value: Any) -> Any:
     if parameter.base64:
         # Historical: a filter in front of the service took commands for attacks.
         return base64.b64encode(value.encode("utf-8")).decode("ascii")
-    return dict(value) if isinstance(value, Mapping) else value
+    return dict(value) if is_mapping(value) else value

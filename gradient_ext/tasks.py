@@ -50,7 +50,7 @@ class Task(ABC, Generic[News]):
     _asked: Ask[Any] = field(factory=AskExperiment, init=False)
     _asked_at: float = field(default=0.0, init=False)
     _pause_ends: float = field(default=0.0, init=False)
-    _failing_since: dict[type[Ask[Any]], float] = field(factory=dict, init=False)
+    _failing_since: dict[type[Ask[Any]], float] = field(factory=dict[type[Ask[Any]], float], init=False)
     _held_and_lost: int = field(default=0, init=False)
 
     @abstractmethod

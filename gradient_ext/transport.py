@@ -120,7 +120,7 @@ class Transport:
 
     def _exchange(self, client: httpx.Client, exchange: Exchange) -> Reply:
         with client.stream(**exchange.request()) as response:
-            body = []
+            body: list[bytes] = []
             for chunk in response.iter_bytes():
                 body.append(chunk)
                 exchange.check_time()

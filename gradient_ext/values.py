@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from gradient_ext.errors import MalformedResponseError
+from gradient_ext.json_types import is_array, is_object
 
 
 def typed(json_type: str, value: object) -> Any:
@@ -34,11 +35,12 @@ def typed(json_type: str, value: object) -> Any:
             return value
         case "boolean", bool():
             return value
-        case "object", dict():
+        case "object", _ if is_object(value):
             return value
-        case "array", list():
+        case "array", _ if is_array(value):
             return value
-    return None
+        case _:
+            return None
 
 
 def told(json_type: str, value: object, name: str, *, min_length: int = 0) -> Any:

@@ -87,6 +87,8 @@ class Waiter(Task[int]):
                 self._tail.take(cast(list[LogRow], answer))
             case AskState():
                 return self._hear_state(cast(int, answer))
+            case _:  # It asks nothing else.
+                pass
         return []
 
     def _hear_state(self, state: int) -> list[int]:
@@ -104,7 +106,7 @@ class Waiter(Task[int]):
         if isinstance(self._asked, AskLogs):
             self._tail.finished = True
         else:
-            Task.fail(self, error, now)
+            super().fail(error, now)
 
     def _out_of_time(self) -> GradientSdkError:
         return WaitTimeoutError(self.handle, self.state, cast(float, self.timeout), self._last_error)

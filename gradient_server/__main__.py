@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from gradient_server.ready_file import ready_file
@@ -77,8 +78,13 @@ def _server(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Loc
 
 def _on_signals(act: Callable[[], object] | None) -> None:
     """Do this when the program is told to stop; None: nothing."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if act is not None:
+            act()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN if act is None else lambda *_: act())
+        signal.signal(number, signal.SIG_IGN if act is None else handler)
 
 
 def _say_where(server: LocalServer) -> None:

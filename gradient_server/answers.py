@@ -28,7 +28,7 @@ class Answer:
 
     status: int
     body: Any = None
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict[str, str])
     pending: Pending | None = field(default=None, eq=False)
     """What a long poll would wait for; None: it has this answer at once."""
 

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gradient_server import answers
 from gradient_server.answer_check import problem_of
@@ -75,7 +76,7 @@ class _Place:
     def __init__(self, methods: dict[str, Endpoint]) -> None:
         self._methods = methods
 
-    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 # ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         endpoint = self._methods.get(request.method)
         allowed = ", ".join(sorted(self._methods))

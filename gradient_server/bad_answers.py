@@ -27,7 +27,7 @@ _PAGE = """\
 def error(status: int, *, html: bool, retry_after: int | None, as_date: bool) -> Response:
     """Make the answer of a server, or of a proxy before it, that cannot do what it is asked."""
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown error"
-    headers = {}
+    headers: dict[str, str] = {}
     if retry_after is not None:
         # A date has no fractions of seconds; it must not be earlier than the seconds say.
         date = formatdate(math.ceil(time.time()) + retry_after, usegmt=True)

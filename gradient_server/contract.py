@@ -50,17 +50,20 @@ class Contract:
     """All operations of the contract, and the header that carries the key."""
 
     def __init__(self) -> None:
-        self._spec = json.loads((files("gradient_api") / "experiments.json").read_text(encoding="utf-8"))
+        self._spec: dict[str, Any] = json.loads(
+            (files("gradient_api") / "experiments.json").read_text(encoding="utf-8")
+        )
         schemes = self._spec["components"]["securitySchemes"]
         self.key_header: str = next(iter(schemes.values()))["name"]
         self.operations = tuple(self._operations())
 
     def _operations(self) -> Iterator[Operation]:
-        for path, item in self._spec["paths"].items():
+        paths: dict[str, dict[str, Any]] = self._spec["paths"]
+        for path, item in paths.items():
             for method, operation in item.items():
-                if isinstance(operation, dict) and "operationId" in operation:
+                if "operationId" in operation:
                     shared = item.get("parameters", [])
-                    servers = operation.get("servers", self._spec["servers"])
+                    servers: list[dict[str, str]] = operation.get("servers", self._spec["servers"])
                     yield Operation(
                         id=operation["operationId"],
                         method=method.upper(),
@@ -100,7 +103,7 @@ class Contract:
 
     def _resolved(self, schema: Schema) -> Schema:
         while "$ref" in schema:
-            found = self._spec
+            found: Any = self._spec
             for step in schema["$ref"].removeprefix("#/").split("/"):
                 found = found[step]
             schema = found

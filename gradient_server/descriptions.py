@@ -60,7 +60,7 @@ def log_answer(experiment: StoredExperiment, clock: Clock, line: int, limit: int
     log, jobs = Log(experiment.wish, experiment.life), experiment.jobs
     # All jobs have printed equally much, so that the rows form a table: a line of it holds one row of every job.
     total = max(0, log.visible(clock.now()) - line) * len(jobs)
-    answer = []
+    answer: list[dict[str, Any]] = []
     for index in range(min(total, limit, MOST_ROWS_AT_ONCE)):
         further, place = divmod(index, len(jobs))
         job = jobs[place]

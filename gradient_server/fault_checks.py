@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 MOST_SECONDS = 3600
 Check = Callable[[object], str | None]
@@ -15,16 +15,17 @@ def several(given: Sequence[_Value] | _Value | None) -> tuple[_Value, ...]:
     """Write one, none or several in one form."""
     if given is None:
         return ()
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        return (given,)
-    return tuple(given)
+    is_one = isinstance(given, str) or not isinstance(given, Sequence)
+    return tuple(cast("Sequence[_Value]", [given] if is_one else given))
 
 
 def span(given: Sequence[float] | float | None) -> tuple[float, float] | None:
     """Write one duration, or the least and the most of it, in one form."""
-    if isinstance(given, Sequence) and not isinstance(given, str):
-        return tuple(given)  # type: ignore[return-value] # how many there are, and that they are numbers, is checked later
-    return None if given is None else (given, given)
+    if given is None:
+        return None
+    is_one = isinstance(given, str) or not isinstance(given, Sequence)
+    # How many there are, and that they are numbers, is checked later.
+    return cast("tuple[float, float]", (given, given) if is_one else tuple(cast("Sequence[float]", given)))
 
 
 def number(least: float, most: float, text: str) -> Check:
@@ -59,7 +60,7 @@ def seconds() -> Check:
     def good(value: object) -> bool:
         if value is None:
             return True
-        ends = value if isinstance(value, tuple) else ()
+        ends = cast("tuple[float, ...]", value) if isinstance(value, tuple) else ()
         return len(ends) == 2 and all(_is_number(end, 0, MOST_SECONDS) for end in ends) and ends[0] <= ends[1]
 
     return _unless(good, f"It must be seconds from 0 to {MOST_SECONDS}, or the least and the most of them.")
@@ -70,7 +71,10 @@ def _unless(good: Callable[[object], bool], text: str) -> Check:
 
 
 def _each(good: Callable[[object], bool], text: str) -> Check:
-    return _unless(lambda values: isinstance(values, tuple) and all(good(value) for value in values), text)
+    def all_good(values: object) -> bool:
+        return isinstance(values, tuple) and all(good(value) for value in cast("tuple[object, ...]", values))
+
+    return _unless(all_good, text)
 
 
 def _is_number(value: object, least: float, most: float) -> bool:

@@ -61,6 +61,8 @@ def instead_of_answering(fault: Fault, faults: Faults, answer: Response, page: P
             return Truncated(answer, fault.share)
         case Kind.HALF_BODY if len(body) > 1 and isinstance(answer, JSONResponse):
             return Response(part_of(answer, fault.share), answer.status_code, media_type=answer.media_type)
+        case _:  # Something else happens, or to pages of logs alone.
+            pass
     if page is None or answer.status_code != 200:
         return None
     rows = json.loads(body)
@@ -71,7 +73,8 @@ def instead_of_answering(fault: Fault, faults: Faults, answer: Response, page: P
             return _other(rows, repeated(rows, page.given["limit"]))
         case Kind.MIXED_PAGE:
             return _other(rows, mixed(rows, Random(fault.share)))
-    return None
+        case _:
+            return None
 
 
 def _error(fault: Fault, faults: Faults) -> Response:

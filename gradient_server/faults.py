@@ -130,7 +130,7 @@ class Faults:
     )
 
     def __attrs_post_init__(self) -> None:
-        problems = {}
+        problems: dict[str, list[str]] = {}
         for setting in fields(type(self)):
             if text := setting.metadata["check"](getattr(self, setting.name)):
                 problems[setting.name] = [text]

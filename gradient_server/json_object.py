@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard, cast
 
 MOST_DEPTH = 64
 """How deep a body can be nested. Beyond some hundred levels, what reads and writes JSON gives up."""
@@ -21,7 +21,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
     """
     try:
         text = raw.decode("utf-8-sig")
-        found = json.loads(text, parse_constant=_refused, parse_float=_finite)
+        found: object = json.loads(text, parse_constant=_refused, parse_float=_finite)
     except UnicodeDecodeError:
         raise NotAnObject("The body is not text in UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -30,7 +30,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
         raise NotAnObject(_TOO_DEEP) from None
     except ValueError:
         raise NotAnObject("The body is not JSON: it has a number that no computer knows.") from None
-    if not isinstance(found, dict):
+    if not _is_object(found):
         raise NotAnObject("The body must be a JSON object.")
     if _is_deeper(found, MOST_DEPTH):
         raise NotAnObject(_TOO_DEEP)
@@ -64,9 +64,13 @@ def _is_deeper(value: object, most: int) -> bool:
 
 
 def _inside(value: object) -> list[object]:
-    if isinstance(value, dict):
+    if _is_object(value):
         return list(value.values())
-    return value if isinstance(value, list) else []
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)  # JSON has no other names than texts.
 
 
 def _has_lone_surrogates(value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -70,7 +70,7 @@ class LongPolls:
         return answer
 
     @contextlib.contextmanager
-    def _wakeable(self, handle: str) -> Iterator[asyncio.Event]:
+    def _wakeable(self, handle: str) -> Generator[asyncio.Event, None, None]:
         sleeper = asyncio.get_running_loop(), asyncio.Event()
         with self._lock:
             self._asleep.setdefault(handle, set()).add(sleeper)

@@ -48,7 +48,7 @@ class Operations:
             shown = {found.handle for found in _page(matching, offset, limit)}
             data = [self._group(name, group, shown) for name, group in groups.items()]
             total = len(matching)
-        meta = {"filter": [], "limit": limit, "offset": offset, "totalItems": total}
+        meta: dict[str, Any] = {"filter": [], "limit": limit, "offset": offset, "totalItems": total}
         return Answer(200, {"data": data, "message": "success", "meta": meta})
 
     def get_experiment(self, given: Given, body: dict[str, Any]) -> Answer:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 Write = Callable[[str], None]
 
 
 @contextlib.contextmanager
-def ready_file(path: Path | None) -> Iterator[Write]:
+def ready_file(path: Path | None) -> Generator[Write, None, None]:
     """Give a function that writes the file, and see to it that the file is not there before that and after the block.
 
     :param Path path: where the file is to be; None: nowhere

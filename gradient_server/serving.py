@@ -130,7 +130,7 @@ class Protocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, and let go of the request that was being read, if one was."""
         self._refused = True
-        if self.cycle is not None:
+        if self.cycle is not None:  # pyright: ignore[reportUnnecessaryComparison] # uvicorn leaves out that there may be none
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):

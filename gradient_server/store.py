@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextvars import ContextVar
 from itertools import takewhile
 from typing import Any
@@ -99,7 +99,7 @@ class Store:
         self._change(Answered(name, first, tuple(over for over, _ in oldest)))
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None, None, None]:
         """Let all that is changed in the block count at its end, together; where the block fails, nothing of it."""
         changes: list[Change] = []
         outer, resets = _gathered.set(changes), self._resets

@@ -37,7 +37,8 @@ def checked_parameters(
 
     :raises InvalidRequest: one or more are missing or wrong
     """
-    values, problems = {}, {}
+    values: dict[str, Any] = {}
+    problems: dict[str, list[str]] = {}
     pairs = list(query)
     for parameter in operation.parameters:
         given = _given(parameter, path, pairs, headers)

@@ -2,7 +2,7 @@
 """Every operation of the contract without any I/O: what to send for it, and what the answer to it says."""
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -64,7 +64,7 @@ class Operation(Generic[Answer_co]):
 
 _NOBODY = Client(base_url="")
 
-LIST_EXPERIMENTS = Operation(
+LIST_EXPERIMENTS: Final[Operation[ExperimentList]] = Operation(
     id="listExperiments",
     answer=ExperimentList,
     request=list_experiments._get_kwargs,
@@ -72,7 +72,7 @@ LIST_EXPERIMENTS = Operation(
 )
 """List experiments, newest first."""
 
-CREATE_EXPERIMENT = Operation(
+CREATE_EXPERIMENT: Final[Operation[Created]] = Operation(
     id="createExperiment",
     answer=Created,
     takes_idempotency_key=True,
@@ -81,7 +81,7 @@ CREATE_EXPERIMENT = Operation(
 )
 """Create an experiment without starting it."""
 
-RUN_EXPERIMENT = Operation(
+RUN_EXPERIMENT: Final[Operation[Created]] = Operation(
     id="runExperiment",
     answer=Created,
     takes_idempotency_key=True,
@@ -90,7 +90,7 @@ RUN_EXPERIMENT = Operation(
 )
 """Create an experiment and start it at once."""
 
-GET_EXPERIMENT = Operation(
+GET_EXPERIMENT: Final[Operation[ExperimentAnswer]] = Operation(
     id="getExperiment",
     answer=ExperimentAnswer,
     request=get_experiment._get_kwargs,
@@ -98,7 +98,7 @@ GET_EXPERIMENT = Operation(
 )
 """Read one experiment."""
 
-DELETE_EXPERIMENT = Operation(
+DELETE_EXPERIMENT: Final[Operation[object]] = Operation(
     id="deleteExperiment",
     answer=object,
     takes_idempotency_key=True,
@@ -107,7 +107,7 @@ DELETE_EXPERIMENT = Operation(
 )
 """Delete an experiment with its logs; one that runs is ended first."""
 
-START_EXPERIMENT = Operation(
+START_EXPERIMENT: Final[Operation[Done]] = Operation(
     id="startExperiment",
     answer=Done,
     takes_idempotency_key=True,
@@ -116,7 +116,7 @@ START_EXPERIMENT = Operation(
 )
 """Start an experiment that has not run."""
 
-STOP_EXPERIMENT = Operation(
+STOP_EXPERIMENT: Final[Operation[Done]] = Operation(
     id="stopExperiment",
     answer=Done,
     takes_idempotency_key=True,
@@ -125,7 +125,7 @@ STOP_EXPERIMENT = Operation(
 )
 """Stop an experiment that has not ended."""
 
-GET_EXPERIMENT_STATE = Operation(
+GET_EXPERIMENT_STATE: Final[Operation[StateAnswer]] = Operation(
     id="getExperimentState",
     answer=StateAnswer,
     can_wait=True,
@@ -134,7 +134,7 @@ GET_EXPERIMENT_STATE = Operation(
 )
 """Read the state of an experiment and nothing else."""
 
-GET_LOGS = Operation(
+GET_LOGS: Final[Operation[object]] = Operation(
     id="getLogs",
     answer=object,
     has_own_host=True,
