@@ -51,8 +51,9 @@ lint: $(READY) ## Run the linter and check the format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: $(READY) ## Run the type checker
+types: $(READY) ## Run the type checkers
 	@$(BIN)/mypy
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --project pyproject.toml
 
 check-spec: $(READY) ## Check that the contract is a valid OpenAPI document
 	@$(BIN)/openapi-spec-validator openapi/experiments.yaml
