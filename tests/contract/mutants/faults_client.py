@@ -141,15 +141,15 @@ FAULTS = (
     Fault(
         "the environment of the caller is shared",
         f"{EXT}/parameters.py",
-        "return dict(value) if isinstance(value, Mapping) else value",
+        "return dict(value) if is_mapping(value) else value",
         "return value",
     ),
     Fault("ids may lead elsewhere", f"{EXT}/arguments.py", "not _HANDLE.fullmatch(", "not _HANDLE.match("),
     Fault(
         "a project is taken letter by letter",
         f"{EXT}/arguments.py",
-        "        project_id = [project_id]\n",
-        "        project_id = list(project_id)\n",
+        "    given = [project_id] if isinstance(project_id, str)",
+        "    given = list(project_id) if isinstance(project_id, str)",
     ),
     Fault(
         "the environment wins over an argument",

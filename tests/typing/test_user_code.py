@@ -1,0 +1,83 @@
+"""What users write against the types, as mypy and pyright see it. The code is in `accepted.py` and `refused.py`."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+ACCEPTED, REFUSED = HERE / "accepted.py", HERE / "refused.py"
+MARK = "  # refused"
+
+Objections = dict[tuple[Path, int], list[str]]
+"""What a type checker says of which line."""
+
+
+def mypy(cache: Path) -> Objections:
+    """Run mypy; between the runs of the tests it remembers what it knows of the libraries."""
+    options = ["--strict", "--config-file", ROOT / "pyproject.toml", "--cache-dir", cache, "--output", "json"]
+    found: Objections = {}
+    for line in run("mypy", *options, ACCEPTED, REFUSED).splitlines():
+        said = json.loads(line)
+        if said["severity"] == "error":
+            found.setdefault((ROOT / said["file"], said["line"]), []).append(said["message"])
+    return found
+
+
+def pyright(_cache: Path) -> Objections:
+    """Run pyright, as strict as the project is with itself."""
+    report = json.loads(run("pyright", "--project", ROOT / "pyproject.toml", "--outputjson", ACCEPTED, REFUSED))
+    found: Objections = {}
+    for said in report["generalDiagnostics"]:
+        line = said["range"]["start"]["line"] + 1
+        found.setdefault((Path(said["file"]), line), []).append(said["message"])
+    return found
+
+
+def run(checker: str, *arguments: str | Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", checker, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # 1 says that there are errors; other numbers that it has not checked.
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=[mypy, pyright], ids=lambda checker: checker.__name__)
+def objections(request: pytest.FixtureRequest) -> Objections:
+    """What one of the type checkers says of both files; each runs once."""
+    return request.param(request.config.cache.mkdir("mypy"))
+
+
+def test_code_that_is_right_is_accepted(objections):
+    """No type checker objects to what users may write, and they infer the types that are asserted there."""
+    assert {place: said for place, said in objections.items() if place[0] == ACCEPTED} == {}
+
+
+def test_code_that_is_wrong_is_refused(objections):
+    """Type checkers object to misspelt, missing and wrong keywords and keys, and to nothing else in that file."""
+    statements = statement_lines(REFUSED)
+    lines = REFUSED.read_text(encoding="utf-8").splitlines()
+    marked = {statements[number] for number, line in enumerate(lines, start=1) if line.endswith(MARK)}
+    assert marked
+    assert {statements.get(line, line) for path, line in objections if path == REFUSED} == marked
+
+
+def statement_lines(path: Path) -> dict[int, int]:
+    """Say for each line where its statement begins: of a long one, checkers name different lines."""
+    simple = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.stmt) and not hasattr(node, "body")
+    ]
+    return {line: node.lineno for node in simple for line in range(node.lineno, node.end_lineno + 1)}
