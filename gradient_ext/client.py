@@ -105,7 +105,7 @@ class ExperimentsClient(Session):
     def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
         """Create a single node experiment without starting it.
 
-        {parameters}
+        :param parameters: the keys of `SingleNodeParameters`
 
         :returns: experiment handle
         :rtype: str
@@ -121,7 +121,7 @@ class ExperimentsClient(Session):
     def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
         """Create a single node experiment and start it at once.
 
-        {parameters}
+        :param parameters: the keys of `SingleNodeParameters`
 
         :returns: experiment handle
         :rtype: str
@@ -139,7 +139,7 @@ class ExperimentsClient(Session):
 
         The type is 2, "GRPC" or `ExperimentType.GRPC_MULTI_NODE`, or 3, "MPI" or `ExperimentType.MPI_MULTI_NODE`.
 
-        {parameters}
+        :param parameters: the keys of `MultiNodeParameters`
 
         :returns: experiment handle
         :rtype: str
@@ -157,7 +157,7 @@ class ExperimentsClient(Session):
 
         The type is 2, "GRPC" or `ExperimentType.GRPC_MULTI_NODE`, or 3, "MPI" or `ExperimentType.MPI_MULTI_NODE`.
 
-        {parameters}
+        :param parameters: the keys of `MultiNodeParameters`
 
         :returns: experiment handle
         :rtype: str

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, get_type_hints
 
 from gradient_api.parameters import ParameterSet
 
+_PLACE = ":param parameters:"
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def takes(accepted: ParameterSet) -> Callable[[Method], Method]:
     """Give a method, which takes `**parameters`, the signature and the documentation of the keywords it accepts.
 
-    The documentation of the method is kept; where it has a line `{parameters}`, the parameters are put.
+    The documentation of the method is kept. Its line `:param parameters: ...`, which editors show that do not run the
+    code, makes room for the lines of the parameters.
     """
 
     def decorate(method: Method) -> Method:
-        method.__doc__ = inspect.cleandoc(method.__doc__ or "{parameters}").replace(
-            "{parameters}", "\n".join(_lines(accepted))
-        )
+        written = inspect.cleandoc(method.__doc__ or _PLACE).splitlines()
+        lines = [_lines(accepted) if line.startswith(_PLACE) else [line] for line in written]
+        method.__doc__ = "\n".join(itertools.chain.from_iterable(lines))
         method.__signature__ = _signature(accepted, method)  # type: ignore[attr-defined] # read by inspect
         return method
 
