@@ -74,7 +74,7 @@ class InvalidParametersError(GradientSdkError, ValueError):
     def __init__(self, subject: str, problems: Sequence[str]) -> None:
         super().__init__(subject, problems)
         self.subject = subject
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
 
     def __str__(self) -> str:
         if len(self.problems) == 1:
@@ -135,11 +135,11 @@ class ResourceFetchingError(GradientSdkError):
         self.status = status
         self.method = method
         self.url = url
-        self.words = tuple(words)
+        self.words: tuple[str, ...] = tuple(words)
         self.details = details
         self.request_id = request_id
         self.retry_after = retry_after
-        self.retryable = status in RETRIED_STATUSES
+        self.retryable: bool = status in RETRIED_STATUSES
 
     @property
     def message(self) -> str:

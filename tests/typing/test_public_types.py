@@ -1,7 +1,11 @@
 """Every type that a user meets says something: no `Any`, and nothing of the insides of the generated code."""
 
+import os
+import subprocess
+import sys
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from gradient_api.types import Unset
@@ -63,3 +67,24 @@ def test_every_kind_of_place_is_looked_at(place):
 def test_types_that_say_nothing_are_told(hint):
     """What says nothing is found wherever it stands in a type."""
     assert says_nothing(hint)
+
+
+def test_the_package_is_completely_typed(tmp_path):
+    """To pyright, which reads only what is annotated of a library, the types of all public names are known."""
+    # From a directory of its own: what lies in the current one is no library.
+    (tmp_path / "pyrightconfig.json").write_text("{}", encoding="utf-8")
+    binaries = Path(sys.executable).parent
+    verified = subprocess.run(
+        [sys.executable, "-m", "pyright", "--verifytypes", "gradient", "--ignoreexternal"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+            "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "py.typed" in verified.stdout
