@@ -57,10 +57,10 @@ def python_type(schema: Schema, *, given: bool) -> str:
 def _python_type_of(kind: str, schema: Schema, *, given: bool) -> str:
     if kind == "object":
         members = schema.get("additionalProperties")
-        inner = python_type(members, given=given) if isinstance(members, Mapping) and "type" in members else "Any"
+        inner = python_type(members, given=given) if isinstance(members, Mapping) and "type" in members else "object"
         return f"{'Mapping' if given else 'dict'}[str, {inner}]"
     if kind == "array":
-        inner = python_type(schema["items"], given=given) if "type" in schema.get("items", {}) else "Any"
+        inner = python_type(schema["items"], given=given) if "type" in schema.get("items", {}) else "object"
         return f"{'Sequence' if given else 'list'}[{inner}]"
     return _PYTHON_TYPES[kind]
 

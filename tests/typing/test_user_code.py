@@ -31,7 +31,8 @@ def mypy(cache: Path) -> Objections:
 
 def pyright(_cache: Path) -> Objections:
     """Run pyright, as strict as the project is with itself."""
-    report = json.loads(run("pyright", "--project", ROOT / "pyproject.toml", "--outputjson", ACCEPTED, REFUSED))
+    options = ["--project", ROOT / "pyproject.toml", "--pythonpath", sys.executable, "--outputjson"]
+    report = json.loads(run("pyright", *options, ACCEPTED, REFUSED))
     found: Objections = {}
     for said in report["generalDiagnostics"]:
         line = said["range"]["start"]["line"] + 1
