@@ -27,7 +27,7 @@ from gradient_ext.arguments import (
 from gradient_ext.asking import AskExperiment, AskLogs, AskState
 from gradient_ext.async_session import AsyncSession
 from gradient_ext.async_transport import AsyncConnections, AsyncTransport
-from gradient_ext.config import configuration, warn_of_keys_in_the_clear
+from gradient_ext.config import Configuration, configuration, warn_of_keys_in_the_clear
 from gradient_ext.creating import creation
 from gradient_ext.errors import GradientSdkError
 from gradient_ext.experiments import BaseExperiment
@@ -88,16 +88,17 @@ class AsyncExperimentsClient(AsyncSession):
             "deadline": deadline,
             "patience": patience,
         }
-        refusal: GradientSdkError | None = None
+        found: tuple[Options, Configuration] | GradientSdkError
         try:
             options = changed_options(Options(), chosen, "AsyncExperimentsClient()")
-            places = configuration(api_key, base_url, logs_url)
+            found = options, configuration(api_key, base_url, logs_url)
         except GradientSdkError as error:
             # Without the frames that it has passed through, and the key in them.
-            refusal = error.with_traceback(None)
+            found = error.with_traceback(None)
         api_key = None  # This frame is in tracebacks, too.
-        if refusal:
-            raise refusal
+        if isinstance(found, GradientSdkError):
+            raise found
+        options, places = found
         warn_of_keys_in_the_clear(places)
         super().__init__(AsyncTransport(places, options, AsyncConnections(http_client)))
 
@@ -105,7 +106,7 @@ class AsyncExperimentsClient(AsyncSession):
     async def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
         """Create a single node experiment without starting it.
 
-        {parameters}
+        :param parameters: the keys of `SingleNodeParameters`
 
         :returns: experiment handle
         :rtype: str
@@ -121,7 +122,7 @@ class AsyncExperimentsClient(AsyncSession):
     async def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
         """Create a single node experiment and start it at once.
 
-        {parameters}
+        :param parameters: the keys of `SingleNodeParameters`
 
         :returns: experiment handle
         :rtype: str
@@ -139,7 +140,7 @@ class AsyncExperimentsClient(AsyncSession):
 
         The type is 2, "GRPC" or `ExperimentType.GRPC_MULTI_NODE`, or 3, "MPI" or `ExperimentType.MPI_MULTI_NODE`.
 
-        {parameters}
+        :param parameters: the keys of `MultiNodeParameters`
 
         :returns: experiment handle
         :rtype: str
@@ -157,7 +158,7 @@ class AsyncExperimentsClient(AsyncSession):
 
         The type is 2, "GRPC" or `ExperimentType.GRPC_MULTI_NODE`, or 3, "MPI" or `ExperimentType.MPI_MULTI_NODE`.
 
-        {parameters}
+        :param parameters: the keys of `MultiNodeParameters`
 
         :returns: experiment handle
         :rtype: str

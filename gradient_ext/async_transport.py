@@ -28,7 +28,7 @@ class AsyncConnections:
         self._client = http_client or _new_client()
         self._home = home()
         self._is_closed = False
-        self.places = anyio.Semaphore(MOST_CONNECTIONS)
+        self.places: anyio.Semaphore = anyio.Semaphore(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
         self.held: set[int] = set()
         """The calls that a server may be holding open now."""
@@ -47,7 +47,8 @@ class AsyncConnections:
             if self._given:
                 raise GradientSdkError(MOVED)
             # The old one is left alone, not closed: its connections belong where it was made.
-            self._client, self.places = _new_client(), anyio.Semaphore(MOST_CONNECTIONS)
+            self._client = _new_client()
+            self.places = anyio.Semaphore(MOST_CONNECTIONS)
         self._home = here
         return self._client
 
@@ -121,7 +122,7 @@ class AsyncTransport:
     async def _exchange(self, client: httpx.AsyncClient, exchange: Exchange) -> Reply:
         with anyio.fail_after(exchange.remaining):
             async with client.stream(**exchange.request()) as response:
-                body = []
+                body: list[bytes] = []
                 async for chunk in response.aiter_bytes():
                     body.append(chunk)
                 return exchange.reply(response, body)

@@ -42,7 +42,7 @@ class ListCursor:
     forgets: bool = field(default=False, kw_only=True)
     finished: bool = field(init=False)
     _count: int = field(default=0, init=False)
-    _seen: list[set[str]] = field(factory=list, init=False)
+    _seen: list[set[str]] = field(factory=list[set[str]], init=False)
 
     def __attrs_post_init__(self) -> None:
         self.finished = self.projects == ()

@@ -28,7 +28,7 @@ class Connections:
         self._client = http_client or _new_client()
         self._home = home()
         self._is_closed = False
-        self.places = threading.Semaphore(MOST_CONNECTIONS)
+        self.places: threading.Semaphore = threading.Semaphore(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
         self.held: set[int] = set()
         """The calls that a server may be holding open now."""
@@ -47,7 +47,8 @@ class Connections:
             if self._given:
                 raise GradientSdkError(MOVED)
             # The old one is left alone, not closed: its connections belong where it was made.
-            self._client, self.places = _new_client(), threading.Semaphore(MOST_CONNECTIONS)
+            self._client = _new_client()
+            self.places = threading.Semaphore(MOST_CONNECTIONS)
         self._home = here
         return self._client
 

@@ -1,11 +1,12 @@
 """What users write, and type checkers have to take. It is checked and never run; `test_user_code.py` does that."""
 
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from typing import assert_type
 
 import httpx
 
 from gradient import (
+    AsyncExperimentsClient,
     AuthenticationError,
     BaseExperiment,
     ConflictError,
@@ -123,6 +124,8 @@ with ExperimentsClient() as short:
     assert_type(short, ExperimentsClient)
     assert_type(short.close(), None)
 
+assert_type(client.iter_experiments("prlvf0u05", page_size=100), Generator[BaseExperiment, None, None])
+
 experiment = client.get(handle)
 assert_type(experiment.id, str)
 assert_type(experiment.state, int)
@@ -175,3 +178,27 @@ except LogsInterruptedError as error:
     assert_type(error.reason, str)
 except GradientSdkError as error:
     assert_type(error.retryable, bool)
+
+
+async def main() -> None:
+    """Use the asynchronous client."""
+    async with AsyncExperimentsClient("a key", timeout=5, http_client=httpx.AsyncClient()) as client:
+        assert_type(client, AsyncExperimentsClient)
+        handle = await client.create_single_node(**single)
+        assert_type(handle, str)
+        assert_type(await client.run_single_node(**single), str)
+        assert_type(await client.create_multi_node(**multi), str)
+        assert_type(await client.run_multi_node(**multi), str)
+        assert_type(await client.start(handle), None)
+        assert_type(await client.get(handle), BaseExperiment)
+        assert_type(await client.state(handle), int)
+        listed: list[BaseExperiment] = await client.list(["prlvf0u05"], limit=5)
+        rows: list[LogRow] = await client.logs(handle)
+        assert_type(client.yield_logs(handle), AsyncGenerator[LogRow, None])
+        async for row in client.yield_logs(handle, timeout=60):
+            assert_type(row, LogRow)
+        async for experiment in client.iter_experiments():
+            assert_type(experiment, BaseExperiment)
+        assert_type(await client.wait(handle, until=["running", 5]), BaseExperiment)
+        assert_type(client.with_options(patience=None), AsyncExperimentsClient)
+        print(listed, rows)

@@ -1,6 +1,13 @@
 """What users write by mistake. Type checkers have to object to the statements that are marked, and to no other."""
 
-from gradient import ExperimentsClient, MultiNodeParameters, SingleNodeParameters, constants, unheard_of  # refused
+from gradient import (  # refused
+    AsyncExperimentsClient,
+    ExperimentsClient,
+    MultiNodeParameters,
+    SingleNodeParameters,
+    constants,
+    unheard_of,
+)
 
 client = ExperimentsClient()
 
@@ -82,3 +89,12 @@ for row in client.yield_logs("esxfbgzu7xanst"):
     row.text  # refused
     row.message = "frozen"  # refused
 constants.ExperimentState.GONE  # refused
+
+
+async def main(client: AsyncExperimentsClient) -> None:
+    """Use the asynchronous client wrongly."""
+    await client.create_single_node(**missing)
+    await client.run_single_node(name="mnist", project_id="prlvf0u05", machine_type="K80", command="true")  # refused
+    client.get("esxfbgzu7xanst").state  # refused
+    list(client.yield_logs("esxfbgzu7xanst"))  # refused
+    client.__enter__()  # refused
