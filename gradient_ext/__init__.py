@@ -30,6 +30,7 @@ from gradient_ext.errors import (
     WaitTimeoutError,
 )
 from gradient_ext.experiments import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
+from gradient_ext.lists import ExperimentList, LogRows
 from gradient_ext.logs import LogRow
 
 __all__ = [
@@ -40,12 +41,14 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "ExperimentFailedError",
+    "ExperimentList",
     "ExperimentState",
     "ExperimentType",
     "ExperimentsClient",
     "GradientSdkError",
     "InvalidParametersError",
     "LogRow",
+    "LogRows",
     "LogsInterruptedError",
     "LogsTimeoutError",
     "MalformedResponseError",

@@ -9,8 +9,9 @@ Which attributes there are, in which order they show and under which names answe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 from gradient_api.experiment_fields import (
@@ -21,15 +22,28 @@ from gradient_api.experiment_fields import (
 )
 from gradient_api.models import Experiment
 
-from gradient_ext.masking import MASK, masked
+from gradient_ext.masking import MASK, masked, masked_within
+from gradient_ext.showing import Showing
 from gradient_ext.values import told, typed
+
+if TYPE_CHECKING:
+    from gradient_ext.tables import Table
 
 
 @define(repr=False, kw_only=True)
-class BaseExperiment(BaseExperimentFields):
+class BaseExperiment(BaseExperimentFields, Showing):
     """An experiment of a kind that this client does not know; the known kinds extend it.
 
-    Attributes that the answer of the server did not carry are None. The repr masks passwords and credentials.
+    Attributes that the answer of the server did not carry are None. The repr masks passwords and credentials, and so
+    does what notebooks show, `show()` and `pretty()`.
+
+    >>> experiment = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1, machine_type="K80")
+    >>> print(experiment.pretty())
+    name                mnist
+    id                  es1
+    state               running (4)
+    machine_type        K80
+    experiment_type_id  single node (1)
     """
 
     def __repr__(self) -> str:
@@ -40,6 +54,27 @@ class BaseExperiment(BaseExperimentFields):
             if field.shown != "never"
         )
         return f"{type(self).__name__}({shown})"
+
+    def to_dict(self, *, secrets: bool = False) -> dict[str, Any]:
+        """Give all attributes by their names, in the order of the repr, as a dictionary that can be written as JSON.
+
+        States and types are numbers. The dictionary shares nothing with the experiment.
+
+        >>> experiment = SingleNodeExperiment(id="es1", state=4, experiment_type_id=1, registry_password="sesame")
+        >>> experiment.to_dict()["state"], experiment.to_dict()["registry_password"]
+        (4, '********')
+
+        :param bool secrets: whether passwords and credentials are in it; default: they are masked, as in the repr
+
+        :returns: a value for every attribute, None where it has none
+        :rtype: dict
+        """
+        return {field.name: _told_of(field, getattr(self, field.name), secrets=secrets) for field in self._fields}
+
+    def _table(self, most: int | None = None) -> Table:
+        from gradient_ext.tables import experiment_table
+
+        return experiment_table(self)
 
 
 @define(repr=False, kw_only=True)
@@ -73,6 +108,15 @@ def experiment_from(answer: Experiment) -> BaseExperiment:
     return kind(**{field.name: _read(field, stored, outer) for field in kind._fields})
 
 
+def fields_of_all_kinds() -> Iterable[ExperimentField]:
+    """Give the attributes that experiments of any kind have, each once: those of the first kind first."""
+    fields: dict[str, ExperimentField] = {}
+    for kind in _KINDS.values():
+        for field in kind._fields:
+            fields.setdefault(field.name, field)
+    return fields.values()
+
+
 def job_count(experiment: BaseExperiment) -> int | None:
     """Say how many jobs write logs for an experiment; None where it does not tell.
 
@@ -102,9 +146,15 @@ def _read(field: ExperimentField, stored: Mapping[str, Any], outer: Mapping[str,
     return typed(field.json_type, value)
 
 
+def _told_of(field: ExperimentField, value: Any, *, secrets: bool) -> Any:
+    if secrets:
+        return deepcopy(value)
+    return MASK if field.secret and value is not None else masked_within(value)
+
+
 def _shown(field: ExperimentField, value: Any) -> str:
     if value is not None and field.secret:
         return repr(MASK)
     if isinstance(value, str):
         return repr(masked(value))
-    return repr(value)
+    return masked(repr(value))

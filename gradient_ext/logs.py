@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 from gradient_api.constants import END_OF_LOG
 from gradient_api.models import LogRow as LogRowModel
 
@@ -37,6 +38,14 @@ class LogRow:
 
     def __iter__(self) -> Iterator[int | str]:
         return iter((self.line, self.message, self.timestamp))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give line, message, timestamp and job as a dictionary that can be written as JSON.
+
+        >>> LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z", "js1").to_dict()
+        {'line': 1, 'message': 'step 1/3', 'timestamp': '2019-08-06T17:21:18.528Z', 'job_id': 'js1'}
+        """
+        return asdict(self)
 
 
 def rows_from(answer: Iterable[LogRowModel] | None) -> list[LogRow]:

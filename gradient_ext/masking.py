@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Container, Iterable
 from types import TracebackType
+from typing import Any
 
 MASK = "********"
 _USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::([^/\s"]*))?@', re.IGNORECASE)
@@ -26,6 +27,22 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
             # In JSON it looks different where it holds quotes, say.
             text = text.replace(json.dumps(secret)[1:-1], MASK).replace(secret, MASK)
     return _USER_IN_URL.sub(_without_password, text)
+
+
+def masked_within(value: Any) -> Any:
+    """Copy a value out of JSON, with all texts in it masked; what names them is left as it is.
+
+    >>> masked_within({"REPOSITORY": "https://me:sesame@example.com/r.git", "EPOCHS": [1, 2]})
+    {'REPOSITORY': 'https://me:********@example.com/r.git', 'EPOCHS': [1, 2]}
+    """
+    match value:
+        case str():
+            return masked(value)
+        case dict():
+            return {name: masked_within(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [masked_within(inner) for inner in value]
+    return value
 
 
 def _without_password(found: re.Match[str]) -> str:

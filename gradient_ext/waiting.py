@@ -25,6 +25,11 @@ _FAILURES = frozenset((ExperimentState.ERROR, ExperimentState.FAILED))
 _SHOWN_ROWS = 10
 
 
+def has_failed(state: int) -> bool:
+    """Say whether an experiment in this state has failed: its command, or the attempt to run it."""
+    return state in _FAILURES
+
+
 def has_ended(state: int) -> bool:
     """Say whether an experiment in this state will not change any more.
 

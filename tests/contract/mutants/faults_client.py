@@ -62,7 +62,7 @@ FAULTS = (
         "operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS",
         "operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS",
     ),
-    Fault("the marker is a row of logs()", f"{EXT}/client.py", "if not is_end(row)]", "if row]"),
+    Fault("the marker is a row of logs()", f"{EXT}/client.py", "if not is_end(row))", "if row)"),
     Fault("default limit of logs is the server's", f"{EXT}/logs.py", "DEFAULT_LIMIT = 10_000", "DEFAULT_LIMIT = 2_000"),
     Fault("cursor: last row again", f"{EXT}/logs.py", "if row.line <= self.last:", "if row.line < self.last:"),
     Fault(
