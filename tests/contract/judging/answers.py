@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
-from gradient import BaseExperiment, LogRow
+from gradient import BaseExperiment, ExperimentList, LogRow, LogRows
 from judging.contract import (
     END_OF_LOG,
     KINDS_OF_BODY,
@@ -67,11 +67,18 @@ def _validator(operation: str) -> OAS31Validator:
 
 
 def check_well_formed(result: Any) -> None:
-    """Check that what a method returned is what its type says, down to each attribute, and prints."""
+    """Check that what a method returned is what its type says, down to each attribute, prints, shows and is JSON."""
     match result:
+        case ExperimentList() | LogRows():
+            assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
+            assert result.pretty()
+            assert result._repr_html_()
+            for one in result:
+                assert isinstance(one, BaseExperiment if isinstance(result, ExperimentList) else LogRow)
+                check_well_formed(one)
         case list():
             for one in result:
-                assert isinstance(one, BaseExperiment | LogRow)
+                assert isinstance(one, LogRow)
                 check_well_formed(one)
         case BaseExperiment():
             _check_attributes(result)
@@ -95,6 +102,9 @@ def _check_attributes(experiment: BaseExperiment) -> None:
         else:
             assert type(value) is JSON_TYPES[field.json_type], f"{field.name} is {value!r}"
     assert repr(experiment).startswith(f"{type(experiment).__name__}(")
+    assert list(experiment.to_dict()) == [field.name for field in experiment._fields]
+    assert experiment.pretty()
+    assert experiment._repr_html_()
 
 
 def check_faithful(result: Any, operation: str, body: Any) -> None:
