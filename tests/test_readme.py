@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-EXAMPLE, SCRIPT_TEST = [text for language, text in BLOCKS if language == "python"]
+EXAMPLE, NOTEBOOK, SCRIPT_TEST = [text for language, text in BLOCKS if language == "python"]
 (OUTPUT,) = [text for language, text in BLOCKS if language == "text"]
 
 
@@ -27,6 +27,16 @@ def test_the_example_prints_what_is_shown(gradient_server):
         check=False,
     )
     assert (done.stdout, done.stderr) == (OUTPUT, "")
+
+
+def test_the_cell_of_a_notebook_runs(client, gradient_server, single_node, capsys):
+    """After the example, with its names; what it prints holds the experiment and its logs."""
+    experiment_id = client.run_single_node(**single_node)
+    gradient_server.advance(3600)
+    exec(NOTEBOOK, {"client": client, "experiment": client.get(experiment_id), "experiment_id": experiment_id})
+    printed = capsys.readouterr().out
+    assert printed.count(experiment_id) >= 3
+    assert client.logs(experiment_id)[0].timestamp[:10] in printed
 
 
 def test_the_test_of_a_script_passes(gradient_server):
