@@ -76,6 +76,12 @@ def test_secrets(kind):
     assert experiments.to_dataframe(secrets=True)["workspace_password"][0] == "sesame"
 
 
+def test_numbers_of_more_than_64_bits():
+    """They are in the frame as they are."""
+    frame = LogRows([LogRow(2**64, "a", "2019-08-06T17:21:18.528Z")]).to_dataframe()
+    assert frame["line"][0] == 2**64
+
+
 @settings(max_examples=15)
 @given(st.lists(EXPERIMENTS, max_size=3), st.lists(LOG_ROWS, max_size=3))
 def test_whatever_is_listed(experiments, rows):

@@ -79,6 +79,11 @@ def test_an_experiment():
     assert "<script" not in shown
 
 
+def test_an_id_is_not_taken_for_html_either():
+    """It stands in the caption, too."""
+    assert "<b>" not in one(id="<b>es1")._repr_html_()
+
+
 def test_a_list_of_experiments():
     """A row for each, under the names of the columns."""
     head, row = Page(ExperimentList([one(name="mnist", container="tf", machine_type="K80")])._repr_html_()).rows

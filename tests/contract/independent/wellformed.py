@@ -22,6 +22,9 @@ def ill_formed(value: object, hint: Any, place: str = "") -> list[str]:
         return [text for name, one in value.items() for text in ill_formed(one, arguments[1], f"{place}[{name!r}]")]
     if not isinstance(value, _classes(hint)) or (isinstance(value, bool) and hint is not bool):
         return [_wrong(value, hint, place)]
+    if isinstance(value, list):  # of a class of its own, which says in its base what its members are
+        (members,) = get_args(hint.__orig_bases__[0])
+        return ill_formed(list(value), list[members], place)
     if not attrs.has(type(value)):
         return []
     hints = get_type_hints(type(value))
