@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Unpack
@@ -32,6 +31,7 @@ from gradient_ext.creating import creation
 from gradient_ext.errors import GradientSdkError
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.following import Follower
+from gradient_ext.lists import ExperimentList, LogRows
 from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogRow, is_end
 from gradient_ext.options import Options, changed_options
 from gradient_ext.paging import PAGE_SIZE, ListCursor
@@ -217,7 +217,7 @@ class AsyncExperimentsClient(AsyncSession):
 
     async def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
-    ) -> builtins.list[BaseExperiment]:
+    ) -> ExperimentList:
         """List experiments, newest first; with a filter, project by project.
 
         Goes through as many pages as there are.
@@ -226,14 +226,14 @@ class AsyncExperimentsClient(AsyncSession):
         :param int limit: the most experiments to return; default: all
         :param int offset: how many experiments to pass over first
 
-        :returns: the experiments
-        :rtype: list of SingleNodeExperiment or MultiNodeExperiment
+        :returns: the experiments, in a list that shows as a table in a notebook
+        :rtype: ExperimentList of SingleNodeExperiment or MultiNodeExperiment
         """
         projects = checked_projects(project_id, "list()")
         if limit is not None:
             checked_whole("limit", limit, "list()", least=1)
         checked_whole("offset", offset, "list()", least=0)
-        found: builtins.list[BaseExperiment] = []
+        found = ExperimentList()
         cursor = ListCursor(offset, limit, projects=projects)
         while not cursor.finished:
             found += await self._transport.send(cursor.call())
@@ -267,9 +267,7 @@ class AsyncExperimentsClient(AsyncSession):
         """
         return await self._ask(checked_handle(experiment_id, "state()"), AskState())
 
-    async def logs(
-        self, experiment_id: str, line: int = FIRST_LINE, limit: int = DEFAULT_LIMIT
-    ) -> builtins.list[LogRow]:
+    async def logs(self, experiment_id: str, line: int = FIRST_LINE, limit: int = DEFAULT_LIMIT) -> LogRows:
         """Show list of latest logs from the specified experiment.
 
         :param str experiment_id: Experiment ID
@@ -277,13 +275,13 @@ class AsyncExperimentsClient(AsyncSession):
         :param int limit: the most rows to return, default set to 10 000
 
         :returns: the rows that there are now, without the markers that end the logs of jobs
-        :rtype: list of LogRow
+        :rtype: LogRows, a list of LogRow
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
         handle = checked_handle(experiment_id, "logs()")
         question = checked_question(line, limit, "logs()")
-        return [row for row in await self._ask(handle, AskLogs(question=question)) if not is_end(row)]
+        return LogRows(row for row in await self._ask(handle, AskLogs(question=question)) if not is_end(row))
 
     get_logs = logs
 

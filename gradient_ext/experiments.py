@@ -55,7 +55,7 @@ class BaseExperiment(BaseExperimentFields, Showing):
         )
         return f"{type(self).__name__}({shown})"
 
-    def to_dict(self, *, secrets: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, secrets: bool = False) -> dict[str, object]:
         """Give all attributes by their names, in the order of the repr, as a dictionary that can be written as JSON.
 
         States and types are numbers. The dictionary shares nothing with the experiment.
@@ -146,7 +146,7 @@ def _read(field: ExperimentField, stored: Mapping[str, Any], outer: Mapping[str,
     return typed(field.json_type, value)
 
 
-def _told_of(field: ExperimentField, value: Any, *, secrets: bool) -> Any:
+def _told_of(field: ExperimentField, value: object, *, secrets: bool) -> object:
     if secrets:
         return deepcopy(value)
     return MASK if field.secret and value is not None else masked_within(value)

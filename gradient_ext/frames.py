@@ -11,6 +11,7 @@ from gradient_api.experiment_fields import ExperimentField
 
 from gradient_ext.experiments import fields_of_all_kinds
 from gradient_ext.logs import LogRow
+from gradient_ext.values import typed
 
 try:
     import pandas
@@ -24,18 +25,18 @@ _TEXT = pandas.StringDtype("python")  # takes every text; that of pyarrow refuse
 _TYPES: dict[str, Any] = {"string": _TEXT, "integer": "Int64", "number": "Float64", "boolean": "boolean"}
 
 
-def experiment_frame(told: Sequence[dict[str, Any]]) -> pandas.DataFrame:
+def experiment_frame(told: Sequence[dict[str, object]]) -> pandas.DataFrame:
     """Make a frame of the dictionaries of experiments."""
     columns: dict[str, Any] = {}
     for field in fields_of_all_kinds():
         columns[field.name] = _column([one.get(field.name) for one in told], _type_of(field))
         if field.name == "state":
-            words = [ExperimentState.get_state_str(one["state"]) for one in told]
+            words = [ExperimentState.get_state_str(typed("integer", one["state"])) for one in told]
             columns["state_name"] = _column(words, _TEXT)
     return pandas.DataFrame(columns)
 
 
-def log_frame(told: Sequence[dict[str, Any]]) -> pandas.DataFrame:
+def log_frame(told: Sequence[dict[str, object]]) -> pandas.DataFrame:
     """Make a frame of the dictionaries of log rows."""
     types = {"line": "int64", "timestamp": _TIME}
     names = fields_dict(LogRow)

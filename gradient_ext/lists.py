@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Self, SupportsIndex, TypeVar, overload
 
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.logs import LogRow
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from gradient_ext.tables import Table
 
 Item = TypeVar("Item")
-Other = TypeVar("Other")
 
 
 class ShownList(list[Item], Showing):
@@ -31,12 +30,10 @@ class ShownList(list[Item], Showing):
             return type(self)(super().__getitem__(index))
         return super().__getitem__(index)
 
-    @overload
-    def __add__(self, others: list[Item], /) -> Self: ...
-    @overload
-    def __add__(self, others: list[Other], /) -> list[Item | Other]: ...
-    def __add__(self, others: list[Any], /) -> list[Any]:
-        return type(self)(super().__add__(others))
+    if not TYPE_CHECKING:  # What list says of its types holds.
+
+        def __add__(self, others, /):  # noqa: ANN001, ANN204
+            return type(self)(super().__add__(others))
 
     def __mul__(self, count: SupportsIndex, /) -> Self:
         return type(self)(super().__mul__(count))
@@ -61,7 +58,7 @@ class ExperimentList(ShownList[BaseExperiment]):
 
     __slots__ = ()
 
-    def to_dict(self, *, secrets: bool = False) -> list[dict[str, Any]]:
+    def to_dict(self, *, secrets: bool = False) -> list[dict[str, object]]:
         """Give the dictionary of each experiment, all of them together in a list that can be written as JSON.
 
         :param bool secrets: whether passwords and credentials are in it; default: they are masked
@@ -109,7 +106,7 @@ class LogRows(ShownList[LogRow]):
 
     __slots__ = ()
 
-    def to_dict(self) -> list[dict[str, Any]]:
+    def to_dict(self) -> list[dict[str, object]]:
         """Give the dictionary of each row, all of them together in a list that can be written as JSON.
 
         :returns: what `to_dict()` gives of each row

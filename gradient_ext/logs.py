@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import Any
 
 from attrs import asdict, define, field, frozen
 from gradient_api.constants import END_OF_LOG
@@ -39,7 +38,7 @@ class LogRow:
     def __iter__(self) -> Iterator[int | str]:
         return iter((self.line, self.message, self.timestamp))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give line, message, timestamp and job as a dictionary that can be written as JSON.
 
         >>> LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z", "js1").to_dict()

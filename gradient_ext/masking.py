@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Container, Iterable
 from types import TracebackType
-from typing import Any
+
+from gradient_ext.json_types import is_mapping, is_sequence
 
 MASK = "********"
 _USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::([^/\s"]*))?@', re.IGNORECASE)
@@ -29,19 +30,18 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     return _USER_IN_URL.sub(_without_password, text)
 
 
-def masked_within(value: Any) -> Any:
+def masked_within(value: object) -> object:
     """Copy a value out of JSON, with all texts in it masked; what names them is left as it is.
 
     >>> masked_within({"REPOSITORY": "https://me:sesame@example.com/r.git", "EPOCHS": [1, 2]})
     {'REPOSITORY': 'https://me:********@example.com/r.git', 'EPOCHS': [1, 2]}
     """
-    match value:
-        case str():
-            return masked(value)
-        case dict():
-            return {name: masked_within(inner) for name, inner in value.items()}
-        case list() | tuple():
-            return [masked_within(inner) for inner in value]
+    if isinstance(value, str):
+        return masked(value)
+    if is_mapping(value):
+        return {name: masked_within(inner) for name, inner in value.items()}
+    if is_sequence(value):
+        return [masked_within(inner) for inner in value]
     return value
 
 

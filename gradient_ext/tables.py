@@ -1,15 +1,19 @@
 """What is shown of experiments and log rows, whatever it is shown in. All texts are masked and safe to print."""
 
+# What is known of the attributes of an experiment is ours too.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from attrs import frozen
 from gradient_api.constants import TERMINAL_STATES, ExperimentState, ExperimentType
 from gradient_api.experiment_fields import ExperimentField
 
 from gradient_ext.experiments import BaseExperiment
+from gradient_ext.json_types import is_object
 from gradient_ext.logs import LogRow
 from gradient_ext.masking import MASK, masked
 from gradient_ext.waiting import has_failed
@@ -129,17 +133,15 @@ def tone_of(state: int) -> Tone | None:
     return "going" if ExperimentState.get_state_str(state) != _UNDEFINED else None
 
 
-def _value(field: ExperimentField, value: Any) -> Cell:
+def _value(field: ExperimentField, value: object) -> Cell:
     if field.secret:
         return Cell(MASK)
-    match field.name, value:
-        case "state", int():
-            return Cell(f"{ExperimentState.get_state_str(value)} ({value})", tone_of(value))
-        case "experiment_type_id", int():
-            return Cell(f"{ExperimentType.get_type_str(value)} ({value})")
-        case _, dict() if value:
-            text = "\n".join(_printable(masked(f"{name}={inner}")) for name, inner in value.items())
-            return Cell(text)
+    if field.name == "state" and isinstance(value, int):
+        return Cell(f"{ExperimentState.get_state_str(value)} ({value})", tone_of(value))
+    if field.name == "experiment_type_id" and isinstance(value, int):
+        return Cell(f"{ExperimentType.get_type_str(value)} ({value})")
+    if is_object(value) and value:
+        return Cell("\n".join(_printable(masked(f"{name}={inner}")) for name, inner in value.items()))
     return Cell(_printable(masked(str(value)), lines=True))
 
 

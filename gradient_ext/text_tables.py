@@ -32,7 +32,7 @@ def print_table(table: Table, width: int | None, *, color: bool | None, file: Te
     """Print a table, with colours where they are wanted and in characters that the file can take."""
     file = file or sys.stdout
     if color is None:
-        color = file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        color = bool(file and file.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     text = text_of(table, width, color=color)
     encoding = getattr(file, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=file)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 import httpx
+import pandas
 from gradient_api.types import Unset
 
 import gradient
@@ -15,7 +16,7 @@ Place = tuple[str, object]
 """Where a type stands, and the type."""
 
 _OURS = ("gradient", "gradient_api", "gradient_ext", "gradient_server")
-_NAMES = {"httpx": httpx, **{name: getattr(gradient, name) for name in gradient.__all__}}
+_NAMES = {"httpx": httpx, "pandas": pandas, **{name: getattr(gradient, name) for name in gradient.__all__}}
 
 
 def places(module: types.ModuleType) -> list[Place]:
