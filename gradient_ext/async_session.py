@@ -70,8 +70,8 @@ class AsyncSession:
 
         :returns: another client; closing either of them closes both
 
-        >>> async with AsyncExperimentsClient("a key") as client:
-        ...     patient = client.with_options(timeout=300, deadline=None)
+        >>> client = AsyncExperimentsClient("a key")
+        >>> patient = client.with_options(timeout=300, deadline=None)
         """
         twin = object.__new__(type(self))
         options = changed_options(self._transport.options, changes, "with_options()")

@@ -38,7 +38,8 @@ class ShownList(list[Item], Showing):
     def __mul__(self, count: SupportsIndex, /) -> Self:
         return type(self)(super().__mul__(count))
 
-    __rmul__ = __mul__
+    def __rmul__(self, count: SupportsIndex, /) -> Self:
+        return self * count
 
     def copy(self) -> Self:
         """Give a list of the same class with the same members."""

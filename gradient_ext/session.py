@@ -68,8 +68,8 @@ class Session:
 
         :returns: another client; closing either of them closes both
 
-        >>> with ExperimentsClient("a key") as client:
-        ...     patient = client.with_options(timeout=300, deadline=None)
+        >>> client = ExperimentsClient("a key")
+        >>> patient = client.with_options(timeout=300, deadline=None)
         """
         twin = object.__new__(type(self))
         options = changed_options(self._transport.options, changes, "with_options()")

@@ -45,7 +45,6 @@ RULES = (
     (r"\bgradient_ext\.(session|transport)\b", r"gradient_ext.async_\1"),
     (r"\b(ExperimentsClient|Session|Connections|Transport)\b", r"Async\1"),
     (r"\ba `with` statement", "an `async with` statement"),
-    (r">>> with ", ">>> async with "),
     (r"\ba generator of\b", "an asynchronous generator of"),
 )
 
