@@ -11,6 +11,8 @@ from gradient_ext.tables import Cell, Column, Table
 _BACKGROUNDS = {"going": "#0969da", "succeeded": "#1a7f37", "failed": "#cf222e", "quiet": "#636c76"}
 _BADGE = "color:#fff;background:{};border-radius:0.7em;padding:0.1em 0.6em;white-space:nowrap"
 _CELL = "text-align:{};vertical-align:top;padding:0.2em 0.8em"
+# A long text may break anywhere rather than widen the page; a short one is easier to read on one line.
+_BREAKS = "overflow-wrap:anywhere;min-width:16em"
 _LONGEST_UNBROKEN = 24
 _CAPTION = "caption-side:top;text-align:left;padding:0.2em 0.8em;color:inherit;font-weight:bold"
 
@@ -50,13 +52,10 @@ def _cells(table: Table, row: tuple[Cell, ...]) -> Iterator[str]:
 
 
 def _style(column: Column, text: str) -> str:
-    side = "right" if column.is_number else "left"
+    style = _CELL.format("right" if column.is_number else "left")
     if column.wraps:
-        return f"{_CELL.format(side)};white-space:pre-wrap;overflow-wrap:anywhere"
-    # A long text may break anywhere rather than widen the page; a short one is easier to read on one line.
-    return (
-        f"{_CELL.format(side)};{'white-space:nowrap' if len(text) <= _LONGEST_UNBROKEN else 'overflow-wrap:anywhere'}"
-    )
+        return f"{style};white-space:pre-wrap;{_BREAKS}"
+    return f"{style};{_BREAKS if len(text) > _LONGEST_UNBROKEN else 'white-space:nowrap'}"
 
 
 def _left_out(table: Table) -> str:
