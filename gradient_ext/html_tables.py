@@ -12,7 +12,7 @@ _BACKGROUNDS = {"going": "#0969da", "succeeded": "#1a7f37", "failed": "#cf222e",
 _BADGE = "color:#fff;background:{};border-radius:0.7em;padding:0.1em 0.6em;white-space:nowrap"
 _CELL = "text-align:{};vertical-align:top;padding:0.2em 0.8em"
 # A long text may break anywhere rather than widen the page; a short one is easier to read on one line.
-_BREAKS = "overflow-wrap:anywhere;min-width:16em"
+_BREAKS = "overflow-wrap:anywhere;min-width:12em"
 _LONGEST_UNBROKEN = 24
 _CAPTION = "caption-side:top;text-align:left;padding:0.2em 0.8em;color:inherit;font-weight:bold"
 
