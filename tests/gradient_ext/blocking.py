@@ -7,7 +7,8 @@ from anyio.from_thread import start_blocking_portal
 
 from gradient import AsyncExperimentsClient, ExperimentsClient
 
-KINDS = ("threads", "asyncio", "trio")
+KINDS = ("threads", "asyncio")
+"""What the tests of behaviour run for. Those of `test_async.py` run for trio, too."""
 
 
 class Blocking:
