@@ -6,45 +6,45 @@ client = ExperimentsClient()
 print(client.list())
 """
 
-from importlib.metadata import version as _version
+# As type checkers know it; the module that has it loads more than this one does.
+TYPE_CHECKING = False
 
-from gradient import constants
-from gradient_ext import (
-    AsyncExperimentsClient,
-    AuthenticationError,
-    BadRequestError,
-    BaseExperiment,
-    ConfigurationError,
-    ConflictError,
-    ExperimentFailedError,
-    ExperimentList,
-    ExperimentsClient,
-    ExperimentState,
-    ExperimentType,
-    GradientSdkError,
-    InvalidParametersError,
-    LogRow,
-    LogRows,
-    LogsInterruptedError,
-    LogsTimeoutError,
-    MalformedResponseError,
-    MultiNodeExperiment,
-    MultiNodeParameters,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    RequestFailedError,
-    RequestTimeoutError,
-    ResourceCreatingDataError,
-    ResourceCreatingError,
-    ResourceFetchingError,
-    ServerError,
-    SingleNodeExperiment,
-    SingleNodeParameters,
-    StateNotReachedError,
-    WaitTimeoutError,
-    errors,
-)
+if TYPE_CHECKING:
+    from gradient_api.parameters import MultiNodeParameters, SingleNodeParameters
+
+    from gradient import constants
+    from gradient_ext import errors
+    from gradient_ext.async_client import AsyncExperimentsClient
+    from gradient_ext.client import ExperimentsClient
+    from gradient_ext.constants import ExperimentState, ExperimentType
+    from gradient_ext.errors import (
+        AuthenticationError,
+        BadRequestError,
+        ConfigurationError,
+        ConflictError,
+        ExperimentFailedError,
+        GradientSdkError,
+        InvalidParametersError,
+        LogsInterruptedError,
+        LogsTimeoutError,
+        MalformedResponseError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestFailedError,
+        RequestTimeoutError,
+        ResourceCreatingDataError,
+        ResourceCreatingError,
+        ResourceFetchingError,
+        ServerError,
+        StateNotReachedError,
+        WaitTimeoutError,
+    )
+    from gradient_ext.experiments import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
+    from gradient_ext.lists import ExperimentList, LogRows
+    from gradient_ext.logs import LogRow
+
+    __version__: str
 
 __all__ = [
     "AsyncExperimentsClient",
@@ -84,9 +84,41 @@ __all__ = [
     "errors",
 ]
 
-__version__ = _version("gradient-experiments")
+# Where public names are that are no errors; they are loaded when somebody asks for them.
+_PLACES = {
+    "AsyncExperimentsClient": "gradient_ext.async_client",
+    "BaseExperiment": "gradient_ext.experiments",
+    "ExperimentList": "gradient_ext.lists",
+    "ExperimentState": "gradient_ext.constants",
+    "ExperimentType": "gradient_ext.constants",
+    "ExperimentsClient": "gradient_ext.client",
+    "LogRow": "gradient_ext.logs",
+    "LogRows": "gradient_ext.lists",
+    "MultiNodeExperiment": "gradient_ext.experiments",
+    "SingleNodeExperiment": "gradient_ext.experiments",
+    "MultiNodeParameters": "gradient_api.parameters",
+    "SingleNodeParameters": "gradient_api.parameters",
+}
 
-for _name in __all__:
-    _public = globals()[_name]
-    if isinstance(_public, type) and _public.__module__ != constants.__name__:
-        _public.__module__ = __name__  # what help(), tracebacks and pickles should say
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("gradient-experiments")
+    from importlib import import_module
+
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "constants":
+        found: object = import_module("gradient.constants")
+    elif name == "errors":
+        found = import_module("gradient_ext.errors")
+    else:
+        found = getattr(import_module(_PLACES.get(name, "gradient_ext.errors")), name)
+    globals()[name] = found  # The next time it is there.
+    return found
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

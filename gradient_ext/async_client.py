@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Unpack
 
-from gradient_api import operations
 from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
     SINGLE_NODE_PARAMETERS,
@@ -15,33 +14,25 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext.arguments import (
-    checked_handle,
-    checked_projects,
-    checked_question,
-    checked_seconds,
-    checked_states,
-    checked_whole,
-)
-from gradient_ext.asking import AskExperiment, AskLogs, AskState
+from gradient_ext import defaults
+from gradient_ext.async_connections import AsyncConnections
 from gradient_ext.async_session import AsyncSession
-from gradient_ext.async_transport import AsyncConnections, AsyncTransport
-from gradient_ext.config import Configuration, configuration, warn_of_keys_in_the_clear
-from gradient_ext.creating import creation
 from gradient_ext.errors import GradientSdkError
-from gradient_ext.experiments import BaseExperiment
-from gradient_ext.following import Follower
-from gradient_ext.lists import ExperimentList, LogRows
-from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogRow, is_end
+from gradient_ext.later import methods
+from gradient_ext.naming import public
 from gradient_ext.options import Options, changed_options
-from gradient_ext.paging import PAGE_SIZE, ListCursor
 from gradient_ext.signatures import takes
-from gradient_ext.waiting import Waiter
 
 if TYPE_CHECKING:
     import httpx
 
+    from gradient_ext.config import Configuration
+    from gradient_ext.experiments import BaseExperiment
+    from gradient_ext.lists import ExperimentList, LogRows
+    from gradient_ext.logs import LogRow
 
+
+@public
 class AsyncExperimentsClient(AsyncSession):
     """Create, start, stop, list and inspect experiments, and read their logs.
 
@@ -74,13 +65,15 @@ class AsyncExperimentsClient(AsyncSession):
         *,
         base_url: str | None = None,
         logs_url: str | None = None,
-        timeout: float | None = Options().timeout,
-        connect_timeout: float | None = Options().connect_timeout,
-        max_attempts: int = Options().max_attempts,
-        deadline: float | None = Options().deadline,
-        patience: float | None = Options().patience,
+        timeout: float | None = defaults.TIMEOUT,
+        connect_timeout: float | None = defaults.CONNECT_TIMEOUT,
+        max_attempts: int = defaults.MAX_ATTEMPTS,
+        deadline: float | None = defaults.DEADLINE,
+        patience: float | None = defaults.PATIENCE,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
+        from gradient_ext.config import configuration, warn_of_keys_in_the_clear
+
         chosen = {
             "timeout": timeout,
             "connect_timeout": connect_timeout,
@@ -100,7 +93,7 @@ class AsyncExperimentsClient(AsyncSession):
             raise found
         options, places = found
         warn_of_keys_in_the_clear(places)
-        super().__init__(AsyncTransport(places, options, AsyncConnections(http_client)))
+        super().__init__(places, options, AsyncConnections(http_client))
 
     @takes(SINGLE_NODE_PARAMETERS)
     async def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -114,9 +107,7 @@ class AsyncExperimentsClient(AsyncSession):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return await self._transport.send(
-            creation(operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
-        )
+        return await self._transport.send(methods.create_single_node(parameters))
 
     @takes(SINGLE_NODE_PARAMETERS)
     async def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -130,9 +121,7 @@ class AsyncExperimentsClient(AsyncSession):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return await self._transport.send(
-            creation(operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
-        )
+        return await self._transport.send(methods.run_single_node(parameters))
 
     @takes(MULTI_NODE_PARAMETERS)
     async def create_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -148,9 +137,7 @@ class AsyncExperimentsClient(AsyncSession):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return await self._transport.send(
-            creation(operations.CREATE_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
-        )
+        return await self._transport.send(methods.create_multi_node(parameters))
 
     @takes(MULTI_NODE_PARAMETERS)
     async def run_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -166,9 +153,7 @@ class AsyncExperimentsClient(AsyncSession):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return await self._transport.send(
-            creation(operations.RUN_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
-        )
+        return await self._transport.send(methods.run_multi_node(parameters))
 
     async def start(self, experiment_id: str) -> None:
         """Start an existing experiment that has not run.
@@ -177,9 +162,7 @@ class AsyncExperimentsClient(AsyncSession):
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has been started (409)
         """
-        await self._act(
-            operations.START_EXPERIMENT, "Failed to start experiment", checked_handle(experiment_id, "start()")
-        )
+        await self._transport.send(methods.start(experiment_id))
 
     async def stop(self, experiment_id: str) -> None:
         """Stop an experiment that has not ended.
@@ -188,9 +171,7 @@ class AsyncExperimentsClient(AsyncSession):
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has ended (409)
         """
-        await self._act(
-            operations.STOP_EXPERIMENT, "Failed to stop experiment", checked_handle(experiment_id, "stop()")
-        )
+        await self._transport.send(methods.stop(experiment_id))
 
     async def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its logs; one that runs is ended first.
@@ -199,9 +180,7 @@ class AsyncExperimentsClient(AsyncSession):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        await self._act(
-            operations.DELETE_EXPERIMENT, "Failed to delete resource", checked_handle(experiment_id, "delete()")
-        )
+        await self._transport.send(methods.delete(experiment_id))
 
     async def get(self, experiment_id: str) -> BaseExperiment:
         """Read one experiment.
@@ -213,7 +192,7 @@ class AsyncExperimentsClient(AsyncSession):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        return await self._ask(checked_handle(experiment_id, "get()"), AskExperiment())
+        return await self._transport.ask(*methods.get(experiment_id))
 
     async def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
@@ -229,18 +208,14 @@ class AsyncExperimentsClient(AsyncSession):
         :returns: the experiments, in a list that shows as a table in a notebook
         :rtype: ExperimentList of SingleNodeExperiment or MultiNodeExperiment
         """
-        projects = checked_projects(project_id, "list()")
-        if limit is not None:
-            checked_whole("limit", limit, "list()", least=1)
-        checked_whole("offset", offset, "list()", least=0)
-        found = ExperimentList()
-        cursor = ListCursor(offset, limit, projects=projects)
+        cursor = methods.listing(project_id, limit, offset)
+        found = methods.no_experiments()
         while not cursor.finished:
             found += await self._transport.send(cursor.call())
         return found
 
     def iter_experiments(
-        self, project_id: str | Sequence[str] | None = None, *, page_size: int = PAGE_SIZE
+        self, project_id: str | Sequence[str] | None = None, *, page_size: int = defaults.PAGE_SIZE
     ) -> AsyncGenerator[BaseExperiment, None]:
         """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
 
@@ -251,9 +226,7 @@ class AsyncExperimentsClient(AsyncSession):
 
         :returns: an asynchronous generator of SingleNodeExperiment or MultiNodeExperiment
         """
-        projects = checked_projects(project_id, "iter_experiments()")
-        checked_whole("page_size", page_size, "iter_experiments()", least=1)
-        return self._walk(ListCursor(projects=projects, most=page_size, forgets=True))
+        return self._transport.walk(methods.iter_experiments(project_id, page_size))
 
     async def state(self, experiment_id: str) -> int:
         """Read the state of an experiment and nothing else.
@@ -265,9 +238,11 @@ class AsyncExperimentsClient(AsyncSession):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        return await self._ask(checked_handle(experiment_id, "state()"), AskState())
+        return await self._transport.ask(*methods.state(experiment_id))
 
-    async def logs(self, experiment_id: str, line: int = FIRST_LINE, limit: int = DEFAULT_LIMIT) -> LogRows:
+    async def logs(
+        self, experiment_id: str, line: int = defaults.FIRST_LINE, limit: int = defaults.DEFAULT_LIMIT
+    ) -> LogRows:
         """Show list of latest logs from the specified experiment.
 
         :param str experiment_id: Experiment ID
@@ -279,17 +254,15 @@ class AsyncExperimentsClient(AsyncSession):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        handle = checked_handle(experiment_id, "logs()")
-        question = checked_question(line, limit, "logs()")
-        return LogRows(row for row in await self._ask(handle, AskLogs(question=question)) if not is_end(row))
+        return methods.log_rows(await self._transport.ask(*methods.logs(experiment_id, line, limit)))
 
     get_logs = logs
 
     def yield_logs(
         self,
         experiment_id: str,
-        line: int = FIRST_LINE,
-        limit: int = DEFAULT_LIMIT,
+        line: int = defaults.FIRST_LINE,
+        limit: int = defaults.DEFAULT_LIMIT,
         *,
         timeout: float | None = None,
     ) -> AsyncGenerator[LogRow, None]:
@@ -311,11 +284,7 @@ class AsyncExperimentsClient(AsyncSession):
         :raises LogsTimeoutError: the timeout is over; its `line` is where to go on
         :raises LogsInterruptedError: the patience is over; its `line` is where to go on
         """
-        handle = checked_handle(experiment_id, "yield_logs()")
-        start = checked_question(line, limit, "yield_logs()")
-        seconds = checked_seconds("timeout", timeout, "yield_logs()")
-        patience = self._transport.options.patience
-        return self._carry_out(Follower(handle=handle, start=start, timeout=seconds, patience=patience))
+        return self._transport.carry_out(methods.yield_logs(experiment_id, line, limit, timeout, self._options))
 
     async def wait(
         self,
@@ -347,14 +316,8 @@ class AsyncExperimentsClient(AsyncSession):
         :raises WaitTimeoutError: the timeout is over; a `TimeoutError` that carries the state in which it was last seen
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        waiter = Waiter(
-            handle=checked_handle(experiment_id, "wait()"),
-            until=checked_states("until", until, "wait()"),
-            timeout=checked_seconds("timeout", timeout, "wait()"),
-            patience=self._transport.options.patience,
-            raise_on_failure=raise_on_failure,
-        )
-        async with aclosing(self._carry_out(waiter)) as states:
+        waiter = methods.wait(experiment_id, until, timeout, self._options, raise_on_failure=raise_on_failure)
+        async with aclosing(self._transport.carry_out(waiter)) as states:
             async for state in states:
                 if on_state is not None:
                     on_state(state)

@@ -1,38 +1,37 @@
 # Written from session.py by `make generate`. Do not edit.
-"""What the methods of a client share: one way to the server, with options, and what is done with it."""
+"""What the methods of a client share: where it sends, with which options, through which connections.
+
+What it takes to send is loaded when something is sent for the first time.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-import anyio
-from attrs import evolve
-from gradient_api.operations import Operation
+from gradient_ext.async_connections import AsyncConnections
+from gradient_ext.options import ClientOptions, Options, changed_options
 
-from gradient_ext.asking import Ask, Value_co
-from gradient_ext.async_transport import AsyncTransport
-from gradient_ext.calls import call_of, nothing
-from gradient_ext.errors import GradientSdkError, ResourceFetchingError
-from gradient_ext.experiments import BaseExperiment
-from gradient_ext.options import ClientOptions, changed_options
-from gradient_ext.paging import ListCursor
-from gradient_ext.tasks import MOST_HELD, News, Pause, Task
+if TYPE_CHECKING:
+    from gradient_ext.async_transport import AsyncTransport
+    from gradient_ext.config import Configuration
 
 
 class AsyncSession:
-    """A transport that is open from the beginning until it is closed.
+    """AsyncConnections that are open until they are closed.
 
-    :param AsyncTransport transport: what to send through
+    :param Configuration configuration: the key and the addresses
+    :param Options options: timeouts and retries
+    :param AsyncConnections connections: what to send through
     """
 
-    def __init__(self, transport: AsyncTransport) -> None:
-        self._transport = transport
+    def __init__(self, configuration: Configuration, options: Options, connections: AsyncConnections) -> None:
+        self._configuration = configuration
+        self._options = options
+        self._connections = connections
 
     def __repr__(self) -> str:
-        places = self._transport.configuration
+        places = self._configuration
         return f"{type(self).__name__}(base_url={places.experiments_url!r}, logs_url={places.logs_url!r})"
 
     async def __aenter__(self) -> Self:
@@ -57,7 +56,7 @@ class AsyncSession:
 
     async def close(self) -> None:
         """Close the connections of this client; it cannot be used afterwards."""
-        await self._transport.connections.close()
+        await self._connections.close()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """Give a client that differs in these options and shares everything else, the connections too.
@@ -74,40 +73,12 @@ class AsyncSession:
         >>> patient = client.with_options(timeout=300, deadline=None)
         """
         twin = object.__new__(type(self))
-        options = changed_options(self._transport.options, changes, "with_options()")
-        twin._transport = evolve(self._transport, options=options)
+        options = changed_options(self._options, changes, "with_options()")
+        AsyncSession.__init__(twin, self._configuration, options, self._connections)
         return twin
 
-    async def _carry_out(self, task: Task[News]) -> AsyncGenerator[News, None]:
-        while step := task.next_step(time.monotonic()):
-            if isinstance(step, Pause):
-                await anyio.sleep(step.seconds)
-                continue
-            try:
-                answer = await self._ask(task.handle, step)
-            except GradientSdkError as error:
-                task.fail(error, time.monotonic())
-            else:
-                for each in task.take(answer):
-                    yield each
+    @property
+    def _transport(self) -> AsyncTransport:
+        from gradient_ext.async_transport import AsyncTransport
 
-    async def _walk(self, cursor: ListCursor) -> AsyncGenerator[BaseExperiment, None]:
-        while not cursor.finished:
-            for each in await self._transport.send(cursor.call()):
-                yield each
-
-    async def _ask(self, handle: str, ask: Ask[Value_co]) -> Value_co:
-        if len(self._transport.connections.held) >= MOST_HELD:
-            ask = evolve(ask, wait=0.0)
-        transport = evolve(self._transport, options=ask.options(self._transport.options))
-        try:
-            answer: Value_co = await transport.send(ask.call(handle))
-            return answer
-        except ResourceFetchingError as error:
-            if ask.otherwise is None or error.status not in (404, 405):
-                raise
-            otherwise = ask.otherwise
-        return await self._ask(handle, otherwise)
-
-    async def _act(self, operation: Operation[Any], action: str, handle: str) -> None:
-        await self._transport.send(call_of(operation, action, handle, meaning=nothing))
+        return AsyncTransport(self._configuration, self._options, self._connections)

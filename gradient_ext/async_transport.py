@@ -1,70 +1,29 @@
 # Written from transport.py by `make generate`. Do not edit.
-"""HTTP: connections, and what is sent through them, again where that may help."""
+"""Sending: a call, again where that may help; a question; and a task, step after step until it is done."""
 
 from __future__ import annotations
 
-import anyio
-import httpx
-from attrs import field, frozen
+import time
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
+import anyio
+from attrs import evolve, field, frozen
+
+from gradient_ext.asking import Ask, Value_co
+from gradient_ext.async_connections import AsyncConnections
 from gradient_ext.attempts import Attempts
 from gradient_ext.calls import Answer, Call, Reply
 from gradient_ext.config import Configuration
-from gradient_ext.errors import GradientSdkError
-from gradient_ext.exchange import LIMITS, MOST_CONNECTIONS, Exchange, refused_environment
-from gradient_ext.home import MOVED, is_elsewhere
-from gradient_ext.home import process_and_loop as home
+from gradient_ext.errors import GradientSdkError, ResourceFetchingError
+from gradient_ext.exchange import Exchange
+from gradient_ext.experiments import BaseExperiment
 from gradient_ext.options import Options
+from gradient_ext.paging import ListCursor
+from gradient_ext.tasks import MOST_HELD, News, Pause, Task
 
-
-class AsyncConnections:
-    """The connections of one client; in another process, after a fork, it gets new ones.
-
-    :param httpx.AsyncClient http_client: the user's own client to send through; it is never closed here
-    """
-
-    def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
-        self._given = http_client
-        self._client = http_client or _new_client()
-        self._home = home()
-        self._is_closed = False
-        self.places: anyio.Semaphore = anyio.Semaphore(MOST_CONNECTIONS)
-        """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
-        self.held: set[int] = set()
-        """The calls that a server may be holding open now."""
-
-    def client(self) -> httpx.AsyncClient:
-        """Give the httpx client to send through.
-
-        :raises GradientSdkError: there is none any more
-        """
-        if self._is_closed:
-            raise GradientSdkError("This client is closed; make another one")
-        if self._given and self._given.is_closed:
-            raise GradientSdkError("The http_client of this client is closed; make another one of each")
-        here = home()
-        if is_elsewhere(self._home, here):
-            if self._given:
-                raise GradientSdkError(MOVED)
-            # The old one is left alone, not closed: its connections belong where it was made.
-            self._client = _new_client()
-            self.places = anyio.Semaphore(MOST_CONNECTIONS)
-        self._home = here
-        return self._client
-
-    async def close(self) -> None:
-        """Close them, unless they are the user's; nothing is sent any more in either case."""
-        self._is_closed = True
-        if not self._given and not is_elsewhere(self._home, home()):
-            await self._client.aclose()
-
-
-def _new_client() -> httpx.AsyncClient:
-    try:
-        return httpx.AsyncClient(limits=LIMITS)
-    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        refusal = refused_environment(error)
-    raise refusal
+if TYPE_CHECKING:
+    import httpx
 
 
 @frozen
@@ -99,6 +58,43 @@ class AsyncTransport:
             raise AssertionError("the last attempt has neither answered nor failed")
         finally:
             self.connections.held.discard(id(call))
+
+    async def ask(self, handle: str, ask: Ask[Value_co]) -> Value_co:
+        """Ask about an experiment, in another way where the server does not know this one.
+
+        :raises GradientSdkError: what `send` raises
+        """
+        if len(self.connections.held) >= MOST_HELD:
+            ask = evolve(ask, wait=0.0)
+        transport = evolve(self, options=ask.options(self.options))
+        try:
+            answer: Value_co = await transport.send(ask.call(handle))
+            return answer
+        except ResourceFetchingError as error:
+            if ask.otherwise is None or error.status not in (404, 405):
+                raise
+            otherwise = ask.otherwise
+        return await self.ask(handle, otherwise)
+
+    async def carry_out(self, task: Task[News]) -> AsyncGenerator[News, None]:
+        """Do what a task says until there is nothing to do any more, and give its news."""
+        while step := task.next_step(time.monotonic()):
+            if isinstance(step, Pause):
+                await anyio.sleep(step.seconds)
+                continue
+            try:
+                answer = await self.ask(task.handle, step)
+            except GradientSdkError as error:
+                task.fail(error, time.monotonic())
+            else:
+                for each in task.take(answer):
+                    yield each
+
+    async def walk(self, cursor: ListCursor) -> AsyncGenerator[BaseExperiment, None]:
+        """Give the experiments of a list, page by page."""
+        while not cursor.finished:
+            for each in await self.send(cursor.call()):
+                yield each
 
     async def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
         client = self.connections.client()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Unpack
 
-from gradient_api import operations
 from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
     SINGLE_NODE_PARAMETERS,
@@ -14,33 +13,25 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext.arguments import (
-    checked_handle,
-    checked_projects,
-    checked_question,
-    checked_seconds,
-    checked_states,
-    checked_whole,
-)
-from gradient_ext.asking import AskExperiment, AskLogs, AskState
-from gradient_ext.config import Configuration, configuration, warn_of_keys_in_the_clear
-from gradient_ext.creating import creation
+from gradient_ext import defaults
+from gradient_ext.connections import Connections
 from gradient_ext.errors import GradientSdkError
-from gradient_ext.experiments import BaseExperiment
-from gradient_ext.following import Follower
-from gradient_ext.lists import ExperimentList, LogRows
-from gradient_ext.logs import DEFAULT_LIMIT, FIRST_LINE, LogRow, is_end
+from gradient_ext.later import methods
+from gradient_ext.naming import public
 from gradient_ext.options import Options, changed_options
-from gradient_ext.paging import PAGE_SIZE, ListCursor
 from gradient_ext.session import Session
 from gradient_ext.signatures import takes
-from gradient_ext.transport import Connections, Transport
-from gradient_ext.waiting import Waiter
 
 if TYPE_CHECKING:
     import httpx
 
+    from gradient_ext.config import Configuration
+    from gradient_ext.experiments import BaseExperiment
+    from gradient_ext.lists import ExperimentList, LogRows
+    from gradient_ext.logs import LogRow
 
+
+@public
 class ExperimentsClient(Session):
     """Create, start, stop, list and inspect experiments, and read their logs.
 
@@ -73,13 +64,15 @@ class ExperimentsClient(Session):
         *,
         base_url: str | None = None,
         logs_url: str | None = None,
-        timeout: float | None = Options().timeout,
-        connect_timeout: float | None = Options().connect_timeout,
-        max_attempts: int = Options().max_attempts,
-        deadline: float | None = Options().deadline,
-        patience: float | None = Options().patience,
+        timeout: float | None = defaults.TIMEOUT,
+        connect_timeout: float | None = defaults.CONNECT_TIMEOUT,
+        max_attempts: int = defaults.MAX_ATTEMPTS,
+        deadline: float | None = defaults.DEADLINE,
+        patience: float | None = defaults.PATIENCE,
         http_client: httpx.Client | None = None,
     ) -> None:
+        from gradient_ext.config import configuration, warn_of_keys_in_the_clear
+
         chosen = {
             "timeout": timeout,
             "connect_timeout": connect_timeout,
@@ -99,7 +92,7 @@ class ExperimentsClient(Session):
             raise found
         options, places = found
         warn_of_keys_in_the_clear(places)
-        super().__init__(Transport(places, options, Connections(http_client)))
+        super().__init__(places, options, Connections(http_client))
 
     @takes(SINGLE_NODE_PARAMETERS)
     def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -113,9 +106,7 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._transport.send(
-            creation(operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
-        )
+        return self._transport.send(methods.create_single_node(parameters))
 
     @takes(SINGLE_NODE_PARAMETERS)
     def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -129,9 +120,7 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._transport.send(
-            creation(operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
-        )
+        return self._transport.send(methods.run_single_node(parameters))
 
     @takes(MULTI_NODE_PARAMETERS)
     def create_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -147,9 +136,7 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._transport.send(
-            creation(operations.CREATE_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
-        )
+        return self._transport.send(methods.create_multi_node(parameters))
 
     @takes(MULTI_NODE_PARAMETERS)
     def run_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -165,9 +152,7 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._transport.send(
-            creation(operations.RUN_EXPERIMENT, MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
-        )
+        return self._transport.send(methods.run_multi_node(parameters))
 
     def start(self, experiment_id: str) -> None:
         """Start an existing experiment that has not run.
@@ -176,7 +161,7 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has been started (409)
         """
-        self._act(operations.START_EXPERIMENT, "Failed to start experiment", checked_handle(experiment_id, "start()"))
+        self._transport.send(methods.start(experiment_id))
 
     def stop(self, experiment_id: str) -> None:
         """Stop an experiment that has not ended.
@@ -185,7 +170,7 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has ended (409)
         """
-        self._act(operations.STOP_EXPERIMENT, "Failed to stop experiment", checked_handle(experiment_id, "stop()"))
+        self._transport.send(methods.stop(experiment_id))
 
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its logs; one that runs is ended first.
@@ -194,7 +179,7 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        self._act(operations.DELETE_EXPERIMENT, "Failed to delete resource", checked_handle(experiment_id, "delete()"))
+        self._transport.send(methods.delete(experiment_id))
 
     def get(self, experiment_id: str) -> BaseExperiment:
         """Read one experiment.
@@ -206,7 +191,7 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        return self._ask(checked_handle(experiment_id, "get()"), AskExperiment())
+        return self._transport.ask(*methods.get(experiment_id))
 
     def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
@@ -222,18 +207,14 @@ class ExperimentsClient(Session):
         :returns: the experiments, in a list that shows as a table in a notebook
         :rtype: ExperimentList of SingleNodeExperiment or MultiNodeExperiment
         """
-        projects = checked_projects(project_id, "list()")
-        if limit is not None:
-            checked_whole("limit", limit, "list()", least=1)
-        checked_whole("offset", offset, "list()", least=0)
-        found = ExperimentList()
-        cursor = ListCursor(offset, limit, projects=projects)
+        cursor = methods.listing(project_id, limit, offset)
+        found = methods.no_experiments()
         while not cursor.finished:
             found += self._transport.send(cursor.call())
         return found
 
     def iter_experiments(
-        self, project_id: str | Sequence[str] | None = None, *, page_size: int = PAGE_SIZE
+        self, project_id: str | Sequence[str] | None = None, *, page_size: int = defaults.PAGE_SIZE
     ) -> Generator[BaseExperiment, None, None]:
         """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
 
@@ -244,9 +225,7 @@ class ExperimentsClient(Session):
 
         :returns: a generator of SingleNodeExperiment or MultiNodeExperiment
         """
-        projects = checked_projects(project_id, "iter_experiments()")
-        checked_whole("page_size", page_size, "iter_experiments()", least=1)
-        return self._walk(ListCursor(projects=projects, most=page_size, forgets=True))
+        return self._transport.walk(methods.iter_experiments(project_id, page_size))
 
     def state(self, experiment_id: str) -> int:
         """Read the state of an experiment and nothing else.
@@ -258,9 +237,9 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        return self._ask(checked_handle(experiment_id, "state()"), AskState())
+        return self._transport.ask(*methods.state(experiment_id))
 
-    def logs(self, experiment_id: str, line: int = FIRST_LINE, limit: int = DEFAULT_LIMIT) -> LogRows:
+    def logs(self, experiment_id: str, line: int = defaults.FIRST_LINE, limit: int = defaults.DEFAULT_LIMIT) -> LogRows:
         """Show list of latest logs from the specified experiment.
 
         :param str experiment_id: Experiment ID
@@ -272,17 +251,15 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        handle = checked_handle(experiment_id, "logs()")
-        question = checked_question(line, limit, "logs()")
-        return LogRows(row for row in self._ask(handle, AskLogs(question=question)) if not is_end(row))
+        return methods.log_rows(self._transport.ask(*methods.logs(experiment_id, line, limit)))
 
     get_logs = logs
 
     def yield_logs(
         self,
         experiment_id: str,
-        line: int = FIRST_LINE,
-        limit: int = DEFAULT_LIMIT,
+        line: int = defaults.FIRST_LINE,
+        limit: int = defaults.DEFAULT_LIMIT,
         *,
         timeout: float | None = None,
     ) -> Generator[LogRow, None, None]:
@@ -304,11 +281,7 @@ class ExperimentsClient(Session):
         :raises LogsTimeoutError: the timeout is over; its `line` is where to go on
         :raises LogsInterruptedError: the patience is over; its `line` is where to go on
         """
-        handle = checked_handle(experiment_id, "yield_logs()")
-        start = checked_question(line, limit, "yield_logs()")
-        seconds = checked_seconds("timeout", timeout, "yield_logs()")
-        patience = self._transport.options.patience
-        return self._carry_out(Follower(handle=handle, start=start, timeout=seconds, patience=patience))
+        return self._transport.carry_out(methods.yield_logs(experiment_id, line, limit, timeout, self._options))
 
     def wait(
         self,
@@ -340,14 +313,8 @@ class ExperimentsClient(Session):
         :raises WaitTimeoutError: the timeout is over; a `TimeoutError` that carries the state in which it was last seen
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        waiter = Waiter(
-            handle=checked_handle(experiment_id, "wait()"),
-            until=checked_states("until", until, "wait()"),
-            timeout=checked_seconds("timeout", timeout, "wait()"),
-            patience=self._transport.options.patience,
-            raise_on_failure=raise_on_failure,
-        )
-        with closing(self._carry_out(waiter)) as states:
+        waiter = methods.wait(experiment_id, until, timeout, self._options, raise_on_failure=raise_on_failure)
+        with closing(self._transport.carry_out(waiter)) as states:
             for state in states:
                 if on_state is not None:
                     on_state(state)

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from gradient_api.constants import ExperimentState
 
-from gradient_ext.masking import masked
+from gradient_ext.naming import public
 
 if TYPE_CHECKING:
     from gradient_ext.experiments import BaseExperiment
@@ -53,11 +53,17 @@ def state_word(state: int) -> str:
     return f"in state {state}" if word == ExperimentState.get_state_str(None) else word
 
 
+@public
 class GradientSdkError(Exception):
     """The root of all errors that this package raises on purpose."""
 
     retryable: bool = False
     """Whether the same call may succeed if it is made again. The client has done so already, as often as it may."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.__module__ == __name__:
+            public(cls)
 
 
 class ConfigurationError(GradientSdkError, ValueError):
@@ -319,6 +325,8 @@ class ExperimentFailedError(GradientSdkError):
         return self.experiment.experiment_error
 
     def __str__(self) -> str:
+        from gradient_ext.masking import masked
+
         said = f": {masked(self.experiment_error)}" if self.experiment_error else ""
         width = max((len(str(row.line)) for row in self.rows), default=0)
         shown = [f"  {row.line:{width}}  {masked(row.message.rstrip()):.200}" for row in self.rows]

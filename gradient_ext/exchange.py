@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import ssl
 import time
 from typing import Any, NoReturn
@@ -19,9 +21,6 @@ from gradient_ext.options import Options
 
 # Errors of this API come as plain text too, from the host of the logs.
 ACCEPT = "application/json, */*;q=0.5"
-MOST_CONNECTIONS = 100
-# Kept, however many: making one takes longer than most answers.
-LIMITS = httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS)
 # The variables of their frames hold the key, and the body that is sent.
 _SENDERS = frozenset({"gradient_ext", "h11", "h2", "httpcore", "httpx"})
 # Sockets take no longer ones; it is three years.
@@ -129,6 +128,17 @@ def timeout_of(options: Options, wait: float, remaining: float | None) -> httpx.
     read = _shortest(None if options.timeout is None else options.timeout + wait, left)
     # Who waits for others to be done with the connections has not failed; there is a deadline for that.
     return httpx.Timeout(read, connect=_shortest(options.connect_timeout, read), pool=_shortest(left))
+
+
+def certificates() -> ssl.SSLContext:
+    """Give the certificates that are believed, as httpx finds them; reading them takes longer than a call."""
+    return _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@functools.cache
+def _certificates(file: str | None, directory: str | None) -> ssl.SSLContext:
+    """Give those that follow from the environment, which may change between two clients."""
+    return httpx.create_ssl_context()
 
 
 def refused_environment(error: Exception) -> ConfigurationError:

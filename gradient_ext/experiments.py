@@ -23,6 +23,7 @@ from gradient_api.experiment_fields import (
 from gradient_api.models import Experiment
 
 from gradient_ext.masking import MASK, masked, masked_within
+from gradient_ext.naming import public
 from gradient_ext.showing import Showing
 from gradient_ext.values import told, typed
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from gradient_ext.tables import Table
 
 
+@public
 @define(repr=False, kw_only=True)
 class BaseExperiment(BaseExperimentFields, Showing):
     """An experiment of a kind that this client does not know; the known kinds extend it.
@@ -77,11 +79,13 @@ class BaseExperiment(BaseExperimentFields, Showing):
         return experiment_table(self)
 
 
+@public
 @define(repr=False, kw_only=True)
 class SingleNodeExperiment(SingleNodeExperimentFields, BaseExperiment):
     """An experiment that runs on one machine."""
 
 
+@public
 @define(repr=False, kw_only=True)
 class MultiNodeExperiment(MultiNodeExperimentFields, BaseExperiment):
     """An experiment of workers and parameter servers, or of workers and a master."""

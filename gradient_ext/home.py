@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import anyio.lowlevel
-
 Home = tuple[object, ...]
 MOVED = (
     "The http_client of this client was made before the process forked, or for another event loop, and would share its "
@@ -21,6 +19,8 @@ def process() -> Home:
 
 def process_and_loop() -> Home:
     """Give the home of asynchronous connections that are used here; the loop is None where none runs."""
+    import anyio.lowlevel  # which takes longer to load than all that a program without event loops needs
+
     try:
         return os.getpid(), anyio.lowlevel.current_token()
     except RuntimeError:

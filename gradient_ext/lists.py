@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self, SupportsIndex, TypeVar, overload
 
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.logs import LogRow
+from gradient_ext.naming import public
 from gradient_ext.showing import Showing
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ShownList(list[Item], Showing):
         return type(self)(self)
 
 
+@public
 class ExperimentList(ShownList[BaseExperiment]):
     """A list of experiments, as `ExperimentsClient.list()` returns it.
 
@@ -94,6 +96,7 @@ class ExperimentList(ShownList[BaseExperiment]):
         return experiments_table(self, most)
 
 
+@public
 class LogRows(ShownList[LogRow]):
     """A list of log rows, as `ExperimentsClient.logs()` returns it; from `yield_logs()` make one with `LogRows(...)`.
 

@@ -10,16 +10,17 @@ from attrs import asdict, define, field, frozen
 from gradient_api.constants import END_OF_LOG
 from gradient_api.models import LogRow as LogRowModel
 
+from gradient_ext.defaults import DEFAULT_LIMIT, FIRST_LINE
+from gradient_ext.naming import public
 from gradient_ext.values import told, typed
 
-FIRST_LINE = 0
-DEFAULT_LIMIT = 10_000
 by_line = attrgetter("line")
 # How often a gap has to be seen before rows behind it are taken: what is missing may be on its way.
 _SIGHTINGS = 5
 _LARGEST_LIMIT = 2**31 - 1
 
 
+@public
 @frozen
 class LogRow:
     """One row of a log. Unpacks into `line, message, timestamp`, as it did when it was a tuple.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Container, Iterable
 from types import TracebackType
@@ -25,6 +24,8 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
+            import json
+
             # In JSON it looks different where it holds quotes, say.
             text = text.replace(json.dumps(secret)[1:-1], MASK).replace(secret, MASK)
     return _USER_IN_URL.sub(_without_password, text)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from attrs import evolve, frozen
 
+from gradient_ext import defaults
 from gradient_ext.errors import InvalidParametersError
-from gradient_ext.retrying import RetryPolicy
+
+if TYPE_CHECKING:
+    from gradient_ext.retrying import RetryPolicy
 
 
 class ClientOptions(TypedDict, total=False):
@@ -30,15 +33,17 @@ class ClientOptions(TypedDict, total=False):
 class Options:
     """The options in force."""
 
-    timeout: float | None = 30.0
-    connect_timeout: float | None = 5.0
-    max_attempts: int = 10
-    deadline: float | None = 120.0
-    patience: float | None = 600.0
+    timeout: float | None = defaults.TIMEOUT
+    connect_timeout: float | None = defaults.CONNECT_TIMEOUT
+    max_attempts: int = defaults.MAX_ATTEMPTS
+    deadline: float | None = defaults.DEADLINE
+    patience: float | None = defaults.PATIENCE
 
     @property
     def retries(self) -> RetryPolicy:
         """When to try again."""
+        from gradient_ext.retrying import RetryPolicy
+
         return RetryPolicy(attempts=self.max_attempts, deadline=self.deadline)
 
 

@@ -10,11 +10,11 @@ from gradient_api.models import Experiment, ExperimentList, ListExperimentsProje
 from gradient_api.types import UNSET
 
 from gradient_ext.calls import Call, call_of
+from gradient_ext.defaults import PAGE_SIZE
 from gradient_ext.errors import MalformedResponseError
 from gradient_ext.experiments import BaseExperiment, experiment_from
 from gradient_ext.values import told, typed
 
-PAGE_SIZE = 1000
 _REMEMBERED_PAGES = 2
 
 
@@ -38,7 +38,7 @@ class ListCursor:
     offset: int = 0
     limit: int | None = None
     projects: tuple[str, ...] | None = field(default=None, kw_only=True)
-    most: int = field(factory=lambda: PAGE_SIZE, kw_only=True)
+    most: int = field(default=PAGE_SIZE, kw_only=True)
     forgets: bool = field(default=False, kw_only=True)
     finished: bool = field(init=False)
     _count: int = field(default=0, init=False)

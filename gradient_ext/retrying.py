@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from attrs import frozen
 
+from gradient_ext import defaults
 from gradient_ext.errors import GradientSdkError, ResourceFetchingError
 
 
@@ -23,8 +23,8 @@ class RetryPolicy:
         error is raised at once, and carries it
     """
 
-    attempts: int = 10
-    deadline: float | None = 120.0
+    attempts: int = defaults.MAX_ATTEMPTS
+    deadline: float | None = defaults.DEADLINE
     first_pause: float = 0.2
     longest_pause: float = 10.0
     longest_retry_after: float = 60.0
@@ -74,6 +74,8 @@ def read_date(value: str | None) -> datetime | None:
     >>> read_date("Fri, 31 Dec 1999 23:59:59 GMT")
     datetime.datetime(1999, 12, 31, 23, 59, 59, tzinfo=datetime.timezone.utc)
     """
+    from email.utils import parsedate_to_datetime  # which loads what else belongs to mail
+
     try:
         date = parsedate_to_datetime(value or "")
     except (ValueError, TypeError, OverflowError):

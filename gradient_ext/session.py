@@ -1,36 +1,36 @@
-"""What the methods of a client share: one way to the server, with options, and what is done with it."""
+"""What the methods of a client share: where it sends, with which options, through which connections.
+
+What it takes to send is loaded when something is sent for the first time.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-from attrs import evolve
-from gradient_api.operations import Operation
+from gradient_ext.connections import Connections
+from gradient_ext.options import ClientOptions, Options, changed_options
 
-from gradient_ext.asking import Ask, Value_co
-from gradient_ext.calls import call_of, nothing
-from gradient_ext.errors import GradientSdkError, ResourceFetchingError
-from gradient_ext.experiments import BaseExperiment
-from gradient_ext.options import ClientOptions, changed_options
-from gradient_ext.paging import ListCursor
-from gradient_ext.tasks import MOST_HELD, News, Pause, Task
-from gradient_ext.transport import Transport
+if TYPE_CHECKING:
+    from gradient_ext.config import Configuration
+    from gradient_ext.transport import Transport
 
 
 class Session:
-    """A transport that is open from the beginning until it is closed.
+    """Connections that are open until they are closed.
 
-    :param Transport transport: what to send through
+    :param Configuration configuration: the key and the addresses
+    :param Options options: timeouts and retries
+    :param Connections connections: what to send through
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, configuration: Configuration, options: Options, connections: Connections) -> None:
+        self._configuration = configuration
+        self._options = options
+        self._connections = connections
 
     def __repr__(self) -> str:
-        places = self._transport.configuration
+        places = self._configuration
         return f"{type(self).__name__}(base_url={places.experiments_url!r}, logs_url={places.logs_url!r})"
 
     def __enter__(self) -> Self:
@@ -55,7 +55,7 @@ class Session:
 
     def close(self) -> None:
         """Close the connections of this client; it cannot be used afterwards."""
-        self._transport.connections.close()
+        self._connections.close()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """Give a client that differs in these options and shares everything else, the connections too.
@@ -72,38 +72,12 @@ class Session:
         >>> patient = client.with_options(timeout=300, deadline=None)
         """
         twin = object.__new__(type(self))
-        options = changed_options(self._transport.options, changes, "with_options()")
-        twin._transport = evolve(self._transport, options=options)
+        options = changed_options(self._options, changes, "with_options()")
+        Session.__init__(twin, self._configuration, options, self._connections)
         return twin
 
-    def _carry_out(self, task: Task[News]) -> Generator[News, None, None]:
-        while step := task.next_step(time.monotonic()):
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
-                continue
-            try:
-                answer = self._ask(task.handle, step)
-            except GradientSdkError as error:
-                task.fail(error, time.monotonic())
-            else:
-                yield from task.take(answer)
+    @property
+    def _transport(self) -> Transport:
+        from gradient_ext.transport import Transport
 
-    def _walk(self, cursor: ListCursor) -> Generator[BaseExperiment, None, None]:
-        while not cursor.finished:
-            yield from self._transport.send(cursor.call())
-
-    def _ask(self, handle: str, ask: Ask[Value_co]) -> Value_co:
-        if len(self._transport.connections.held) >= MOST_HELD:
-            ask = evolve(ask, wait=0.0)
-        transport = evolve(self._transport, options=ask.options(self._transport.options))
-        try:
-            answer: Value_co = transport.send(ask.call(handle))
-            return answer
-        except ResourceFetchingError as error:
-            if ask.otherwise is None or error.status not in (404, 405):
-                raise
-            otherwise = ask.otherwise
-        return self._ask(handle, otherwise)
-
-    def _act(self, operation: Operation[Any], action: str, handle: str) -> None:
-        self._transport.send(call_of(operation, action, handle, meaning=nothing))
+        return Transport(self._configuration, self._options, self._connections)

@@ -12,17 +12,17 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "gradient_ext"
-TWINS = {"client.py": "async_client.py", "session.py": "async_session.py", "transport.py": "async_transport.py"}
+TWINS = {f"{name}.py": f"async_{name}.py" for name in ("client", "connections", "session", "transport")}
 HEADER = "# Written from {source} by `make generate`. Do not edit.\n"
 
 # What waits for the network, and so is defined and called as a coroutine.
-_SENDS = "send|_attempt|_exchange|_ask|_act|close"
-_PLACE = r"(?:self\.(?:_transport\.)?(?:connections\.)?|transport\.)"
+_SENDS = "send|ask|_attempt|_exchange|close"
+_PLACE = r"(?:self\.(?:_transport\.|_connections\.)?|transport\.)"
 _PUBLIC = "list|wait|get|state|logs|start|stop|delete|(?:create|run)_(?:single|multi)_node"
 RULES = (
     (rf"^( *)def ({_SENDS}|{_PUBLIC})\(", r"\1async def \2("),
     (r"\bdef __(enter|exit)__", r"async def __a\1__"),
-    (r"\bdef (_carry_out|_walk)\(", r"async def \1("),
+    (r"\bdef (carry_out|walk)\(", r"async def \1("),
     (rf"(?<![\w.])({_PLACE}(?:{_SENDS})\()", r"await \1"),
     (r"self\._client\.close\(\)", "await self._client.aclose()"),
     (r"^( *)yield from (.*)$", r"\1for each in \2:\n\1    yield each"),
@@ -31,7 +31,7 @@ RULES = (
     (r"\bwith closing\(", "async with aclosing("),
     (r"\bwith self\.connections\.places\b", "async with self.connections.places"),
     (r"\bthreading\.Semaphore\b", "anyio.Semaphore"),
-    (r"^import threading\n\n", "import anyio\n"),
+    (r"^import threading\n", "import threading\n\nimport anyio\n"),
     (r"\bimport closing\b", "import aclosing"),
     (r"\bfor (state in states|attempt in attempts\.each\(\)|chunk in response)", r"async for \1"),
     # What cannot be interrupted looks at the clock; what can be is, also while it waits.
@@ -42,7 +42,7 @@ RULES = (
     (r"^import time\n", "import time\n\nimport anyio\n"),
     (r"\bhttpx\.Client\b", "httpx.AsyncClient"),
     (r"\bimport process as home\b", "import process_and_loop as home"),
-    (r"\bgradient_ext\.(session|transport)\b", r"gradient_ext.async_\1"),
+    (r"\bgradient_ext\.(connections|session|transport)\b", r"gradient_ext.async_\1"),
     (r"\b(ExperimentsClient|Session|Connections|Transport)\b", r"Async\1"),
     (r"\ba `with` statement", "an `async with` statement"),
     (r"\ba generator of\b", "an asynchronous generator of"),

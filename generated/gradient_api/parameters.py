@@ -2,12 +2,10 @@
 """The keyword arguments that make an experiment: what they are called, what they take, what they are for."""
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, Protocol, Self, TypedDict
+from importlib import import_module
+from typing import Any, NotRequired, Protocol, Self, TypedDict, cast
 
 from attrs import field, frozen
-
-from .models.multi_node_request import MultiNodeRequest
-from .models.single_node_request import SingleNodeRequest
 
 
 class RequestModel(Protocol):
@@ -43,11 +41,16 @@ class Parameter:
 class ParameterSet:
     """The keyword arguments of one kind of experiment."""
 
-    model: type[RequestModel]
+    model_name: str
     keywords: type
     parameters: tuple[Parameter, ...]
     fixed: Mapping[str, Any]
     dependent: Mapping[str, tuple[str, ...]]
+
+    @property
+    def model(self) -> type[RequestModel]:
+        """The model of the request body; models are loaded when one is used."""
+        return cast(type[RequestModel], getattr(import_module(".models", __package__), self.model_name))
 
 
 class SingleNodeParameters(TypedDict):
@@ -98,7 +101,7 @@ class SingleNodeParameters(TypedDict):
 
 
 SINGLE_NODE_PARAMETERS = ParameterSet(
-    model=SingleNodeRequest,
+    model_name="SingleNodeRequest",
     keywords=SingleNodeParameters,
     parameters=(
         Parameter(
@@ -338,7 +341,7 @@ class MultiNodeParameters(TypedDict):
 
 
 MULTI_NODE_PARAMETERS = ParameterSet(
-    model=MultiNodeRequest,
+    model_name="MultiNodeRequest",
     keywords=MultiNodeParameters,
     parameters=(
         Parameter(
