@@ -7,8 +7,8 @@ SEED ?= 1
 EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults contract contract-independent contract-mutants lint types check-spec check-generated \
-	breaking generate clean
+.PHONY: help setup demo serve test faults bench contract contract-independent contract-mutants lint types check-spec \
+	check-generated breaking generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ contract-independent: $(READY) ## Let Prism and Redocly judge contract, client a
 
 contract-mutants: $(READY) ## Put faults into copies of the project, and see which the tests notice; takes a while
 	@$(BIN)/python tests/contract/mutants $(ARGS)
+
+bench: $(READY) ## Time things beside what they are compared with, and print the ratios
+	@$(BIN)/python benchmarks $(ARGS)
 
 lint: $(READY) ## Run the linter and check the format
 	@$(BIN)/ruff check .

@@ -84,41 +84,40 @@ __all__ = [
     "errors",
 ]
 
-# Where public names are that are no errors; they are loaded when somebody asks for them.
-_PLACES = {
-    "AsyncExperimentsClient": "gradient_ext.async_client",
-    "BaseExperiment": "gradient_ext.experiments",
-    "ExperimentList": "gradient_ext.lists",
-    "ExperimentState": "gradient_ext.constants",
-    "ExperimentType": "gradient_ext.constants",
-    "ExperimentsClient": "gradient_ext.client",
-    "LogRow": "gradient_ext.logs",
-    "LogRows": "gradient_ext.lists",
-    "MultiNodeExperiment": "gradient_ext.experiments",
-    "SingleNodeExperiment": "gradient_ext.experiments",
-    "MultiNodeParameters": "gradient_api.parameters",
-    "SingleNodeParameters": "gradient_api.parameters",
-}
+if not TYPE_CHECKING:  # which would take any name for one that is there
+    # Where public names are that are no errors; they are loaded when somebody asks for them.
+    _PLACES = {
+        "AsyncExperimentsClient": "gradient_ext.async_client",
+        "BaseExperiment": "gradient_ext.experiments",
+        "ExperimentList": "gradient_ext.lists",
+        "ExperimentState": "gradient_ext.constants",
+        "ExperimentType": "gradient_ext.constants",
+        "ExperimentsClient": "gradient_ext.client",
+        "LogRow": "gradient_ext.logs",
+        "LogRows": "gradient_ext.lists",
+        "MultiNodeExperiment": "gradient_ext.experiments",
+        "SingleNodeExperiment": "gradient_ext.experiments",
+        "MultiNodeParameters": "gradient_ext.client",
+        "SingleNodeParameters": "gradient_ext.client",
+    }
 
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from importlib.metadata import version
 
-def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from importlib.metadata import version
+            return version("gradient-experiments")
+        from importlib import import_module
 
-        return version("gradient-experiments")
-    from importlib import import_module
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "constants":
+            found: object = import_module("gradient.constants")
+        elif name == "errors":
+            found = import_module("gradient_ext.errors")
+        else:
+            found = getattr(import_module(_PLACES.get(name, "gradient_ext.errors")), name)
+        globals()[name] = found  # The next time it is there.
+        return found
 
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "constants":
-        found: object = import_module("gradient.constants")
-    elif name == "errors":
-        found = import_module("gradient_ext.errors")
-    else:
-        found = getattr(import_module(_PLACES.get(name, "gradient_ext.errors")), name)
-    globals()[name] = found  # The next time it is there.
-    return found
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+    def __dir__() -> list[str]:
+        return list(__all__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar, cast
 
-from attrs import evolve, frozen
+from attrs import frozen
 from gradient_api import operations
 from gradient_api.models import LogRow as LogRowModel
 
@@ -51,7 +51,7 @@ class Ask(ABC, Generic[Value_co]):
         deadline = None if chosen.deadline is None else chosen.deadline + self.wait
         if self.within is not None:
             deadline = self.within if deadline is None else min(deadline, self.within)
-        return evolve(chosen, deadline=deadline, max_attempts=1 if self.wait else chosen.max_attempts)
+        return chosen._replace(deadline=deadline, max_attempts=1 if self.wait else chosen.max_attempts)
 
 
 @frozen(kw_only=True)

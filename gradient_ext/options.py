@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict, cast
-
-from attrs import evolve, frozen
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from gradient_ext import defaults
 from gradient_ext.errors import InvalidParametersError
@@ -29,9 +27,8 @@ class ClientOptions(TypedDict, total=False):
     """Seconds for which following logs and waiting ride out failures while nothing else comes; None: no end."""
 
 
-@frozen(kw_only=True)
-class Options:
-    """The options in force."""
+class Options(NamedTuple):
+    """The options in force. They come with every client, and so do without attrs, which takes long to load."""
 
     timeout: float | None = defaults.TIMEOUT
     connect_timeout: float | None = defaults.CONNECT_TIMEOUT
@@ -59,7 +56,7 @@ def changed_options(options: Options, changes: Mapping[str, object], subject: st
     problems = [f"{name}: {problem}" for name, value in changes.items() if (problem := _problem(name, value))]
     if problems:
         raise InvalidParametersError(subject, problems)
-    return evolve(options, **cast(ClientOptions, changes))
+    return options._replace(**cast(ClientOptions, changes))
 
 
 def _problem(name: str, value: object) -> str | None:

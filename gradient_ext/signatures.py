@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args
 
 from gradient_api.parameters import ParameterSet
+
+from gradient_ext.naming import public
 
 _PLACE = ":param parameters:"
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -19,6 +21,8 @@ def takes(accepted: ParameterSet) -> Callable[[Method], Method]:
     The documentation of the method is kept. Its line `:param parameters: ...`, which editors show that do not run the
     code, makes room for the lines of the parameters.
     """
+
+    public(accepted.keywords)
 
     def decorate(method: Method) -> Method:
         written = inspect.cleandoc(method.__doc__ or _PLACE).splitlines()
@@ -38,13 +42,13 @@ def _lines(accepted: ParameterSet) -> Iterator[str]:
 
 def _signature(accepted: ParameterSet, method: Callable[..., Any]) -> inspect.Signature:
     stock = inspect.signature(method)
-    hints = get_type_hints(accepted.keywords)
+    hints = accepted.keywords.__annotations__
     keywords = [
         inspect.Parameter(
             parameter.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if parameter.required else None,
-            annotation=hints[parameter.name],
+            annotation=hints[parameter.name] if parameter.required else get_args(hints[parameter.name])[0],
         )
         for parameter in accepted.parameters
     ]

@@ -3,9 +3,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NotRequired, Protocol, Self, TypedDict, cast
-
-from attrs import field, frozen
+from typing import Any, NamedTuple, NotRequired, Protocol, Self, TypedDict, cast
 
 
 class RequestModel(Protocol):
@@ -16,8 +14,7 @@ class RequestModel(Protocol):
         """Build the model from the JSON object of the request."""
 
 
-@frozen(kw_only=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One keyword argument, as the contract describes it."""
 
     name: str
@@ -32,13 +29,12 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[int | str, ...] = ()
-    aliases: Mapping[str, int] = field(factory=dict)
+    aliases: Mapping[str, int] = {}
     also_given_as: str | None = None
     member_types: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class ParameterSet:
+class ParameterSet(NamedTuple):
     """The keyword arguments of one kind of experiment."""
 
     model_name: str

@@ -119,11 +119,11 @@ def test_refused_arguments_do_not_show_the_key(home, monkeypatch, wrong):
     ],
 )
 def test_an_environment_that_cannot_be_used(home, monkeypatch, name, value):
-    """Certificates that are none and proxies of no kind are an error when a client is made, one that says where."""
+    """Certificates that are none and proxies of no kind are an error when they are needed, one that says where."""
     monkeypatch.setenv(name, value)
     monkeypatch.setenv("PAPERSPACE_API_KEY", "sesame-key")
-    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
-        ExperimentsClient()
+    with ExperimentsClient() as client, pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
+        client.get("es1")
     assert "sesame" not in everything_about(caught.value)
 
 

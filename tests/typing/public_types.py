@@ -11,12 +11,23 @@ import pandas
 from gradient_api.types import Unset
 
 import gradient
+from gradient_ext import async_transport, config, retrying, tables, transport
 
 Place = tuple[str, object]
 """Where a type stands, and the type."""
 
 _OURS = ("gradient", "gradient_api", "gradient_ext", "gradient_server")
-_NAMES = {"httpx": httpx, "pandas": pandas, **{name: getattr(gradient, name) for name in gradient.__all__}}
+_NAMES = {
+    # What the modules of the clients name and do not load.
+    "AsyncTransport": async_transport.AsyncTransport,
+    "Configuration": config.Configuration,
+    "RetryPolicy": retrying.RetryPolicy,
+    "Transport": transport.Transport,
+    "Table": tables.Table,
+    "httpx": httpx,
+    "pandas": pandas,
+    **{name: getattr(gradient, name) for name in gradient.__all__},
+}
 
 
 def places(module: types.ModuleType) -> list[Place]:
@@ -74,8 +85,10 @@ def _places_in_class(kind: type) -> Iterator[Place]:
     for name, member in vars(kind).items():
         function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(kind, name))
         is_public = not name.startswith("_")
-        # What attrs writes takes what the fields are; other magic methods say their types, or are those of object.
-        is_magic = name.startswith("__") and not (name == "__init__" and attrs.has(kind))
+        # What attrs and NamedTuple write takes what the fields are; other magic methods say their types, or are those of
+        # object.
+        is_written = (name == "__init__" and attrs.has(kind)) or (name == "__new__" and issubclass(kind, tuple))
+        is_magic = name.startswith("__") and not is_written
         if inspect.isroutine(function) and (is_public or (is_magic and getattr(function, "__annotations__", None))):
             yield from _places_in_function(function)
 

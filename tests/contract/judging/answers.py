@@ -78,7 +78,7 @@ def check_well_formed(result: Any) -> None:
                 check_well_formed(one)
         case list():
             for one in result:
-                assert isinstance(one, LogRow)
+                assert isinstance(one, BaseExperiment | LogRow)  # out of a generator
                 check_well_formed(one)
         case BaseExperiment():
             _check_attributes(result)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 
-from gradient_ext import session
+from gradient_ext import transport
 from judging.answers import as_json
 from judging.methods import call
 from judging.wire import Answer, Wire
@@ -40,7 +40,7 @@ class SkippedPauses:
 def wire(wire_all_along, monkeypatch) -> Wire:
     """A client, a server that answers as the contract shows, and a judge of what they say; as new."""
     # What a client pauses for is tested elsewhere; here it would follow thousands of logs, second by second.
-    monkeypatch.setattr(session, "time", SkippedPauses())
+    monkeypatch.setattr(transport, "time", SkippedPauses())
     wire_all_along.answers.clear()
     wire_all_along.forget()
     return wire_all_along

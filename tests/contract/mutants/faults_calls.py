@@ -94,15 +94,15 @@ FAULTS = (
     ),
     Fault(
         "a forked process shares connections",
-        f"{EXT}/transport.py",
+        f"{EXT}/connections.py",
         "        if is_elsewhere(self._home, here):",
         "        if is_elsewhere(here, here):",
     ),
     Fault(
         "a client of the user's own is closed",
-        f"{EXT}/transport.py",
-        "if not self._given and not is_elsewhere(self._home, home()):",
-        "if not is_elsewhere(self._home, home()):",
+        f"{EXT}/connections.py",
+        "if self._client and not self._given and not is_elsewhere(self._home, home()):",
+        "if self._client and not is_elsewhere(self._home, home()):",
     ),
     Fault(
         "the key goes in the clear without a word",

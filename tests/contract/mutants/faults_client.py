@@ -55,15 +55,20 @@ FAULTS = (
         "{str(number): project for number, project in enumerate(self.projects or ())}",
         "{project: project for project in self.projects or ()}",
     ),
-    Fault("start stops", f"{EXT}/client.py", "operations.START_EXPERIMENT", "operations.STOP_EXPERIMENT"),
+    Fault("start stops", f"{EXT}/methods.py", "operations.START_EXPERIMENT", "operations.STOP_EXPERIMENT"),
     Fault(
         "run only creates",
-        f"{EXT}/client.py",
+        f"{EXT}/methods.py",
         "operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS",
         "operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS",
     ),
-    Fault("the marker is a row of logs()", f"{EXT}/client.py", "if not is_end(row))", "if row)"),
-    Fault("default limit of logs is the server's", f"{EXT}/logs.py", "DEFAULT_LIMIT = 10_000", "DEFAULT_LIMIT = 2_000"),
+    Fault("the marker is a row of logs()", f"{EXT}/methods.py", "if not is_end(row))", "if row)"),
+    Fault(
+        "default limit of logs is the server's",
+        f"{EXT}/defaults.py",
+        "DEFAULT_LIMIT: Final = 10_000",
+        "DEFAULT_LIMIT: Final = 2_000",
+    ),
     Fault("cursor: last row again", f"{EXT}/logs.py", "if row.line <= self.last:", "if row.line < self.last:"),
     Fault(
         "cursor: late rows are overtaken",
@@ -171,7 +176,10 @@ FAULTS = (
         '{"line": self.question.line}',
     ),
     Fault(
-        "servers without the light state", f"{EXT}/session.py", "error.status not in (404, 405)", "error.status != 405"
+        "servers without the light state",
+        f"{EXT}/transport.py",
+        "error.status not in (404, 405)",
+        "error.status != 405",
     ),
     Fault("the status of an error is lost", f"{EXT}/calls.py", "status=reply.status_code,", "status=500,"),
     Fault("the words of the server are lost", f"{EXT}/calls.py", "words=words,", "words=(),"),
@@ -212,7 +220,7 @@ FAULTS = (
         "if self.sightings < 0:",
     ),
     Fault("rows lose their job", f"{EXT}/logs.py", 'job_id=typed("string", row.job_id) or None,', "job_id=None,"),
-    Fault("line starts at 1 in the client", f"{EXT}/logs.py", "FIRST_LINE = 0", "FIRST_LINE = 1"),
+    Fault("line starts at 1 in the client", f"{EXT}/defaults.py", "FIRST_LINE: Final = 0", "FIRST_LINE: Final = 1"),
     Fault(
         "list: one more than the limit",
         f"{EXT}/paging.py",

@@ -47,7 +47,12 @@ FAULTS = (
         "return min((job.last for job in self._open_jobs())",
         "return max((job.last for job in self._open_jobs())",
     ),
-    Fault("follow: the timeout is forgotten", f"{EXT}/client.py", "start=start, timeout=seconds", "start=start"),
+    Fault(
+        "follow: the timeout is forgotten",
+        f"{EXT}/methods.py",
+        '        timeout=checked_seconds("timeout", timeout, "yield_logs()"),\n',
+        "",
+    ),
     Fault(
         "follow: requests are not held",
         f"{EXT}/following.py",
@@ -109,8 +114,8 @@ FAULTS = (
     ),
     Fault(
         "wait: the timeout is forgotten",
-        f"{EXT}/client.py",
-        '            timeout=checked_seconds("timeout", timeout, "wait()"),\n',
+        f"{EXT}/methods.py",
+        '        timeout=checked_seconds("timeout", timeout, "wait()"),\n',
         "",
     ),
     Fault(

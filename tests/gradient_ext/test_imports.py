@@ -1,0 +1,70 @@
+"""What is loaded when: a program that only imports the package, or makes a client, does not wait for HTTP."""
+
+import importlib
+import inspect
+import json
+import pydoc
+import re
+import subprocess
+import sys
+
+import pytest
+
+import gradient
+
+HEAVY = ["anyio", "attrs", "gradient_api", "gradient_ext", "httpx", "pandas", "rich", "stamina", "typing"]
+ASKED = "; import json, sys; print(json.dumps([name for name in {names} if name in sys.modules]))"
+
+
+def loaded(code, names):
+    """Say which of these modules are loaded when some code has run in a process of its own."""
+    script = code + ASKED.format(names=names)
+    done = subprocess.run([sys.executable, "-S", "-c", PATH + script], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+PATH = f"import sys; sys.path[:] = {sys.path!r}; "
+"""Without the site, which loads what other packages ask for when any Python starts."""
+
+
+def test_the_package_loads_nothing():
+    """`import gradient` is for free."""
+    assert loaded("import gradient", HEAVY) == []
+
+
+@pytest.mark.parametrize(
+    "then", ["", "; ExperimentsClient('a-key', base_url='http://localhost', logs_url='http://localhost')"]
+)
+def test_a_client_is_made_without_http(then):
+    """Neither httpx nor the generated models nor the retries are loaded before something is called."""
+    heavy = ["anyio", "httpx", "pandas", "rich", "stamina", "gradient_api.models", "gradient_ext.methods"]
+    assert loaded("from gradient import ExperimentsClient, constants" + then, heavy) == []
+
+
+def test_public_names():
+    """`dir` shows them and nothing else; each is there, and a name that is not says so."""
+    assert dir(gradient) == sorted(gradient.__all__) == gradient.__all__
+    for name in gradient.__all__:
+        assert getattr(importlib.import_module("gradient"), name) is not None
+    assert gradient.__version__
+    with pytest.raises(AttributeError, match="has no attribute 'ExperimentClient'"):
+        _ = gradient.ExperimentClient
+
+
+@pytest.mark.parametrize("name", [name for name in gradient.__all__ if inspect.isclass(getattr(gradient, name))])
+def test_classes_are_said_to_be_where_users_find_them(name):
+    """In `help()`, in tracebacks and in pickles; states and types are in `gradient.constants`, as they always were."""
+    kind = getattr(gradient, name)
+    assert kind.__module__ == ("gradient.constants" if name in dir(gradient.constants) else "gradient")
+    assert getattr(sys.modules[kind.__module__], name) is kind
+    assert inspect.getdoc(kind)
+
+
+def test_help_on_the_package_shows_everything():
+    """Every public class and method, with what it takes."""
+    shown = pydoc.render_doc(gradient, renderer=pydoc.plaintext)
+    for name in gradient.__all__:
+        assert name in shown
+    for told in (":param str machine_type: Machine type [required]", "yield_logs(", "iter_experiments(", ":raises"):
+        assert told in shown
+    assert not re.findall(rf"gradient_\w+\.\w+\.(?:{'|'.join(gradient.__all__)})\b", shown)
