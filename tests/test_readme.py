@@ -1,5 +1,6 @@
 """The README does what it says: its example prints what is shown, and its test of a script passes."""
 
+import asyncio
 import contextlib
 import io
 import os
@@ -12,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-EXAMPLE, NOTEBOOK, SCRIPT_TEST = [text for language, text in BLOCKS if language == "python"]
+EXAMPLE, ASYNCIO, NOTEBOOK, SCRIPT_TEST = [text for language, text in BLOCKS if language == "python"]
 (OUTPUT,) = [text for language, text in BLOCKS if language == "text"]
 
 
@@ -37,6 +38,27 @@ def test_the_cell_of_a_notebook_runs(client, gradient_server, single_node, capsy
     printed = capsys.readouterr().out
     assert printed.count(experiment_id) >= 3
     assert client.logs(experiment_id)[0].timestamp[:10] in printed
+
+
+def test_the_example_with_asyncio_runs(client, gradient_server, single_node, monkeypatch, capsys):
+    """After the first example, with the experiment that it ran; what it waited for is named at the end."""
+    for name, value in gradient_server.environment.items():
+        monkeypatch.setenv(name, value)
+    experiment_id = client.run_single_node(**single_node)
+    gradient_server.advance(3600)
+    exec(ASYNCIO, {"experiment_id": experiment_id})
+    assert capsys.readouterr().out.splitlines()[-1] == single_node["name"]
+
+
+def test_many_at_once(gradient_server, monkeypatch, capsys):
+    """The example runs to its end, here with a few dozen."""
+    for name, value in gradient_server.environment.items():
+        monkeypatch.setenv(name, value)
+    gradient_server.clock.scale = 100
+    names = {"__name__": "many_at_once"}
+    exec((ROOT / "examples/many_at_once.py").read_text(encoding="utf-8"), names)
+    asyncio.run(names["main"](30))
+    assert capsys.readouterr().out.startswith("30 experiments with 150 log rows in ")
 
 
 def test_the_test_of_a_script_passes(gradient_server):

@@ -85,8 +85,7 @@ def _places_in_class(kind: type) -> Iterator[Place]:
     for name, member in vars(kind).items():
         function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(kind, name))
         is_public = not name.startswith("_")
-        # What attrs and NamedTuple write takes what the fields are; other magic methods say their types, or are those of
-        # object.
+        # What attrs and NamedTuple write takes what the fields are; others say their types, or are those of object.
         is_written = (name == "__init__" and attrs.has(kind)) or (name == "__new__" and issubclass(kind, tuple))
         is_magic = name.startswith("__") and not is_written
         if inspect.isroutine(function) and (is_public or (is_magic and getattr(function, "__annotations__", None))):
