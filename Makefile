@@ -7,8 +7,8 @@ SEED ?= 1
 EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults bench contract contract-independent contract-mutants lint types check-spec \
-	check-generated breaking generate clean
+.PHONY: help setup demo serve test test-versions faults bench contract contract-independent contract-mutants lint types \
+	check-spec check-generated breaking generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ serve: $(READY) ## Start the local server; ARGS='--port 0 --time-scale 10' for i
 
 test: $(READY) ## Run all tests; ARGS='-k logs' for instance
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-versions: $(READY) ## Try each Python that is here, with old and new dependencies; ARGS='--python 3.13'
+	@$(BIN)/python -m tests.versions $(ARGS)
 
 faults: $(READY) ## Create and start thousands over a bad network, exactly once; ARGS='--kill --calls 3000' for instance
 	@$(BIN)/python -m tests.faults $(ARGS)
@@ -70,7 +73,7 @@ check-generated: $(READY) ## Fail if generated/ is not what the contract says
 breaking: $(READY) ## Fail if the contract breaks callers of BASE=REVISION, or of the last release
 	@$(BIN)/python openapi/breaking.py -- '$(BASE)'
 
-clean: ## Remove .venv and everything that tools left behind
-	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove .venv, its like and everything that tools left behind
+	@rm -rf $(VENV) $(VENV)-* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf tests/contract/independent/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
