@@ -73,7 +73,7 @@ check-generated: $(READY) ## Fail if generated/ is not what the contract says
 breaking: $(READY) ## Fail if the contract breaks callers of BASE=REVISION, or of the last release
 	@$(BIN)/python openapi/breaking.py -- '$(BASE)'
 
-clean: ## Remove .venv, its like and everything that tools left behind
+clean: ## Remove all environments and everything that tools left behind
 	@rm -rf $(VENV) $(VENV)-* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf tests/contract/independent/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

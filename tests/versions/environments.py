@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
 
 from tests.versions.outcomes import Outcome, minor_of, outcome_of
 from tests.versions.project import Project
@@ -38,10 +41,19 @@ def interpreters(project: Project) -> dict[str, Path]:
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
+    return one_of_each(json.loads(listed))
+
+
+def one_of_each(listed: Iterable[dict[str, Any]]) -> dict[str, Path]:
+    """Choose the newest interpreter of each minor version, of the kind that classifiers speak of.
+
+    :param Iterable[dict] listed: interpreters, as uv lists them
+    """
+    usual = [one for one in listed if (one["implementation"], one["variant"]) == ("cpython", "default")]
+    usual.sort(key=lambda one: Version(one["version"]), reverse=True)
     found: dict[str, tuple[str, Path]] = {}
-    for one in json.loads(listed):  # the newest first
-        if one["implementation"] == "cpython" and one["variant"] == "default":
-            found.setdefault(minor_of(one["version"]), (one["version"], Path(one["path"])))
+    for one in usual:
+        found.setdefault(minor_of(one["version"]), (one["version"], Path(one["path"])))
     return dict(reversed(found.values()))
 
 

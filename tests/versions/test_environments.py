@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from tests.versions.environments import interpreters
+from tests.versions.environments import interpreters, one_of_each
 from tests.versions.project import Project
 
 ANY = Project(requires_python=">=3.11", classified=(), dependencies=())
@@ -45,11 +45,27 @@ def test_interpreters_in_the_path_are_found(pyenv, tmp_path, monkeypatch):
     assert interpreters(ANY) == {platform.python_version(): interpreter}
 
 
-def test_there_is_one_of_each_version(pyenv, tmp_path, monkeypatch):
-    """The same Python in two places is tried once."""
-    put(pyenv / "some" / "bin")
-    monkeypatch.setenv("PATH", str(put(tmp_path / "bin").parent))
-    assert list(interpreters(ANY)) == [platform.python_version()]
+def listed(version: str, path: str, implementation: str = "cpython", variant: str = "default") -> dict[str, str]:
+    return {"version": version, "path": path, "implementation": implementation, "variant": variant}
+
+
+def test_there_is_one_of_each_minor_version():
+    """The newest of it, in the first place where it is; they come by number, the oldest first."""
+    found = one_of_each(
+        [
+            listed("3.11.9", "/a/python3.11"),
+            listed("3.11.10", "/b/python3.11"),
+            listed("3.11.10", "/c/python3.11"),
+            listed("3.9.20", "/b/python3.9"),
+        ]
+    )
+    assert list(found.items()) == [("3.9.20", Path("/b/python3.9")), ("3.11.10", Path("/b/python3.11"))]
+
+
+def test_other_kinds_of_python_are_left_out():
+    """Classifiers speak of CPython as it usually is."""
+    others = [listed("3.14.0", "/a/python3.14t", variant="freethreaded"), listed("3.11.13", "/a/pypy3.11", "pypy")]
+    assert one_of_each(others) == {}
 
 
 def test_interpreters_that_the_package_refuses_are_left_out(pyenv):
