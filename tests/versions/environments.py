@@ -22,10 +22,6 @@ RESOLUTIONS = {"lowest": "lowest-direct", "highest": "highest"}
 is for them to say, and they often say it wrongly."""
 
 
-class NotMadeError(Exception):
-    """An environment could not be made; uv has said why."""
-
-
 def interpreters(project: Project) -> dict[str, Path]:
     """Find the interpreters that the package allows, in the path and where pyenv keeps its own.
 
@@ -67,27 +63,27 @@ def try_in(interpreter: Path, python: str, dependencies: str, project: Project, 
     :param Sequence[str] arguments: for pytest
     """
     home = ROOT / f".venv-{minor_of(python)}-{dependencies}"
-    try:
-        _make(home, interpreter, RESOLUTIONS[dependencies])
-    except NotMadeError:
+    if not _is_made(home, interpreter, RESOLUTIONS[dependencies]):
         return Outcome(python, dependencies, is_right=False)
     print("  " + ", ".join(_installed(home, project)), flush=True)
     junit = home / "junit.xml"
     # No cache: it belongs to the tests in .venv, whose last failures are others.
-    command = [home / "bin" / "python", "-m", "pytest", "-p", "no:cacheprovider", f"--junit-xml={junit}", *arguments]
+    options = ["-p", "no:cacheprovider", f"--junit-xml={junit}", *arguments]
+    command = [str(home / "bin" / "python"), "-m", "pytest", *options]
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     return outcome_of(python, dependencies, code=code, junit=junit.read_text() if junit.exists() else None)
 
 
-def _make(home: Path, interpreter: Path, resolution: str) -> None:
+def _is_made(home: Path, interpreter: Path, resolution: str) -> bool:
     # The group and all extras, in one resolution: what is installed second could replace what was chosen first.
     chosen = ["--resolution", resolution, "--all-extras", "-r", "pyproject.toml", "--group", "test", "--editable", "."]
-    for command in (
-        ["venv", "--clear", "--python", interpreter, home],
-        ["pip", "install", "--python", home / "bin" / "python", *chosen],
-    ):
-        if subprocess.run([_UV, *command, "--quiet"], cwd=ROOT, env=_environment(), check=False).returncode:
-            raise NotMadeError(home.name)
+    commands = (
+        ["venv", "--clear", "--python", str(interpreter), str(home)],
+        ["pip", "install", "--python", str(home / "bin" / "python"), *chosen],
+    )
+    # Where one fails, uv says why.
+    runs = (subprocess.run([_UV, *it, "--quiet"], cwd=ROOT, env=_environment(), check=False) for it in commands)
+    return all(run.returncode == 0 for run in runs)
 
 
 def _installed(home: Path, project: Project) -> list[str]:
