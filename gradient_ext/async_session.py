@@ -55,7 +55,10 @@ class AsyncSession:
         )
 
     async def close(self) -> None:
-        """Close the connections of this client; it cannot be used afterwards."""
+        """Close the connections of this client; it cannot be used afterwards.
+
+        >>> await client.close()
+        """
         await self._connections.close()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
@@ -69,7 +72,6 @@ class AsyncSession:
 
         :returns: another client; closing either of them closes both
 
-        >>> client = AsyncExperimentsClient("a key")
         >>> patient = client.with_options(timeout=300, deadline=None)
         """
         twin = object.__new__(type(self))

@@ -38,6 +38,10 @@ class ExperimentsClient(Session):
     What is not given comes from the environment, then from `~/.paperspace/config.json`, then from the historical
     hosts. A client keeps its connections open; close it, or use it in a `with` statement.
 
+    >>> with ExperimentsClient("a key", base_url="http://localhost:8090") as client:
+    ...     client
+    ExperimentsClient(base_url='http://localhost:8090', logs_url='https://logs.paperspace.io')
+
     :param str api_key: the API key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
     :param str base_url: address of the experiments; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`
     :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`
@@ -98,6 +102,10 @@ class ExperimentsClient(Session):
     def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
         """Create a single node experiment without starting it.
 
+        >>> experiment_id = client.create_single_node(
+        ...     name="mnist", project_id="prlvf0u05", machine_type="K80", command="python mnist.py", container="python"
+        ... )
+
         :param parameters: the keys of `SingleNodeParameters`
 
         :returns: experiment handle
@@ -111,6 +119,9 @@ class ExperimentsClient(Session):
     @takes(SINGLE_NODE_PARAMETERS)
     def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
         """Create a single node experiment and start it at once.
+
+        >>> parameters = {"name": "mnist", "project_id": "prlvf0u05", "machine_type": "K80", "container": "python"}
+        >>> experiment_id = client.run_single_node(command="python mnist.py", **parameters)
 
         :param parameters: the keys of `SingleNodeParameters`
 
@@ -128,6 +139,12 @@ class ExperimentsClient(Session):
 
         The type is 2, "GRPC" or `ExperimentType.GRPC_MULTI_NODE`, or 3, "MPI" or `ExperimentType.MPI_MULTI_NODE`.
 
+        >>> worker = {"worker_container": "python", "worker_machine_type": "K80", "worker_command": "python mnist.py"}
+        >>> server = {name.replace("worker", "parameter_server"): value for name, value in worker.items()}
+        >>> counts = {"worker_count": 2, "parameter_server_count": 1}
+        >>> names = {"name": "mnist", "project_id": "prlvf0u05", "experiment_type_id": "GRPC"}
+        >>> experiment_id = client.create_multi_node(**names, **worker, **server, **counts)
+
         :param parameters: the keys of `MultiNodeParameters`
 
         :returns: experiment handle
@@ -144,6 +161,12 @@ class ExperimentsClient(Session):
 
         The type is 2, "GRPC" or `ExperimentType.GRPC_MULTI_NODE`, or 3, "MPI" or `ExperimentType.MPI_MULTI_NODE`.
 
+        >>> worker = {"worker_container": "python", "worker_machine_type": "K80", "worker_command": "python mnist.py"}
+        >>> server = {name.replace("worker", "parameter_server"): value for name, value in worker.items()}
+        >>> counts = {"worker_count": 2, "parameter_server_count": 1}
+        >>> names = {"name": "mnist", "project_id": "prlvf0u05", "experiment_type_id": "MPI"}
+        >>> experiment_id = client.run_multi_node(**names, **worker, **server, **counts)
+
         :param parameters: the keys of `MultiNodeParameters`
 
         :returns: experiment handle
@@ -157,6 +180,8 @@ class ExperimentsClient(Session):
     def start(self, experiment_id: str) -> None:
         """Start an existing experiment that has not run.
 
+        >>> client.start(experiment_id)
+
         :param str experiment_id: Experiment ID
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has been started (409)
@@ -165,6 +190,9 @@ class ExperimentsClient(Session):
 
     def stop(self, experiment_id: str) -> None:
         """Stop an experiment that has not ended.
+
+        >>> client.start(experiment_id)
+        >>> client.stop(experiment_id)
 
         :param str experiment_id: Experiment ID
 
@@ -175,6 +203,8 @@ class ExperimentsClient(Session):
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its logs; one that runs is ended first.
 
+        >>> client.delete(experiment_id)
+
         :param str experiment_id: Experiment ID
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
@@ -183,6 +213,10 @@ class ExperimentsClient(Session):
 
     def get(self, experiment_id: str) -> BaseExperiment:
         """Read one experiment.
+
+        >>> experiment = client.get(experiment_id)
+        >>> experiment.name
+        'mnist'
 
         :param str experiment_id: Experiment ID
 
@@ -199,6 +233,9 @@ class ExperimentsClient(Session):
         """List experiments, newest first; with a filter, project by project.
 
         Goes through as many pages as there are.
+
+        >>> [experiment.name for experiment in client.list("prlvf0u05")]
+        ['mnist']
 
         :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
         :param int limit: the most experiments to return; default: all
@@ -220,6 +257,9 @@ class ExperimentsClient(Session):
 
         Nothing is asked of the server before the first experiment is asked for.
 
+        >>> [experiment.name for experiment in client.iter_experiments(page_size=100)]
+        ['mnist']
+
         :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
         :param int page_size: how many experiments to ask the server for at once
 
@@ -229,6 +269,9 @@ class ExperimentsClient(Session):
 
     def state(self, experiment_id: str) -> int:
         """Read the state of an experiment and nothing else.
+
+        >>> constants.ExperimentState.get_state_str(client.state(experiment_id))
+        'created'
 
         :param str experiment_id: Experiment ID
 
@@ -241,6 +284,10 @@ class ExperimentsClient(Session):
 
     def logs(self, experiment_id: str, line: int = defaults.FIRST_LINE, limit: int = defaults.DEFAULT_LIMIT) -> LogRows:
         """Show list of latest logs from the specified experiment.
+
+        >>> rows = client.logs(experiment_id, limit=100)
+        >>> rows.to_dict()
+        []
 
         :param str experiment_id: Experiment ID
         :param int line: only rows after this line; rows are numbered from 1 in every job
@@ -270,6 +317,10 @@ class ExperimentsClient(Session):
         rows come. Failures that may pass are ridden out for as long as the client's `patience`, ten minutes by default;
         every new row begins them anew.
 
+        >>> client.start(experiment_id)
+        >>> [row.line for row in client.yield_logs(experiment_id)]
+        [1, 2, 3]
+
         :param str experiment_id: Experiment ID
         :param int line: only rows after this line; rows are numbered from 1 in every job
         :param int limit: the most rows to ask the server for at once
@@ -297,6 +348,11 @@ class ExperimentsClient(Session):
         An experiment that has not been started is waited for, too: somebody else may start it. One that was stopped by
         hand (canceled) has ended, and has not failed. Failures that may pass are ridden out for as long as the client's
         `patience`, ten minutes by default.
+
+        >>> client.start(experiment_id)
+        >>> experiment = client.wait(experiment_id, timeout=60)
+        >>> constants.ExperimentState.get_state_str(experiment.state)
+        'stopped'
 
         :param str experiment_id: Experiment ID
         :param until: a state or several, as numbers (`ExperimentState.RUNNING`) or words ("running"); default: any in

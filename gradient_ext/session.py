@@ -54,7 +54,10 @@ class Session:
         )
 
     def close(self) -> None:
-        """Close the connections of this client; it cannot be used afterwards."""
+        """Close the connections of this client; it cannot be used afterwards.
+
+        >>> client.close()
+        """
         self._connections.close()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
@@ -68,7 +71,6 @@ class Session:
 
         :returns: another client; closing either of them closes both
 
-        >>> client = ExperimentsClient("a key")
         >>> patient = client.with_options(timeout=300, deadline=None)
         """
         twin = object.__new__(type(self))

@@ -45,6 +45,9 @@ RULES = (
     (r"\bgradient_ext\.(connections|session|transport)\b", r"gradient_ext.async_\1"),
     (r"\b(ExperimentsClient|Session|Connections|Transport)\b", r"Async\1"),
     (r"\ba `with` statement", "an `async with` statement"),
+    (r">>> with ", ">>> async with "),
+    (rf"^( *>>> .*?)\bclient\.({_PUBLIC}|close)\(", r"\1await client.\2("),
+    (r"\bfor (\w+) in client\.(yield_logs|iter_experiments)\(", r"async for \1 in client.\2("),
     (r"\ba generator of\b", "an asynchronous generator of"),
 )
 

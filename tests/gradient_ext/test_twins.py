@@ -15,6 +15,8 @@ SAID_OTHERWISE = {
     "an asynchronous generator of": "a generator of",
     "an `async with` statement": "a `with` statement",
     ">>> async with": ">>> with",
+    "await client.": "client.",
+    "async for": "for",
     "AsyncGenerator[BaseExperiment, None]": "Generator[BaseExperiment, None, None]",
     "AsyncGenerator[LogRow, None]": "Generator[LogRow, None, None]",
 }
