@@ -312,6 +312,7 @@ class AsyncExperimentsClient(AsyncSession):
         limit: int = defaults.DEFAULT_LIMIT,
         *,
         timeout: float | None = None,
+        progress: bool = False,
     ) -> AsyncGenerator[LogRow, None]:
         """Follow the logs of an experiment until they end, over a network that fails now and then.
 
@@ -328,14 +329,18 @@ class AsyncExperimentsClient(AsyncSession):
         :param int line: only rows after this line; rows are numbered from 1 in every job
         :param int limit: the most rows to ask the server for at once
         :param float timeout: seconds to follow for, from the first row that is asked for; default: until the logs end
+        :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state, the time and how
+            many rows have come; needs the extra `progress`
 
         :returns: an asynchronous generator of LogRow
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         :raises LogsTimeoutError: the timeout is over; its `line` is where to go on
         :raises LogsInterruptedError: the patience is over; its `line` is where to go on
+        :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
-        return self._transport.carry_out(methods.yield_logs(experiment_id, line, limit, timeout, self._options))
+        follower = methods.yield_logs(experiment_id, line, limit, timeout, self._options, shows_state=progress)
+        return self._transport.carry_out(follower, methods.watcher(follower.handle, progress=progress))
 
     async def wait(
         self,
@@ -345,6 +350,7 @@ class AsyncExperimentsClient(AsyncSession):
         timeout: float | None = None,
         raise_on_failure: bool = True,
         on_state: Callable[[int], object] | None = None,
+        progress: bool = False,
     ) -> BaseExperiment:
         """Wait until an experiment has ended, or is in a certain state, over a network that fails now and then.
 
@@ -363,6 +369,8 @@ class AsyncExperimentsClient(AsyncSession):
         :param float timeout: seconds to wait for; default: as long as it takes
         :param bool raise_on_failure: whether it is an error when the experiment fails; not if `until` names that state
         :param on_state: what to call with the number of the state, the first one and each that it changes to
+        :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state and the time;
+            needs the extra `progress`
 
         :returns: the experiment as it is then
         :rtype: SingleNodeExperiment or MultiNodeExperiment
@@ -371,9 +379,11 @@ class AsyncExperimentsClient(AsyncSession):
         :raises StateNotReachedError: it has ended, in none of the states that were waited for
         :raises WaitTimeoutError: the timeout is over; a `TimeoutError` that carries the state in which it was last seen
         :raises ResourceFetchingError: there is no such experiment (status 404)
+        :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
         waiter = methods.wait(experiment_id, until, timeout, self._options, raise_on_failure=raise_on_failure)
-        async with aclosing(self._transport.carry_out(waiter)) as states:
+        watcher = methods.watcher(waiter.handle, progress=progress)
+        async with aclosing(self._transport.carry_out(waiter, watcher)) as states:
             async for state in states:
                 if on_state is not None:
                     on_state(state)

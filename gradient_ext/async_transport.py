@@ -21,6 +21,7 @@ from gradient_ext.experiments import BaseExperiment
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
 from gradient_ext.tasks import MOST_HELD, News, Pause, Task
+from gradient_ext.watching import Watcher
 
 if TYPE_CHECKING:
     import httpx
@@ -76,19 +77,24 @@ class AsyncTransport:
             otherwise = ask.otherwise
         return await self.ask(handle, otherwise)
 
-    async def carry_out(self, task: Task[News]) -> AsyncGenerator[News, None]:
-        """Do what a task says until there is nothing to do any more, and give its news."""
-        while step := task.next_step(time.monotonic()):
-            if isinstance(step, Pause):
-                await anyio.sleep(step.seconds)
-                continue
-            try:
-                answer = await self.ask(task.handle, step)
-            except GradientSdkError as error:
-                task.fail(error, time.monotonic())
-            else:
-                for each in task.take(answer):
-                    yield each
+    async def carry_out(self, task: Task[News], watcher: Watcher) -> AsyncGenerator[News, None]:
+        """Do what a task says until there is nothing to do any more, give its news, and tell who watches."""
+        with watcher:
+            while step := task.next_step(time.monotonic()):
+                watcher.show(task.state, task.row_count)
+                if isinstance(step, Pause):
+                    await anyio.sleep(step.seconds)
+                    continue
+                try:
+                    answer = await self.ask(task.handle, step)
+                except GradientSdkError as error:
+                    task.fail(error, time.monotonic())
+                else:
+                    if news := task.take(answer):
+                        watcher.hide()
+                        for each in news:
+                            yield each
+            watcher.show(task.state, task.row_count)
 
     async def walk(self, cursor: ListCursor) -> AsyncGenerator[BaseExperiment, None]:
         """Give the experiments of a list, page by page."""

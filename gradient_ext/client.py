@@ -309,6 +309,7 @@ class ExperimentsClient(Session):
         limit: int = defaults.DEFAULT_LIMIT,
         *,
         timeout: float | None = None,
+        progress: bool = False,
     ) -> Generator[LogRow, None, None]:
         """Follow the logs of an experiment until they end, over a network that fails now and then.
 
@@ -325,14 +326,18 @@ class ExperimentsClient(Session):
         :param int line: only rows after this line; rows are numbered from 1 in every job
         :param int limit: the most rows to ask the server for at once
         :param float timeout: seconds to follow for, from the first row that is asked for; default: until the logs end
+        :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state, the time and how
+            many rows have come; needs the extra `progress`
 
         :returns: a generator of LogRow
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         :raises LogsTimeoutError: the timeout is over; its `line` is where to go on
         :raises LogsInterruptedError: the patience is over; its `line` is where to go on
+        :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
-        return self._transport.carry_out(methods.yield_logs(experiment_id, line, limit, timeout, self._options))
+        follower = methods.yield_logs(experiment_id, line, limit, timeout, self._options, shows_state=progress)
+        return self._transport.carry_out(follower, methods.watcher(follower.handle, progress=progress))
 
     def wait(
         self,
@@ -342,6 +347,7 @@ class ExperimentsClient(Session):
         timeout: float | None = None,
         raise_on_failure: bool = True,
         on_state: Callable[[int], object] | None = None,
+        progress: bool = False,
     ) -> BaseExperiment:
         """Wait until an experiment has ended, or is in a certain state, over a network that fails now and then.
 
@@ -360,6 +366,8 @@ class ExperimentsClient(Session):
         :param float timeout: seconds to wait for; default: as long as it takes
         :param bool raise_on_failure: whether it is an error when the experiment fails; not if `until` names that state
         :param on_state: what to call with the number of the state, the first one and each that it changes to
+        :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state and the time;
+            needs the extra `progress`
 
         :returns: the experiment as it is then
         :rtype: SingleNodeExperiment or MultiNodeExperiment
@@ -368,9 +376,11 @@ class ExperimentsClient(Session):
         :raises StateNotReachedError: it has ended, in none of the states that were waited for
         :raises WaitTimeoutError: the timeout is over; a `TimeoutError` that carries the state in which it was last seen
         :raises ResourceFetchingError: there is no such experiment (status 404)
+        :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
         waiter = methods.wait(experiment_id, until, timeout, self._options, raise_on_failure=raise_on_failure)
-        with closing(self._transport.carry_out(waiter)) as states:
+        watcher = methods.watcher(waiter.handle, progress=progress)
+        with closing(self._transport.carry_out(waiter, watcher)) as states:
             for state in states:
                 if on_state is not None:
                     on_state(state)

@@ -16,6 +16,10 @@ from gradient_ext.waiting import has_ended
 # The logs come from another service than the state, and may be behind it.
 _SURE_SWEEPS = 3
 _ODD_SWEEPS = 8
+_FRESH = 5.0
+"""For how many seconds a state that is shown is fresh."""
+_LAST_LOOK = 2.0
+"""For how many seconds to try to see how it has ended."""
 
 
 @define(kw_only=True)
@@ -26,12 +30,17 @@ class Follower(Task[LogRow]):
     brought nothing: a job may never start, or never end its log properly.
 
     :param LogQuestion start: after which line to begin, and how many rows to ask for at once
+    :param bool shows_state: whether somebody looks at the state all along, so that it should be fresh, and the last one
+        that of the end
     """
 
     start: LogQuestion
+    shows_state: bool = False
+    row_count: int | None = field(default=0, init=False)
     _cursor: LogCursor | None = field(default=None, init=False)
     _state_is_due: bool = field(default=False, init=False)
-    _has_ended: bool = field(default=False, init=False)
+    _state_heard_at: float = field(default=0.0, init=False)
+    _has_looked_last: bool = field(default=False, init=False)
     _sweep_has_news: bool = field(default=False, init=False)
     _sure_sweeps: int = field(default=0, init=False)
     _odd_sweeps: int = field(default=0, init=False)
@@ -45,35 +54,61 @@ class Follower(Task[LogRow]):
         cursor = self._cursor
         if cursor is None:
             return AskExperiment()
-        if cursor.finished or self._sure_sweeps >= _SURE_SWEEPS or self._odd_sweeps >= _ODD_SWEEPS:
-            return None
+        if self._is_over:
+            return self._last_look()
         if self._state_is_due:
             return AskState()
         wait = 0.0
         if cursor.is_at_front and not self._has_ended:
             # While jobs are not equally far, rows of the others do not end the wait: it takes the place of a pause.
-            wait = self._hold(LONGEST_HOLD if cursor.is_even else self._pacing.pause)
+            longest = max(_FRESH, self._pacing.pause) if self.shows_state else LONGEST_HOLD
+            wait = self._hold(longest if cursor.is_even else self._pacing.pause)
         return AskLogs(question=cursor.question, wait=wait)
+
+    def _last_look(self) -> Ask[Any] | None:
+        if not self.shows_state or self._has_ended or self._has_looked_last:
+            return None
+        self.timeout = None  # All rows came in time; what follows only tells about them.
+        return AskState(within=_LAST_LOOK)
+
+    @property
+    def _is_over(self) -> bool:
+        cursor = self._cursor
+        is_finished = cursor is not None and cursor.finished
+        return is_finished or self._sure_sweeps >= _SURE_SWEEPS or self._odd_sweeps >= _ODD_SWEEPS
+
+    @property
+    def _has_ended(self) -> bool:
+        return self.state is not None and has_ended(self.state)
 
     def _hear(self, ask: Ask[Any], answer: object) -> list[LogRow]:
         match ask:
             case AskExperiment():
                 experiment = cast(BaseExperiment, answer)
                 self._cursor = LogCursor(self.start.line, self.start.limit, job_count(experiment))
-                self._has_ended = has_ended(experiment.state)
+                self._hear_state(experiment.state)
             case AskState():
-                self._state_is_due = False
-                self._has_ended = has_ended(cast(int, answer))
+                self._hear_state(cast(int, answer))
             case AskLogs():
                 return self._hear_rows(cast(LogCursor, self._cursor), cast(list[LogRow], answer))
             case _:  # It asks nothing else.
                 pass
         return []
 
+    def _hear_state(self, state: int) -> None:
+        self.state = state
+        self._state_is_due = False
+        self._state_heard_at = self._asked_at
+        self._has_looked_last = self._is_over
+
     def _hear_rows(self, cursor: LogCursor, page: list[LogRow]) -> list[LogRow]:
         rows = cursor.take(page)
         if rows:
             self._sweep_has_news = True
+            if self.shows_state and not self._has_ended:
+                # With the first row a job has begun, whatever the state was before.
+                self._state_is_due = not self.row_count or self._asked_at - self._state_heard_at >= _FRESH
+            self.row_count = (self.row_count or 0) + len(rows)
             self._failing_since.clear()
             self._pacing.reset()
         if cursor.sweep_is_over:
@@ -92,7 +127,10 @@ class Follower(Task[LogRow]):
     def fail(self, error: GradientSdkError, now: float) -> None:
         """Hear that there was an error instead of an answer. Where it was about the state, rows may still come."""
         self._state_is_due = False
-        super().fail(error, now)
+        if self._is_over:
+            self._has_looked_last = True  # It is not worth more than one try.
+        else:
+            super().fail(error, now)
 
     def _out_of_time(self) -> GradientSdkError:
         return LogsTimeoutError(self.handle, self.line, f"{self.timeout:g} seconds are over", self._last_error)

@@ -27,6 +27,7 @@ from gradient_ext.logs import LogRow, is_end
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
 from gradient_ext.waiting import Waiter
+from gradient_ext.watching import watcher as watcher
 
 Given = Mapping[str, object]
 
@@ -111,9 +112,12 @@ def log_rows(rows: Iterable[LogRow]) -> LogRows:
     return LogRows(row for row in rows if not is_end(row))
 
 
-def yield_logs(experiment_id: object, line: int, limit: int, timeout: object, options: Options) -> Follower:
+def yield_logs(
+    experiment_id: object, line: int, limit: int, timeout: object, options: Options, *, shows_state: bool
+) -> Follower:
     """Follow logs."""
     return Follower(
+        shows_state=shows_state,
         handle=checked_handle(experiment_id, "yield_logs()"),
         start=checked_question(line, limit, "yield_logs()"),
         timeout=checked_seconds("timeout", timeout, "yield_logs()"),

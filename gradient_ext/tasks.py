@@ -44,6 +44,10 @@ class Task(ABC, Generic[News]):
     handle: str
     timeout: float | None = None
     patience: float | None = Options().patience
+    state: int | None = field(default=None, init=False)
+    """The state of the experiment, as far as it is known."""
+    row_count: int | None = field(default=None, init=False)
+    """How many rows have come; None: this is not about rows."""
     _pacing: Pacing = field(factory=Pacing, init=False)
     _last_error: GradientSdkError | None = field(default=None, init=False)
     _began: float | None = field(default=None, init=False)

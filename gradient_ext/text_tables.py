@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TextIO
 from unicodedata import combining, east_asian_width
 
-from gradient_ext.tables import Cell, Column, Table
+from gradient_ext.tables import Cell, Column, Table, Tone
 
 _GAP = "  "
 _NARROWEST = 8
@@ -36,6 +36,11 @@ def print_table(table: Table, width: int | None, *, color: bool | None, file: Te
     text = text_of(table, width, color=color)
     encoding = getattr(file, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
+
+
+def colored(text: str, tone: Tone) -> str:
+    """Write a text in the colour of a tone, for terminals."""
+    return f"\x1b[{_COLORS[tone]}m{text}\x1b[0m"
 
 
 def _lines(table: Table, width: int, *, color: bool) -> Iterator[str]:
@@ -74,7 +79,7 @@ def _widths(rows: list[tuple[Cell, ...]], width: int) -> list[int]:
 def _padded(column: Column, cell: Cell, text: str, room: int, *, color: bool) -> str:
     padding = " " * (room - _width_of(text))
     if color and cell.tone:
-        text = f"\x1b[{_COLORS[cell.tone]}m{text}\x1b[0m"
+        text = colored(text, cell.tone)
     return padding + text if column.is_number else text + padding
 
 

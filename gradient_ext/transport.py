@@ -19,6 +19,7 @@ from gradient_ext.experiments import BaseExperiment
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
 from gradient_ext.tasks import MOST_HELD, News, Pause, Task
+from gradient_ext.watching import Watcher
 
 if TYPE_CHECKING:
     import httpx
@@ -74,18 +75,23 @@ class Transport:
             otherwise = ask.otherwise
         return self.ask(handle, otherwise)
 
-    def carry_out(self, task: Task[News]) -> Generator[News, None, None]:
-        """Do what a task says until there is nothing to do any more, and give its news."""
-        while step := task.next_step(time.monotonic()):
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
-                continue
-            try:
-                answer = self.ask(task.handle, step)
-            except GradientSdkError as error:
-                task.fail(error, time.monotonic())
-            else:
-                yield from task.take(answer)
+    def carry_out(self, task: Task[News], watcher: Watcher) -> Generator[News, None, None]:
+        """Do what a task says until there is nothing to do any more, give its news, and tell who watches."""
+        with watcher:
+            while step := task.next_step(time.monotonic()):
+                watcher.show(task.state, task.row_count)
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    continue
+                try:
+                    answer = self.ask(task.handle, step)
+                except GradientSdkError as error:
+                    task.fail(error, time.monotonic())
+                else:
+                    if news := task.take(answer):
+                        watcher.hide()
+                        yield from news
+            watcher.show(task.state, task.row_count)
 
     def walk(self, cursor: ListCursor) -> Generator[BaseExperiment, None, None]:
         """Give the experiments of a list, page by page."""

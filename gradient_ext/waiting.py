@@ -50,7 +50,6 @@ class Waiter(Task[int]):
 
     until: AbstractSet[int] | None = None
     raise_on_failure: bool = True
-    state: int | None = field(default=None, init=False)
     _experiment: BaseExperiment | None = field(default=None, init=False)
     _tail: LogTail = field(factory=lambda: LogTail(_SHOWN_ROWS), init=False)
 

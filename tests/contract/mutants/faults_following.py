@@ -6,14 +6,14 @@ FAULTS = (
     Fault(
         "follow: the state does not end it",
         f"{EXT}/following.py",
-        "if cursor.finished or self._sure_sweeps >= _SURE_SWEEPS or self._odd_sweeps >= _ODD_SWEEPS:",
-        "if cursor.finished:",
+        "return is_finished or self._sure_sweeps >= _SURE_SWEEPS or self._odd_sweeps >= _ODD_SWEEPS",
+        "return is_finished",
     ),
     Fault(
         "follow: markers do not end it",
         f"{EXT}/following.py",
-        "if cursor.finished or self._sure_sweeps",
-        "if self._sure_sweeps",
+        "return is_finished or self._sure_sweeps",
+        "return self._sure_sweeps",
     ),
     Fault("follow: silence ends it", f"{EXT}/following.py", "elif self._has_ended:", "elif True:"),
     Fault("follow: one look after the end is enough", f"{EXT}/following.py", "_SURE_SWEEPS = 3", "_SURE_SWEEPS = 1"),
