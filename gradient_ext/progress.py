@@ -68,8 +68,9 @@ class ProgressLine(Watcher):
     :param str handle: the experiment
     """
 
-    _taken_by: ClassVar[Live | None] = None
-    _taking: ClassVar[threading.Lock] = threading.Lock()
+    _moving: ClassVar[Live | None] = None
+    # Python may close a generator that nobody has any more wherever it is, also in here.
+    _writing: ClassVar[threading.RLock] = threading.RLock()
 
     def __init__(self, handle: str) -> None:
         self._handle = handle
@@ -107,42 +108,43 @@ class ProgressLine(Watcher):
             self._stop()
 
     def _start(self) -> bool:
-        with self._taking:
-            if ProgressLine._taken_by is not None:
+        with self._writing:
+            if ProgressLine._moving is not None:
                 return False
-            live = Live(
+            self._live = ProgressLine._moving = Live(
                 console=self._console,
-                get_renderable=self._moving,
+                get_renderable=self._frame,
                 refresh_per_second=_REFRESHES_PER_SECOND,
                 transient=True,
                 # Otherwise rows that are printed to stdout would come out of stderr.
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
-            self._live = ProgressLine._taken_by = live
-        live.start(refresh=True)
-        return True
+            self._live.start(refresh=True)
+            return True
 
     def _stop(self) -> None:
-        if self._live is not None:
-            try:
-                self._live.stop()
-            finally:
-                self._live = ProgressLine._taken_by = None
+        with self._writing:
+            if self._live is not None:
+                try:
+                    self._live.stop()
+                finally:
+                    self._live = ProgressLine._moving = None
 
     def _say(self) -> None:
-        if self._state != self._said:
-            self._said = self._state
-            above = ProgressLine._taken_by
-            console = self._console if above is None else above.console
-            console.print(self._text(), soft_wrap=True)
+        with self._writing:
+            if self._state != self._said:
+                self._said = self._state
+                below = ProgressLine._moving
+                console = self._console if below is None else below.console
+                console.print(self._text(), soft_wrap=True)
 
     def _text(self) -> Text:
         seconds = time.monotonic() - self._began
         color = self._moves and not self._console.no_color
         return Text.from_ansi(line_text(self._handle, self._state, self._row_count, seconds, color=color))
 
-    def _moving(self) -> Spinner:
+    def _frame(self) -> Spinner:
         text = self._text()
         text.truncate(max(1, self._console.width - _ROOM_FOR_SPINNER), overflow="ellipsis")
         self._spinner.update(text=text)

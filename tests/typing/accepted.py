@@ -118,7 +118,8 @@ assert_type(client.wait(handle), BaseExperiment)
 client.wait(handle, until="running", timeout=60, on_state=say)
 seen: list[int] = []
 client.wait(handle, until=constants.ExperimentState.RUNNING, raise_on_failure=False, on_state=seen.append)
-client.wait(handle, until=["running", 5])
+client.wait(handle, until=["running", 5], progress=True)
+assert_type(client.yield_logs(handle, progress=True), Generator[LogRow, None, None])
 assert_type(client.with_options(timeout=300, connect_timeout=None, max_attempts=1), ExperimentsClient)
 with ExperimentsClient() as short:
     assert_type(short, ExperimentsClient)
@@ -199,6 +200,6 @@ async def main() -> None:
             assert_type(row, LogRow)
         async for experiment in client.iter_experiments():
             assert_type(experiment, BaseExperiment)
-        assert_type(await client.wait(handle, until=["running", 5]), BaseExperiment)
+        assert_type(await client.wait(handle, until=["running", 5], progress=True), BaseExperiment)
         assert_type(client.with_options(patience=None), AsyncExperimentsClient)
         print(listed, rows)
