@@ -186,24 +186,42 @@ def test_no_terminal(live, live_client, capsys, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+WAITING = {
+    "threads": """
+        with ExperimentsClient("a-key", base_url=url) as client:
+            client.wait("es1", until="running")
+            say()
+            client.wait("es1", progress=True)
+    """,
+    "asyncio": """
+        async def main():
+            async with AsyncExperimentsClient("a-key", base_url=url) as client:
+                await client.wait("es1", until="running")
+                say()
+                await client.wait("es1", progress=True)
+        asyncio.run(main())
+    """,
+}
+PROGRAM = """
+import asyncio, sys
+from gradient import AsyncExperimentsClient, ExperimentsClient
+url = sys.argv[1]
+def say():
+    print("loaded before:", "gradient_ext.progress" in sys.modules)
+try:
+{waiting}
+except KeyboardInterrupt:
+    print("left")
+"""
+
+
+@pytest.mark.parametrize("kind", WAITING)
 def test_ctrl_c(live, kind):
     """In the middle of waiting it leaves a terminal as it was. Who waits without a line does not load what shows it."""
-    program = """
-        import sys
-        from tests.gradient_ext.blocking import client_of
-        kind, url = sys.argv[1:]
-        try:
-            with client_of(kind, "a-key", base_url=url) as client:
-                client.wait("es1", until="running")
-                print("loaded before:", "gradient_ext.progress" in sys.modules)
-                client.wait("es1", progress=True)
-        except KeyboardInterrupt:
-            print("left")
-    """
+    program = PROGRAM.format(waiting=textwrap.indent(textwrap.dedent(WAITING[kind]).strip(), "    "))
     terminal = Terminal()
     child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program), kind, live.url],
+        [sys.executable, "-c", program, live.url],
         cwd=ROOT,
         env={**os.environ, "TERM": "xterm"},
         stdout=terminal.end,
