@@ -30,7 +30,13 @@ serve: $(READY) ## Start the local server; ARGS='--port 0 --time-scale 10' for i
 	@$(BIN)/python -m gradient_server $(ARGS)
 
 test: $(READY) ## Run all tests; ARGS='-k logs' for instance
+ifeq ($(ARGS),)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/contract
+	@# In one process: some of them look at what the others have tried.
+	@$(BIN)/python -m pytest tests/contract
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 test-versions: $(READY) ## Try each Python that is here, with old and new dependencies; ARGS='--python 3.13'
 	@$(BIN)/python -m tests.versions $(ARGS)

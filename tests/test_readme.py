@@ -30,8 +30,9 @@ def test_the_example_prints_what_is_shown(gradient_server):
     assert (done.stdout, done.stderr) == (OUTPUT, "")
 
 
-def test_the_cell_of_a_notebook_runs(client, gradient_server, single_node, capsys):
+def test_the_cell_of_a_notebook_runs(client, gradient_server, single_node, capsys, monkeypatch):
     """After the example, with its names; what it prints holds the experiment and its logs."""
+    monkeypatch.setenv("COLUMNS", "120")  # Narrow terminals get shortened ids.
     experiment_id = client.run_single_node(**single_node)
     gradient_server.advance(3600)
     exec(NOTEBOOK, {"client": client, "experiment": client.get(experiment_id), "experiment_id": experiment_id})
