@@ -38,7 +38,7 @@ class ListCursor:
     offset: int = 0
     limit: int | None = None
     projects: tuple[str, ...] | None = field(default=None, kw_only=True)
-    most: int = field(default=PAGE_SIZE, kw_only=True)
+    most: int = field(factory=lambda: PAGE_SIZE, kw_only=True)
     forgets: bool = field(default=False, kw_only=True)
     finished: bool = field(init=False)
     _count: int = field(default=0, init=False)

@@ -1,12 +1,13 @@
 """The list cursor against model servers: every experiment once, whatever limit and offset mean to the server."""
 
+import tracemalloc
+
 import pytest
 from gradient_api.models import ExperimentList
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient import MalformedResponseError
-from gradient_ext import paging
 from gradient_ext.paging import ListCursor
 
 
@@ -36,23 +37,62 @@ def ignorant(groups, offset, limit):
 
 
 @pytest.mark.parametrize("server", [flat, grouped_overall, grouped_each, ignorant])
-@given(sizes=st.lists(st.integers(0, 9), max_size=4), page_size=st.integers(1, 7), limit=st.none() | st.integers(1, 12))
-def test_every_experiment_comes_once(server, sizes, page_size, limit):
+@given(
+    sizes=st.lists(st.integers(0, 9), max_size=4),
+    page_size=st.integers(1, 7),
+    limit=st.none() | st.integers(1, 12),
+    forgets=st.booleans(),
+)
+def test_every_experiment_comes_once(server, sizes, page_size, limit, forgets):
     """Whether pages are cut through all experiments, through each group, or not at all."""
     groups = [[f"es{number}x{place}" for place in range(size)] for number, size in enumerate(sizes)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paging, "PAGE_SIZE", page_size)
-        cursor = ListCursor(0, limit)
-        got = []
-        for _ in range(100):
-            if cursor.finished:
-                break
-            got += cursor.take(ExperimentList.from_dict(server(groups, cursor.offset, cursor.page_size)))
+    cursor = ListCursor(0, limit, most=page_size, forgets=forgets)
+    got = []
+    for _ in range(100):
+        if cursor.finished:
+            break
+        got += cursor.take(ExperimentList.from_dict(server(groups, cursor.offset, cursor.page_size)))
     everything = [handle for group in groups for handle in group]
     handles = [found.handle for found in got]
     assert len(handles) == len(set(handles))
     assert len(handles) == (len(everything) if limit is None else min(limit, len(everything)))
     assert set(handles) <= set(everything)
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+@given(news=st.lists(st.integers(0, 5), max_size=12), page_size=st.integers(5, 7))
+def test_experiments_that_are_created_meanwhile(forgets, news, page_size):
+    """They move those that were read into the next page, where they are passed over; nothing old is left out."""
+    old = [f"es{number}" for number in range(40)]
+    known, got = list(old), []
+    cursor = ListCursor(most=page_size, forgets=forgets)
+    for turn in range(100):
+        if cursor.finished:
+            break
+        got += cursor.take(ExperimentList.from_dict(flat([known], cursor.offset, cursor.page_size)))
+        count = news[turn] if turn < len(news) else 0
+        # Fewer than fit into a page: who has only news to read is at the end of what there was.
+        known[:0] = [f"new{turn}x{number}" for number in range(min(count, page_size - 1))]
+    handles = [found.handle for found in got]
+    assert [handle for handle in handles if handle in old] == old
+    assert len(set(handles)) == len(handles)
+
+
+def test_memory_of_a_walk_stays_flat():
+    """A walk through twenty thousand experiments needs no more of it than one through a few thousand."""
+    peaks = [peak_of_a_walk(count) for count in (2_000, 20_000)]
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def peak_of_a_walk(count):
+    cursor = ListCursor(most=100, forgets=True)
+    tracemalloc.start()
+    while not cursor.finished:
+        page = range(cursor.offset, min(count, cursor.offset + 100))
+        cursor.take(ExperimentList.from_dict({"data": [experiment(f"es{number}") for number in page]}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
 
 
 def test_an_experiment_that_comes_twice_in_a_page():
