@@ -7,8 +7,9 @@
 """
 
 from gradient_ext.constants import ExperimentState, ExperimentType
+from gradient_ext.naming import public
 
 __all__ = ["ExperimentState", "ExperimentType"]
 
-for _public in (ExperimentState, ExperimentType):
-    _public.__module__ = __name__  # what help() and pickles should say
+for _kind in (ExperimentState, ExperimentType):
+    public(_kind, __name__)

@@ -22,6 +22,7 @@ MODULES = [
 ]
 PUBLIC = {name: getattr(gradient, name) for name in gradient.__all__}
 CLIENTS = (ExperimentsClient, AsyncExperimentsClient)
+CLASSES = [name for name, kind in PUBLIC.items() if inspect.isclass(kind) and kind not in CLIENTS]
 METHODS = [
     (kind, name) for kind in CLIENTS for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))
 ]
@@ -42,6 +43,18 @@ def test_examples(name):
     for test in examples(name):
         runner.run(test)
     assert runner.failures == 0
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, kind in PUBLIC.items() if inspect.isclass(kind) and kind not in CLIENTS]
+)
+def test_examples_of_public_classes(name):
+    """They are found by themselves: they say that they are in `gradient`."""
+    runner = doctest.DocTestRunner()
+    for test in doctest.DocTestFinder(exclude_empty=True).find(PUBLIC[name], name, module=False, globs=dict(PUBLIC)):
+        runner.run(test)
+    assert runner.failures == 0
+    assert runner.tries or name not in ("ExperimentList", "LogRows", "LogRow", "BaseExperiment")
 
 
 def test_there_are_examples():

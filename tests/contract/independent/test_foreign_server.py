@@ -10,8 +10,11 @@ from recording import Recorder
 from violations import violations
 from wellformed import ill_formed
 
+import gradient
 from gradient import ExperimentsClient, LogsInterruptedError, ResourceFetchingError
 
+NAMES = {name: getattr(gradient, name) for name in gradient.__all__}
+"""What the module of the client names, and does not load."""
 PATIENCE = 4  # requests, after which the server has had enough of somebody who follows logs
 BY_ID = {operation.id: operation for operation in OPERATIONS}
 CALLS = {
@@ -47,7 +50,7 @@ class ForeignServer:
         """Say it in the header that Prism reads; the status is meant for one operation only."""
         wish = {**self.wish}
         if BY_ID["getLogs"].is_at(method, path) and len(self.exchanges) >= PATIENCE:
-            wish["code"] = 404
+            wish = {"code": 404, **{name: value for name, value in wish.items() if name in ("dynamic", "seed")}}
         elif not self.asked.is_at(method, path):
             wish = {name: value for name, value in wish.items() if name in ("dynamic", "seed")}
         return {"Prefer": ", ".join(f"{name}={value}" for name, value in wish.items())}
@@ -74,7 +77,7 @@ def wishes(operation, seeds):
 def test_every_answer(foreign, single_node, multi_node, tally, pytestconfig, method, operation_id):
     """Whatever the contract allows the server to say: a success gives what the method promises, an error its status."""
     call = CALLS[method, operation_id]
-    promised = get_type_hints(getattr(ExperimentsClient, method))["return"]
+    promised = get_type_hints(getattr(ExperimentsClient, method), localns=NAMES)["return"]
     foreign.asked = BY_ID[operation_id]
     # Whoever follows logs pauses now and then.
     seeds = max(1, pytestconfig.option.examples // (25 if method == "yield_logs" else 5))
