@@ -7,9 +7,9 @@
 """
 
 from gradient_ext.constants import ExperimentState, ExperimentType
-from gradient_ext.naming import public
+from gradient_ext.naming import public as _public
 
 __all__ = ["ExperimentState", "ExperimentType"]
 
 for _kind in (ExperimentState, ExperimentType):
-    public(_kind, __name__)
+    _public(_kind, __name__)

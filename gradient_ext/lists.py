@@ -33,7 +33,7 @@ class ShownList(list[Item], Showing):
 
     if not TYPE_CHECKING:  # What list says of its types holds.
 
-        def __add__(self, others, /):  # noqa: ANN001, ANN204
+        def __add__(self, others, /):  # noqa: ANN001, ANN204 # those of list
             return type(self)(super().__add__(others))
 
     def __mul__(self, count: SupportsIndex, /) -> Self:

@@ -20,6 +20,7 @@ class Showing:
 
     def _table(self, most: int | None = None) -> Table:
         """Say what is shown: at most so many rows; default: all."""
+        # Each kind has its own. Not abstract: type checkers would refuse the `type(self)(...)` of the lists then.
         raise NotImplementedError
 
     def pretty(self, *, width: int | None = None) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 pytest.register_assert_rewrite("judging")  # so that its assertions explain themselves
 
-from judging.fixtures import answered, share, wire, wire_all_along  # noqa: E402, F401
+from judging.fixtures import answered, share, wire, wire_all_along  # noqa: E402, F401 # fixtures, after their rewrite
 
 TALLY = pytest.StashKey["Tally"]()
 
