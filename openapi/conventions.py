@@ -6,7 +6,7 @@ import keyword
 from collections import Counter
 from collections.abc import Iterator
 
-from derive import Schema, python_name, resolve
+from derive import Schema, example_of, python_name, resolve
 
 _WORDS = ("x-enum-varnames", "x-enum-texts", "x-enum-aliases")
 
@@ -44,6 +44,10 @@ def _of_request(spec: Schema, name: str, schema: Schema) -> Iterator[str]:
         for wire, field in group.get("properties", {}).items():
             yield from _of_field(f"{owner}: {wire}", wire, field)
         yield from (f"{name}: {wire} is required, but no such field is there." for wire in _missing(group, fields))
+    if "x-parameters" in schema:
+        required = {wire for _, group in groups for wire in group.get("required", ())}
+        for wire in sorted(required - example_of(spec, name).keys()):
+            yield f"{name}: {wire} is required, but the example of that name lacks it; it becomes help()."
     taken = Counter(python_name(wire, field) for wire, field in fields.items())
     yield from (f"{name}: several fields are called {one} in Python." for one, times in taken.items() if times > 1)
 

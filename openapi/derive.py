@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -115,7 +116,13 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
         "module": snake_case(name),
         "parameters_name": request["x-parameters"],
         "constant": snake_case(request["x-parameters"]).upper(),
+        "noun": snake_case(request["x-parameters"]).removesuffix("_parameters"),
         "description": request["description"],
+        "example": {
+            python_name(wire, properties[wire]): _as_given(properties[wire], example_of(spec, name)[wire])
+            for wire in required
+            if "const" not in properties[wire]
+        },
         "fixed": {wire: value["const"] for wire, value in properties.items() if "const" in value},
         "dependent": {
             python_name(wire, properties[wire]): tuple(python_name(other, properties[other]) for other in others)
@@ -128,6 +135,19 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
             if "const" not in properties[wire_name]
         ],
     }
+
+
+def example_of(spec: Schema, name: str) -> Schema:
+    """Give the body that the contract has as the example of a request; it is empty where there is none."""
+    value: Schema = spec["components"].get("examples", {}).get(name, {}).get("value", {})
+    return value
+
+
+def _as_given(schema: Schema, value: Any) -> Any:
+    """Turn a value of a request into the one that a caller gives for it."""
+    if schema.get("contentEncoding") == "base64":
+        return base64.b64decode(value).decode()
+    return dict(zip(schema.get("enum", ()), schema.get("x-enum-aliases", ()), strict=False)).get(value, value)
 
 
 def _parameter(wire_name: str, schema: Schema, *, required: bool) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def _render_added_modules(spec: dict[str, Any], templates: Path, output: Path) -
     )
     environment.filters["python"] = repr
     environment.filters["in_docstring"] = _in_docstring
+    environment.filters["in_example"] = _in_example
     contract = derive(spec) | derive_operations(spec)
     for name in ADDED_MODULES:
         text = environment.get_template(f"{name}.py.jinja").render(contract=contract)
@@ -113,6 +114,12 @@ def _render_added_modules(spec: dict[str, Any], templates: Path, output: Path) -
 def _in_docstring(text: str) -> str:
     """Make a text of the contract safe between triple quotes."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _in_example(value: str | int) -> str:
+    """Write a value as people write it in Python, between triple quotes; never with three quotes in a row."""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return text.replace("\\", "\\\\")
 
 
 def _run(module: str, *arguments: str) -> None:

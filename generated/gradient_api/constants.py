@@ -18,7 +18,11 @@ TERMINAL_STATES: Final = frozenset((5, 6, 7, 8))
 class ExperimentState:
     """How far an experiment has come. It goes through created, pending, provisioning, provisioned, network setting
     up, network setup, running, network tearing down and network teardown, and ends as stopped (exit code 0),
-    failed (another exit code), error (it could not be set up or run) or canceled (stopped by hand)."""
+    failed (another exit code), error (it could not be set up or run) or canceled (stopped by hand).
+
+    >>> ExperimentState.CREATED, ExperimentState.get_state_str(ExperimentState.CREATED)
+    (1, 'created')
+    """
 
     CREATED = 1
     PROVISIONED = 2
@@ -64,7 +68,11 @@ _STATE_TEXTS: dict[int | None, str] = {
 
 
 class ExperimentType:
-    """The kind of an experiment, which says what parameters it has."""
+    """The kind of an experiment, which says what parameters it has.
+
+    >>> ExperimentType.SINGLE_NODE, ExperimentType.get_type_str(ExperimentType.SINGLE_NODE)
+    (1, 'single node')
+    """
 
     SINGLE_NODE = 1
     GRPC_MULTI_NODE = 2

@@ -50,7 +50,17 @@ class ParameterSet(NamedTuple):
 
 
 class SingleNodeParameters(TypedDict):
-    """An experiment that runs on one machine. Give these to the client as keywords, or unpack a dictionary of them."""
+    """An experiment that runs on one machine. Give these to the client as keywords, or unpack a dictionary of them.
+
+    >>> parameters: SingleNodeParameters = {
+    ...     "name": "single_node_experiment_sdk",
+    ...     "project_id": "prlvf0u05",
+    ...     "machine_type": "K80",
+    ...     "command": "python mnist.py",
+    ...     "container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+    ... }
+    >>> experiment_id = client.create_single_node(**parameters)
+    """
 
     name: str
     """Name of new experiment"""
@@ -270,7 +280,23 @@ SINGLE_NODE_PARAMETERS = ParameterSet(
 
 
 class MultiNodeParameters(TypedDict):
-    """An experiment of workers and parameter servers, which talk by GRPC or MPI. Give these to the client as keywords, or unpack a dictionary of them."""
+    """An experiment of workers and parameter servers, which talk by GRPC or MPI. Give these to the client as keywords, or unpack a dictionary of them.
+
+    >>> parameters: MultiNodeParameters = {
+    ...     "name": "multi_node_example",
+    ...     "project_id": "prlvf0u05",
+    ...     "experiment_type_id": "GRPC",
+    ...     "worker_container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+    ...     "worker_machine_type": "K80",
+    ...     "worker_command": "pip install -r requirements.txt && python mnist.py",
+    ...     "worker_count": 2,
+    ...     "parameter_server_container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+    ...     "parameter_server_machine_type": "K80",
+    ...     "parameter_server_command": "python mnist.py",
+    ...     "parameter_server_count": 1,
+    ... }
+    >>> experiment_id = client.create_multi_node(**parameters)
+    """
 
     name: str
     """Name of new experiment"""

@@ -18,6 +18,7 @@ def add_optional_field(spec):
 def add_required_field(spec):
     add_optional_field(spec)
     spec["components"]["schemas"]["SingleNodeRequest"]["allOf"][-1]["required"].append("gpuCount")
+    spec["components"]["examples"]["SingleNodeRequest"]["value"]["gpuCount"] = 2
 
 
 def add_enum_value(spec):
@@ -53,7 +54,7 @@ class Case:
     reason: str
     evaluated: tuple[str, str]
     value: object
-    links: int = 0
+    texts: int = 0
 
 
 KEYWORDS = (
@@ -81,6 +82,7 @@ CASES = {
         "callers who do not give it are refused",
         KEYWORDS,
         {"gpu_count": True, "cluster_id": False},
+        texts=1,
     ),
     "enum value added": Case(
         add_enum_value,
@@ -113,7 +115,7 @@ CASES = {
         "calls of it fail",
         MODULES,
         [],
-        links=1,
+        texts=1,
     ),
 }
 
@@ -149,7 +151,7 @@ def test_the_summary_says_what_changed(case, edited):
     first, *others, last = lines[lines.index("Compared with what it was written from before:") + 1 :]
     assert first == f"  {case.change}  {case.sentence}"
     expected = [f"breaks: {case.reason}"] if case.reason else []
-    expected += [f"changed  {case.links} of the descriptions, examples and links"] if case.links else []
+    expected += [f"changed  {case.texts} of the descriptions, examples and links"] if case.texts else []
     assert [line.strip() for line in others] == expected
     assert last == ("Old callers break: 1 of 1 changes." if case.reason else "Old callers do not break.")
 
@@ -210,6 +212,11 @@ def half_a_renaming(spec):
     properties["kind"] = properties.pop("machineType")
 
 
+def field_without_an_example(spec):
+    add_required_field(spec)
+    del spec["components"]["examples"]["SingleNodeRequest"]["value"]["gpuCount"]
+
+
 def undescribed_field(spec):
     add_optional_field(spec)
     del spec["components"]["schemas"]["CommonFields"]["properties"]["gpuCount"]["description"]
@@ -229,6 +236,7 @@ def nameless_operation(spec):
     [
         (half_an_enum_value, "ExperimentState: x-enum-varnames has 13 entries for 14 values of enum."),
         (half_a_renaming, "SingleNodeRequest: machineType is required, but no such field is there."),
+        (field_without_an_example, "SingleNodeRequest: gpuCount is required, but the example of that name lacks it;"),
         (undescribed_field, "CommonFields: gpuCount needs a description; it becomes help()."),
         (unspeakable_field, "CommonFields: class would be 'class' in Python, which cannot be a name; give it an"),
         (nameless_operation, "PUT /experiments/{handle}/pause/ needs an operationId; functions are called after it."),
