@@ -1,9 +1,9 @@
 """Machine-learning experiments from Python: create, start, stop, list and inspect them, and follow their logs.
 
-from gradient import ExperimentsClient
-
-client = ExperimentsClient()
-print(client.list())
+>>> from gradient import ExperimentsClient
+>>> with ExperimentsClient() as client:
+...     [experiment.name for experiment in client.list()]
+[]
 """
 
 # As type checkers know it; the module that has it loads more than this one does.
@@ -12,12 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gradient_api.parameters import MultiNodeParameters, SingleNodeParameters
 
-    from gradient import constants
-    from gradient_ext import errors
-    from gradient_ext.async_client import AsyncExperimentsClient
-    from gradient_ext.client import ExperimentsClient
-    from gradient_ext.constants import ExperimentState, ExperimentType
-    from gradient_ext.errors import (
+    from gradient import constants, errors
+    from gradient.errors import (
         AuthenticationError,
         BadRequestError,
         ConfigurationError,
@@ -40,6 +36,9 @@ if TYPE_CHECKING:
         StateNotReachedError,
         WaitTimeoutError,
     )
+    from gradient_ext.async_client import AsyncExperimentsClient
+    from gradient_ext.client import ExperimentsClient
+    from gradient_ext.constants import ExperimentState, ExperimentType
     from gradient_ext.experiments import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
     from gradient_ext.lists import ExperimentList, LogRows
     from gradient_ext.logs import LogRow
@@ -110,12 +109,10 @@ if not TYPE_CHECKING:  # which would take any name for one that is there
 
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if name == "constants":
-            found: object = import_module("gradient.constants")
-        elif name == "errors":
-            found = import_module("gradient_ext.errors")
+        if name in ("constants", "errors"):
+            found: object = import_module(f"gradient.{name}")
         else:
-            found = getattr(import_module(_PLACES.get(name, "gradient_ext.errors")), name)
+            found = getattr(import_module(_PLACES.get(name, "gradient.errors")), name)
         globals()[name] = found  # The next time it is there.
         return found
 

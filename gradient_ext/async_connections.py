@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from gradient_ext.errors import GradientSdkError
 from gradient_ext.home import MOVED, is_elsewhere
 from gradient_ext.home import process_and_loop as home
+from gradient_ext.root_error import GradientSdkError
 
 if TYPE_CHECKING:
     import httpx

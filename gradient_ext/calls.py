@@ -11,8 +11,9 @@ from attrs import field, frozen
 from gradient_api.operations import Operation
 
 from gradient_ext.answers import details_of, words_of
-from gradient_ext.errors import MalformedResponseError, error_class
+from gradient_ext.network_errors import MalformedResponseError
 from gradient_ext.retrying import read_date, retry_after_seconds
+from gradient_ext.status_errors import error_class
 
 Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)

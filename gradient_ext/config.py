@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
 
-from gradient_ext.errors import ConfigurationError
+from gradient_ext.argument_errors import ConfigurationError
 from gradient_ext.json_types import is_object
 from gradient_ext.masking import masked
 

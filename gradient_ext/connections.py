@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from gradient_ext.errors import GradientSdkError
 from gradient_ext.home import MOVED, is_elsewhere
 from gradient_ext.home import process as home
+from gradient_ext.root_error import GradientSdkError
 
 if TYPE_CHECKING:
     import httpx

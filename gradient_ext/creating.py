@@ -10,8 +10,9 @@ from gradient_api.models import Created
 from gradient_api.operations import Operation
 from gradient_api.parameters import ParameterSet
 
+from gradient_ext.argument_errors import InvalidParametersError
 from gradient_ext.calls import Call, call_of
-from gradient_ext.errors import InvalidParametersError, ResourceCreatingError
+from gradient_ext.network_errors import ResourceCreatingError
 from gradient_ext.parameters import request_body
 from gradient_ext.values import told
 

@@ -12,11 +12,12 @@ import httpx
 from attrs import evolve, field, frozen
 from gradient_api.constants import API_KEY_HEADER
 
+from gradient_ext.argument_errors import ConfigurationError
 from gradient_ext.attempts import logger
 from gradient_ext.calls import Call, Reply, answer_to
 from gradient_ext.config import Configuration
-from gradient_ext.errors import ConfigurationError, RequestFailedError, RequestTimeoutError
 from gradient_ext.masking import masked, without_frames_of
+from gradient_ext.network_errors import RequestFailedError, RequestTimeoutError
 from gradient_ext.options import Options
 
 # Errors of this API come as plain text too, from the host of the logs.

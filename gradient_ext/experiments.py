@@ -82,13 +82,23 @@ class BaseExperiment(BaseExperimentFields, Showing):
 @public
 @define(repr=False, kw_only=True)
 class SingleNodeExperiment(SingleNodeExperimentFields, BaseExperiment):
-    """An experiment that runs on one machine."""
+    """An experiment that runs on one machine.
+
+    >>> experiment = client.get(experiment_id)
+    >>> isinstance(experiment, SingleNodeExperiment), experiment.machine_type
+    (True, 'K80')
+    """
 
 
 @public
 @define(repr=False, kw_only=True)
 class MultiNodeExperiment(MultiNodeExperimentFields, BaseExperiment):
-    """An experiment of workers and parameter servers, or of workers and a master."""
+    """An experiment of workers and parameter servers, or of workers and a master.
+
+    >>> experiment = MultiNodeExperiment(id="es1", state=4, experiment_type_id=2, worker_count=2)
+    >>> experiment.worker_count, experiment.parameter_server_count, experiment.master_count
+    (2, None, None)
+    """
 
 
 _KINDS: dict[int, type[BaseExperiment]] = {

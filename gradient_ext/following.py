@@ -7,11 +7,12 @@ from typing import Any, cast
 from attrs import define, field
 
 from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
-from gradient_ext.errors import GradientSdkError, LogsInterruptedError, LogsTimeoutError
 from gradient_ext.experiments import BaseExperiment, job_count
 from gradient_ext.logs import LogCursor, LogQuestion, LogRow
+from gradient_ext.root_error import GradientSdkError
 from gradient_ext.tasks import LONGEST_HOLD, Task
 from gradient_ext.waiting import has_ended
+from gradient_ext.waiting_errors import LogsInterruptedError, LogsTimeoutError
 
 # The logs come from another service than the state, and may be behind it.
 _SURE_SWEEPS = 3

@@ -25,6 +25,10 @@ _LARGEST_LIMIT = 2**31 - 1
 class LogRow:
     """One row of a log. Unpacks into `line, message, timestamp`, as it did when it was a tuple.
 
+    >>> line, message, timestamp = LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z")
+    >>> message
+    'step 1/3'
+
     :param int line: number of the row within its job, from 1
     :param str message: the text
     :param str timestamp: when it was printed, UTC, in ISO 8601

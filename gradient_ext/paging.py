@@ -11,8 +11,8 @@ from gradient_api.types import UNSET
 
 from gradient_ext.calls import Call, call_of
 from gradient_ext.defaults import PAGE_SIZE
-from gradient_ext.errors import MalformedResponseError
 from gradient_ext.experiments import BaseExperiment, experiment_from
+from gradient_ext.network_errors import MalformedResponseError
 from gradient_ext.values import told, typed
 
 _REMEMBERED_PAGES = 2

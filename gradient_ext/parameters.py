@@ -13,7 +13,7 @@ from typing import Any
 
 from gradient_api.parameters import Parameter, ParameterSet
 
-from gradient_ext.errors import InvalidParametersError
+from gradient_ext.argument_errors import InvalidParametersError
 from gradient_ext.json_types import is_mapping
 
 _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import ClassVar
 
-from gradient_ext.errors import state_word
 from gradient_ext.tables import tone_of
 from gradient_ext.text_tables import colored
+from gradient_ext.waiting_errors import state_word
 from gradient_ext.watching import Watcher
 
 try:

@@ -6,8 +6,8 @@ import math
 import re
 from typing import Any
 
-from gradient_ext.errors import MalformedResponseError
 from gradient_ext.json_types import is_array, is_object
+from gradient_ext.network_errors import MalformedResponseError
 
 
 def typed(json_type: str, value: object) -> Any:

@@ -9,17 +9,12 @@ from attrs import define, field
 from gradient_api.constants import TERMINAL_STATES, ExperimentState
 
 from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
-from gradient_ext.errors import (
-    ExperimentFailedError,
-    GradientSdkError,
-    StateNotReachedError,
-    WaitTimeoutError,
-    state_word,
-)
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.log_tail import LogTail
 from gradient_ext.logs import LogRow
+from gradient_ext.root_error import GradientSdkError
 from gradient_ext.tasks import LONGEST_HOLD, Task
+from gradient_ext.waiting_errors import ExperimentFailedError, StateNotReachedError, WaitTimeoutError, state_word
 
 _FAILURES = frozenset((ExperimentState.ERROR, ExperimentState.FAILED))
 _SHOWN_ROWS = 10

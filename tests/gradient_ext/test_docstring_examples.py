@@ -26,6 +26,14 @@ CLASSES = [name for name, kind in PUBLIC.items() if inspect.isclass(kind) and ki
 METHODS = [
     (kind, name) for kind in CLIENTS for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))
 ]
+FAULTS = {
+    "LogsInterruptedError": {"statuses": 503, "operations": "getLogs"},
+    "MalformedResponseError": {"bodies": "half"},
+    "RateLimitError": {"statuses": 429, "retry_after": 20},
+    "RequestTimeoutError": {"latency": 2},
+    "ServerError": {"statuses": 503},
+}
+"""What goes wrong while an example of an error runs that comes from elsewhere."""
 
 
 def examples(name):
@@ -45,21 +53,16 @@ def test_examples(name):
     assert runner.failures == 0
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, kind in PUBLIC.items() if inspect.isclass(kind) and kind not in CLIENTS]
-)
-def test_examples_of_public_classes(name):
-    """They are found by themselves: they say that they are in `gradient`."""
-    runner = doctest.DocTestRunner()
-    for test in doctest.DocTestFinder(exclude_empty=True).find(PUBLIC[name], name, module=False, globs=dict(PUBLIC)):
-        runner.run(test)
-    assert runner.failures == 0
-    assert runner.tries or name not in ("ExperimentList", "LogRows", "LogRow", "BaseExperiment")
-
-
 def test_there_are_examples():
     """Whoever moves them elsewhere is told here."""
     assert sum(len(test.examples) for name in MODULES for test in examples(name)) > 20
+
+
+def test_everything_public_has_an_example():
+    """In the text that `help()` begins with: the package, and whatever `dir` shows of it."""
+    public = {"gradient": gradient, **{name: getattr(gradient, name) for name in dir(gradient)}}
+    parser = doctest.DocTestParser()
+    assert [name for name, thing in public.items() if not parser.get_examples(thing.__doc__ or "")] == []
 
 
 @pytest.fixture
@@ -103,3 +106,57 @@ def test_examples_of_the_clients(kind, method, names, gradient_server):
             assert run(example.source, mine, runner.get_loop()) == example.want
         if kind is AsyncExperimentsClient:
             runner.run(mine["client"].close())
+
+
+@pytest.fixture
+def client_of_the_environment(gradient_server, monkeypatch):
+    """What a user has who reads of anything else: a client that tries once, of a server in the environment."""
+    monkeypatch.setenv("PAPERSPACE_API_KEY", gradient_server.api_key)
+    monkeypatch.setenv("PAPERSPACE_CONFIG_EXPERIMENTS_HOST", gradient_server.experiments_url)
+    monkeypatch.setenv("PAPERSPACE_CONFIG_LOG_HOST", gradient_server.logs_url)
+    with ExperimentsClient(max_attempts=1, patience=0.1) as client:
+        yield client
+
+
+@pytest.fixture
+def failing(client_of_the_environment, gradient_server, single_node, scripted):
+    """Let go wrong what the example of an error is about; give what it has beside the public names."""
+
+    @contextlib.contextmanager
+    def during(name):
+        names = {"client": client_of_the_environment, "parameters": single_node}
+        new = dict(single_node)
+        if name == "ExperimentFailedError":
+            new["experiment_env"] = {"GRADIENT_MOCK_OUTCOME": "failed"}
+        else:
+            gradient_server.clock.scale = 0
+        names["experiment_id"] = client_of_the_environment.create_single_node(**new)
+        with contextlib.ExitStack() as stack:
+            if name in FAULTS:
+                stack.enter_context(gradient_server.faults(**FAULTS[name]))
+            if name == "ResourceCreatingError":
+                scripted.say(200, {"message": "success"})  # No server of ours leaves out the handle.
+                names["client"] = stack.enter_context(ExperimentsClient(base_url=scripted.url))
+            yield {**PUBLIC, **names}
+
+    return during
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_examples_of_public_classes(name, failing):
+    """Those of the class and of its methods print what is shown; `...` stands for anything."""
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    with failing(name) as names:
+        for test in doctest.DocTestFinder().find(PUBLIC[name], name, module=False, globs=names):
+            runner.run(test)
+    assert runner.failures == 0
+    assert runner.tries
+
+
+@pytest.mark.usefixtures("client_of_the_environment")
+def test_the_example_of_the_package():
+    """It is the first that users see: it says what it needs."""
+    runner = doctest.DocTestRunner()
+    runner.run(doctest.DocTestParser().get_doctest(gradient.__doc__, {}, "gradient", None, None))
+    assert runner.failures == 0
+    assert runner.tries

@@ -9,6 +9,7 @@ import pytest
 
 import gradient
 from gradient import ExperimentsClient, errors
+from gradient_ext.status_errors import error_class
 from tests.gradient_ext.flaky import FlakyServer, status
 
 EXAMPLES = [
@@ -20,7 +21,7 @@ EXAMPLES = [
     gradient.MalformedResponseError("no JSON", "GET", "http://h/", retryable=True),
     gradient.ResourceCreatingError("no handle", "POST", "http://h/"),
     *(
-        errors.error_class(number)(
+        error_class(number)(
             "Failed",
             status=number,
             method="GET",

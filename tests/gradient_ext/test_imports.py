@@ -60,6 +60,16 @@ def test_classes_are_said_to_be_where_users_find_them(name):
     assert inspect.getdoc(kind)
 
 
+def test_help_on_the_errors_shows_them():
+    """All that users can catch, and nothing of what decides which one it is."""
+    errors = importlib.import_module("gradient.errors")
+    assert errors.__all__ == [name for name in gradient.__all__ if name.endswith("Error")]
+    shown = pydoc.render_doc(errors, renderer=pydoc.plaintext)
+    for name in errors.__all__:
+        assert f"class {name}(" in shown
+    assert "gradient_ext" not in shown
+
+
 def test_help_on_the_package_shows_everything():
     """Every public class and method, with what it takes."""
     shown = pydoc.render_doc(gradient, renderer=pydoc.plaintext)

@@ -22,12 +22,12 @@ FAULTS = (
         "if operation.takes_idempotency_key:",
         'if operation.takes_idempotency_key and operation.id != "startExperiment":',
     ),
-    Fault("conflicts are tried again", f"{EXT}/errors.py", "frozenset({408, 429,", "frozenset({408, 409, 429,"),
-    Fault("501 is tried again", f"{EXT}/errors.py", "429, 500, 502,", "429, 500, 501, 502,"),
-    Fault("503 is not tried again", f"{EXT}/errors.py", "502, 503, 504}", "502, 504}"),
+    Fault("conflicts are tried again", f"{EXT}/status_errors.py", "frozenset({408, 429,", "frozenset({408, 409, 429,"),
+    Fault("501 is tried again", f"{EXT}/status_errors.py", "429, 500, 502,", "429, 500, 501, 502,"),
+    Fault("503 is not tried again", f"{EXT}/status_errors.py", "502, 503, 504}", "502, 504}"),
     Fault(
         "lost connections are not tried again",
-        f"{EXT}/errors.py",
+        f"{EXT}/network_errors.py",
         "*, retryable: bool = True)",
         "*, retryable: bool = False)",
     ),
@@ -70,10 +70,15 @@ FAULTS = (
     Fault(
         "one attempt too many", f"{EXT}/retrying.py", "if attempt >= self.attempts or", "if attempt > self.attempts or"
     ),
-    Fault("401 is a missing permission", f"{EXT}/errors.py", "401: AuthenticationError", "401: PermissionDeniedError"),
-    Fault("409 is a bad request", f"{EXT}/errors.py", "409: ConflictError", "409: BadRequestError"),
-    Fault("429 has no class of its own", f"{EXT}/errors.py", "    429: RateLimitError,\n", ""),
-    Fault("500 is no error of the server", f"{EXT}/errors.py", "if status >= 500 else", "if status > 500 else"),
+    Fault(
+        "401 is a missing permission",
+        f"{EXT}/status_errors.py",
+        "401: AuthenticationError",
+        "401: PermissionDeniedError",
+    ),
+    Fault("409 is a bad request", f"{EXT}/status_errors.py", "409: ConflictError", "409: BadRequestError"),
+    Fault("429 has no class of its own", f"{EXT}/status_errors.py", "    429: RateLimitError,\n", ""),
+    Fault("500 is no error of the server", f"{EXT}/status_errors.py", "if status >= 500 else", "if status > 500 else"),
     Fault(
         "the id of a request is lost",
         f"{EXT}/calls.py",
@@ -82,7 +87,7 @@ FAULTS = (
     ),
     Fault(
         "errors lose what they carry when they are pickled",
-        f"{EXT}/errors.py",
+        f"{EXT}/status_errors.py",
         "self.method, self.url), self.__dict__",
         "self.method, self.url), {}",
     ),
