@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from gradient_ext.tables import Cell, Column, Table
+from gradient_ext.tables import Cell, Column, Table, Tone
 
 # White on each of them has a contrast of at least 4.5 to 1, whatever the page behind it is.
 _BACKGROUNDS = {"going": "#0969da", "succeeded": "#1a7f37", "failed": "#cf222e", "quiet": "#636c76"}
@@ -14,12 +14,17 @@ _CELL = "text-align:{};vertical-align:top;padding:0.2em 0.8em"
 # A long text may break anywhere rather than widen the page; a short one is easier to read on one line.
 _BREAKS = "overflow-wrap:anywhere;min-width:12em"
 _LONGEST_UNBROKEN = 24
-_CAPTION = "caption-side:top;text-align:left;padding:0.2em 0.8em;color:inherit;font-weight:bold"
+_CAPTION = "caption-side:top;text-align:left;padding:0.2em 0.8em;color:inherit;font-weight:bold;white-space:nowrap"
 
 
 def html_of(table: Table) -> str:
     """Write a table as HTML."""
     return "".join(_parts(table))
+
+
+def badge(text: str, tone: Tone) -> str:
+    """Write a text on the colour that says how it is."""
+    return f'<span style="{_BADGE.format(_BACKGROUNDS[tone])}">{escape(text)}</span>'
 
 
 def _parts(table: Table) -> Iterator[str]:
@@ -44,7 +49,7 @@ def _cells(table: Table, row: tuple[Cell, ...]) -> Iterator[str]:
     for column, cell in zip(table.columns, row, strict=True):
         text = escape(cell.text)
         if cell.tone:
-            text = f'<span style="{_BADGE.format(_BACKGROUNDS[cell.tone])}">{text}</span>'
+            text = badge(cell.text, cell.tone)
         if column is table.columns[0]:
             yield f'<th scope="row" style="{_style(column, cell.text)}">{text}</th>'
         else:

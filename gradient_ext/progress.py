@@ -1,4 +1,4 @@
-"""A live line about an experiment, for terminals and notebooks. It needs rich, which is imported here and nowhere else.
+"""A live line about an experiment, for terminals. It needs rich, which is imported here and nowhere else.
 
 The line is there only while something is waited for. Whenever rows or states are handed out it is gone, so that what
 others print, to whatever stream, begins on a line of its own, and a loop that is left leaves a terminal in order.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from importlib.util import find_spec
 from types import TracebackType
 from typing import ClassVar
 
-from gradient_ext.tables import tone_of
+from gradient_ext.notebook_line import NotebookLine
+from gradient_ext.progress_text import line_text
 from gradient_ext.text_tables import colored
-from gradient_ext.waiting_errors import state_word
 from gradient_ext.watching import Watcher
 
 try:
@@ -33,59 +32,39 @@ _REFRESHES_PER_SECOND = 8
 _ROOM_FOR_SPINNER = 2
 
 
-def elapsed_text(seconds: float) -> str:
-    """Write how long something has taken.
-
-    >>> elapsed_text(31.9), elapsed_text(3723)
-    ('0:31', '1:02:03')
-    """
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def progress_line(handle: str) -> Watcher:
+    """Give what shows the progress of an experiment where the program runs: in a notebook, or in front of stderr."""
+    console = Console(stderr=True)
+    return NotebookLine(handle) if console.is_jupyter else TerminalLine(handle, console)
 
 
-def line_text(handle: str, state: int | None, row_count: int | None, seconds: float, *, color: bool = False) -> str:
-    """Write the line.
-
-    :param bool color: whether the state is coloured, as it is in tables
-
-    >>> line_text("es1", 4, 1, 31), line_text("es1", None, None, 0)
-    ('es1 running, 0:31, 1 row', 'es1, 0:00')
-    """
-    if state is not None:
-        word, tone = state_word(state), tone_of(state)
-        handle = f"{handle} {colored(word, tone) if color and tone else word}"
-    rows = "" if row_count is None else f", {row_count} row{'' if row_count == 1 else 's'}"
-    return f"{handle}, {elapsed_text(seconds)}{rows}"
-
-
-class ProgressLine(Watcher):
-    """A line with a spinner on stderr; where that is no terminal, and no notebook, a plain line for each new state.
+class TerminalLine(Watcher):
+    """A line with a spinner on stderr; where that is no terminal, a plain line for each new state.
 
     It goes when it is left, and stays with its last words when all went well: how it ended, and how long it took.
     A terminal has room for one line that moves. While it is taken, others say their states in plain lines above it.
 
     :param str handle: the experiment
+    :param Console console: where it is
     """
 
     _moving: ClassVar[Live | None] = None
     # Python may close a generator that nobody has any more wherever it is, also in here.
     _writing: ClassVar[threading.RLock] = threading.RLock()
 
-    def __init__(self, handle: str) -> None:
+    def __init__(self, handle: str, console: Console) -> None:
         self._handle = handle
         self._began = time.monotonic()
         self._state: int | None = None
         self._row_count: int | None = None
         self._said: int | None = None
         self._live: Live | None = None
-        self._console = Console(stderr=True)
-        self._is_notebook = self._console.is_jupyter and find_spec("ipywidgets") is not None
+        self._console = console
         # What rich takes for a terminal can be a file, if the environment says so.
-        self._moves = self._is_notebook or (self._console.is_interactive and self._console.file.isatty())
-        self._spinner = Spinner("dots" if self._console.encoding.startswith("utf") else "line")
+        self._moves = console.is_interactive and console.file.isatty()
+        self._spinner = Spinner("dots" if console.encoding.startswith("utf") else "line")
 
-    def __enter__(self) -> ProgressLine:
+    def __enter__(self) -> TerminalLine:
         self._began = time.monotonic()
         return self
 
@@ -103,15 +82,14 @@ class ProgressLine(Watcher):
             self._say()
 
     def hide(self) -> None:
-        """Get out of the way of what others print; in a notebook it has a place of its own."""
-        if not self._is_notebook:
-            self._stop()
+        """Get out of the way of what others print."""
+        self._stop()
 
     def _start(self) -> bool:
         with self._writing:
-            if ProgressLine._moving is not None:
+            if TerminalLine._moving is not None:
                 return False
-            self._live = ProgressLine._moving = Live(
+            self._live = TerminalLine._moving = Live(
                 console=self._console,
                 get_renderable=self._frame,
                 refresh_per_second=_REFRESHES_PER_SECOND,
@@ -129,20 +107,20 @@ class ProgressLine(Watcher):
                 try:
                     self._live.stop()
                 finally:
-                    self._live = ProgressLine._moving = None
+                    self._live = TerminalLine._moving = None
 
     def _say(self) -> None:
         with self._writing:
             if self._state != self._said:
                 self._said = self._state
-                below = ProgressLine._moving
+                below = TerminalLine._moving
                 console = self._console if below is None else below.console
                 console.print(self._text(), soft_wrap=True)
 
     def _text(self) -> Text:
-        seconds = time.monotonic() - self._began
-        color = self._moves and not self._console.no_color
-        return Text.from_ansi(line_text(self._handle, self._state, self._row_count, seconds, color=color))
+        said = self._handle, self._state, self._row_count, time.monotonic() - self._began
+        in_color = self._moves and not self._console.no_color
+        return Text.from_ansi(line_text(*said, in_color=colored) if in_color else line_text(*said))
 
     def _frame(self) -> Spinner:
         text = self._text()

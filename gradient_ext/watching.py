@@ -15,7 +15,7 @@ class Watcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave nothing behind, whatever has happened."""
+        """Hear that nothing is waited for any more, whatever has happened."""
 
     def show(self, state: int | None, row_count: int | None) -> None:
         """Show what is known, from now until `hide()`: the caller waits for something.
@@ -35,6 +35,6 @@ def watcher(handle: str, *, progress: bool) -> Watcher:
     """
     if not progress:
         return Watcher()
-    from gradient_ext.progress import ProgressLine
+    from gradient_ext.progress import progress_line
 
-    return ProgressLine(handle)
+    return progress_line(handle)

@@ -151,7 +151,10 @@ def test_long_lists_are_cut():
 @pytest.mark.parametrize(("empty", "said"), [(ExperimentList(), "no experiments"), (LogRows(), "no log rows")])
 def test_nothing(empty, said):
     """An empty list says so."""
-    assert f">{said}</caption>" in empty._repr_html_()
+    shown = empty._repr_html_()
+    assert f">{said}</caption>" in shown
+    # The table is as wide as its rows are: there are none.
+    assert "white-space:nowrap" in re.search(r"<caption[^>]*>", shown)[0]
 
 
 def test_jobs_are_named_where_there_are_several():
