@@ -9,14 +9,19 @@ from attrs import define, field
 from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
 from gradient_ext.experiments import BaseExperiment, job_count
 from gradient_ext.logs import LogCursor, LogQuestion, LogRow
+from gradient_ext.pacing import SHORTEST_PAUSE, Pacing
 from gradient_ext.root_error import GradientSdkError
-from gradient_ext.tasks import LONGEST_HOLD, Task
+from gradient_ext.tasks import LONGEST_HOLD, Pause, Task
 from gradient_ext.waiting import has_ended
 from gradient_ext.waiting_errors import LogsInterruptedError, LogsTimeoutError
 
 # The logs come from another service than the state, and may be behind it.
 _SURE_SWEEPS = 3
 _ODD_SWEEPS = 8
+_SHORTEST_PACE = 0.01
+"""Seconds from one question to the next as long as rows come one by one; where more have come, there is no hurry."""
+_TRUST = 300.0
+"""For how many seconds it is believed that a server which holds questions would have said that all is over."""
 _FRESH = 5.0
 """For how many seconds a state that is shown is fresh."""
 _LAST_LOOK = 2.0
@@ -43,6 +48,9 @@ class Follower(Task[LogRow]):
     _state_heard_at: float = field(default=0.0, init=False)
     _has_looked_last: bool = field(default=False, init=False)
     _sweep_has_news: bool = field(default=False, init=False)
+    _has_been_told: bool = field(default=False, init=False)
+    """Whether rows came as an answer to a question that the server would have held."""
+    _pace: Pacing = field(factory=lambda: Pacing(_SHORTEST_PACE, SHORTEST_PAUSE), init=False)
     _sure_sweeps: int = field(default=0, init=False)
     _odd_sweeps: int = field(default=0, init=False)
 
@@ -50,6 +58,25 @@ class Follower(Task[LogRow]):
     def line(self) -> int:
         """The line from which another follower loses nothing."""
         return self._cursor.line_to_resume if self._cursor else self.start.line
+
+    def next_step(self, now: float) -> Pause | Ask[Any] | None:
+        """Say what to do now; None: nothing any more.
+
+        :raises TimeoutError: the time is over; an error of this package too
+        """
+        if self._state_is_due and self._was_held_to_the_end(now):
+            self._state_is_due = False
+        if self._has_been_told:
+            self._has_been_told = False
+            if now - self._asked_at >= self._pace.pause:
+                self._pace.reset()
+            self._pause_ends = self._asked_at + self._pace.next_pause()
+        return super().next_step(now)
+
+    def _was_held_to_the_end(self, now: float) -> bool:
+        """Say whether the server had the time to hear that the experiment has ended, and has not: it still goes on."""
+        is_long = self._asked.wait >= LONGEST_HOLD and now - self._asked_at >= self._asked.wait
+        return is_long and self._asked_at - self._state_heard_at < _TRUST
 
     def _next_ask(self) -> Ask[Any] | None:
         cursor = self._cursor
@@ -113,7 +140,8 @@ class Follower(Task[LogRow]):
             self._failing_since.clear()
             self._pacing.reset()
         if cursor.sweep_is_over:
-            if self._sweep_has_news:
+            has_news = self._sweep_has_news
+            if has_news:
                 self._sure_sweeps = self._odd_sweeps = 0
             elif self._has_ended:
                 self._pacing.reset()  # This cannot go on for long.
@@ -122,7 +150,9 @@ class Follower(Task[LogRow]):
             else:
                 self._state_is_due = True
             self._sweep_has_news = False
-            self._rest()
+            self._has_been_told = has_news and self._asked.wait > 0
+            if not self._has_been_told:
+                self._rest()
         return rows
 
     def fail(self, error: GradientSdkError, now: float) -> None:

@@ -20,13 +20,15 @@ class SimulatedLogs:
     :param bool inclusive: whether the row with the line that was asked for is in the answer
     :param int overlap: how many rows before it are in the answer, too
     :param int most: the most rows in an answer, whatever limit was asked for
+    :param float pace: after how many seconds the first job prints a row while a question is held; None: never
     """
 
-    def __init__(self, jobs, *, inclusive=False, overlap=0, most=10**9, seed=0):
+    def __init__(self, jobs, *, inclusive=False, overlap=0, most=10**9, seed=0, pace=None):
         self.jobs = [[] for _ in range(jobs)]
         self.ended = [False] * jobs
         self.shift = inclusive + overlap
         self.most = most
+        self.pace = pace
         self.given = []
         self.random = random.Random(seed)
 
@@ -152,9 +154,18 @@ class Simulation:
             case AskLogs():
                 page = self.logs.answer(step.question, fault)
                 if not page and self.holds and self.state == RUNNING:
-                    self.now += step.wait
+                    page = self.hold(step)
                 self.rows_sent += len(page)
                 return page
+
+    def hold(self, step):
+        """Hold a question to its end, or until a row is printed if they are printed regularly."""
+        if not step.wait or self.logs.pace is None:
+            self.now += step.wait
+            return []
+        self.now += self.logs.pace
+        self.logs.print(0, 1)
+        return self.logs.answer(step.question)
 
     def run(self, steps=100_000):
         """Go on until the follower is done."""

@@ -2,6 +2,7 @@
 
 import random
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 from gradient_api.constants import END_OF_LOG
@@ -12,8 +13,9 @@ from gradient import (
     LogsInterruptedError,
     RequestFailedError,
 )
-from gradient_ext.asking import AskExperiment, AskState
+from gradient_ext.asking import AskExperiment, AskLogs, AskState
 from gradient_ext.options import Options
+from gradient_ext.tasks import LONGEST_HOLD, Pause
 from tests.gradient_ext.simulated import FAULTS, STOPPED, TELLABLE, SimulatedLogs, Simulation
 
 PATIENCE = Options().patience
@@ -238,3 +240,31 @@ def test_the_first_question_is_for_the_experiment():
     simulation = Simulation(SimulatedLogs(1))
     simulation.step()
     assert isinstance(simulation.asked[0][1], AskExperiment)
+
+
+def test_silence_costs_one_question_for_each_time_that_the_server_holds_one():
+    """It would have said at once that the experiment has ended; every five minutes it is asked all the same."""
+    simulation = Simulation(SimulatedLogs(1), holds=True)
+    simulation.go(59)
+    assert [type(ask) for _, ask in simulation.asked] == [AskExperiment, AskLogs, AskLogs, AskLogs]
+    simulation.go(3600)
+    looks = [now for now, ask in simulation.asked if isinstance(ask, AskState)]
+    pauses = [later - earlier for earlier, later in pairwise([1000, *looks])]
+    assert all(300 <= pause < 300 + 2 * LONGEST_HOLD for pause in pauses)
+    assert len(simulation.asked) < 1.1 * 3660 / LONGEST_HOLD
+
+
+def test_the_state_is_asked_for_where_a_server_does_not_hold_questions():
+    """An empty answer that comes at once may be the last one."""
+    simulation = Simulation(SimulatedLogs(1), holds=False)
+    simulation.go(10)
+    kinds = [type(ask) for _, ask in simulation.asked]
+    assert kinds[1:7] == [AskLogs, AskState] * 3
+
+
+def test_rows_that_come_one_by_one_are_there_at_once():
+    """As long as the server holds each question for a moment, the next one follows its answer without a pause."""
+    simulation = Simulation(SimulatedLogs(1, pace=0.05), holds=True)
+    while len(simulation.got) < 200:
+        assert not isinstance(simulation.step(), Pause)
+    assert {type(ask) for _, ask in simulation.asked[1:]} == {AskLogs}
