@@ -57,7 +57,7 @@ contract-mutants: $(READY) ## Put faults into copies of the project, and see whi
 	@$(BIN)/python tests/contract/mutants $(ARGS)
 
 bench: $(READY) ## Time things beside what they are compared with, and print the ratios
-	@$(BIN)/python benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(READY) ## Run the linter and check the format
 	@$(BIN)/ruff check .

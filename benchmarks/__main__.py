@@ -1,45 +1,67 @@
-"""How long things take, as ratios of what they are compared with, side by side in one run. `make bench` calls it."""
+"""Time the client beside the generated one, raw httpx and the old published client, and print one table.
+
+All run in processes of their own, in turns, against a local server in another process. Figures are medians; ratios are
+those of medians, with the quartiles of the ratios round by round in parentheses. `processor` compares what the caller's
+processor has to do, without the server. The exit code is 1 where an aim is missed.
+"""
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import subprocess
 import sys
+from pathlib import Path
 
-import imports
-
-WIDTHS = (86, 10, 10, 8, 6)
+from benchmarks import old_client, plots, report, results
+from benchmarks.bench import Bench
+from benchmarks.figures import Line
+from benchmarks.rows import ROWS
+from benchmarks.workers import OLD
 
 
 def main() -> int:
-    """Run the command line; the exit code is 1 where an aim is not met."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="how often everything is timed (default: %(default)s)")
-    rounds = parser.parse_args().rounds
-    print(row("in a fresh process, median of", "ms", "compared", "ratio", "aim"))
-    missed = 0
-    for comparison in imports.COMPARISONS:
-        # One after the other: what else the machine does slows both.
-        pairs = [(seconds(comparison.code), seconds(comparison.base)) for _ in range(rounds)]
-        code, base = (statistics.median(times) for times in zip(*pairs, strict=True))
-        missed += code / base > comparison.aim
-        cells = (f"{code * 1000:.1f}", f"{base * 1000:.1f}", f"{code / base:.2f}", f"{comparison.aim:g}")
-        print(row(f"{comparison.code}  /  {comparison.base}", *cells), flush=True)
-    return 1 if missed else 0
+    """Run the command line."""
+    options = _options()
+    python, why_not = _old_client() if options.old else (None, "left out")
+    if why_not:
+        print(f"The old client is not compared with: {why_not}")
+    found: dict[str, list[Line]] = {}
+    print(report.heading(), flush=True)
+    for name in options.only or ROWS:
+        _say_at_work(name)
+        found[name] = ROWS[name](Bench(options.effort, {OLD: python}))
+        print("\n".join(report.row(line) for line in found[name]), flush=True)
+    every = [line for lines in found.values() for line in lines]
+    print("\n" + "\n".join(report.summary(every)))
+    options.output.mkdir(parents=True, exist_ok=True)
+    results.write(found, options.output / "results.json", why_not)
+    plots.draw(options.output / "results.json", options.output)
+    return 1 if any(aim.is_met is False for line in every for aim in line.aims) else 0
 
 
-def row(*cells: str) -> str:
-    """Put texts into columns, numbers to the right."""
-    return cells[0].ljust(WIDTHS[0]) + "".join(
-        cell.rjust(width) for cell, width in zip(cells[1:], WIDTHS[1:], strict=True)
+def _old_client() -> tuple[str | None, str | None]:
+    """Give the Python of the old client, or say why there is none."""
+    try:
+        return old_client.interpreter(), None
+    except (RuntimeError, OSError) as error:
+        return None, str(error)
+
+
+def _say_at_work(name: str) -> None:
+    """Let whoever waits at a terminal know what for."""
+    if sys.stderr.isatty():
+        print(f"... {name}\x1b[K\r", end="", file=sys.stderr, flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-
-
-def seconds(code: str) -> float:
-    """Say how long some code takes in a process of its own, without the start of the interpreter."""
-    timed = f"import time\nbegan = time.perf_counter()\n{code}\nprint(time.perf_counter() - began)"
-    return float(subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True).stdout)
+    add = parser.add_argument
+    add("--only", nargs="+", choices=ROWS, metavar="ROW", help=f"some of: {' '.join(ROWS)}")
+    add("--effort", type=float, default=1.0, help="share of the usual rounds and sizes (default: %(default)s)")
+    add("--old", action=argparse.BooleanOptionalAction, default=True, help="whether to run the old client")
+    add("--output", type=Path, default=Path(__file__).parent, help="where to write (default: %(default)s)")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,81 @@
+"""This client, used as its documentation says."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+from gradient import AsyncExperimentsClient, ExperimentsClient
+
+
+class Contender:
+    """The client finds the server as it would at a user's: in the environment."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self._client = ExperimentsClient()
+
+    def get(self, handle: str) -> str:
+        """Read an experiment."""
+        return self._client.get(handle).id
+
+    def create(self, parameters: dict[str, Any], body: object) -> int:
+        """Create an experiment."""
+        return len(self._client.create_single_node(**parameters))
+
+    def list(self, count: int) -> int:
+        """Read all experiments, of which there are so many."""
+        return len(self._client.list())
+
+    def iter_experiments(self, page: int) -> int:
+        """Read all experiments, and keep none."""
+        return sum(1 for _ in self._client.iter_experiments(page_size=page))
+
+    def page(self, handle: str, page: int) -> int:
+        """Read one page of log rows."""
+        return len(self._client.logs(handle, limit=page))
+
+    def logs(self, handle: str, page: int) -> int:
+        """Read all log rows, a page for each call."""
+        count = line = 0
+        while rows := self._client.logs(handle, line=line, limit=page):
+            count += len(rows)
+            line = rows[-1].line
+        return count
+
+    def yield_logs(self, handle: str, page: int) -> int:
+        """Read all log rows from a generator, and keep none."""
+        return sum(1 for _ in self._client.yield_logs(handle, limit=page))
+
+    def latencies(self, handle: str) -> list[float]:
+        """Follow a log, and say for each row how many seconds old it was."""
+        rows = self._client.yield_logs(handle)
+        return [time.time() - datetime.fromisoformat(row.timestamp).timestamp() for row in rows]
+
+    def follow(self, handle: str, seconds: float) -> bool:
+        """Follow a log for so long, and leave it then; it goes on if it has not ended."""
+        thread = threading.Thread(target=lambda: list(self._client.yield_logs(handle)), daemon=True)
+        thread.start()
+        thread.join(seconds)
+        return thread.is_alive()
+
+    def many(self, count: int, at_once: int, parameters: dict[str, Any], body: object) -> int:
+        """Create, start and await experiments, so many of them at once."""
+        return asyncio.run(_many(count, at_once, parameters))
+
+
+async def _many(count: int, at_once: int, parameters: dict[str, Any]) -> int:
+    states: collections.Counter[int] = collections.Counter()
+
+    async def some(client: AsyncExperimentsClient) -> None:
+        for _ in range(count // at_once):
+            handle = await client.create_single_node(**parameters)
+            await client.start(handle)
+            states[(await client.wait(handle)).state] += 1
+
+    async with AsyncExperimentsClient() as client:
+        await asyncio.gather(*(some(client) for _ in range(at_once)))
+    return states[max(states)]

@@ -1,0 +1,67 @@
+"""Races: contenders do the same in turns, A B C A B C, so that whatever else the machine does hits them alike."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from benchmarks.figures import Ratio, compared, ratio
+from benchmarks.workers import THIS, Worker
+
+
+@frozen
+class Race:
+    """What a race has brought: for each contender the seconds of each round, by the clock and of the processor."""
+
+    seconds: Mapping[str, list[float]]
+    cpu: Mapping[str, list[float]]
+
+    def medians(self, unit: float) -> dict[str, float]:
+        """Give the median of each contender in such units of a second."""
+        return {name: statistics.median(times) / unit for name, times in self.seconds.items()}
+
+    def ratios(self) -> dict[str, Ratio]:
+        """Compare this client with the others: by the clock, and what it costs the processor of the caller."""
+        kinds = {False: self.seconds, True: self.cpu}
+        return {
+            compared(other, processor=processor): ratio(times[THIS], times[other])
+            for processor, times in kinds.items()
+            for other in times
+            if other != THIS
+        }
+
+    def against(self, other: str) -> float | None:
+        """Say how many times as long as another one this client takes; None: the other one did not run."""
+        return ratio(self.seconds[THIS], self.seconds[other]).value if other in self.seconds else None
+
+    def faster_than(self, other: str) -> float | None:
+        """Say how many times as fast as another one this client is; None: the other one did not run."""
+        found = self.against(other)
+        return None if found is None else 1 / found
+
+
+def race(workers: Mapping[str, Worker], what: str, rounds: int, times: int = 1, **given: Any) -> Race:
+    """Let all do the same in turns.
+
+    :param str what: what to do
+    :param int rounds: how many turns each has
+    :param int times: how often to do it in one turn
+
+    :raises RuntimeError: they have not done the same
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
+    cpu: dict[str, list[float]] = {name: [] for name in workers}
+    results = {name: worker.do(what, **given)["result"] for name, worker in workers.items()}
+    if len({str(result) for result in results.values()}) != 1:
+        raise RuntimeError(f"The contenders do not do the same when told to {what}: {results}")
+    for number in range(rounds):
+        # Each of them is the first one now and then.
+        order = list(workers)[number % len(workers) :] + list(workers)[: number % len(workers)]
+        for name in order:
+            told = workers[name].do(what, times, **given)
+            seconds[name].append(told["seconds"])
+            cpu[name].append(told["cpu"])
+    return Race(seconds, cpu)

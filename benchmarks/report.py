@@ -1,0 +1,42 @@
+"""What a person reads of the benchmark: a table, line by line as the figures come, and which aims are not met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmarks.figures import Line, brief, compared
+from benchmarks.workers import CONTENDERS, OLD, RAW
+
+_NAME, _UNIT, _FIGURE, _RATIO, _SHORT = 52, 11, 10, 18, 9
+
+
+def heading() -> str:
+    """Write the heads of the columns."""
+    figures = ("ours", "generated", "compared", "old client")
+    ratios = ("to compared".rjust(_RATIO), "processor".rjust(_SHORT + 2), "old/ours".rjust(_SHORT), "  aims")
+    return "".join(["".ljust(_NAME), "unit".rjust(_UNIT), *(name.rjust(_FIGURE + 1) for name in figures), *ratios])
+
+
+def row(line: Line) -> str:
+    """Write what was measured: medians, ratios to what it is compared with, and whether they are as aimed at."""
+    # What is compared with is raw httpx, or what the name says.
+    medians = [brief(line.figures[name]) if name in line.figures else "-" for name in CONTENDERS]
+    cells = [cell.rjust(_FIGURE + 1) for cell in medians]
+    raw, cpu = line.ratios.get(compared(RAW)), line.ratios.get(compared(RAW, processor=True))
+    old = line.ratios.get(compared(OLD))
+    cells.append((str(raw) if raw else "").rjust(_RATIO))
+    cells.append((brief(cpu.value) if cpu else "").rjust(_SHORT + 2))
+    cells.append((brief(1 / old.value) if old else "").rjust(_SHORT))
+    cells += [f"  {_MARKS[aim.is_met]} {aim.bound}" for aim in line.aims]
+    return "".join([line.name.ljust(_NAME), line.unit.rjust(_UNIT), *cells]).rstrip()
+
+
+_MARKS = {True: "met", False: "MISSED", None: "unknown"}
+
+
+def summary(lines: Iterable[Line]) -> list[str]:
+    """Say which aims are not met, or not known to be."""
+    aims = [(line, aim) for line in lines for aim in line.aims]
+    met = sum(aim.is_met is True for _, aim in aims)
+    told = [f"{met} of {len(aims)} aims are met."]
+    return told + [f"  {line.name}: {aim}" for line, aim in aims if not aim.is_met]

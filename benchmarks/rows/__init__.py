@@ -1,0 +1,24 @@
+"""The rows of the benchmark, in the order in which they run. Each gives lines of figures, with the aims for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Line
+from benchmarks.rows import calls, concurrency, following, growth, imports, pages, server
+
+Row = Callable[[Bench], list[Line]]
+ROWS: dict[str, Row] = {
+    "get": calls.get,
+    "get_tls": calls.get_tls,
+    "create": calls.create,
+    "list_10k": pages.list_10k,
+    "logs_100k": pages.logs_100k,
+    "follow_idle": following.follow_idle,
+    "follow_latency": following.follow_latency,
+    "async_1000": concurrency.async_1000,
+    "import": imports.importing,
+    "growth": growth.growth,
+    "server": server.server,
+}

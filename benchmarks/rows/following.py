@@ -1,0 +1,61 @@
+"""Following a log: what it asks of the server while nothing happens, and how soon a row is there when it comes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Aim, Line
+from benchmarks.servers import Wanted, serving
+from benchmarks.workers import OLD, THIS, working
+from gradient_ext.tasks import LONGEST_HOLD
+
+_SILENCE = 60.0
+# The old client would ask tens of thousands of times.
+_SILENCE_OF_THE_OLD = 5.0
+_LONG = 1e6
+_ROWS_A_SECOND = 20
+# Before and after that a simulated run sets up and tears down.
+_SHARE_THAT_RUNS = 0.85
+
+
+def follow_idle(bench: Bench) -> list[Line]:
+    """Follow an experiment that prints nothing."""
+    seconds = {THIS: bench.size(int(_SILENCE)), OLD: min(_SILENCE_OF_THE_OLD, bench.size(int(_SILENCE)))}
+    requests, connections = {}, {}
+    for name in (THIS, OLD):
+        with (
+            serving(Wanted(rows=1, seconds=_LONG)) as server,
+            working([name], server, bench.interpreters) as workers,
+        ):
+            for worker in workers.values():
+                worker.do("follow", handle=server.handles[0], seconds=seconds[name])
+                figures = server.figures()
+                requests[name] = figures["requests"] / seconds[name] * _SILENCE
+                connections[name] = figures["connections"] / seconds[name] * _SILENCE
+    # The first look asks what it is; from then on there should be one question for each time that one is held.
+    aim = Aim(f"for each {LONGEST_HOLD:.0f} s", (requests[THIS] - 1) / math.ceil(_SILENCE / LONGEST_HOLD), most=1)
+    return [
+        Line("requests in 60 s of silence", "requests", requests, aims=[aim]),
+        Line("connections in 60 s of silence", "connections", connections),
+    ]
+
+
+def follow_latency(bench: Bench) -> list[Line]:
+    """Follow an experiment that prints now and then: twenty rows a second."""
+    rows = bench.size(400)
+    latencies = {}
+    for name in (THIS, OLD):
+        with (
+            serving(Wanted(rows=rows, seconds=rows / _ROWS_A_SECOND / _SHARE_THAT_RUNS)) as server,
+            working([name], server, bench.interpreters) as workers,
+        ):
+            for worker in workers.values():
+                latencies[name] = sorted(worker.do("latencies", handle=server.handles[0])["result"])
+    figures = {
+        share: {name: statistics.quantiles(found, n=100)[share - 1] * 1000 for name, found in latencies.items()}
+        for share in (50, 99)
+    }
+    aims = {50: [Aim("milliseconds, this client", figures[50][THIS], most=10)], 99: []}
+    return [Line(f"from row to caller, p{share}", "ms", figures[share], aims=aims[share]) for share in figures]

@@ -1,0 +1,88 @@
+"""A local server in a process of its own, filled beforehand, that counts what it is asked. `servers` starts it.
+
+It is given its settings as JSON, writes where it is in one line, and answers each line that it reads with its figures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gradient_server.app import application
+from gradient_server.clock import Clock
+from gradient_server.contract import Contract
+from gradient_server.listening import listening
+from gradient_server.long_poll import LongPolls
+from gradient_server.serving import http_server
+from gradient_server.settings import DEFAULT_KEY
+from gradient_server.store import Store
+from gradient_server.validation import checked_body
+
+
+class Counted:
+    """An application that counts its requests and the connections on which they come."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.requests = self.open = 0
+        self.connections: set[tuple[str, int]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        self.requests += 1
+        self.connections.add(tuple(scope["client"]))
+        self.open += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.open -= 1
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    settings = json.loads(sys.argv[1])
+    if settings["processor"] is not None:
+        os.sched_setaffinity(0, {settings["processor"]})
+    clock = Clock(settings["time_scale"])
+    store = Store(clock, seed=0)
+    handles = list(_filled(store, settings["experiments"]))
+    polls = LongPolls(clock)
+    app = Counted(application(store, clock, DEFAULT_KEY, polls=polls))
+    http = http_server(app, before_stopping=polls.end)
+    http.config.ssl_certfile = settings["certificate"]
+    opened = listening("127.0.0.1", 0)
+    serving = threading.Thread(target=http.run, kwargs={"sockets": [opened]}, daemon=True)
+    serving.start()
+    http.serving.wait()
+    print(json.dumps({"port": opened.getsockname()[1], "api_key": DEFAULT_KEY, "handles": handles}), flush=True)
+    for _ in sys.stdin:
+        figures = {"requests": app.requests, "connections": len(app.connections), "open": app.open, "peak": _peak()}
+        print(json.dumps(figures), flush=True)
+    http.should_exit = True
+    serving.join()
+
+
+def _filled(store: Store, wanted: list[dict[str, Any]]) -> Iterator[str]:
+    """Put experiments into a store, and give the handle of the first one of each kind."""
+    creating = next(found for found in Contract().operations if found.body_kinds)
+    for kind in wanted:
+        body = checked_body(creating, json.dumps(kind["body"]).encode())
+        handles = [store.add(body, start=kind["start"]).handle for _ in range(kind["count"])]
+        yield handles[0]
+
+
+def _peak() -> int:
+    """Say how many bytes of memory this process has had at most."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+if __name__ == "__main__":
+    main()
