@@ -17,6 +17,9 @@ from benchmarks.figures import Line
 from benchmarks.rows import ROWS
 from benchmarks.workers import OLD
 
+HERE = Path(__file__).resolve().parent
+PARTIAL = HERE.parent / "build" / "benchmarks"
+
 
 def main() -> int:
     """Run the command line."""
@@ -25,16 +28,19 @@ def main() -> int:
     if why_not:
         print(f"The old client is not compared with: {why_not}")
     found: dict[str, list[Line]] = {}
-    print(report.heading(), flush=True)
+    print(report.heading(has_old=python is not None), flush=True)
     for name in options.only or ROWS:
         _say_at_work(name)
         found[name] = ROWS[name](Bench(options.effort, {OLD: python}))
         print("\n".join(report.row(line) for line in found[name]), flush=True)
     every = [line for lines in found.values() for line in lines]
     print("\n" + "\n".join(report.summary(every)))
-    options.output.mkdir(parents=True, exist_ok=True)
-    results.write(found, options.output / "results.json", why_not)
-    plots.draw(options.output / "results.json", options.output)
+    whole = not options.only and options.effort >= 1 and not why_not
+    output = options.output or (HERE if whole else PARTIAL)
+    output.mkdir(parents=True, exist_ok=True)
+    results.write(found, output / "results.json", why_not)
+    plots.draw(output / "results.json", output)
+    print(f"Written to {output}: results.json, results.svg, growth.svg")
     return 1 if any(aim.is_met is False for line in every for aim in line.aims) else 0
 
 
@@ -60,7 +66,7 @@ def _options() -> argparse.Namespace:
     add("--only", nargs="+", choices=ROWS, metavar="ROW", help=f"some of: {' '.join(ROWS)}")
     add("--effort", type=float, default=1.0, help="share of the usual rounds and sizes (default: %(default)s)")
     add("--old", action=argparse.BooleanOptionalAction, default=True, help="whether to run the old client")
-    add("--output", type=Path, default=Path(__file__).parent, help="where to write (default: %(default)s)")
+    add("--output", type=Path, help=f"where to write (default: here, {PARTIAL} if not all was run)")
     return parser.parse_args()
 
 

@@ -7,31 +7,32 @@ from collections.abc import Iterable
 from benchmarks.figures import Line, brief, compared
 from benchmarks.workers import CONTENDERS, OLD, RAW
 
-_NAME, _UNIT, _FIGURE, _RATIO, _SHORT = 52, 11, 10, 18, 9
+_NAME, _UNIT, _FIGURE, _RATIO, _SHORT = 48, 11, 10, 20, 9
+_MARKS = {True: "met", False: "MISSED", None: "unknown"}
 
 
-def heading() -> str:
+def heading(*, has_old: bool) -> str:
     """Write the heads of the columns."""
-    figures = ("ours", "generated", "compared", "old client")
-    ratios = ("to compared".rjust(_RATIO), "processor".rjust(_SHORT + 2), "old/ours".rjust(_SHORT), "  aims")
+    figures = ("ours", "generated", "compared", "old client" if has_old else "no old one")
+    ratios = ("to compared".rjust(_RATIO + 1), "processor".rjust(_SHORT + 1), "old/ours".rjust(_SHORT), "  aims")
     return "".join(["".ljust(_NAME), "unit".rjust(_UNIT), *(name.rjust(_FIGURE + 1) for name in figures), *ratios])
 
 
 def row(line: Line) -> str:
     """Write what was measured: medians, ratios to what it is compared with, and whether they are as aimed at."""
     # What is compared with is raw httpx, or what the name says.
-    medians = [brief(line.figures[name]) if name in line.figures else "-" for name in CONTENDERS]
-    cells = [cell.rjust(_FIGURE + 1) for cell in medians]
+    cells = [_cell(line.figures.get(name)).rjust(_FIGURE + 1) for name in CONTENDERS]
     raw, cpu = line.ratios.get(compared(RAW)), line.ratios.get(compared(RAW, processor=True))
     old = line.ratios.get(compared(OLD))
-    cells.append((str(raw) if raw else "").rjust(_RATIO))
-    cells.append((brief(cpu.value) if cpu else "").rjust(_SHORT + 2))
-    cells.append((brief(1 / old.value) if old else "").rjust(_SHORT))
+    cells.append((str(raw) if raw else "-").rjust(_RATIO + 1))
+    cells.append(_cell(cpu and cpu.value).rjust(_SHORT + 1))
+    cells.append(_cell(old and 1 / old.value).rjust(_SHORT))
     cells += [f"  {_MARKS[aim.is_met]} {aim.bound}" for aim in line.aims]
     return "".join([line.name.ljust(_NAME), line.unit.rjust(_UNIT), *cells]).rstrip()
 
 
-_MARKS = {True: "met", False: "MISSED", None: "unknown"}
+def _cell(value: float | None) -> str:
+    return "-" if value is None else brief(value)
 
 
 def summary(lines: Iterable[Line]) -> list[str]:

@@ -11,9 +11,9 @@ from benchmarks.servers import Wanted, serving
 from benchmarks.workers import OLD, THIS, working
 from gradient_ext.tasks import LONGEST_HOLD
 
-_SILENCE = 60.0
+_SILENCE = 60
 # The old client would ask tens of thousands of times.
-_SILENCE_OF_THE_OLD = 5.0
+_SILENCE_OF_THE_OLD = 5
 _LONG = 1e6
 _ROWS_A_SECOND = 20
 # Before and after that a simulated run sets up and tears down.
@@ -22,8 +22,9 @@ _SHARE_THAT_RUNS = 0.85
 
 def follow_idle(bench: Bench) -> list[Line]:
     """Follow an experiment that prints nothing."""
-    seconds = {THIS: bench.size(int(_SILENCE)), OLD: min(_SILENCE_OF_THE_OLD, bench.size(int(_SILENCE)))}
-    requests, connections = {}, {}
+    silence = bench.size(_SILENCE)
+    seconds = {THIS: silence, OLD: min(silence, _SILENCE_OF_THE_OLD)}
+    figures: dict[str, dict[str, float]] = {"requests": {}, "connections": {}}
     for name in (THIS, OLD):
         with (
             serving(Wanted(rows=1, seconds=_LONG)) as server,
@@ -31,15 +32,14 @@ def follow_idle(bench: Bench) -> list[Line]:
         ):
             for worker in workers.values():
                 worker.do("follow", handle=server.handles[0], seconds=seconds[name])
-                figures = server.figures()
-                requests[name] = figures["requests"] / seconds[name] * _SILENCE
-                connections[name] = figures["connections"] / seconds[name] * _SILENCE
+                counted = server.figures()
+                for kind, found in figures.items():
+                    found[name] = counted[kind] * silence / seconds[name]
     # The first look asks what it is; from then on there should be one question for each time that one is held.
-    aim = Aim(f"for each {LONGEST_HOLD:.0f} s", (requests[THIS] - 1) / math.ceil(_SILENCE / LONGEST_HOLD), most=1)
-    return [
-        Line("requests in 60 s of silence", "requests", requests, aims=[aim]),
-        Line("connections in 60 s of silence", "connections", connections),
-    ]
+    held = math.ceil(silence / LONGEST_HOLD)
+    aim = Aim(f"for each {LONGEST_HOLD:.0f} s, after the first", (figures["requests"][THIS] - 1) / held, most=1)
+    aims = {"requests": [aim], "connections": []}
+    return [Line(f"{kind} in {silence} s of silence", kind, figures[kind], aims=aims[kind]) for kind in figures]
 
 
 def follow_latency(bench: Bench) -> list[Line]:

@@ -15,7 +15,7 @@ from benchmarks.servers import serving
 from benchmarks.workers import OLD, RAW, THIS
 
 _IMPORTED = "from gradient import ExperimentsClient, constants"
-_MADE = "from gradient import ExperimentsClient; client = ExperimentsClient()"
+_MADE = "from gradient import ExperimentsClient; client = ExperimentsClient(KEY)"
 _CALLED = f"{_MADE}; client.get(HANDLE)"
 
 
@@ -50,6 +50,7 @@ def importing(bench: Bench) -> list[Line]:
     with serving() as server:
         handle = server.handles[0]
         names = {
+            "KEY": server.places["api_key"],
             "HANDLE": handle,
             "URL": f"{server.places['experiments_url']}experiments/{handle}/",
             "HEADERS": {"X-API-Key": server.places["api_key"]},
