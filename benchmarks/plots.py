@@ -81,7 +81,7 @@ def _draw_growth(lines: dict[str, Any], file: Path) -> None:
                 curves.setdefault((found[3], found[1], who), []).append((int(found[2].replace(",", "")), value))
     for (kind, what, who), points in curves.items():
         axes: Axes = times if kind == "an item" else memory
-        style = {"linestyle": "-", "marker": "o"} if who == THIS else {"linestyle": ":", "marker": "."}
+        style: dict[str, Any] = {"linestyle": "-", "marker": "o"} if who == THIS else {"linestyle": ":", "marker": "."}
         axes.plot(*zip(*points, strict=True), label=f"{what}(){'' if who == THIS else ', raw httpx'}", **style)
     times.set_ylabel("microseconds an item")
     memory.set_ylabel("megabytes at the peak")

@@ -25,8 +25,8 @@ def row(line: Line) -> str:
     raw, cpu = line.ratios.get(compared(RAW)), line.ratios.get(compared(RAW, processor=True))
     old = line.ratios.get(compared(OLD))
     cells.append((str(raw) if raw else "-").rjust(_RATIO + 1))
-    cells.append(_cell(cpu and cpu.value).rjust(_SHORT + 1))
-    cells.append(_cell(old and 1 / old.value).rjust(_SHORT))
+    cells.append(_cell(cpu.value if cpu else None).rjust(_SHORT + 1))
+    cells.append(_cell(1 / old.value if old else None).rjust(_SHORT))
     cells += [f"  {_MARKS[aim.is_met]} {aim.bound}" for aim in line.aims]
     return "".join([line.name.ljust(_NAME), line.unit.rjust(_UNIT), *cells]).rstrip()
 

@@ -30,7 +30,7 @@ class Contender:
         assert isinstance(answer, Created)
         return len(answer.handle)
 
-    def list(self, count: int) -> int:
+    def list_all(self, count: int) -> int:
         """Read all experiments, of which there are so many."""
         answer = list_experiments.sync(client=self._experiments, limit=count)
         assert isinstance(answer, ExperimentList)

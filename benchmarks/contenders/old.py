@@ -24,7 +24,7 @@ class Contender:
         """Create an experiment."""
         return len(self._client.create_single_node(**parameters))
 
-    def list(self, count: int) -> int:
+    def list_all(self, count: int) -> int:
         """Read all experiments, of which there are so many: it gives one page, and has to be told how large."""
         return len(self._client.list(limit=count))
 

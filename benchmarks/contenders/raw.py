@@ -27,7 +27,7 @@ class Contender:
         """Create an experiment."""
         return len(json.loads(self._client.post(self._experiments, json=body).content)["handle"])
 
-    def list(self, count: int) -> int:
+    def list_all(self, count: int) -> int:
         """Read all experiments, of which there are so many."""
         return len(self._told(self._experiments, limit=count)["data"])
 

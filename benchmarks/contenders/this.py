@@ -26,7 +26,7 @@ class Contender:
         """Create an experiment."""
         return len(self._client.create_single_node(**parameters))
 
-    def list(self, count: int) -> int:
+    def list_all(self, count: int) -> int:
         """Read all experiments, of which there are so many."""
         return len(self._client.list())
 

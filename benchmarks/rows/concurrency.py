@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks.bench import Bench
 from benchmarks.figures import Aim, Line
 from benchmarks.races import race
@@ -16,7 +18,7 @@ _TIME_SCALE = 1000.0
 def async_1000(bench: Bench) -> list[Line]:
     """Create, start and await experiments."""
     count, wanted = max(_AT_ONCE, bench.size(1000)), Wanted(seconds=10)
-    given = {"parameters": wanted.parameters, "body": wanted.body}
+    given: dict[str, Any] = {"parameters": wanted.parameters, "body": wanted.body}
     with (
         serving(time_scale=_TIME_SCALE) as server,
         working([THIS, RAW], server, bench.interpreters) as workers,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve
 
 from benchmarks.bench import Bench
@@ -28,10 +30,10 @@ def growth(bench: Bench) -> list[Line]:
             serving(Wanted(count, rows=count, seconds=0)) as server,
             working([THIS, RAW], server, bench.interpreters) as workers,
         ):
-            log = {"handle": server.handles[0], "page": bench.size(_PAGE)}
+            log: dict[str, Any] = {"handle": server.handles[0], "page": bench.size(_PAGE)}
             times = max(1, SIZES[1] // size)
-            for what, asked in (("list", {"count": count}), ("yield_logs", log)):
-                found = race(workers, what, bench.rounds(5), times, **asked)
+            for what, act, asked in (("list", "list_all", {"count": count}), ("yield_logs", "yield_logs", log)):
+                found = race(workers, act, bench.rounds(5), times, **asked)
                 name = f"{what}() of {count:,}, an item"
                 costs[what].append(Line(name, "µs", found.medians(_MICROSECOND * count), found.ratios()))
             for what, asked in (("iter_experiments", {"page": bench.size(_PAGE)}), ("yield_logs", log)):

@@ -49,7 +49,7 @@ def importing(bench: Bench) -> list[Line]:
     """Import, make a client, call it."""
     with serving() as server:
         handle = server.handles[0]
-        names = {
+        names: dict[str, object] = {
             "KEY": server.places["api_key"],
             "HANDLE": handle,
             "URL": f"{server.places['experiments_url']}experiments/{handle}/",
