@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
+from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
@@ -18,36 +20,36 @@ MOST_ROWS_AT_ONCE = 50_000
 def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, Any]:
     """Describe an experiment as it is now."""
     now, life, body = clock.now(), experiment.life, experiment.body
-
-    def stamp(moment: float | None) -> str | None:
-        return None if moment is None else clock.date(moment).isoformat(timespec="microseconds")
-
-    entered = [moment for moment, _ in life.entered if moment <= now]
-    ended = entered[-1] if entered and life.entered[-1][0] <= now and life.running else None
+    entered = [(moment, state) for moment, state in life.entered if moment <= now]
+    # Of a state that it came into more than once, the first time.
+    moments = {state: _stamp(clock, moment) for moment, state in reversed(entered)}
+    created = _stamp(clock, experiment.created)
+    last, state = entered[-1] if entered else (experiment.created, State.CREATED)
+    torn_down = moments.get(State.NETWORK_TEARING_DOWN)
     return {
         "handle": experiment.handle,
         "id": experiment.number,
         "experimentTypeId": body["experimentTypeId"],
-        "state": life.state(now),
+        "state": state,
         "projectHandle": body["projectHandle"],
         "projectId": 1,
         "started_by_user_id": 1,
         "experimentTemplateId": experiment.number,
         "experimentTemplateHistoryId": experiment.number,
         "experimentError": experiment.error(now),
-        "dtCreated": stamp(experiment.created),
-        "dtModified": stamp(max([experiment.created, *entered])),
-        "dtProvisioningStarted": stamp(life.entry(State.PROVISIONING, now)),
-        "dtProvisioningFinished": stamp(life.entry(State.PROVISIONED, now)),
-        "dtStarted": stamp(life.entry(State.RUNNING, now)),
-        "dtFinished": stamp(life.entry(State.NETWORK_TEARING_DOWN, now)),
-        "dtTeardownStarted": stamp(life.entry(State.NETWORK_TEARING_DOWN, now)),
-        "dtTeardownFinished": stamp(ended),
+        "dtCreated": created,
+        "dtModified": _stamp(clock, max(experiment.created, last)),
+        "dtProvisioningStarted": moments.get(State.PROVISIONING),
+        "dtProvisioningFinished": moments.get(State.PROVISIONED),
+        "dtStarted": moments.get(State.RUNNING),
+        "dtFinished": torn_down,
+        "dtTeardownStarted": torn_down,
+        "dtTeardownFinished": moments[state] if state in TERMINAL_STATES and life.running else None,
         "dtDeleted": None,
         "templateHistory": {
             "id": experiment.number,
             "experimentTemplateId": experiment.number,
-            "dtCreated": stamp(experiment.created),
+            "dtCreated": created,
             "dtDeleted": None,
             "triggerEventId": None,
             "params": {_snake_case(name): value for name, value in body.items()},
@@ -65,11 +67,20 @@ def log_answer(experiment: StoredExperiment, clock: Clock, line: int, limit: int
         further, place = divmod(index, len(jobs))
         job = jobs[place]
         row = log.row(job, line + 1 + further)
-        stamp = _log_stamp(clock, row.moment)
-        answer.append({"jobId": job.id, "line": row.line, "timestamp": stamp, "message": row.message})
+        answer.append(
+            {"jobId": job.id, "line": row.line, "timestamp": _log_stamp(clock, row.moment), "message": row.message}
+        )
     return answer
 
 
+# Writing dates is most of the work where many experiments are described, or one of them again and again.
+@functools.lru_cache(10_000)
+def _stamp(clock: Clock, moment: float) -> str:
+    """Write a moment as the service did: microseconds, and the offset of UTC."""
+    return clock.date(moment).isoformat(timespec="microseconds")
+
+
+@functools.lru_cache(10_000)
 def _log_stamp(clock: Clock, moment: float) -> str:
     """Write a moment as the log host did: milliseconds without trailing zeros, and `Z`."""
     whole, _, fraction = clock.date(moment).isoformat(timespec="milliseconds").removesuffix("+00:00").partition(".")
@@ -77,5 +88,6 @@ def _log_stamp(clock: Clock, moment: float) -> str:
     return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
 
 
+@functools.cache
 def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

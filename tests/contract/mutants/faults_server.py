@@ -9,7 +9,7 @@ FAULTS = (
         '"handle": experiment.handle',
         '"handl": experiment.handle',
     ),
-    Fault("state as text", f"{SERVER}/descriptions.py", '"state": life.state(now),', '"state": str(life.state(now)),'),
+    Fault("state as text", f"{SERVER}/descriptions.py", '"state": state,', '"state": str(state),'),
     Fault(
         "no type in the answer",
         f"{SERVER}/descriptions.py",
