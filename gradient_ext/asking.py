@@ -48,6 +48,8 @@ class Ask(ABC, Generic[Value_co]):
 
     def options(self, chosen: Options) -> Options:
         """Give the options to send this with. What may be held is sent once: who asks asks in another way then."""
+        if not self.wait and self.within is None:
+            return chosen
         deadline = None if chosen.deadline is None else chosen.deadline + self.wait
         if self.within is not None:
             deadline = self.within if deadline is None else min(deadline, self.within)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from gradient_ext.home import MOVED, is_elsewhere
+from gradient_ext.home import MOVED, Home, is_elsewhere
 from gradient_ext.home import process_and_loop as home
 from gradient_ext.root_error import GradientSdkError
 
 if TYPE_CHECKING:
     import httpx
+
+    from gradient_ext.drafts import Drafts
 
 MOST_CONNECTIONS = 100
 
@@ -34,6 +36,8 @@ class AsyncConnections:
         self._making = threading.Lock()
         self.held: set[int] = set()
         """The calls that a server may be holding open now."""
+        self.drafts: Drafts | None = None
+        """What has been put together of the requests of a client of ours; None: it is the user's."""
         self.places: anyio.Semaphore = anyio.Semaphore(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
 
@@ -47,6 +51,11 @@ class AsyncConnections:
         if self._given and self._given.is_closed:
             raise GradientSdkError("The http_client of this client is closed; make another one of each")
         here = home()
+        if here != self._home:
+            self._move(here)
+        return self._make() if self._client is None else self._client
+
+    def _move(self, here: Home) -> None:
         if is_elsewhere(self._home, here):
             if self._given:
                 raise GradientSdkError(MOVED)
@@ -55,8 +64,13 @@ class AsyncConnections:
             self._making = threading.Lock()
             self.places = anyio.Semaphore(MOST_CONNECTIONS)
         self._home = here
+
+    def _make(self) -> httpx.AsyncClient:
+        from gradient_ext.drafts import Drafts
+
         with self._making:
             if self._client is None:
+                self.drafts = Drafts()
                 self._client = _new_client()
             return self._client
 

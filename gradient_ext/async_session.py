@@ -29,6 +29,7 @@ class AsyncSession:
         self._configuration = configuration
         self._options = options
         self._connections = connections
+        self._sender: AsyncTransport | None = None
 
     def __repr__(self) -> str:
         places = self._configuration
@@ -81,6 +82,8 @@ class AsyncSession:
 
     @property
     def _transport(self) -> AsyncTransport:
-        from gradient_ext.async_transport import AsyncTransport
+        if self._sender is None:
+            from gradient_ext.async_transport import AsyncTransport
 
-        return AsyncTransport(self._configuration, self._options, self._connections)
+            self._sender = AsyncTransport(self._configuration, self._options, self._connections)
+        return self._sender

@@ -15,7 +15,7 @@ from gradient_ext.async_connections import AsyncConnections
 from gradient_ext.attempts import Attempts
 from gradient_ext.calls import Answer, Call, Reply
 from gradient_ext.config import Configuration
-from gradient_ext.exchange import Exchange
+from gradient_ext.exchange import FOLLOWS_REDIRECTS, Exchange
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
@@ -41,21 +41,28 @@ class AsyncTransport:
     options: Options
     connections: AsyncConnections = field(repr=False)
 
-    async def send(self, call: Call[Answer]) -> Answer:
+    async def send(self, call: Call[Answer], options: Options | None = None) -> Answer:
         """Send a call, again where that may help, and return its answer.
+
+        :param Call call: what to send
+        :param Options options: the options of this call; default: those of the client
 
         :raises ResourceFetchingError: the server answered with an error
         :raises MalformedResponseError: it answered with success, but not with what the contract says
         :raises RequestFailedError: there was no answer
         :raises RequestTimeoutError: there was no answer in time
         """
-        attempts = Attempts(self.options.retries)
+        attempts = Attempts(options or self.options)
         if call.wait:
             self.connections.held.add(id(call))
         try:
+            try:
+                return await self._attempt(call, attempts)
+            except GradientSdkError as error:
+                attempts.first_failure = error
             async for attempt in attempts.each():
                 with attempt:
-                    attempts.number += 1
+                    attempts.begin()
                     return await self._attempt(call, attempts)
             raise AssertionError("the last attempt has neither answered nor failed")
         finally:
@@ -68,9 +75,8 @@ class AsyncTransport:
         """
         if len(self.connections.held) >= MOST_HELD:
             ask = evolve(ask, wait=0.0)
-        transport = evolve(self, options=ask.options(self.options))
         try:
-            answer: Value_co = await transport.send(ask.call(handle))
+            answer: Value_co = await self.send(ask.call(handle), ask.options(self.options))
             return answer
         except ResourceFetchingError as error:
             if ask.otherwise is None or error.status not in (404, 405):
@@ -109,12 +115,13 @@ class AsyncTransport:
             exchange = Exchange(
                 call=call,
                 configuration=self.configuration,
-                options=self.options,
+                options=attempts.options,
                 attempt=attempts.number,
                 remaining=attempts.remaining,
             )
             try:
-                outcome: Reply | BaseException = await self._exchange(client, exchange)
+                with anyio.fail_after(exchange.remaining):
+                    outcome: Reply | BaseException = await self._exchange(client, exchange)
             except BaseException as error:
                 outcome = exchange.outcome(error)
         if isinstance(outcome, BaseException):
@@ -123,9 +130,12 @@ class AsyncTransport:
         return answer
 
     async def _exchange(self, client: httpx.AsyncClient, exchange: Exchange) -> Reply:
-        with anyio.fail_after(exchange.remaining):
-            async with client.stream(**exchange.request()) as response:
-                body: list[bytes] = []
-                async for chunk in response.aiter_bytes():
-                    body.append(chunk)
-                return exchange.reply(response, body)
+        request = exchange.request(client, self.connections.drafts)
+        response = await client.send(request, stream=True, follow_redirects=FOLLOWS_REDIRECTS)
+        try:
+            body: list[bytes] = []
+            async for chunk in response.aiter_bytes():
+                body.append(chunk)
+            return exchange.reply(response, body)
+        finally:
+            await response.aclose()

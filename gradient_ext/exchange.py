@@ -10,18 +10,18 @@ from typing import Any, NoReturn
 
 import httpx
 from attrs import evolve, field, frozen
-from gradient_api.constants import API_KEY_HEADER
 
 from gradient_ext.argument_errors import ConfigurationError
 from gradient_ext.attempts import logger
 from gradient_ext.calls import Call, Reply, answer_to
 from gradient_ext.config import Configuration
+from gradient_ext.drafts import Drafts, address, content_of, headers_with
 from gradient_ext.masking import masked, without_frames_of
 from gradient_ext.network_errors import RequestFailedError, RequestTimeoutError
 from gradient_ext.options import Options
 
-# Errors of this API come as plain text too, from the host of the logs.
-ACCEPT = "application/json, */*;q=0.5"
+# The key would go along to wherever they lead.
+FOLLOWS_REDIRECTS = False
 # The variables of their frames hold the key, and the body that is sent.
 _SENDERS = frozenset({"gradient_ext", "h11", "h2", "httpcore", "httpx"})
 # Sockets take no longer ones; it is three years.
@@ -49,24 +49,31 @@ class Exchange:
     @property
     def url(self) -> str:
         """Where it goes."""
-        is_elsewhere = self.call.operation.has_own_host
-        host = self.configuration.logs_url if is_elsewhere else self.configuration.experiments_url
-        return f"{host}{self.call.sent['url']}"
+        return f"{self._host}{self.call.sent['url']}"
 
-    def request(self) -> dict[str, Any]:
-        """Give the arguments for the `stream` of an httpx client."""
-        sent = self.call.sent
-        key = {API_KEY_HEADER: self.configuration.api_key}
-        return {
-            "method": self.call.method,
-            "url": self.url,
-            "params": sent.get("params"),
-            "json": sent.get("json"),
-            "headers": {"Accept": ACCEPT, **key, **sent.get("headers", {})},
-            "timeout": timeout_of(self.options, self.call.wait, self.remaining),
-            # The key would go along to wherever they lead.
-            "follow_redirects": False,
-        }
+    @property
+    def _host(self) -> str:
+        is_elsewhere = self.call.operation.has_own_host
+        return self.configuration.logs_url if is_elsewhere else self.configuration.experiments_url
+
+    def request(self, client: httpx.Client | httpx.AsyncClient, drafts: Drafts | None) -> httpx.Request:
+        """Make the request that an httpx client is to send.
+
+        :param client: the client
+        :param Drafts drafts: what has been put together of its requests, where it is one of ours
+        """
+        sent, key = self.call.sent, self.configuration.api_key
+        timeout = timeout_of(self.options, self.call.wait, self.remaining)
+        if drafts is not None and not client.cookies:
+            return drafts.request(client, sent, self._host, key, timeout)
+        return client.build_request(
+            sent["method"],
+            address(self.url),
+            params=sent.get("params"),
+            content=content_of(sent),
+            headers={**headers_with(key), **sent.get("headers", {})},
+            timeout=timeout,
+        )
 
     def check_time(self) -> None:
         """See whether there is time left. The timeout of httpx is for each read: a body that drips would never end.
@@ -126,9 +133,9 @@ class Exchange:
 def timeout_of(options: Options, wait: float, remaining: float | None) -> httpx.Timeout:
     """Say how long to wait for parts of an answer; connecting takes little time or is not going to work."""
     left = None if remaining is None else max(0.001, remaining)
-    read = _shortest(None if options.timeout is None else options.timeout + wait, left)
+    read = _shorter(None if options.timeout is None else options.timeout + wait, left)
     # Who waits for others to be done with the connections has not failed; there is a deadline for that.
-    return httpx.Timeout(read, connect=_shortest(options.connect_timeout, read), pool=_shortest(left))
+    return httpx.Timeout(read, connect=_shorter(options.connect_timeout, read), pool=_shorter(left, None))
 
 
 def certificates() -> ssl.SSLContext:
@@ -152,8 +159,10 @@ def refused_environment(error: Exception) -> ConfigurationError:
     return ConfigurationError(f"SSL_CERT_FILE, SSL_CERT_DIR or a proxy of the environment cannot be used: {problem}")
 
 
-def _shortest(*seconds: float | None) -> float | None:
-    return min((min(each, _LONGEST_TIMEOUT) for each in seconds if each is not None), default=None)
+def _shorter(one: float | None, other: float | None) -> float | None:
+    if one is None or (other is not None and other < one):
+        one = other
+    return one if one is None else min(one, _LONGEST_TIMEOUT)
 
 
 def _failure(call: Call[Any], url: str, error: Exception) -> RequestFailedError:

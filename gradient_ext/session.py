@@ -28,6 +28,7 @@ class Session:
         self._configuration = configuration
         self._options = options
         self._connections = connections
+        self._sender: Transport | None = None
 
     def __repr__(self) -> str:
         places = self._configuration
@@ -80,6 +81,8 @@ class Session:
 
     @property
     def _transport(self) -> Transport:
-        from gradient_ext.transport import Transport
+        if self._sender is None:
+            from gradient_ext.transport import Transport
 
-        return Transport(self._configuration, self._options, self._connections)
+            self._sender = Transport(self._configuration, self._options, self._connections)
+        return self._sender

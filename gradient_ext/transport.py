@@ -13,7 +13,7 @@ from gradient_ext.attempts import Attempts
 from gradient_ext.calls import Answer, Call, Reply
 from gradient_ext.config import Configuration
 from gradient_ext.connections import Connections
-from gradient_ext.exchange import Exchange
+from gradient_ext.exchange import FOLLOWS_REDIRECTS, Exchange
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
@@ -39,21 +39,28 @@ class Transport:
     options: Options
     connections: Connections = field(repr=False)
 
-    def send(self, call: Call[Answer]) -> Answer:
+    def send(self, call: Call[Answer], options: Options | None = None) -> Answer:
         """Send a call, again where that may help, and return its answer.
+
+        :param Call call: what to send
+        :param Options options: the options of this call; default: those of the client
 
         :raises ResourceFetchingError: the server answered with an error
         :raises MalformedResponseError: it answered with success, but not with what the contract says
         :raises RequestFailedError: there was no answer
         :raises RequestTimeoutError: there was no answer in time
         """
-        attempts = Attempts(self.options.retries)
+        attempts = Attempts(options or self.options)
         if call.wait:
             self.connections.held.add(id(call))
         try:
+            try:
+                return self._attempt(call, attempts)
+            except GradientSdkError as error:
+                attempts.first_failure = error
             for attempt in attempts.each():
                 with attempt:
-                    attempts.number += 1
+                    attempts.begin()
                     return self._attempt(call, attempts)
             raise AssertionError("the last attempt has neither answered nor failed")
         finally:
@@ -66,9 +73,8 @@ class Transport:
         """
         if len(self.connections.held) >= MOST_HELD:
             ask = evolve(ask, wait=0.0)
-        transport = evolve(self, options=ask.options(self.options))
         try:
-            answer: Value_co = transport.send(ask.call(handle))
+            answer: Value_co = self.send(ask.call(handle), ask.options(self.options))
             return answer
         except ResourceFetchingError as error:
             if ask.otherwise is None or error.status not in (404, 405):
@@ -105,7 +111,7 @@ class Transport:
             exchange = Exchange(
                 call=call,
                 configuration=self.configuration,
-                options=self.options,
+                options=attempts.options,
                 attempt=attempts.number,
                 remaining=attempts.remaining,
             )
@@ -119,9 +125,13 @@ class Transport:
         return answer
 
     def _exchange(self, client: httpx.Client, exchange: Exchange) -> Reply:
-        with client.stream(**exchange.request()) as response:
+        request = exchange.request(client, self.connections.drafts)
+        response = client.send(request, stream=True, follow_redirects=FOLLOWS_REDIRECTS)
+        try:
             body: list[bytes] = []
             for chunk in response.iter_bytes():
                 body.append(chunk)
                 exchange.check_time()
             return exchange.reply(response, body)
+        finally:
+            response.close()

@@ -35,8 +35,10 @@ RULES = (
     (r"\bimport closing\b", "import aclosing"),
     (r"\bfor (state in states|attempt in attempts\.each\(\)|chunk in response)", r"async for \1"),
     # What cannot be interrupted looks at the clock; what can be is, also while it waits.
-    (r"^( *)with client\.stream\(", r"\1with anyio.fail_after(exchange.remaining):\n\1  async with client.stream("),
+    (r"^( *)(outcome: .* = await self\._exchange\(.*\))$", r"\1with anyio.fail_after(exchange.remaining):\n\1    \2"),
     (r"^ *exchange\.check_time\(\)\n", ""),
+    (r"\bclient\.send\(", "await client.send("),
+    (r"\bresponse\.close\(", "await response.aclose("),
     (r"\biter_bytes\(", "aiter_bytes("),
     (r"\btime\.sleep\(", "await anyio.sleep("),
     (r"^import time\n", "import time\n\nimport anyio\n"),

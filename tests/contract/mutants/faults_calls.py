@@ -55,7 +55,7 @@ FAULTS = (
     Fault(
         "no deadline",
         f"{EXT}/attempts.py",
-        "return None if self.policy.deadline is None else self.policy.deadline - (time.monotonic() - self._began)",
+        "return None if deadline is None else self._began + deadline - time.monotonic()",
         "return None",
     ),
     Fault(
@@ -94,8 +94,8 @@ FAULTS = (
     Fault(
         "redirects are followed with the key",
         f"{EXT}/exchange.py",
-        '"follow_redirects": False',
-        '"follow_redirects": True',
+        "FOLLOWS_REDIRECTS = False",
+        "FOLLOWS_REDIRECTS = True",
     ),
     Fault(
         "a forked process shares connections",

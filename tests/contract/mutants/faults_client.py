@@ -33,9 +33,9 @@ FAULTS = (
     ),
     Fault(
         "key under another header",
-        f"{EXT}/exchange.py",
-        "key = {API_KEY_HEADER:",
-        'key = {"Authorization":',
+        f"{EXT}/drafts.py",
+        '"Accept": ACCEPT, API_KEY_HEADER:',
+        '"Accept": ACCEPT, "Authorization":',
     ),
     Fault(
         "errors are decoded as successes",
