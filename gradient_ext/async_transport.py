@@ -110,7 +110,7 @@ class AsyncTransport:
                 yield each
 
     async def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
-        client = self.connections.client()
+        self.connections.check()
         async with self.connections.places:
             exchange = Exchange(
                 call=call,
@@ -119,13 +119,17 @@ class AsyncTransport:
                 attempt=attempts.number,
                 remaining=attempts.remaining,
             )
+            client = self.connections.take(exchange.host)
             try:
                 with anyio.fail_after(exchange.remaining):
                     outcome: Reply | BaseException = await self._exchange(client, exchange)
             except BaseException as error:
                 outcome = exchange.outcome(error)
+            finally:
+                self.connections.give_back(client, exchange.host)
         if isinstance(outcome, BaseException):
             exchange.fail(outcome)
+        await self.connections.tidy()
         answer: Answer = exchange.meaning(outcome)
         return answer
 

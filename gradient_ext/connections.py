@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from gradient_ext.home import MOVED, Home, is_elsewhere
@@ -10,82 +12,125 @@ from gradient_ext.home import process as home
 from gradient_ext.root_error import GradientSdkError
 
 if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
     import httpx
 
     from gradient_ext.drafts import Drafts
 
 MOST_CONNECTIONS = 100
+_LONGEST_REST = 5.0
+"""After how many seconds httpx does not use a connection again either."""
 
 
 class Connections:
     """The connections of one client; in another process, after a fork, it gets new ones.
 
-    They are made when they are used first: making them takes longer than everything else that a new client does.
+    They are made when they are used first: making them takes longer than everything else that a new client does. Each
+    has an httpx client of its own, as httpx looks at all connections of a client whenever one of them is used: with
+    fifty, that takes longer than the calls.
 
     :param httpx.Client http_client: the user's own client to send through; it is never closed here
     """
 
     def __init__(self, http_client: httpx.Client | None = None) -> None:
         self._given = http_client
-        self._client = http_client
         self._home = home()
         self._is_closed = False
-        self._making = threading.Lock()
         self.held: set[int] = set()
         """The calls that a server may be holding open now."""
         self.drafts: Drafts | None = None
-        """What has been put together of the requests of a client of ours; None: it is the user's."""
+        """What the requests of all connections have in common; None: they are those of the user's client."""
+        self._cookies: CookieJar | None = None
+        self._begin()
+
+    def _begin(self) -> None:
         self.places: threading.Semaphore = threading.Semaphore(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
+        self._changing = threading.Lock()
+        self._lines: set[httpx.Client] = set()
+        self._resting: dict[str, deque[tuple[httpx.Client, float]]] = {}
 
-    def client(self) -> httpx.Client:
-        """Give the httpx client to send through.
+    def check(self) -> None:
+        """See that there is something to send through.
 
-        :raises GradientSdkError: there is none any more
+        :raises GradientSdkError: there is not any more
         """
         if self._is_closed:
             raise GradientSdkError("This client is closed; make another one")
-        if self._given and self._given.is_closed:
+        if self._given is not None and self._given.is_closed:
             raise GradientSdkError("The http_client of this client is closed; make another one of each")
         here = home()
         if here != self._home:
             self._move(here)
-        return self._make() if self._client is None else self._client
 
     def _move(self, here: Home) -> None:
         if is_elsewhere(self._home, here):
-            if self._given:
+            if self._given is not None:
                 raise GradientSdkError(MOVED)
-            # The old one is left alone, not closed: its connections belong where it was made. So do its locks.
-            self._client = None
-            self._making = threading.Lock()
-            self.places = threading.Semaphore(MOST_CONNECTIONS)
+            # The old ones are left alone, not closed: they belong where they were made. So do their locks.
+            self._begin()
         self._home = here
 
-    def _make(self) -> httpx.Client:
-        from gradient_ext.drafts import Drafts
+    def take(self, host: str) -> httpx.Client:
+        """Give the httpx client to send through; who has one of the places may do so.
 
-        with self._making:
-            if self._client is None:
-                self.drafts = Drafts()
-                self._client = _new_client()
-            return self._client
+        :param str host: where to: the connection that was used last for that is the best one
+        """
+        if self._given is not None:
+            return self._given
+        with self._changing:
+            resting = self._resting.get(host)
+            if resting:
+                return resting.pop()[0]
+            if len(self._lines) < MOST_CONNECTIONS:
+                line = self._new_line()
+                self._lines.add(line)
+                return line
+            return next(others for others in self._resting.values() if others).popleft()[0]
+
+    def give_back(self, line: httpx.Client, host: str) -> None:
+        """Let others use it; what was made elsewhere is left alone."""
+        with self._changing:
+            if line in self._lines:
+                self._resting.setdefault(host, deque()).append((line, time.monotonic()))
+
+    def tidy(self) -> None:
+        """Close a connection that has not been used for long."""
+        line = self._line_at_rest()
+        if line is not None:
+            line.close()
 
     def close(self) -> None:
         """Close them, unless they are the user's; nothing is sent any more in either case."""
         self._is_closed = True
-        if self._client and not self._given and not is_elsewhere(self._home, home()):
-            self._client.close()
+        if not is_elsewhere(self._home, home()):
+            for line in list(self._lines):
+                line.close()
 
+    def _line_at_rest(self) -> httpx.Client | None:
+        before = time.monotonic() - _LONGEST_REST
+        with self._changing:
+            for resting in self._resting.values():
+                if resting and resting[0][1] < before:
+                    line, _ = resting.popleft()
+                    self._lines.discard(line)
+                    return line
+        return None
 
-def _new_client() -> httpx.Client:
-    import httpx
+    def _new_line(self) -> httpx.Client:
+        from http.cookiejar import CookieJar
 
-    from gradient_ext.exchange import certificates, refused_environment
+        import httpx
 
-    try:
-        limits = httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS)
-        return httpx.Client(limits=limits, verify=certificates())
-    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        refusal = refused_environment(error)
-    raise refusal
+        from gradient_ext.drafts import Drafts
+        from gradient_ext.exchange import certificates, refused_environment
+
+        self.drafts = self.drafts or Drafts()
+        self._cookies = CookieJar() if self._cookies is None else self._cookies
+        try:
+            limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+            return httpx.Client(limits=limits, verify=certificates(), cookies=self._cookies)
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+            refusal = refused_environment(error)
+        raise refusal

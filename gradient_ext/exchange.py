@@ -49,10 +49,11 @@ class Exchange:
     @property
     def url(self) -> str:
         """Where it goes."""
-        return f"{self._host}{self.call.sent['url']}"
+        return f"{self.host}{self.call.sent['url']}"
 
     @property
-    def _host(self) -> str:
+    def host(self) -> str:
+        """The address of the server that it goes to."""
         is_elsewhere = self.call.operation.has_own_host
         return self.configuration.logs_url if is_elsewhere else self.configuration.experiments_url
 
@@ -65,7 +66,7 @@ class Exchange:
         sent, key = self.call.sent, self.configuration.api_key
         timeout = timeout_of(self.options, self.call.wait, self.remaining)
         if drafts is not None and not client.cookies:
-            return drafts.request(client, sent, self._host, key, timeout)
+            return drafts.request(client, sent, self.host, key, timeout)
         return client.build_request(
             sent["method"],
             address(self.url),

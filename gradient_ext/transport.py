@@ -106,7 +106,7 @@ class Transport:
             yield from self.send(cursor.call())
 
     def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
-        client = self.connections.client()
+        self.connections.check()
         with self.connections.places:
             exchange = Exchange(
                 call=call,
@@ -115,12 +115,16 @@ class Transport:
                 attempt=attempts.number,
                 remaining=attempts.remaining,
             )
+            client = self.connections.take(exchange.host)
             try:
                 outcome: Reply | BaseException = self._exchange(client, exchange)
             except BaseException as error:
                 outcome = exchange.outcome(error)
+            finally:
+                self.connections.give_back(client, exchange.host)
         if isinstance(outcome, BaseException):
             exchange.fail(outcome)
+        self.connections.tidy()
         answer: Answer = exchange.meaning(outcome)
         return answer
 

@@ -16,15 +16,15 @@ TWINS = {f"{name}.py": f"async_{name}.py" for name in ("client", "connections", 
 HEADER = "# Written from {source} by `make generate`. Do not edit.\n"
 
 # What waits for the network, and so is defined and called as a coroutine.
-_SENDS = "send|ask|_attempt|_exchange|close"
-_PLACE = r"(?:self\.(?:_transport\.|_connections\.)?|transport\.)"
+_SENDS = "send|ask|_attempt|_exchange|tidy|close"
+_PLACE = r"(?:self\.(?:_transport\.|_?connections\.)?|transport\.)"
 _PUBLIC = "list|wait|get|state|logs|start|stop|delete|(?:create|run)_(?:single|multi)_node"
 RULES = (
     (rf"^( *)def ({_SENDS}|{_PUBLIC})\(", r"\1async def \2("),
     (r"\bdef __(enter|exit)__", r"async def __a\1__"),
     (r"\bdef (carry_out|walk)\(", r"async def \1("),
     (rf"(?<![\w.])({_PLACE}(?:{_SENDS})\()", r"await \1"),
-    (r"self\._client\.close\(\)", "await self._client.aclose()"),
+    (r"\bline\.close\(\)", "await line.aclose()"),
     (r"^( *)yield from (.*)$", r"\1for each in \2:\n\1    yield each"),
     (r"\bGenerator\[(\w+), None, None\]", r"AsyncGenerator[\1, None]"),
     (r"\bimport (.*)\bGenerator\b", r"import \1AsyncGenerator"),

@@ -106,8 +106,8 @@ FAULTS = (
     Fault(
         "a client of the user's own is closed",
         f"{EXT}/connections.py",
-        "if self._client and not self._given and not is_elsewhere(self._home, home()):",
-        "if self._client and not is_elsewhere(self._home, home()):",
+        "            return self._given\n",
+        "            self._lines.add(self._given)\n            return self._given\n",
     ),
     Fault(
         "the key goes in the clear without a word",
