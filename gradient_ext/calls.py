@@ -70,6 +70,8 @@ def call_of(
     *path: str,
     meaning: Callable[[Any], Answer],
     wait: float = 0.0,
+    secrets: tuple[str, ...] = (),
+    malformed: type[MalformedResponseError] = MalformedResponseError,
     **given: Any,
 ) -> Call[Answer]:
     """Prepare a call. Every call that changes something gets a key of its own, the same for all its attempts.
@@ -78,12 +80,22 @@ def call_of(
     :param str action: what has failed if it fails, for the error
     :param meaning: what makes the answer out of what the operation reads
     :param float wait: for how many seconds the server may hold the request open, where the operation can do that
+    :param secrets: what of it nobody may see, should the server repeat it
+    :param malformed: what is raised where the answer is a success, but not as the contract says
     """
     if operation.takes_idempotency_key:
         given["idempotency_key"] = str(uuid.uuid4())
     if wait and operation.can_wait:
         given["wait"] = wait
-    return Call(operation=operation, action=action, sent=operation.request(*path, **given), wait=wait, meaning=meaning)
+    return Call(
+        operation=operation,
+        action=action,
+        sent=operation.request(*path, **given),
+        wait=wait,
+        secrets=secrets,
+        meaning=meaning,
+        malformed=malformed,
+    )
 
 
 def answer_to(call: Call[Answer], reply: Reply, url: str) -> Answer:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
-from attrs import evolve
+from attrs import frozen
 from gradient_api.models import Created
 from gradient_api.operations import Operation
 from gradient_api.parameters import ParameterSet
@@ -15,6 +15,17 @@ from gradient_ext.calls import Call, call_of
 from gradient_ext.network_errors import ResourceCreatingError
 from gradient_ext.parameters import request_body
 from gradient_ext.values import told
+
+
+@frozen
+class _Body:
+    """What is sent, where the generated code takes a model of it; such a one would only be taken apart again."""
+
+    written: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it."""
+        return self.written
 
 
 def creation(
@@ -44,12 +55,15 @@ def creation(
 def _creation(
     operation: Operation[Created], accepted: ParameterSet, given: Mapping[str, object], subject: str
 ) -> Call[str]:
-    body = accepted.model.from_dict(request_body(accepted, given, subject))
+    body = _Body(request_body(accepted, given, subject))
     secrets = [given.get(parameter.name) for parameter in accepted.parameters if parameter.secret]
-    return evolve(
-        call_of(operation, "Failed to create resource", meaning=_handle_in, body=body),
+    return call_of(
+        operation,
+        "Failed to create resource",
+        meaning=_handle_in,
         secrets=tuple(secret for secret in secrets if isinstance(secret, str)),
         malformed=ResourceCreatingError,
+        body=body,
     )
 
 

@@ -141,7 +141,7 @@ def _described(member: object) -> str:
 
 
 def _written(parameter: Parameter, value: Any) -> Any:
-    if isinstance(value, str) and value.upper() in parameter.aliases:
+    if parameter.aliases and isinstance(value, str) and value.upper() in parameter.aliases:
         return parameter.aliases[value.upper()]
     if parameter.json_type == "string" and not isinstance(value, str):
         value = str(value)

@@ -68,6 +68,8 @@ class FlakyServer:
     def __init__(self, context=None):
         self.plan = []
         self.requests = []
+        self.headers = []
+        """The headers of each request as they came, also what came twice."""
         self.connections = 0
         self.peers = []
         """The other end of the connection of each request."""
@@ -89,6 +91,7 @@ class FlakyServer:
 
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                flaky.headers.append(self.headers.items())
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 flaky.requests.append((self.command, self.path, headers, body))
                 flaky.peers.append(self.client_address)

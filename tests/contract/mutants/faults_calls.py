@@ -110,6 +110,48 @@ FAULTS = (
         "            self._lines.add(self._given)\n            return self._given\n",
     ),
     Fault(
+        "cookies do not go back",
+        f"{EXT}/exchange.py",
+        "if drafts is not None and not client.cookies:",
+        "if drafts is not None:",
+    ),
+    Fault(
+        "each connection has cookies of its own",
+        f"{EXT}/connections.py",
+        "verify=certificates(), cookies=self._cookies)",
+        "verify=certificates())",
+    ),
+    Fault(
+        "every body is as long as the first one",
+        f"{EXT}/drafts.py",
+        '            headers["Content-Length"] = str(len(content))',
+        "            pass",
+    ),
+    Fault(
+        "all methods have the headers of the first one",
+        f"{EXT}/drafts.py",
+        "kind = (method, host, key, content is None)",
+        "kind = (host, key, content is None)",
+    ),
+    Fault(
+        "connections rest for ever",
+        f"{EXT}/connections.py",
+        "resting[0][1] < before:",
+        "resting[0][1] < 0:",
+    ),
+    Fault(
+        "more connections than there may be",
+        f"{EXT}/connections.py",
+        "if len(self._lines) < MOST_CONNECTIONS:",
+        "if True:",
+    ),
+    Fault(
+        "the first failure is not counted",
+        f"{EXT}/attempts.py",
+        "        if failure is not None:\n            raise failure\n",
+        "",
+    ),
+    Fault(
         "the key goes in the clear without a word",
         f"{EXT}/config.py",
         'if part.scheme == "http"]',
