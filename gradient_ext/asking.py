@@ -80,7 +80,7 @@ class AskState(Ask[int]):
 
     def call(self, handle: str) -> Call[Any]:
         """Say what to send."""
-        known = {} if self.known is None else {"known": self.known}
+        known: dict[str, Any] = {} if self.known is None else {"known": self.known}
         state = operations.GET_EXPERIMENT_STATE
         return call_of(state, _ACTION, handle, meaning=self.value, wait=self.wait, **known)
 
@@ -112,7 +112,7 @@ class AskLogs(Ask[list[LogRow]]):
 
     def call(self, handle: str) -> Call[Any]:
         """Say what to send."""
-        asked = {"line": self.question.line, "limit": self.question.limit}
+        asked: dict[str, Any] = {"line": self.question.line, "limit": self.question.limit}
         return call_of(operations.GET_LOGS, _ACTION, meaning=self.value, wait=self.wait, experiment_id=handle, **asked)
 
     def value(self, answer: Any) -> list[LogRow]:
