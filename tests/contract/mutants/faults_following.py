@@ -147,7 +147,7 @@ FAULTS = (
     Fault(
         "wait: the state that is known is not told",
         f"{EXT}/asking.py",
-        'known = {} if self.known is None else {"known": self.known}',
-        "known: dict[str, int] = {}",
+        'known: dict[str, Any] = {} if self.known is None else {"known": self.known}',
+        "known: dict[str, Any] = {}",
     ),
 )
