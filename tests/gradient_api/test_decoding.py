@@ -1,8 +1,30 @@
 """The generated decoders take what is in the contract, null for what can be absent, and nothing of another shape."""
 
+import json
+
 import pytest
-from gradient_api.models import Created, Done, ExperimentGroup, ExperimentList, GroupMeta, ListMeta
+from gradient_api.models import (
+    Created,
+    Done,
+    Experiment,
+    ExperimentGroup,
+    ExperimentList,
+    ExperimentState,
+    GroupMeta,
+    ListMeta,
+    LogRow,
+    TemplateHistory,
+)
 from gradient_api.types import UNSET
+from hypothesis import given
+from hypothesis import strategies as st
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+EXPERIMENT = {"handle": "es1", "experimentTypeId": 1, "state": 4}
 
 
 def test_null_where_something_can_be_absent():
@@ -30,3 +52,33 @@ def test_no_array(kind, wrong):
     """Nor does what can be gone through pass for an array."""
     with pytest.raises(TypeError, match="an array was expected, not "):
         kind.from_dict({"data": wrong})
+
+
+@pytest.mark.parametrize("state", [99, 4.0, "4", True, None, [4], {"state": 4}])
+def test_numbers_that_an_enumeration_does_not_know(state):
+    """Stay what they are; true is no number, and what is in no enumeration is not compared with its members."""
+    assert Experiment.from_dict({**EXPERIMENT, "state": state}).state is state
+
+
+def test_numbers_that_an_enumeration_knows():
+    """Become its members."""
+    assert Experiment.from_dict(EXPERIMENT).state is ExperimentState.RUNNING
+
+
+MEMBERS = {
+    Experiment: (EXPERIMENT, ["projectHandle", "projectId", "dtCreated", "templateHistory", *EXPERIMENT]),
+    ExperimentList: ({"data": [EXPERIMENT, {"data": [EXPERIMENT]}]}, ["meta", "limit"]),
+    LogRow: ({"line": 1, "message": "", "timestamp": ""}, ["jobId", "line", "message", "timestamp"]),
+    TemplateHistory: ({}, ["params", "id", "triggerEventId"]),
+}
+
+
+@pytest.mark.parametrize("kind", MEMBERS)
+@given(data=st.data())
+def test_nothing_is_lost_or_changed(kind, data):
+    """Whatever JSON is in the members, known or not, it is there again when the model becomes JSON."""
+    whole, names = MEMBERS[kind]
+    answer = {**whole, **data.draw(st.dictionaries(st.sampled_from(names) | st.text(min_size=10), JSON))}
+    before = json.dumps(answer, sort_keys=True)
+    assert json.dumps(kind.from_dict(answer).to_dict(), sort_keys=True) == before
+    assert json.dumps(answer, sort_keys=True) == before

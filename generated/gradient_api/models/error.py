@@ -2,17 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.error_details_type_1 import ErrorDetailsType1
-    from ..models.error_error_type_1 import ErrorErrorType1
-
 
 T = TypeVar("T", bound="Error")
 
@@ -31,9 +26,6 @@ class Error:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.error_details_type_1 import ErrorDetailsType1  # noqa: PLC0415
-        from ..models.error_error_type_1 import ErrorErrorType1  # noqa: PLC0415
-
         error: dict[str, Any] | str | Unset
         if isinstance(self.error, Unset):
             error = UNSET
@@ -62,48 +54,28 @@ class Error:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.error_details_type_1 import ErrorDetailsType1  # noqa: PLC0415
-        from ..models.error_error_type_1 import ErrorErrorType1  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "error",
-            "details",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
-
-        def _parse_error(data: object) -> ErrorErrorType1 | str | Unset:
-            if isinstance(data, Unset):
-                return data
+        if d.get("error", UNSET) is None:
+            del d["error"]
+        if d.get("details", UNSET) is None:
+            del d["details"]
+        _error = d.pop("error", UNSET)
+        error: ErrorErrorType1 | str | Unset = _error
+        if isinstance(_error, dict):
             try:
-                if not isinstance(data, dict):
-                    raise TypeError()
-                error_type_1 = ErrorErrorType1.from_dict(data)
-
-                return error_type_1
+                error = ErrorErrorType1.from_dict(_error)
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(ErrorErrorType1 | str | Unset, data)
 
-        error = _parse_error(d.pop("error", UNSET))
-
-        def _parse_details(data: object) -> ErrorDetailsType1 | str | Unset:
-            if isinstance(data, Unset):
-                return data
+        _details = d.pop("details", UNSET)
+        details: ErrorDetailsType1 | str | Unset = _details
+        if isinstance(_details, dict):
             try:
-                if not isinstance(data, dict):
-                    raise TypeError()
-                details_type_1 = ErrorDetailsType1.from_dict(data)
-
-                return details_type_1
+                details = ErrorDetailsType1.from_dict(_details)
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(ErrorDetailsType1 | str | Unset, data)
-
-        details = _parse_details(d.pop("details", UNSET))
 
         error = cls(
             error=error,
@@ -128,3 +100,7 @@ class Error:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.error_details_type_1 import ErrorDetailsType1  # noqa: E402
+from ..models.error_error_type_1 import ErrorErrorType1  # noqa: E402

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -10,10 +10,6 @@ from attrs import field as _attrs_field
 from ..models.experiment_state import ExperimentState
 from ..models.experiment_type import ExperimentType
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.template_history import TemplateHistory
-
 
 T = TypeVar("T", bound="Experiment")
 
@@ -68,8 +64,6 @@ class Experiment:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.template_history import TemplateHistory  # noqa: PLC0415
-
         handle = self.handle
 
         experiment_type_id: int
@@ -232,197 +226,62 @@ class Experiment:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.template_history import TemplateHistory  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in ("id",):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("id", UNSET) is None:
+            del d["id"]
         handle = d.pop("handle")
 
-        def _parse_experiment_type_id(data: object) -> ExperimentType | int:
-            try:
-                if not type(data) is int:
-                    raise TypeError()
-                componentsschemas_type_number_type_0 = ExperimentType(data)
+        _experiment_type_id = d.pop("experimentTypeId")
+        experiment_type_id: ExperimentType | int = _experiment_type_id
+        if type(_experiment_type_id) is int:
+            experiment_type_id = ExperimentType._value2member_map_.get(_experiment_type_id, _experiment_type_id)
 
-                return componentsschemas_type_number_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(ExperimentType | int, data)
-
-        experiment_type_id = _parse_experiment_type_id(d.pop("experimentTypeId"))
-
-        def _parse_state(data: object) -> ExperimentState | int:
-            try:
-                if not type(data) is int:
-                    raise TypeError()
-                state_type_0 = ExperimentState(data)
-
-                return state_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(ExperimentState | int, data)
-
-        state = _parse_state(d.pop("state"))
+        _state = d.pop("state")
+        state: ExperimentState | int = _state
+        if type(_state) is int:
+            state = ExperimentState._value2member_map_.get(_state, _state)
 
         id = d.pop("id", UNSET)
 
-        def _parse_project_handle(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        project_handle = d.pop("projectHandle", UNSET)
 
-        project_handle = _parse_project_handle(d.pop("projectHandle", UNSET))
+        project_id = d.pop("projectId", UNSET)
 
-        def _parse_project_id(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+        started_by_user_id = d.pop("started_by_user_id", UNSET)
 
-        project_id = _parse_project_id(d.pop("projectId", UNSET))
+        experiment_template_id = d.pop("experimentTemplateId", UNSET)
 
-        def _parse_started_by_user_id(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+        experiment_template_history_id = d.pop("experimentTemplateHistoryId", UNSET)
 
-        started_by_user_id = _parse_started_by_user_id(d.pop("started_by_user_id", UNSET))
+        experiment_error = d.pop("experimentError", UNSET)
 
-        def _parse_experiment_template_id(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+        dt_created = d.pop("dtCreated", UNSET)
 
-        experiment_template_id = _parse_experiment_template_id(d.pop("experimentTemplateId", UNSET))
+        dt_modified = d.pop("dtModified", UNSET)
 
-        def _parse_experiment_template_history_id(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+        dt_provisioning_started = d.pop("dtProvisioningStarted", UNSET)
 
-        experiment_template_history_id = _parse_experiment_template_history_id(
-            d.pop("experimentTemplateHistoryId", UNSET)
-        )
+        dt_provisioning_finished = d.pop("dtProvisioningFinished", UNSET)
 
-        def _parse_experiment_error(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        dt_started = d.pop("dtStarted", UNSET)
 
-        experiment_error = _parse_experiment_error(d.pop("experimentError", UNSET))
+        dt_teardown_started = d.pop("dtTeardownStarted", UNSET)
 
-        def _parse_dt_created(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        dt_teardown_finished = d.pop("dtTeardownFinished", UNSET)
 
-        dt_created = _parse_dt_created(d.pop("dtCreated", UNSET))
+        dt_finished = d.pop("dtFinished", UNSET)
 
-        def _parse_dt_modified(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        dt_deleted = d.pop("dtDeleted", UNSET)
 
-        dt_modified = _parse_dt_modified(d.pop("dtModified", UNSET))
-
-        def _parse_dt_provisioning_started(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_provisioning_started = _parse_dt_provisioning_started(d.pop("dtProvisioningStarted", UNSET))
-
-        def _parse_dt_provisioning_finished(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_provisioning_finished = _parse_dt_provisioning_finished(d.pop("dtProvisioningFinished", UNSET))
-
-        def _parse_dt_started(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_started = _parse_dt_started(d.pop("dtStarted", UNSET))
-
-        def _parse_dt_teardown_started(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_teardown_started = _parse_dt_teardown_started(d.pop("dtTeardownStarted", UNSET))
-
-        def _parse_dt_teardown_finished(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_teardown_finished = _parse_dt_teardown_finished(d.pop("dtTeardownFinished", UNSET))
-
-        def _parse_dt_finished(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_finished = _parse_dt_finished(d.pop("dtFinished", UNSET))
-
-        def _parse_dt_deleted(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_deleted = _parse_dt_deleted(d.pop("dtDeleted", UNSET))
-
-        def _parse_template_history(data: object) -> None | TemplateHistory | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
+        _template_history = d.pop("templateHistory", UNSET)
+        template_history: None | TemplateHistory | Unset = _template_history
+        if isinstance(_template_history, dict):
             try:
-                if not isinstance(data, dict):
-                    raise TypeError()
-                template_history_type_0 = TemplateHistory.from_dict(data)
-
-                return template_history_type_0
+                template_history = TemplateHistory.from_dict(_template_history)
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(None | TemplateHistory | Unset, data)
-
-        template_history = _parse_template_history(d.pop("templateHistory", UNSET))
 
         experiment = cls(
             handle=handle,
@@ -465,3 +324,6 @@ class Experiment:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.template_history import TemplateHistory  # noqa: E402

@@ -2,16 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.experiment import Experiment
-
 
 T = TypeVar("T", bound="ExperimentAnswer")
 
@@ -47,14 +43,11 @@ class ExperimentAnswer:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.experiment import Experiment  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in ("message",):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("message", UNSET) is None:
+            del d["message"]
         data = Experiment.from_dict(d.pop("data"))
 
         message = d.pop("message", UNSET)
@@ -82,3 +75,6 @@ class ExperimentAnswer:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.experiment import Experiment  # noqa: E402

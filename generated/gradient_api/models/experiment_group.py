@@ -2,17 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.experiment import Experiment
-    from ..models.group_meta import GroupMeta
-
 
 T = TypeVar("T", bound="ExperimentGroup")
 
@@ -31,8 +26,6 @@ class ExperimentGroup:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.group_meta import GroupMeta  # noqa: PLC0415
-
         data = []
         for data_item_data in self.data:
             data_item = data_item_data.to_dict()
@@ -60,37 +53,22 @@ class ExperimentGroup:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.experiment import Experiment  # noqa: PLC0415
-        from ..models.group_meta import GroupMeta  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        data = []
+
         _data = d.pop("data")
         if not isinstance(_data, list):
             raise TypeError(f"an array was expected, not {type(_data).__name__}")
-        for data_item_data in _data:
-            data_item = Experiment.from_dict(data_item_data)
+        data = [Experiment.from_dict(data_item_data) for data_item_data in _data]
 
-            data.append(data_item)
-
-        def _parse_meta(data: object) -> GroupMeta | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
+        _meta = d.pop("meta", UNSET)
+        meta: GroupMeta | None | Unset = _meta
+        if isinstance(_meta, dict):
             try:
-                if not isinstance(data, dict):
-                    raise TypeError()
-                meta_type_0 = GroupMeta.from_dict(data)
-
-                return meta_type_0
+                meta = GroupMeta.from_dict(_meta)
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(GroupMeta | None | Unset, data)
-
-        meta = _parse_meta(d.pop("meta", UNSET))
 
         experiment_group = cls(
             data=data,
@@ -115,3 +93,7 @@ class ExperimentGroup:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.experiment import Experiment  # noqa: E402
+from ..models.group_meta import GroupMeta  # noqa: E402

@@ -2,18 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.experiment import Experiment
-    from ..models.experiment_group import ExperimentGroup
-    from ..models.list_meta import ListMeta
-
 
 T = TypeVar("T", bound="ExperimentList")
 
@@ -33,9 +27,6 @@ class ExperimentList:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.experiment import Experiment  # noqa: PLC0415
-        from ..models.list_meta import ListMeta  # noqa: PLC0415
-
         data = []
         for data_item_data in self.data:
             data_item: dict[str, Any]
@@ -72,59 +63,41 @@ class ExperimentList:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.experiment import Experiment  # noqa: PLC0415
-        from ..models.experiment_group import ExperimentGroup  # noqa: PLC0415
-        from ..models.list_meta import ListMeta  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in ("message",):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
-        data = []
-        _data = d.pop("data")
-        if not isinstance(_data, list):
-            raise TypeError(f"an array was expected, not {type(_data).__name__}")
-        for data_item_data in _data:
+        if d.get("message", UNSET) is None:
+            del d["message"]
 
-            def _parse_data_item(data: object) -> Experiment | ExperimentGroup:
-                try:
-                    if not isinstance(data, dict):
-                        raise TypeError()
-                    data_item_type_0 = Experiment.from_dict(data)
-
-                    return data_item_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                if not isinstance(data, dict):
-                    raise TypeError()
-                data_item_type_1 = ExperimentGroup.from_dict(data)
-
-                return data_item_type_1
-
-            data_item = _parse_data_item(data_item_data)
-
-            data.append(data_item)
-
-        message = d.pop("message", UNSET)
-
-        def _parse_meta(data: object) -> ListMeta | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
+        def _parse_data_item(data: object) -> Experiment | ExperimentGroup:
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                meta_type_0 = ListMeta.from_dict(data)
+                data_item_type_0 = Experiment.from_dict(data)
 
-                return meta_type_0
+                return data_item_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(ListMeta | None | Unset, data)
+            if not isinstance(data, dict):
+                raise TypeError()
+            data_item_type_1 = ExperimentGroup.from_dict(data)
 
-        meta = _parse_meta(d.pop("meta", UNSET))
+            return data_item_type_1
+
+        _data = d.pop("data")
+        if not isinstance(_data, list):
+            raise TypeError(f"an array was expected, not {type(_data).__name__}")
+        data = [_parse_data_item(data_item_data) for data_item_data in _data]
+
+        message = d.pop("message", UNSET)
+
+        _meta = d.pop("meta", UNSET)
+        meta: ListMeta | None | Unset = _meta
+        if isinstance(_meta, dict):
+            try:
+                meta = ListMeta.from_dict(_meta)
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
 
         experiment_list = cls(
             data=data,
@@ -150,3 +123,8 @@ class ExperimentList:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.experiment import Experiment  # noqa: E402
+from ..models.experiment_group import ExperimentGroup  # noqa: E402
+from ..models.list_meta import ListMeta  # noqa: E402

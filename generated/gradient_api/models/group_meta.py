@@ -2,16 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.item_group import ItemGroup
-
 
 T = TypeVar("T", bound="GroupMeta")
 
@@ -47,17 +43,13 @@ class GroupMeta:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.item_group import ItemGroup  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "itemGroup",
-            "totalItems",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("itemGroup", UNSET) is None:
+            del d["itemGroup"]
+        if d.get("totalItems", UNSET) is None:
+            del d["totalItems"]
         _item_group = d.pop("itemGroup", UNSET)
         item_group: ItemGroup | Unset
         if isinstance(_item_group, Unset):
@@ -90,3 +82,6 @@ class GroupMeta:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.item_group import ItemGroup  # noqa: E402

@@ -41,15 +41,13 @@ class ItemGroup:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "key",
-            "value",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("key", UNSET) is None:
+            del d["key"]
+        if d.get("value", UNSET) is None:
+            del d["value"]
         key = d.pop("key", UNSET)
 
         value = d.pop("value", UNSET)

@@ -67,40 +67,18 @@ class ListMeta:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in ("filter",):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("filter", UNSET) is None:
+            del d["filter"]
         filter_ = cast(list[Any], d.pop("filter", UNSET))
 
-        def _parse_limit(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+        limit = d.pop("limit", UNSET)
 
-        limit = _parse_limit(d.pop("limit", UNSET))
+        offset = d.pop("offset", UNSET)
 
-        def _parse_offset(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
-
-        offset = _parse_offset(d.pop("offset", UNSET))
-
-        def _parse_total_items(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
-
-        total_items = _parse_total_items(d.pop("totalItems", UNSET))
+        total_items = d.pop("totalItems", UNSET)
 
         list_meta = cls(
             filter_=filter_,

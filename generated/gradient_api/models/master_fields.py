@@ -81,21 +81,25 @@ class MasterFields:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "masterContainer",
-            "masterMachineType",
-            "masterCommand",
-            "masterCount",
-            "masterContainerUser",
-            "masterRegistryUsername",
-            "masterRegistryPassword",
-            "masterRegistryUrl",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("masterContainer", UNSET) is None:
+            del d["masterContainer"]
+        if d.get("masterMachineType", UNSET) is None:
+            del d["masterMachineType"]
+        if d.get("masterCommand", UNSET) is None:
+            del d["masterCommand"]
+        if d.get("masterCount", UNSET) is None:
+            del d["masterCount"]
+        if d.get("masterContainerUser", UNSET) is None:
+            del d["masterContainerUser"]
+        if d.get("masterRegistryUsername", UNSET) is None:
+            del d["masterRegistryUsername"]
+        if d.get("masterRegistryPassword", UNSET) is None:
+            del d["masterRegistryPassword"]
+        if d.get("masterRegistryUrl", UNSET) is None:
+            del d["masterRegistryUrl"]
         master_container = d.pop("masterContainer", UNSET)
 
         master_machine_type = d.pop("masterMachineType", UNSET)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import (
-    TYPE_CHECKING,
     Any,
     Literal,
     TypeVar,
@@ -14,10 +13,6 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv
-
 
 T = TypeVar("T", bound="MpiMultiNodeRequest")
 
@@ -228,36 +223,51 @@ class MpiMultiNodeRequest:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "name",
-            "ports",
-            "workspaceUrl",
-            "workspaceRef",
-            "workspaceUsername",
-            "workspacePassword",
-            "workingDirectory",
-            "artifactDirectory",
-            "clusterId",
-            "experimentEnv",
-            "modelType",
-            "modelPath",
-            "isPreemptible",
-            "workerContainerUser",
-            "workerRegistryUsername",
-            "workerRegistryPassword",
-            "workerRegistryUrl",
-            "masterContainerUser",
-            "masterRegistryUsername",
-            "masterRegistryPassword",
-            "masterRegistryUrl",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("name", UNSET) is None:
+            del d["name"]
+        if d.get("ports", UNSET) is None:
+            del d["ports"]
+        if d.get("workspaceUrl", UNSET) is None:
+            del d["workspaceUrl"]
+        if d.get("workspaceRef", UNSET) is None:
+            del d["workspaceRef"]
+        if d.get("workspaceUsername", UNSET) is None:
+            del d["workspaceUsername"]
+        if d.get("workspacePassword", UNSET) is None:
+            del d["workspacePassword"]
+        if d.get("workingDirectory", UNSET) is None:
+            del d["workingDirectory"]
+        if d.get("artifactDirectory", UNSET) is None:
+            del d["artifactDirectory"]
+        if d.get("clusterId", UNSET) is None:
+            del d["clusterId"]
+        if d.get("experimentEnv", UNSET) is None:
+            del d["experimentEnv"]
+        if d.get("modelType", UNSET) is None:
+            del d["modelType"]
+        if d.get("modelPath", UNSET) is None:
+            del d["modelPath"]
+        if d.get("isPreemptible", UNSET) is None:
+            del d["isPreemptible"]
+        if d.get("workerContainerUser", UNSET) is None:
+            del d["workerContainerUser"]
+        if d.get("workerRegistryUsername", UNSET) is None:
+            del d["workerRegistryUsername"]
+        if d.get("workerRegistryPassword", UNSET) is None:
+            del d["workerRegistryPassword"]
+        if d.get("workerRegistryUrl", UNSET) is None:
+            del d["workerRegistryUrl"]
+        if d.get("masterContainerUser", UNSET) is None:
+            del d["masterContainerUser"]
+        if d.get("masterRegistryUsername", UNSET) is None:
+            del d["masterRegistryUsername"]
+        if d.get("masterRegistryPassword", UNSET) is None:
+            del d["masterRegistryPassword"]
+        if d.get("masterRegistryUrl", UNSET) is None:
+            del d["masterRegistryUrl"]
         project_handle = d.pop("projectHandle")
 
         worker_container = d.pop("workerContainer")
@@ -379,3 +389,6 @@ class MpiMultiNodeRequest:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv  # noqa: E402

@@ -81,21 +81,25 @@ class ParameterServerFields:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "parameterServerContainer",
-            "parameterServerMachineType",
-            "parameterServerCommand",
-            "parameterServerCount",
-            "parameterServerContainerUser",
-            "parameterServerRegistryUsername",
-            "parameterServerRegistryPassword",
-            "parameterServerRegistryUrl",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("parameterServerContainer", UNSET) is None:
+            del d["parameterServerContainer"]
+        if d.get("parameterServerMachineType", UNSET) is None:
+            del d["parameterServerMachineType"]
+        if d.get("parameterServerCommand", UNSET) is None:
+            del d["parameterServerCommand"]
+        if d.get("parameterServerCount", UNSET) is None:
+            del d["parameterServerCount"]
+        if d.get("parameterServerContainerUser", UNSET) is None:
+            del d["parameterServerContainerUser"]
+        if d.get("parameterServerRegistryUsername", UNSET) is None:
+            del d["parameterServerRegistryUsername"]
+        if d.get("parameterServerRegistryPassword", UNSET) is None:
+            del d["parameterServerRegistryPassword"]
+        if d.get("parameterServerRegistryUrl", UNSET) is None:
+            del d["parameterServerRegistryUrl"]
         parameter_server_container = d.pop("parameterServerContainer", UNSET)
 
         parameter_server_machine_type = d.pop("parameterServerMachineType", UNSET)

@@ -73,20 +73,23 @@ class SingleNodeFields:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "container",
-            "machineType",
-            "command",
-            "containerUser",
-            "registryUsername",
-            "registryPassword",
-            "registryUrl",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("container", UNSET) is None:
+            del d["container"]
+        if d.get("machineType", UNSET) is None:
+            del d["machineType"]
+        if d.get("command", UNSET) is None:
+            del d["command"]
+        if d.get("containerUser", UNSET) is None:
+            del d["containerUser"]
+        if d.get("registryUsername", UNSET) is None:
+            del d["registryUsername"]
+        if d.get("registryPassword", UNSET) is None:
+            del d["registryPassword"]
+        if d.get("registryUrl", UNSET) is None:
+            del d["registryUrl"]
         container = d.pop("container", UNSET)
 
         machine_type = d.pop("machineType", UNSET)

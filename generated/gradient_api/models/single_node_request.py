@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import (
-    TYPE_CHECKING,
     Any,
     Literal,
     TypeVar,
@@ -14,10 +13,6 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv
-
 
 T = TypeVar("T", bound="SingleNodeRequest")
 
@@ -173,31 +168,41 @@ class SingleNodeRequest:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "ports",
-            "workspaceUrl",
-            "workspaceRef",
-            "workspaceUsername",
-            "workspacePassword",
-            "workingDirectory",
-            "artifactDirectory",
-            "clusterId",
-            "experimentEnv",
-            "modelType",
-            "modelPath",
-            "isPreemptible",
-            "containerUser",
-            "registryUsername",
-            "registryPassword",
-            "registryUrl",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("ports", UNSET) is None:
+            del d["ports"]
+        if d.get("workspaceUrl", UNSET) is None:
+            del d["workspaceUrl"]
+        if d.get("workspaceRef", UNSET) is None:
+            del d["workspaceRef"]
+        if d.get("workspaceUsername", UNSET) is None:
+            del d["workspaceUsername"]
+        if d.get("workspacePassword", UNSET) is None:
+            del d["workspacePassword"]
+        if d.get("workingDirectory", UNSET) is None:
+            del d["workingDirectory"]
+        if d.get("artifactDirectory", UNSET) is None:
+            del d["artifactDirectory"]
+        if d.get("clusterId", UNSET) is None:
+            del d["clusterId"]
+        if d.get("experimentEnv", UNSET) is None:
+            del d["experimentEnv"]
+        if d.get("modelType", UNSET) is None:
+            del d["modelType"]
+        if d.get("modelPath", UNSET) is None:
+            del d["modelPath"]
+        if d.get("isPreemptible", UNSET) is None:
+            del d["isPreemptible"]
+        if d.get("containerUser", UNSET) is None:
+            del d["containerUser"]
+        if d.get("registryUsername", UNSET) is None:
+            del d["registryUsername"]
+        if d.get("registryPassword", UNSET) is None:
+            del d["registryPassword"]
+        if d.get("registryUrl", UNSET) is None:
+            del d["registryUrl"]
         name = d.pop("name")
 
         project_handle = d.pop("projectHandle")
@@ -292,3 +297,6 @@ class SingleNodeRequest:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv  # noqa: E402

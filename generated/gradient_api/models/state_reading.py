@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -58,36 +58,19 @@ class StateReading:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in ("handle",):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
-
-        def _parse_state(data: object) -> ExperimentState | int:
-            try:
-                if not type(data) is int:
-                    raise TypeError()
-                componentsschemas_state_number_type_0 = ExperimentState(data)
-
-                return componentsschemas_state_number_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(ExperimentState | int, data)
-
-        state = _parse_state(d.pop("state"))
+        if d.get("handle", UNSET) is None:
+            del d["handle"]
+        _state = d.pop("state")
+        state: ExperimentState | int = _state
+        if type(_state) is int:
+            state = ExperimentState._value2member_map_.get(_state, _state)
 
         handle = d.pop("handle", UNSET)
 
-        def _parse_experiment_error(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        experiment_error = _parse_experiment_error(d.pop("experimentError", UNSET))
+        experiment_error = d.pop("experimentError", UNSET)
 
         state_reading = cls(
             state=state,

@@ -2,16 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.template_history_params_type_0 import TemplateHistoryParamsType0
-
 
 T = TypeVar("T", bound="TemplateHistory")
 
@@ -40,8 +36,6 @@ class TemplateHistory:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.template_history_params_type_0 import TemplateHistoryParamsType0  # noqa: PLC0415
-
         id: int | None | Unset
         if isinstance(self.id, Unset):
             id = UNSET
@@ -100,73 +94,26 @@ class TemplateHistory:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.template_history_params_type_0 import TemplateHistoryParamsType0  # noqa: PLC0415
-
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
+        id = d.pop("id", UNSET)
 
-        def _parse_id(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+        experiment_template_id = d.pop("experimentTemplateId", UNSET)
 
-        id = _parse_id(d.pop("id", UNSET))
+        dt_created = d.pop("dtCreated", UNSET)
 
-        def _parse_experiment_template_id(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+        dt_deleted = d.pop("dtDeleted", UNSET)
 
-        experiment_template_id = _parse_experiment_template_id(d.pop("experimentTemplateId", UNSET))
+        trigger_event_id = d.pop("triggerEventId", UNSET)
 
-        def _parse_dt_created(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_created = _parse_dt_created(d.pop("dtCreated", UNSET))
-
-        def _parse_dt_deleted(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        dt_deleted = _parse_dt_deleted(d.pop("dtDeleted", UNSET))
-
-        def _parse_trigger_event_id(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
-
-        trigger_event_id = _parse_trigger_event_id(d.pop("triggerEventId", UNSET))
-
-        def _parse_params(data: object) -> None | TemplateHistoryParamsType0 | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
+        _params = d.pop("params", UNSET)
+        params: None | TemplateHistoryParamsType0 | Unset = _params
+        if isinstance(_params, dict):
             try:
-                if not isinstance(data, dict):
-                    raise TypeError()
-                params_type_0 = TemplateHistoryParamsType0.from_dict(data)
-
-                return params_type_0
+                params = TemplateHistoryParamsType0.from_dict(_params)
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(None | TemplateHistoryParamsType0 | Unset, data)
-
-        params = _parse_params(d.pop("params", UNSET))
 
         template_history = cls(
             id=id,
@@ -195,3 +142,6 @@ class TemplateHistory:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.template_history_params_type_0 import TemplateHistoryParamsType0  # noqa: E402

@@ -81,21 +81,25 @@ class WorkerFields:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if not isinstance(src_dict, Mapping):
+        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        for _name in (
-            "workerContainer",
-            "workerMachineType",
-            "workerCommand",
-            "workerCount",
-            "workerContainerUser",
-            "workerRegistryUsername",
-            "workerRegistryPassword",
-            "workerRegistryUrl",
-        ):
-            if d.get(_name, UNSET) is None:
-                del d[_name]
+        if d.get("workerContainer", UNSET) is None:
+            del d["workerContainer"]
+        if d.get("workerMachineType", UNSET) is None:
+            del d["workerMachineType"]
+        if d.get("workerCommand", UNSET) is None:
+            del d["workerCommand"]
+        if d.get("workerCount", UNSET) is None:
+            del d["workerCount"]
+        if d.get("workerContainerUser", UNSET) is None:
+            del d["workerContainerUser"]
+        if d.get("workerRegistryUsername", UNSET) is None:
+            del d["workerRegistryUsername"]
+        if d.get("workerRegistryPassword", UNSET) is None:
+            del d["workerRegistryPassword"]
+        if d.get("workerRegistryUrl", UNSET) is None:
+            del d["workerRegistryUrl"]
         worker_container = d.pop("workerContainer", UNSET)
 
         worker_machine_type = d.pop("workerMachineType", UNSET)

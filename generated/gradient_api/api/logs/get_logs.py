@@ -44,14 +44,10 @@ def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
 ) -> Any | Error | list[LogRow] | str | None:
     if response.status_code == 200:
-        response_200 = []
         _response_200 = response.json()
         if not isinstance(_response_200, list):
             raise TypeError(f"an array was expected, not {type(_response_200).__name__}")
-        for response_200_item_data in _response_200:
-            response_200_item = LogRow.from_dict(response_200_item_data)
-
-            response_200.append(response_200_item)
+        response_200 = [LogRow.from_dict(response_200_item_data) for response_200_item_data in _response_200]
 
         return response_200
 
