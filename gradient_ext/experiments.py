@@ -20,12 +20,13 @@ from gradient_api.experiment_fields import (
     MultiNodeExperimentFields,
     SingleNodeExperimentFields,
 )
-from gradient_api.models import Experiment
+from gradient_api.models import Experiment, TemplateHistory, TemplateHistoryParamsType0
 
 from gradient_ext.masking import MASK, masked, masked_within
 from gradient_ext.naming import public
+from gradient_ext.reading import AttributeReader
 from gradient_ext.showing import Showing
-from gradient_ext.values import told, typed
+from gradient_ext.values import typed
 
 if TYPE_CHECKING:
     from gradient_ext.tables import Table
@@ -101,9 +102,9 @@ class MultiNodeExperiment(MultiNodeExperimentFields, BaseExperiment):
     """
 
 
-_KINDS: dict[int, type[BaseExperiment]] = {
-    type_id: kind for kind in (SingleNodeExperiment, MultiNodeExperiment) for type_id in kind._type_ids
-}
+_CLASSES: tuple[type[BaseExperiment], ...] = (SingleNodeExperiment, MultiNodeExperiment, BaseExperiment)
+_KINDS = {type_id: kind for kind in _CLASSES for type_id in kind._type_ids}
+_READERS = {kind: AttributeReader(kind._fields) for kind in _CLASSES}
 
 
 def experiment_from(answer: Experiment) -> BaseExperiment:
@@ -115,11 +116,8 @@ def experiment_from(answer: Experiment) -> BaseExperiment:
 
     :raises MalformedResponseError: the answer does not say which experiment it is, of what kind, or in what state
     """
-    outer = answer.to_dict()
-    history: Mapping[str, Any] = typed("object", outer.get("templateHistory")) or {}
-    stored: Mapping[str, Any] = typed("object", history.get("params")) or {}
     kind = _KINDS.get(typed("integer", answer.experiment_type_id), BaseExperiment)
-    return kind(**{field.name: _read(field, stored, outer) for field in kind._fields})
+    return kind(**_READERS[kind].read(_stored_parameters(answer), answer))
 
 
 def fields_of_all_kinds() -> Iterable[ExperimentField]:
@@ -143,21 +141,10 @@ def job_count(experiment: BaseExperiment) -> int | None:
     return sum(known) or None
 
 
-def _read(field: ExperimentField, stored: Mapping[str, Any], outer: Mapping[str, Any]) -> Any:
-    """Take the first value of the right type: from the stored parameters, then from the experiment around them.
-
-    Without stored names the field belongs to the experiment itself, and a parameter of that name is not looked at.
-    """
-    for name in field.stored_names:
-        value = typed(field.json_type, stored.get(name))
-        if value is not None:
-            return value
-    if field.outer_name is None:
-        return None
-    value = outer.get(field.outer_name)
-    if field.required:
-        return told(field.json_type, value, field.outer_name, min_length=field.min_length)
-    return typed(field.json_type, value)
+def _stored_parameters(answer: Experiment) -> Mapping[str, object]:
+    history = answer.template_history
+    params = history.params if isinstance(history, TemplateHistory) else None
+    return params.additional_properties if isinstance(params, TemplateHistoryParamsType0) else {}
 
 
 def _told_of(field: ExperimentField, value: object, *, secrets: bool) -> object:

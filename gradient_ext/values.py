@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from gradient_ext.json_types import is_array, is_object
 from gradient_ext.network_errors import MalformedResponseError
+
+EXACT_TYPES: Final[Mapping[str, type]] = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}
+"""The types whose values are of a type of JSON as they are; there is none for numbers, which may be infinite."""
 
 
 def typed(json_type: str, value: object) -> Any:
@@ -16,24 +20,24 @@ def typed(json_type: str, value: object) -> Any:
     >>> typed("integer", "2"), typed("integer", 2.0), typed("integer", True), typed("string", 5000)
     (2, 2, None, '5000')
     """
+    if type(value) is EXACT_TYPES.get(json_type):
+        return value
+    if isinstance(value, bool):
+        return None  # To Python a bool is an int; to JSON it is no number.
     match json_type, value:
-        case "string", str():
-            return value
-        case "string" | "integer" | "number", bool():
-            return None  # To Python a bool is an int; to JSON it is no number.
-        case _, float() if not math.isfinite(value):
-            return None
-        case "string", int() | float():
-            return str(value)
         case "integer", int():
             return int(value)
+        case _, float() if not math.isfinite(value):
+            return None
+        case "string", str():
+            return value
+        case "string", int() | float():
+            return str(value)
         case "integer", float() if value.is_integer():
             return int(value)  # 2.0 is an integer to JSON Schema.
         case "integer", str() if re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
             return int(value)
         case "number", int() | float():
-            return value
-        case "boolean", bool():
             return value
         case "object", _ if is_object(value):
             return value

@@ -126,6 +126,12 @@ def test_an_experiment_says_which_it_is_of_what_kind_and_in_what_state(member, w
         experiment_from(Experiment.from_dict({**OUTER, member: wrong}))
 
 
+def test_an_empty_handle_is_none():
+    """It would lead to all experiments."""
+    with pytest.raises(MalformedResponseError, match="handle is ''"):
+        experiment_from(Experiment.from_dict({**OUTER, "handle": ""}))
+
+
 @pytest.mark.parametrize("type_id", [2, 3])
 def test_multi_node_experiments(type_id):
     """Workers, parameter servers and masters are read, counts as numbers even when stored as text."""

@@ -105,8 +105,8 @@ FAULTS = (
     Fault(
         "the type comes from elsewhere",
         f"{EXT}/experiments.py",
-        "for field in kind._fields})",
-        "for field in kind._fields[:-1]})",
+        "AttributeReader(kind._fields)",
+        "AttributeReader(kind._fields[:-1])",
     ),
     Fault(
         "no slash at the end",
@@ -230,6 +230,18 @@ FAULTS = (
     Fault("list: stops a page early", f"{EXT}/paging.py", "self.offset >= total)", "self.offset + asked >= total)"),
     Fault("list: experiments come again", f"{EXT}/paging.py", "if not is_known and (", "if ("),
     Fault(
+        "stored parameters win by their place",
+        f"{EXT}/reading.py",
+        "type(value) is exact_type and attribute not in found:",
+        "type(value) is exact_type:",
+    ),
+    Fault(
+        "what is around an experiment wins",
+        f"{EXT}/reading.py",
+        " and found.get(field.name) is None:",
+        ":",
+    ),
+    Fault(
         "passwords in addresses are printed",
         f"{EXT}/experiments.py",
         "return repr(masked(value))",
@@ -238,14 +250,14 @@ FAULTS = (
     Fault(
         "stored null breaks the experiment",
         f"{EXT}/experiments.py",
-        'typed("object", outer.get("templateHistory")) or {}',
-        'outer.get("templateHistory", {})',
+        "history.params if isinstance(history, TemplateHistory) else None",
+        "history.params if history else None",
     ),
     Fault(
         "only the first stored name is read",
-        f"{EXT}/experiments.py",
-        "for name in field.stored_names:",
-        "for name in field.stored_names[:1]:",
+        f"{EXT}/reading.py",
+        "            for name in field.stored_names:\n                named[name]",
+        "            for name in field.stored_names[:1]:\n                named[name]",
     ),
     Fault(
         "unknown kinds are single nodes",
