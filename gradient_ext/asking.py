@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 from gradient_api import operations
-from gradient_api.models import LogRow as LogRowModel
 
 from gradient_ext.calls import Call, call_of
 from gradient_ext.experiments import BaseExperiment, experiment_from
+from gradient_ext.json_types import is_array
 from gradient_ext.logs import LogQuestion, LogRow, rows_from
 from gradient_ext.options import Options
 from gradient_ext.values import told
@@ -117,4 +117,4 @@ class AskLogs(Ask[list[LogRow]]):
 
     def value(self, answer: Any) -> list[LogRow]:
         """Make the rows; there are none in an answer without a body."""
-        return rows_from(cast("list[LogRowModel]", answer) if isinstance(answer, list) else None)
+        return rows_from(answer if is_array(answer) else None)

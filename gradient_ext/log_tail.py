@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from gradient_ext.logs import LogQuestion, LogRow, by_line, is_end
+from gradient_ext.logs import LogQuestion, LogRow, by_line, without_ends
 
 _PAGE = 1000
 _MOST_QUESTIONS = 100
@@ -37,7 +37,7 @@ class LogTail:
     @property
     def rows(self) -> list[LogRow]:
         """The last rows that have been found, without the markers that end the logs of jobs."""
-        return [row for row in self._rows if not is_end(row)][-self.count :]
+        return without_ends(self._rows)[-self.count :]
 
     def take(self, page: list[LogRow]) -> None:
         """Take the answer to the question, and move on."""

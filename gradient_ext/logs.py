@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, field, fields, frozen
+from gradient_api.columns import GET_LOGS_COLUMNS
 from gradient_api.constants import END_OF_LOG
-from gradient_api.models import LogRow as LogRowModel
 
 from gradient_ext.defaults import DEFAULT_LIMIT, FIRST_LINE
 from gradient_ext.naming import public
-from gradient_ext.values import told, typed
+from gradient_ext.rows import read_columns
 
 by_line = attrgetter("line")
 # How often a gap has to be seen before rows behind it are taken: what is missing may be on its way.
@@ -52,25 +53,26 @@ class LogRow:
         return asdict(self)
 
 
-def rows_from(answer: Iterable[LogRowModel] | None) -> list[LogRow]:
+_COLUMNS = {column.attribute: column for column in GET_LOGS_COLUMNS}
+_COLUMNS_OF_ROWS = [_COLUMNS[attribute.name] for attribute in fields(LogRow)]
+
+
+def rows_from(answer: list[object] | None) -> list[LogRow]:
     """Make the rows of an answer; None is the answer of a server that has nothing to say (204).
 
-    :raises MalformedResponseError: a row has no number, no message or no time
+    :param answer: the rows, as they are in JSON
+
+    :raises TypeError: a row is no object
+    :raises KeyError: a row has no number, no message or no time
+    :raises MalformedResponseError: it has something else there
     """
-    return [
-        LogRow(
-            line=told("integer", row.line, "line"),
-            message=told("string", row.message, "message"),
-            timestamp=told("string", row.timestamp, "timestamp"),
-            job_id=typed("string", row.job_id) or None,
-        )
-        for row in answer or ()
-    ]
+    lines, messages, timestamps, jobs = read_columns(answer or [], _COLUMNS_OF_ROWS)
+    return list(map(LogRow, lines, messages, timestamps, [job or None for job in jobs]))
 
 
-def is_end(row: LogRow) -> bool:
-    """Say whether a row is the marker that ends the log of its job."""
-    return row.message == END_OF_LOG
+def without_ends(rows: Iterable[LogRow]) -> list[LogRow]:
+    """Leave out the markers that end the logs of jobs."""
+    return [row for row in rows if row.message != END_OF_LOG]
 
 
 @frozen
@@ -114,11 +116,20 @@ class _Job:
             self.beyond = max(self.beyond, row.line)
             self.is_beyond = True
             return False
-        self.last = self.place = row.line
+        self.move_to(row.line, ends=row.message == END_OF_LOG)
+        return True
+
+    def goes_on_with(self, rows: list[LogRow]) -> bool:
+        """Say whether rows are the next ones, all of them."""
+        following = range(self.last + 1, self.last + 1 + len(rows))
+        return [row.line for row in rows] == list(following)
+
+    def move_to(self, line: int, *, ends: bool) -> None:
+        """Remember that it has come to a line, and whether it has ended its log by then."""
+        self.last = self.place = line
         self.talking = True
         self.sightings = 0
-        self.ended = self.ended or is_end(row)
-        return True
+        self.ended = self.ended or ends
 
     def check(self, asked: int, reach: float) -> bool:
         """Hear that the server, asked for what follows a line, has shown all lines up to another one."""
@@ -212,7 +223,7 @@ class LogCursor:
             self._is_odd = True
         for job in self._jobs.values():
             job.is_beyond = False
-        new = [row for row in page if self._job(row.job_id).takes(row)]
+        new = self._new(page)
         moved = self._check(asked.line, self._reach(page, full=full, is_at_front=asked.line >= front)) or bool(new)
         if not moved and not full:
             moved = self._check(asked.line, math.inf)
@@ -221,7 +232,19 @@ class LogCursor:
         self._larger_limit = 0 if moved else min(asked.limit * 2, _LARGEST_LIMIT)
         self._end_sweep_if_all_are_checked()
         self._question = self._next_question()
-        return [row for row in new if not is_end(row)]
+        return without_ends(new)
+
+    def _new(self, page: list[LogRow]) -> list[LogRow]:
+        """Move the jobs on, and return the rows that they have moved to."""
+        by_job: defaultdict[str | None, list[LogRow]] = defaultdict(list)
+        for row in page:
+            by_job[row.job_id].append(row)
+        # Mostly all rows are the next ones of their jobs: then none of them needs to be looked at by itself.
+        if not all(self._job(job_id).goes_on_with(rows) for job_id, rows in by_job.items()):
+            return [row for row in page if self._job(row.job_id).takes(row)]
+        for job_id, rows in by_job.items():
+            self._job(job_id).move_to(rows[-1].line, ends=END_OF_LOG in [row.message for row in rows])
+        return page
 
     def _reach(self, page: list[LogRow], *, full: bool, is_at_front: bool) -> float:
         """Say up to which line a page shows all there is."""

@@ -23,7 +23,7 @@ from gradient_ext.calls import Call, call_of, nothing
 from gradient_ext.creating import creation
 from gradient_ext.following import Follower
 from gradient_ext.lists import ExperimentList, LogRows
-from gradient_ext.logs import LogRow, is_end
+from gradient_ext.logs import LogRow, without_ends
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
 from gradient_ext.waiting import Waiter
@@ -109,7 +109,7 @@ def logs(experiment_id: object, line: int, limit: int) -> tuple[str, AskLogs]:
 
 def log_rows(rows: Iterable[LogRow]) -> LogRows:
     """Make the list that callers get, without the markers that end the logs of jobs."""
-    return LogRows(row for row in rows if not is_end(row))
+    return LogRows(without_ends(rows))
 
 
 def yield_logs(

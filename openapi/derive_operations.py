@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from derive import Schema, resolve, snake_case
+from derive import Schema, python_name, resolve, snake_case
+
+_SIMPLE = frozenset({"string", "integer", "number", "boolean"})
 
 
 def derive_operations(spec: Schema) -> dict[str, Any]:
@@ -15,6 +17,7 @@ def derive_operations(spec: Schema) -> dict[str, Any]:
     return {
         "operations": operations,
         "answer_models": sorted((snake_case(model), model) for model in models),
+        "tables": [each["table"] for each in operations if each["table"]],
     }
 
 
@@ -29,6 +32,7 @@ def _operations(spec: Schema) -> Iterator[dict[str, Any]]:
                     "takes_idempotency_key": "Idempotency-Key" in names,
                     "can_wait": "wait" in names,
                 }
+                table_status, table = _table(spec, operation)
                 yield {
                     "id": operation["operationId"],
                     "tag": operation["tags"][0],
@@ -36,6 +40,8 @@ def _operations(spec: Schema) -> Iterator[dict[str, Any]]:
                     "summary": operation["summary"],
                     "answer": _answer(spec, operation),
                     "flags": [name for name, holds in flags.items() if holds],
+                    "table_status": table_status,
+                    "table": table,
                 }
 
 
@@ -46,3 +52,38 @@ def _answer(spec: Schema, operation: Schema) -> str:
         return "object"
     schema = next(iter(successes[0]["content"].values()))["schema"]
     return str(schema["$ref"].rpartition("/")[2])
+
+
+def _table(spec: Schema, operation: Schema) -> tuple[int | None, dict[str, Any] | None]:
+    """Find the success that is an array of objects: its status, and what is simple in the objects."""
+    for status, response in operation["responses"].items():
+        for content in resolve(spec, response).get("content", {}).values():
+            schema = resolve(spec, content["schema"])
+            rows = resolve(spec, schema["items"]) if schema.get("type") == "array" else {}
+            if status < "300" and rows.get("properties"):
+                return int(status), _columns(spec, operation, rows)
+    return None, None
+
+
+def _columns(spec: Schema, operation: Schema, rows: Schema) -> dict[str, Any]:
+    members = {name: resolve(spec, member) for name, member in rows["properties"].items()}
+    return {
+        "constant": f"{snake_case(operation['operationId'])}_columns".upper(),
+        "summary": f"What the rows have that `{operation['operationId']}` answers.",
+        "columns": [
+            {
+                "attribute": python_name(name, member),
+                "name": name,
+                "json_type": _kinds(member)[0],
+                "required": name in rows.get("required", ()),
+            }
+            for name, member in members.items()
+            if len(_kinds(member)) == 1 and _kinds(member)[0] in _SIMPLE
+        ],
+    }
+
+
+def _kinds(schema: Schema) -> list[str]:
+    """List the types of JSON that a member may have, null aside."""
+    kinds = schema.get("type", [])
+    return [kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"]

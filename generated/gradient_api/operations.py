@@ -47,6 +47,8 @@ class Operation(Generic[Answer_co]):
     """Whether a repetition of a call can be told from another call."""
     can_wait: bool = False
     """Whether the server may hold the request open while it has nothing new to say."""
+    table_status: int | None = None
+    """With which status the answer is a table, which is not decoded to models: it may have very many rows."""
     _request: Callable[..., dict[str, Any]]
     _read: _Read
 
@@ -57,9 +59,15 @@ class Operation(Generic[Answer_co]):
     def read(self, response: Any) -> Any:
         """Decode an answer, given anything with the status_code, text and json() of a response.
 
-        A status that the contract does not know of is None; what is not as it says may raise anything.
+        The rows of a table are what they are in JSON; see `columns`. A status that the contract does not know of is
+        None; what is not as it says may raise anything.
         """
-        return self._read(client=_NOBODY, response=response)
+        if response.status_code != self.table_status:
+            return self._read(client=_NOBODY, response=response)
+        table = response.json()
+        if not isinstance(table, list):
+            raise TypeError(f"an array was expected, not {type(table).__name__}")
+        return table
 
 
 _NOBODY = Client(base_url="")
@@ -139,6 +147,7 @@ GET_LOGS: Final[Operation[object]] = Operation(
     answer=object,
     has_own_host=True,
     can_wait=True,
+    table_status=200,
     request=get_logs._get_kwargs,
     read=get_logs._parse_response,
 )

@@ -2,8 +2,7 @@
 
 import pytest
 from gradient_api.constants import END_OF_LOG
-from gradient_api.models import LogRow as LogRowModel
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradient import LogRow, MalformedResponseError
@@ -48,6 +47,27 @@ def test_every_row_comes_once_and_in_order(jobs, limit, inclusive, known, schedu
         raise AssertionError("the cursor does not come to an end")
     for number, log in enumerate(whole):
         assert [row for row in got if row.job_id == f"js{number}"] == log[:-1]
+
+
+@settings(max_examples=300)
+@given(
+    line=st.integers(0, 1),
+    places=st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["js0", None])), max_size=6),
+    ends=st.sets(st.integers(0, 5)),
+)
+def test_of_any_rows_those_that_follow_are_taken(line, places, ends):
+    """From one page, whatever is in it twice, missing or marked as the end, each job gets what continues its lines."""
+    messages = [END_OF_LOG if number in ends else f"row {number}" for number in range(len(places))]
+    page = [LogRow(at, message, "", job) for (at, job), message in zip(places, messages, strict=True)]
+    last, expected = {}, []
+    for row in sorted(page, key=lambda row: row.line):
+        if row.line == last.get(row.job_id, line) + 1:
+            last[row.job_id] = row.line
+            expected.append(row)
+    jobs = {row.job_id for row in page}
+    cursor = LogCursor(line, 100, len(jobs))
+    assert cursor.take(page) == [row for row in expected if row.message != END_OF_LOG]
+    assert cursor.finished == ({row.job_id for row in expected if row.message == END_OF_LOG} == jobs)
 
 
 def test_more_jobs_than_were_named():
@@ -105,7 +125,7 @@ def test_a_row_prints_as_documented_and_carries_its_job():
 def test_a_row_has_a_number_a_message_and_a_time():
     """A row without one of them is an error, and the job may be missing or null."""
     whole = {"line": 1.0, "message": "", "timestamp": "2019-08-06T17:21:18.528Z", "jobId": None}
-    assert rows_from([LogRowModel.from_dict(whole)]) == [LogRow(1, "", whole["timestamp"])]
+    assert rows_from([whole]) == [LogRow(1, "", whole["timestamp"])]
     for name in ("line", "message", "timestamp"):
         with pytest.raises(MalformedResponseError, match=f"{name} is None"):
-            rows_from([LogRowModel.from_dict({**whole, name: None})])
+            rows_from([{**whole, name: None}])

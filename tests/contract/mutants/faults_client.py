@@ -62,7 +62,7 @@ FAULTS = (
         "operations.RUN_EXPERIMENT, SINGLE_NODE_PARAMETERS",
         "operations.CREATE_EXPERIMENT, SINGLE_NODE_PARAMETERS",
     ),
-    Fault("the marker is a row of logs()", f"{EXT}/methods.py", "if not is_end(row))", "if row)"),
+    Fault("the marker is a row of logs()", f"{EXT}/methods.py", "LogRows(without_ends(rows))", "LogRows(rows)"),
     Fault(
         "default limit of logs is the server's",
         f"{EXT}/defaults.py",
@@ -197,9 +197,7 @@ FAULTS = (
         "return RequestFailedError(",
     ),
     Fault("details of an error are left out", f"{EXT}/answers.py", 'elif name == "details":', 'elif name == "detail":'),
-    Fault(
-        "cursor: the marker is a row", f"{EXT}/logs.py", "return [row for row in new if not is_end(row)]", "return new"
-    ),
+    Fault("cursor: the marker is a row", f"{EXT}/logs.py", "return without_ends(new)", "return new"),
     Fault(
         "cursor: asks from the beginning",
         f"{EXT}/logs.py",
@@ -219,7 +217,25 @@ FAULTS = (
         "if self.sightings >= _SIGHTINGS:",
         "if self.sightings < 0:",
     ),
-    Fault("rows lose their job", f"{EXT}/logs.py", 'job_id=typed("string", row.job_id) or None,', "job_id=None,"),
+    Fault(
+        "cursor: a job that goes on moves all",
+        f"{EXT}/logs.py",
+        "if not all(self._job(job_id)",
+        "if not any(self._job(job_id)",
+    ),
+    Fault(
+        "cursor: what is twice hides what is missing",
+        f"{EXT}/logs.py",
+        "return [row.line for row in rows] == list(following)",
+        "return (rows[0].line, rows[-1].line) == (following[0], following[-1])",
+    ),
+    Fault("rows lose their job", f"{EXT}/logs.py", "[job or None for job in jobs]", "[None for job in jobs]"),
+    Fault(
+        "rows are taken as they are",
+        f"{EXT}/rows.py",
+        "return types <= {EXACT_TYPES.get(column.json_type)}",
+        "return True",
+    ),
     Fault("line starts at 1 in the client", f"{EXT}/defaults.py", "FIRST_LINE: Final = 0", "FIRST_LINE: Final = 1"),
     Fault(
         "list: one more than the limit",

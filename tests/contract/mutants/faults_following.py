@@ -139,7 +139,7 @@ FAULTS = (
     Fault(
         "wait: the marker is among the last rows",
         f"{EXT}/log_tail.py",
-        "[row for row in self._rows if not is_end(row)][-self.count :]",
+        "without_ends(self._rows)[-self.count :]",
         "self._rows[-self.count :]",
     ),
     Fault("wait: the first rows instead of the last", f"{EXT}/log_tail.py", "[-self.count :]", "[: self.count]"),
