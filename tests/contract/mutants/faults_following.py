@@ -148,6 +148,6 @@ FAULTS = (
         "wait: the state that is known is not told",
         f"{EXT}/asking.py",
         'known: dict[str, Any] = {} if self.known is None else {"known": self.known}',
-        "known: dict[str, Any] = {}",
+        "known: dict[str, int] = {}",
     ),
 )
