@@ -86,11 +86,13 @@ class AsyncConnections:
             resting = self._resting.get(host)
             if resting:
                 return resting.pop()[0]
-            if len(self._lines) < MOST_CONNECTIONS:
-                line = self._new_line()
-                self._lines.add(line)
-                return line
-            return next(others for others in self._resting.values() if others).popleft()[0]
+            if len(self._lines) >= MOST_CONNECTIONS:
+                for others in self._resting.values():
+                    if others:
+                        return others.popleft()[0]
+            line = self._new_line()
+            self._lines.add(line)
+            return line
 
     def give_back(self, line: httpx.AsyncClient, host: str) -> None:
         """Let others use it; what was made elsewhere is left alone."""

@@ -142,8 +142,8 @@ FAULTS = (
     Fault(
         "more connections than there may be",
         f"{EXT}/connections.py",
-        "if len(self._lines) < MOST_CONNECTIONS:",
-        "if True:",
+        "if len(self._lines) >= MOST_CONNECTIONS:",
+        "if False:",
     ),
     Fault(
         "the first failure is not counted",
