@@ -9,7 +9,7 @@ from attrs import define, field
 from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
 from gradient_ext.experiments import BaseExperiment, job_count
 from gradient_ext.logs import LogCursor, LogQuestion, LogRow
-from gradient_ext.pacing import SHORTEST_PAUSE, Pacing
+from gradient_ext.pacing import SHORTEST_PAUSE
 from gradient_ext.root_error import GradientSdkError
 from gradient_ext.tasks import LONGEST_HOLD, Pause, Task
 from gradient_ext.waiting import has_ended
@@ -18,8 +18,8 @@ from gradient_ext.waiting_errors import LogsInterruptedError, LogsTimeoutError
 # The logs come from another service than the state, and may be behind it.
 _SURE_SWEEPS = 3
 _ODD_SWEEPS = 8
-_SHORTEST_PACE = 0.01
-"""Seconds from one question to the next as long as rows come one by one; where more have come, there is no hurry."""
+_SECONDS_PER_ROW = 0.01
+"""From one question to the next, for each row that the first one has brought: who prints little is heard at once."""
 _TRUST = 300.0
 """For how many seconds it is believed that a server which holds questions would have said that all is over."""
 _FRESH = 5.0
@@ -47,10 +47,7 @@ class Follower(Task[LogRow]):
     _state_is_due: bool = field(default=False, init=False)
     _state_heard_at: float = field(default=0.0, init=False)
     _has_looked_last: bool = field(default=False, init=False)
-    _sweep_has_news: bool = field(default=False, init=False)
-    _has_been_told: bool = field(default=False, init=False)
-    """Whether rows came as an answer to a question that the server would have held."""
-    _pace: Pacing = field(factory=lambda: Pacing(_SHORTEST_PACE, SHORTEST_PAUSE), init=False)
+    _sweep_rows: int = field(default=0, init=False)
     _sure_sweeps: int = field(default=0, init=False)
     _odd_sweeps: int = field(default=0, init=False)
 
@@ -66,11 +63,6 @@ class Follower(Task[LogRow]):
         """
         if self._state_is_due and self._was_held_to_the_end(now):
             self._state_is_due = False
-        if self._has_been_told:
-            self._has_been_told = False
-            if now - self._asked_at >= self._pace.pause:
-                self._pace.reset()
-            self._pause_ends = self._asked_at + self._pace.next_pause()
         return super().next_step(now)
 
     def _was_held_to_the_end(self, now: float) -> bool:
@@ -132,7 +124,7 @@ class Follower(Task[LogRow]):
     def _hear_rows(self, cursor: LogCursor, page: list[LogRow]) -> list[LogRow]:
         rows = cursor.take(page)
         if rows:
-            self._sweep_has_news = True
+            self._sweep_rows += len(rows)
             if self.shows_state and not self._has_ended:
                 # With the first row a job has begun, whatever the state was before.
                 self._state_is_due = not self.row_count or self._asked_at - self._state_heard_at >= _FRESH
@@ -140,8 +132,8 @@ class Follower(Task[LogRow]):
             self._failing_since.clear()
             self._pacing.reset()
         if cursor.sweep_is_over:
-            has_news = self._sweep_has_news
-            if has_news:
+            count, self._sweep_rows = self._sweep_rows, 0
+            if count:
                 self._sure_sweeps = self._odd_sweeps = 0
             elif self._has_ended:
                 self._pacing.reset()  # This cannot go on for long.
@@ -149,9 +141,10 @@ class Follower(Task[LogRow]):
                 self._odd_sweeps += not cursor.is_sure
             else:
                 self._state_is_due = True
-            self._sweep_has_news = False
-            self._has_been_told = has_news and self._asked.wait > 0
-            if not self._has_been_told:
+            if count and self._asked.wait:
+                # Where rows come faster, there are more of them in an answer, and the next one may come later.
+                self._pause_ends = self._asked_at + min(SHORTEST_PAUSE, _SECONDS_PER_ROW * count)
+            else:
                 self._rest()
         return rows
 

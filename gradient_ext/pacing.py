@@ -11,26 +11,17 @@ _GROWTH = 1.5
 
 @define
 class Pacing:
-    """Pauses, in seconds, that grow while nothing happens, or while nothing is to be gained by shorter ones.
+    """Pauses, in seconds, that grow while nothing happens."""
 
-    :param float shortest: the first one
-    :param float longest: where they grow no more
-    """
-
-    shortest: float = SHORTEST_PAUSE
-    longest: float = LONGEST_PAUSE
-    pause: float = field(init=False)
+    pause: float = field(default=SHORTEST_PAUSE, init=False)
     """How long the next one is."""
-
-    def __attrs_post_init__(self) -> None:
-        self.reset()
 
     def next_pause(self) -> float:
         """Say how long to pause now; the next pause is longer."""
         pause = self.pause
-        self.pause = min(pause * _GROWTH, self.longest)
+        self.pause = min(pause * _GROWTH, LONGEST_PAUSE)
         return pause
 
     def reset(self) -> None:
         """Begin with short pauses again: something has happened."""
-        self.pause = self.shortest
+        self.pause = SHORTEST_PAUSE

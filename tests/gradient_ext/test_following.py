@@ -262,9 +262,14 @@ def test_the_state_is_asked_for_where_a_server_does_not_hold_questions():
     assert kinds[1:7] == [AskLogs, AskState] * 3
 
 
-def test_rows_that_come_one_by_one_are_there_at_once():
-    """As long as the server holds each question for a moment, the next one follows its answer without a pause."""
-    simulation = Simulation(SimulatedLogs(1, pace=0.05), holds=True)
-    while len(simulation.got) < 200:
+@pytest.mark.parametrize("pace", [0.5, 0.05, 0.015])
+def test_rows_that_come_one_by_one_are_there_at_once(pace):
+    """The next question follows the answer without a pause, also after many rows have come at once."""
+    logs = SimulatedLogs(1, pace=pace)
+    logs.print(0, 1000)
+    simulation = Simulation(logs, holds=True)
+    while len(simulation.got) < 1001:
+        simulation.step()
+    while len(simulation.got) < 1200:
         assert not isinstance(simulation.step(), Pause)
     assert {type(ask) for _, ask in simulation.asked[1:]} == {AskLogs}

@@ -72,9 +72,9 @@ FAULTS = (
         "            self._failing_since.clear()\n",
     ),
     Fault("follow: a server that asks to wait is not heard", f"{EXT}/tasks.py", "now + (asked_to_wait or 0.0)", "now"),
-    Fault("pauses between looks do not grow", f"{EXT}/pacing.py", "min(pause * _GROWTH, self.longest)", "pause"),
+    Fault("pauses between looks do not grow", f"{EXT}/pacing.py", "min(pause * _GROWTH, LONGEST_PAUSE)", "pause"),
     Fault(
-        "pauses between looks have no cap", f"{EXT}/pacing.py", "min(pause * _GROWTH, self.longest)", "pause * _GROWTH"
+        "pauses between looks have no cap", f"{EXT}/pacing.py", "min(pause * _GROWTH, LONGEST_PAUSE)", "pause * _GROWTH"
     ),
     Fault(
         "no pauses between looks",
