@@ -59,7 +59,8 @@ def test_many_at_once(gradient_server, monkeypatch, capsys):
     names = {"__name__": "many_at_once"}
     exec((ROOT / "examples/many_at_once.py").read_text(encoding="utf-8"), names)
     asyncio.run(names["main"](30))
-    assert capsys.readouterr().out.startswith("30 experiments with 150 log rows in ")
+    # On a busy machine it also says how far it is.
+    assert capsys.readouterr().out.splitlines()[-1].startswith("30 experiments with 150 log rows in ")
 
 
 def test_the_test_of_a_script_passes(gradient_server):
