@@ -101,6 +101,7 @@ class AsyncTransport:
                         watcher.hide()
                         for each in news:
                             yield each
+                    del answer, news  # The next page needs its memory.
             watcher.show(task.state, task.row_count)
 
     async def walk(self, cursor: ListCursor) -> AsyncGenerator[BaseExperiment, None]:

@@ -98,6 +98,7 @@ class Transport:
                     if news := task.take(answer):
                         watcher.hide()
                         yield from news
+                    del answer, news  # The next page needs its memory.
             watcher.show(task.state, task.row_count)
 
     def walk(self, cursor: ListCursor) -> Generator[BaseExperiment, None, None]:

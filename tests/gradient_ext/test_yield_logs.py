@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import httpx
 import pytest
@@ -86,6 +87,23 @@ def test_a_server_that_holds_requests_is_not_asked_again_and_again(live, live_cl
         live.print(1)
         reader.wait_for(count)
         assert time.monotonic() - printed < 0.15
+    live.print(1, end=True)
+    assert reader.ended() == [1, 2, 3, 4]
+
+
+def test_rows_that_nobody_keeps_are_gone_while_the_next_ones_come(live, live_client):
+    """A page takes memory, and the next one is asked for when the whole of it has been given."""
+    came = []
+
+    def remembered():
+        for row in live_client.yield_logs("es1"):
+            came.append(weakref.ref(row))
+            yield row
+
+    live.print(3)
+    reader = Reader(remembered())
+    live.wait_for(2)
+    assert [row() is None for row in came[:2]] == [True, True]
     live.print(1, end=True)
     assert reader.ended() == [1, 2, 3, 4]
     assert len(live.asked()) <= 5
