@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from attrs import define, field
+from gradient_api.constants import ExperimentState
 
 from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
 from gradient_ext.experiments import BaseExperiment, job_count
@@ -24,6 +25,8 @@ _TRUST = 300.0
 """For how many seconds it is believed that a server which holds questions would have said that all is over."""
 _FRESH = 5.0
 """For how many seconds a state that is shown is fresh."""
+_FRESH_BEFORE = 0.5
+"""The same, where rows come and the state says that it does not run yet, or not any more."""
 _LAST_LOOK = 2.0
 """For how many seconds to try to see how it has ended."""
 
@@ -127,7 +130,9 @@ class Follower(Task[LogRow]):
             self._sweep_rows += len(rows)
             if self.shows_state and not self._has_ended:
                 # With the first row a job has begun, whatever the state was before.
-                self._state_is_due = not self.row_count or self._asked_at - self._state_heard_at >= _FRESH
+                is_as_expected = self.state == ExperimentState.RUNNING
+                age = self._asked_at - self._state_heard_at
+                self._state_is_due = not self.row_count or age >= (_FRESH if is_as_expected else _FRESH_BEFORE)
             self.row_count = (self.row_count or 0) + len(rows)
             self._failing_since.clear()
             self._pacing.reset()

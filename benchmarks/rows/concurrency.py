@@ -23,7 +23,7 @@ def async_1000(bench: Bench) -> list[Line]:
         serving(time_scale=_TIME_SCALE) as server,
         working([THIS, RAW], server, bench.interpreters) as workers,
     ):
-        found = race(workers, "many", bench.rounds(5), count=count, at_once=_AT_ONCE, **given)
+        found = race(workers, "many", bench.rounds(3), count=count, at_once=_AT_ONCE, **given)
     aim = Aim("of the throughput of raw httpx.AsyncClient", found.faster_than(RAW), least=0.9)
     name = f"{count:,} create + start + wait, {_AT_ONCE} at a time"
     return [Line(name, "s", found.medians(1), found.ratios(), [aim])]

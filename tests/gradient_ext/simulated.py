@@ -153,7 +153,7 @@ class Simulation:
                 return self.state
             case AskLogs():
                 page = self.logs.answer(step.question, fault)
-                if not page and self.holds and self.state == RUNNING:
+                if not page and self.holds and self.state != STOPPED:
                     page = self.hold(step)
                 self.rows_sent += len(page)
                 return page

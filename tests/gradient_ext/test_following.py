@@ -5,7 +5,7 @@ import tracemalloc
 from itertools import pairwise
 
 import pytest
-from gradient_api.constants import END_OF_LOG
+from gradient_api.constants import END_OF_LOG, ExperimentState
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -273,3 +273,17 @@ def test_rows_that_come_one_by_one_are_there_at_once(pace):
     while len(simulation.got) < 1200:
         assert not isinstance(simulation.step(), Pause)
     assert {type(ask) for _, ask in simulation.asked[1:]} == {AskLogs}
+
+
+def test_a_state_that_is_shown_does_not_stay_behind():
+    """As long as it is one in which no rows should come, and they do, it is asked for twice a second."""
+    simulation = Simulation(SimulatedLogs(1, pace=0.05), holds=True, shows_state=True)
+    simulation.state = ExperimentState.PROVISIONING
+    simulation.go(3)
+    assert simulation.follower.state == ExperimentState.PROVISIONING
+    simulation.state = ExperimentState.RUNNING
+    simulation.go(0.7)
+    assert simulation.follower.state == ExperimentState.RUNNING
+    asked = len(simulation.asked)
+    simulation.go(4)
+    assert AskState not in [type(ask) for _, ask in simulation.asked[asked:]]
