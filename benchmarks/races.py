@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -18,6 +18,15 @@ class Race:
 
     seconds: Mapping[str, list[float]]
     cpu: Mapping[str, list[float]]
+
+    @classmethod
+    def of(cls, races: Sequence[Race]) -> Race:
+        """Put the rounds of several races of the same contenders together."""
+        seconds, cpu = (
+            {name: [time for found in found_of for time in found[name]] for name in found_of[0]}
+            for found_of in ([found.seconds for found in races], [found.cpu for found in races])
+        )
+        return cls(seconds, cpu)
 
     def medians(self, unit: float) -> dict[str, float]:
         """Give the median of each contender in such units of a second."""

@@ -31,6 +31,8 @@ class Contender:
         """Read all experiments, of which there are so many."""
         return len(self._told(self._experiments, limit=count)["data"])
 
+    list_first = list_all
+
     def logs(self, handle: str, page: int) -> int:
         """Read all log rows, a page for each call."""
         count = line = 0

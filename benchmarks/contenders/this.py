@@ -7,6 +7,7 @@ import collections
 import threading
 import time
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from gradient import AsyncExperimentsClient, ExperimentsClient
@@ -30,9 +31,13 @@ class Contender:
         """Read all experiments, of which there are so many."""
         return len(self._client.list())
 
-    def iter_experiments(self, page: int) -> int:
-        """Read all experiments, and keep none."""
-        return sum(1 for _ in self._client.iter_experiments(page_size=page))
+    def list_first(self, count: int) -> int:
+        """Read so many experiments of more."""
+        return len(self._client.list(limit=count))
+
+    def iter_experiments(self, count: int, page: int) -> int:
+        """Read so many experiments of more, and keep none."""
+        return sum(1 for _ in islice(self._client.iter_experiments(page_size=page), count))
 
     def page(self, handle: str, page: int) -> int:
         """Read one page of log rows."""

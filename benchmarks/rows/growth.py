@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import evolve
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Aim, Line
-from benchmarks.races import race
+from benchmarks.races import Race, race
 from benchmarks.servers import Wanted, serving
-from benchmarks.workers import RAW, THIS, working
+from benchmarks.workers import RAW, THIS, Worker, working
 
 SIZES = (1_000, 10_000, 100_000)
 _PAGE = 1_000
@@ -21,31 +22,57 @@ _PAGES_IN_MEMORY = 2
 
 
 def growth(bench: Bench) -> list[Line]:
-    """List and read logs of several sizes."""
-    costs: dict[str, list[Line]] = {"list": [], "yield_logs": []}
-    peaks: dict[str, list[Line]] = {"iter_experiments": [], "yield_logs": []}
-    for size in SIZES:
-        count = bench.size(size)
-        with (
-            serving(Wanted(count, rows=count, seconds=0)) as server,
-            working([THIS, RAW], server, bench.interpreters) as workers,
-        ):
-            log: dict[str, Any] = {"handle": server.handles[0], "page": bench.size(_PAGE)}
-            times = max(1, SIZES[1] // size)
-            for what, act, asked in (("list", "list_all", {"count": count}), ("yield_logs", "yield_logs", log)):
-                found = race(workers, act, bench.rounds(5), times, **asked)
-                name = f"{what}() of {count:,}, an item"
-                costs[what].append(Line(name, "µs", found.medians(_MICROSECOND * count), found.ratios()))
-            for what, asked in (("iter_experiments", {"page": bench.size(_PAGE)}), ("yield_logs", log)):
-                peak = workers[THIS].do(what, traced=True, **asked)["peak"] / _MEGABYTE
-                peaks[what].append(Line(f"{what}() of {count:,}, memory at its peak", "MB", {THIS: peak}))
-    flat = [_with_aim(lines, "the dearest size to the cheapest, an item", _FLAT) for lines in costs.values()]
+    """List and read logs of several sizes, all at one server, one size after the other in each round."""
+    sizes, page = [bench.size(size) for size in SIZES], bench.size(_PAGE)
+    logs = [Wanted(rows=size, seconds=0) for size in sizes]
+    with (
+        serving(*logs, Wanted(sizes[-1], seconds=0)) as server,
+        working([THIS, RAW], server, bench.interpreters) as workers,
+    ):
+        lists: dict[int, dict[str, Any]] = {size: {"count": size} for size in sizes}
+        walks = {size: {"count": size, "page": page} for size in sizes}
+        handles = dict(zip(sizes, server.handles, strict=False))
+        follows: dict[int, dict[str, Any]] = {size: {"handle": handles[size], "page": page} for size in sizes}
+        return [
+            *_costs("list", _races(bench, workers, "list_first", lists)),
+            *_costs("yield_logs", _races(bench, workers, "yield_logs", follows)),
+            *_peaks("iter_experiments", workers[THIS], walks),
+            *_peaks("yield_logs", workers[THIS], follows),
+        ]
+
+
+def _races(
+    bench: Bench, workers: Mapping[str, Worker], what: str, asked: Mapping[int, Mapping[str, Any]]
+) -> dict[int, Race]:
+    """Let all sizes take turns, so that a machine that becomes slower makes none of them look dear."""
+    rounds: dict[int, list[Race]] = {size: [] for size in asked}
+    for _ in range(bench.rounds(5)):
+        for size, given in asked.items():
+            rounds[size].append(race(workers, what, 1, max(1, max(asked) // size // 10), **given))
+    return {size: Race.of(races) for size, races in rounds.items()}
+
+
+def _costs(what: str, races: Mapping[int, Race]) -> Iterator[Line]:
+    lines = [
+        Line(f"{what}() of {size:,}, an item", "µs", found.medians(_MICROSECOND * size), found.ratios())
+        for size, found in races.items()
+    ]
+    # Few items are dearer, as a call has a cost of its own, too; many should not be dearer than fewer.
+    *fewer, many = [line.figures[THIS] for line in lines]
+    yield from _with_aim(lines, Aim("of the cheapest of fewer", many / min(fewer), most=_FLAT))
+
+
+def _peaks(what: str, worker: Worker, asked: Mapping[int, Mapping[str, Any]]) -> Iterator[Line]:
+    peaks = {size: worker.do(what, traced=True, **given)["peak"] for size, given in asked.items()}
+    lines = [
+        Line(f"{what}() of {size:,}, memory at its peak", "MB", {THIS: peak / _MEGABYTE})
+        for size, peak in peaks.items()
+    ]
     # The smallest size is one page.
-    small = [_with_aim(lines, "of the memory that one page takes", _PAGES_IN_MEMORY) for lines in peaks.values()]
-    return [line for lines in flat + small for line in lines]
+    text = "of the memory that one page takes"
+    yield from _with_aim(lines, Aim(text, max(peaks.values()) / min(peaks.values()), most=_PAGES_IN_MEMORY))
 
 
-def _with_aim(lines: list[Line], text: str, most: float) -> list[Line]:
+def _with_aim(lines: list[Line], aim: Aim) -> list[Line]:
     """Say at the last line, that of the largest size, what it should be."""
-    figures = [line.figures[THIS] for line in lines]
-    return [*lines[:-1], evolve(lines[-1], aims=[Aim(text, max(figures) / min(figures), most=most)])]
+    return [*lines[:-1], evolve(lines[-1], aims=[aim])]
