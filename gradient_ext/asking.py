@@ -7,10 +7,11 @@ from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 from gradient_api import operations
+from gradient_api.json_names import ExperimentAnswerNames
 
 from gradient_ext.calls import Call, call_of
 from gradient_ext.experiments import BaseExperiment, experiment_from
-from gradient_ext.json_types import is_array
+from gradient_ext.json_types import is_array, object_of
 from gradient_ext.logs import LogQuestion, LogRow, rows_from
 from gradient_ext.options import Options
 from gradient_ext.values import told
@@ -66,7 +67,7 @@ class AskExperiment(Ask[BaseExperiment]):
 
     def value(self, answer: Any) -> BaseExperiment:
         """Make the experiment."""
-        return experiment_from(answer.data)
+        return experiment_from(object_of(answer[ExperimentAnswerNames.data]))
 
 
 @frozen(kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 from gradient_api.experiment_fields import (
@@ -20,8 +20,9 @@ from gradient_api.experiment_fields import (
     MultiNodeExperimentFields,
     SingleNodeExperimentFields,
 )
-from gradient_api.models import Experiment, TemplateHistory, TemplateHistoryParamsType0
+from gradient_api.json_names import ExperimentNames, TemplateHistoryNames
 
+from gradient_ext.json_types import is_object
 from gradient_ext.masking import MASK, masked, masked_within
 from gradient_ext.naming import public
 from gradient_ext.reading import AttributeReader
@@ -105,19 +106,30 @@ class MultiNodeExperiment(MultiNodeExperimentFields, BaseExperiment):
 _CLASSES: tuple[type[BaseExperiment], ...] = (SingleNodeExperiment, MultiNodeExperiment, BaseExperiment)
 _KINDS = {type_id: kind for kind in _CLASSES for type_id in kind._type_ids}
 _READERS = {kind: AttributeReader(kind._fields) for kind in _CLASSES}
+_TYPE: Final = ExperimentNames.experiment_type_id
+_HISTORY: Final = ExperimentNames.template_history
+_PARAMS: Final = TemplateHistoryNames.params
 
 
-def experiment_from(answer: Experiment) -> BaseExperiment:
+def experiment_from(answer: Mapping[str, object]) -> BaseExperiment:
     """Make the experiment that an answer describes; its kind follows from its type number.
 
-    :param Experiment answer: the generated model of the answer
+    :param answer: the JSON object of the experiment
 
     :returns: a `SingleNodeExperiment` or `MultiNodeExperiment`; a `BaseExperiment` for numbers nobody knows
 
     :raises MalformedResponseError: the answer does not say which experiment it is, of what kind, or in what state
     """
-    kind = _KINDS.get(typed("integer", answer.experiment_type_id), BaseExperiment)
+    kind = _KINDS.get(typed("integer", answer.get(_TYPE)), BaseExperiment)
     return kind(**_READERS[kind].read(_stored_parameters(answer), answer))
+
+
+def check_complete(answer: Mapping[str, object]) -> None:
+    """Look whether an answer has what every experiment has, without reading it.
+
+    :raises MalformedResponseError: something is missing
+    """
+    _READERS[BaseExperiment].check_complete(answer)
 
 
 def fields_of_all_kinds() -> Iterable[ExperimentField]:
@@ -141,10 +153,10 @@ def job_count(experiment: BaseExperiment) -> int | None:
     return sum(known) or None
 
 
-def _stored_parameters(answer: Experiment) -> Mapping[str, object]:
-    history = answer.template_history
-    params = history.params if isinstance(history, TemplateHistory) else None
-    return params.additional_properties if isinstance(params, TemplateHistoryParamsType0) else {}
+def _stored_parameters(answer: Mapping[str, object]) -> Mapping[str, object]:
+    history = answer.get(_HISTORY)
+    params = history.get(_PARAMS) if is_object(history) else None
+    return params if is_object(params) else {}
 
 
 def _told_of(field: ExperimentField, value: object, *, secrets: bool) -> object:

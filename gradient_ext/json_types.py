@@ -16,6 +16,26 @@ def is_array(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
 
 
+def object_of(value: object) -> dict[str, object]:
+    """Take a value that was read from JSON for an object.
+
+    :raises TypeError: it is something else
+    """
+    if not is_object(value):
+        raise TypeError(f"an object was expected, not {type(value).__name__}")
+    return value
+
+
+def array_of(value: object) -> list[object]:
+    """Take a value that was read from JSON for an array.
+
+    :raises TypeError: it is something else
+    """
+    if not is_array(value):
+        raise TypeError(f"an array was expected, not {type(value).__name__}")
+    return value
+
+
 def is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     """Say whether a value of a caller may become an object; its names may be anything yet."""
     return isinstance(value, Mapping)

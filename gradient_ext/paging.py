@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Final
 
 from attrs import define, field
 from gradient_api import operations
-from gradient_api.models import Experiment, ExperimentList, ListExperimentsProjectHandle, ListMeta
+from gradient_api.json_names import ExperimentGroupNames, ExperimentListNames, ExperimentNames, ListMetaNames
+from gradient_api.models import ListExperimentsProjectHandle
 from gradient_api.types import UNSET
 
 from gradient_ext.calls import Call, call_of
 from gradient_ext.defaults import PAGE_SIZE
-from gradient_ext.experiments import BaseExperiment, experiment_from
-from gradient_ext.network_errors import MalformedResponseError
+from gradient_ext.experiments import BaseExperiment, check_complete, experiment_from
+from gradient_ext.json_types import array_of, is_object, object_of
 from gradient_ext.values import told, typed
 
+JsonObject = dict[str, object]
+
 _REMEMBERED_PAGES = 2
+_HANDLE: Final = ExperimentNames.handle
 
 
 @define
@@ -64,24 +70,31 @@ class ListCursor:
             project_handle=ListExperimentsProjectHandle.from_dict(named) if named else UNSET,
         )
 
-    def take(self, page: ExperimentList) -> list[Experiment]:
+    def take(self, page: Mapping[str, object]) -> list[JsonObject]:
         """Take one page: return what is new in it, and move on.
 
-        :raises MalformedResponseError: there is something in it that is no experiment
+        :param page: the answer, as it is in JSON
+
+        :raises TypeError: there is something in it that is neither an experiment nor a group
+        :raises MalformedResponseError: an experiment does not say which it is, or is passed over and not whole
         """
         asked = self.page_size
-        handles: set[str] = set()
-        new: list[Experiment] = []
-        for found in _experiments(page):
-            handle = told("string", found.handle, "handle", min_length=1)
-            is_known = handle in handles or any(handle in seen for seen in self._seen)
-            if not is_known and (self.limit is None or self._count + len(new) < self.limit):
-                new.append(found)
-            handles.add(handle)
-        self._remember(handles)
+        found = list(_experiments(page))
+        handles = [_handle(experiment) for experiment in found]
+        known = set[str]().union(*(seen.intersection(handles) for seen in self._seen))
+        unknown: dict[str, JsonObject] = {}
+        for handle, experiment in zip(handles, found, strict=True):
+            if handle not in known:
+                unknown.setdefault(handle, experiment)
+        new = list(islice(unknown.values(), None if self.limit is None else self.limit - self._count))
+        if len(new) < len(found):  # Those that are passed over have to be whole too.
+            for experiment in found:
+                check_complete(experiment)
+        self._remember(set(handles))
         self._count += len(new)
         self.offset += asked
-        total = typed("integer", page.meta.total_items) if isinstance(page.meta, ListMeta) else None
+        meta = page.get(ExperimentListNames.meta)
+        total = typed("integer", meta.get(ListMetaNames.total_items)) if is_object(meta) else None
         self.finished = not new or self._count == self.limit or (total is not None and self.offset >= total)
         return new
 
@@ -94,12 +107,19 @@ class ListCursor:
             self._seen = [handles]
 
 
-def _experiments(page: ExperimentList) -> Iterator[Experiment]:
-    for found in page.data:
-        if isinstance(found, Experiment):
-            yield found
-        elif "handle" in found:
-            # The decoder takes an experiment that lacks something for a group if it has `data`.
-            raise MalformedResponseError("an experiment lacks its type or state")
+def _experiments(page: Mapping[str, object]) -> Iterator[JsonObject]:
+    for found in array_of(page[ExperimentListNames.data]):
+        one = object_of(found)
+        if _HANDLE in one:
+            yield one
         else:
-            yield from found.data
+            # The contract says that what has no handle is a group.
+            yield from map(object_of, array_of(one[ExperimentGroupNames.data]))
+
+
+def _handle(experiment: JsonObject) -> str:
+    handle = experiment.get(_HANDLE)
+    if type(handle) is str and handle:
+        return handle
+    brought: str = told("string", handle, _HANDLE, min_length=1)
+    return brought

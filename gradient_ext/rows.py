@@ -11,7 +11,7 @@ from typing import Any
 
 from gradient_api.columns import Column
 
-from gradient_ext.json_types import is_object
+from gradient_ext.json_types import object_of
 from gradient_ext.values import EXACT_TYPES, told, typed
 
 
@@ -47,9 +47,8 @@ def _read_closely(table: list[object], columns: Sequence[Column]) -> list[list[A
     return [list(values) for values in zip(*read, strict=True)]
 
 
-def _complete(row: object, columns: Sequence[Column]) -> dict[str, object]:
-    if not is_object(row):
-        raise TypeError(f"an object was expected, not {type(row).__name__}")
+def _complete(given: object, columns: Sequence[Column]) -> dict[str, object]:
+    row = object_of(given)
     for column in columns:
         if column.required and column.name not in row:
             raise KeyError(column.name)

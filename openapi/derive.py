@@ -215,7 +215,7 @@ def _view(
     type_ids: set[int],
 ) -> dict[str, Any]:
     declared = specific if base else [*head, *tail]
-    keys = "name json_type stored_names outer_name outer_attribute required min_length shown secret"
+    keys = "name json_type stored_names outer_name required min_length shown secret"
     return {
         "name": name,
         "description": description,
@@ -260,7 +260,6 @@ def _field(wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ..
         field["stored_names"] = stored
     if wire_name in answer["properties"]:
         field["outer_name"] = wire_name
-        field["outer_attribute"] = snake_case(wire_name)  # as openapi-python-client names it
     if "x-repr" in schema:
         field["shown"] = schema["x-repr"]
     if schema.get("x-secret"):

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from keyword import iskeyword
 from typing import Any
 
 from derive import Schema, python_name, resolve, snake_case
 
 _SIMPLE = frozenset({"string", "integer", "number", "boolean"})
+_READ_BY_FIELDS = "Experiment"
+"""What is read by `experiment_fields` wherever an answer has it, and need not be decoded to a model before."""
 
 
 def derive_operations(spec: Schema) -> dict[str, Any]:
     """Give the template of the operations its data."""
     operations = list(_operations(spec))
     models = {each["answer"] for each in operations if each["answer"] in spec["components"]["schemas"]}
+    read_as_json = [name for each in operations for name in each["names_within"]]
     return {
         "operations": operations,
+        "json_names": [_json_names(spec, name) for name in dict.fromkeys(read_as_json)],
         "answer_models": sorted((snake_case(model), model) for model in models),
         "tables": [each["table"] for each in operations if each["table"]],
     }
@@ -32,17 +37,50 @@ def _operations(spec: Schema) -> Iterator[dict[str, Any]]:
                     "takes_idempotency_key": "Idempotency-Key" in names,
                     "can_wait": "wait" in names,
                 }
+                answer = _answer(spec, operation)
                 table_status, table = _table(spec, operation)
+                within = _names_within(spec, spec["components"]["schemas"].get(answer, {}))
+                has_experiments = _READ_BY_FIELDS in within
                 yield {
                     "id": operation["operationId"],
                     "tag": operation["tags"][0],
                     "module": snake_case(operation["operationId"]),
                     "summary": operation["summary"],
-                    "answer": _answer(spec, operation),
+                    "answer": "dict" if has_experiments else answer,
+                    "answer_type": "dict[str, Any]" if has_experiments else answer,
                     "flags": [name for name, holds in flags.items() if holds],
-                    "table_status": table_status,
+                    "json_status": _success(operation) if has_experiments else table_status,
+                    "json_type": "list" if table else "dict",
                     "table": table,
+                    "names_within": [answer, *within] if has_experiments else [],
                 }
+
+
+def _success(operation: Schema) -> int:
+    return next(int(status) for status in operation["responses"] if status < "300")
+
+
+def _names_within(spec: Schema, schema: Any) -> list[str]:
+    """List the schemas that a schema refers to, and those that they refer to, each once."""
+    found: dict[str, None] = {}
+    waiting: list[Any] = [schema]
+    while waiting:
+        part = waiting.pop(0)
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, Mapping):
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found[name] = None
+                waiting.append(spec["components"]["schemas"][name])
+            waiting += part.values()
+    return list(found)
+
+
+def _json_names(spec: Schema, name: str) -> dict[str, Any]:
+    members = [(snake_case(member), member) for member in spec["components"]["schemas"][name].get("properties", {})]
+    usable = [(name, member) for name, member in members if name.isidentifier() and not iskeyword(name)]
+    return {"schema": name, "members": usable}
 
 
 def _answer(spec: Schema, operation: Schema) -> str:

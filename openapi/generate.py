@@ -30,7 +30,7 @@ from twins import fresh_twins
 HERE = Path(__file__).resolve().parent
 HEADER = "# Generated from openapi/experiments.yaml by `make generate`. Do not edit.\n"
 PACKAGED = "experiments.json"
-ADDED_MODULES = ("columns", "constants", "experiment_fields", "operations", "parameters")
+ADDED_MODULES = ("columns", "constants", "experiment_fields", "json_names", "operations", "parameters")
 
 
 def main() -> int:

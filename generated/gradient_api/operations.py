@@ -20,8 +20,6 @@ from .api.state import get_experiment_state
 from .client import Client
 from .models.created import Created
 from .models.done import Done
-from .models.experiment_answer import ExperimentAnswer
-from .models.experiment_list import ExperimentList
 from .models.state_answer import StateAnswer
 
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -47,8 +45,10 @@ class Operation(Generic[Answer_co]):
     """Whether a repetition of a call can be told from another call."""
     can_wait: bool = False
     """Whether the server may hold the request open while it has nothing new to say."""
-    table_status: int | None = None
-    """With which status the answer is a table, which is not decoded to models: it may have very many rows."""
+    json_status: int | None = None
+    """With which status the answer stays JSON, and is not decoded to models: it may have very many rows or experiments."""
+    json_type: type = object
+    """What the answer is with that status: a list or a dict."""
     _request: Callable[..., dict[str, Any]]
     _read: _Read
 
@@ -59,22 +59,25 @@ class Operation(Generic[Answer_co]):
     def read(self, response: Any) -> Any:
         """Decode an answer, given anything with the status_code, text and json() of a response.
 
-        The rows of a table are what they are in JSON; see `columns`. A status that the contract does not know of is
-        None; what is not as it says may raise anything.
+        Rows and experiments are what they are in JSON; see `columns`, `experiment_fields` and `json_names`. A status that
+        the contract does not know of is None; what is not as it says may raise anything.
         """
-        if response.status_code != self.table_status:
+        if response.status_code != self.json_status:
             return self._read(client=_NOBODY, response=response)
-        table = response.json()
-        if not isinstance(table, list):
-            raise TypeError(f"an array was expected, not {type(table).__name__}")
-        return table
+        answer = response.json()
+        if not isinstance(answer, self.json_type):
+            expected = "an array" if self.json_type is list else "an object"
+            raise TypeError(f"{expected} was expected, not {type(answer).__name__}")
+        return answer
 
 
 _NOBODY = Client(base_url="")
 
-LIST_EXPERIMENTS: Final[Operation[ExperimentList]] = Operation(
+LIST_EXPERIMENTS: Final[Operation[dict[str, Any]]] = Operation(
     id="listExperiments",
-    answer=ExperimentList,
+    answer=dict,
+    json_status=200,
+    json_type=dict,
     request=list_experiments._get_kwargs,
     read=list_experiments._parse_response,
 )
@@ -98,9 +101,11 @@ RUN_EXPERIMENT: Final[Operation[Created]] = Operation(
 )
 """Create an experiment and start it at once."""
 
-GET_EXPERIMENT: Final[Operation[ExperimentAnswer]] = Operation(
+GET_EXPERIMENT: Final[Operation[dict[str, Any]]] = Operation(
     id="getExperiment",
-    answer=ExperimentAnswer,
+    answer=dict,
+    json_status=200,
+    json_type=dict,
     request=get_experiment._get_kwargs,
     read=get_experiment._parse_response,
 )
@@ -147,7 +152,8 @@ GET_LOGS: Final[Operation[object]] = Operation(
     answer=object,
     has_own_host=True,
     can_wait=True,
-    table_status=200,
+    json_status=200,
+    json_type=list,
     request=get_logs._get_kwargs,
     read=get_logs._parse_response,
 )

@@ -76,7 +76,7 @@ WITHOUT_STATE = {"handle": "es1", "experimentTypeId": 1, "state": {}, "templateH
         ("get", {"data": WITHOUT_STATE}, "state is {} instead of"),
         ("state", {"data": WITHOUT_STATE}, "state is {} instead of"),
         ("list", {"data": [WITHOUT_STATE]}, "state is {} instead of"),
-        ("list", {"data": [{"handle": "es1", "data": [], "x": STORED}]}, "an experiment lacks its type or state"),
+        ("list", {"data": [{"handle": "es1", "data": [], "x": STORED}]}, "an experiment lacks its state"),
         ("logs", [{"line": [], "message": "x", "timestamp": "", "jobId": "js1"}], "line is [] instead of"),
         ("create", {"handle": [], "message": "success"}, "handle is [] instead of"),
     ],

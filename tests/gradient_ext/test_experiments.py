@@ -3,7 +3,6 @@
 import copy
 
 import pytest
-from gradient_api.models import Experiment
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,7 +73,7 @@ LEGACY_JOB = {
 
 def read(params, **outer):
     answer = {**OUTER, **outer, "templateHistory": {"id": 1, "params": params}}
-    return experiment_from(Experiment.from_dict(copy.deepcopy(answer)))
+    return experiment_from(copy.deepcopy(answer))
 
 
 @pytest.mark.parametrize("params", [MIXED_CASE, ALL_SNAKE], ids=["mixed case", "all snake case"])
@@ -100,10 +99,10 @@ def test_a_legacy_job_takes_its_project_from_around_it():
 @pytest.mark.parametrize("history", [None, {}, {"params": None}, {"params": {}}])
 def test_missing_parameters(history):
     """Without parameters everything that they would say is None."""
-    experiment = experiment_from(Experiment.from_dict({**OUTER, "templateHistory": history}))
+    experiment = experiment_from({**OUTER, "templateHistory": history})
     assert (experiment.id, experiment.state, experiment.project_id) == ("esxfbgzu7xanst", 1, "prlvf0u05")
     assert (experiment.name, experiment.command, experiment.experiment_env) == (None, None, None)
-    assert experiment_from(Experiment.from_dict(dict(OUTER))).name is None
+    assert experiment_from(OUTER).name is None
 
 
 def test_a_stored_parameter_cannot_replace_what_the_experiment_is():
@@ -115,7 +114,7 @@ def test_a_stored_parameter_cannot_replace_what_the_experiment_is():
 @pytest.mark.parametrize("history", ["text", ["params"], 7, {"params": "text"}, {"params": [1]}])
 def test_parameters_that_are_none(history):
     """What is no object where the parameters should be is as good as nothing."""
-    assert experiment_from(Experiment.from_dict({**OUTER, "templateHistory": history})).name is None
+    assert experiment_from({**OUTER, "templateHistory": history}).name is None
 
 
 @pytest.mark.parametrize("member", ["handle", "state", "experimentTypeId"])
@@ -123,13 +122,13 @@ def test_parameters_that_are_none(history):
 def test_an_experiment_says_which_it_is_of_what_kind_and_in_what_state(member, wrong):
     """Whatever cannot be that is named in an error."""
     with pytest.raises(MalformedResponseError, match=f"{member} is "):
-        experiment_from(Experiment.from_dict({**OUTER, member: wrong}))
+        experiment_from({**OUTER, member: wrong})
 
 
 def test_an_empty_handle_is_none():
     """It would lead to all experiments."""
     with pytest.raises(MalformedResponseError, match="handle is ''"):
-        experiment_from(Experiment.from_dict({**OUTER, "handle": ""}))
+        experiment_from({**OUTER, "handle": ""})
 
 
 @pytest.mark.parametrize("type_id", [2, 3])

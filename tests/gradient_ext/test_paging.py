@@ -3,7 +3,6 @@
 import tracemalloc
 
 import pytest
-from gradient_api.models import ExperimentList
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,9 +50,9 @@ def test_every_experiment_comes_once(server, sizes, page_size, limit, forgets):
     for _ in range(100):
         if cursor.finished:
             break
-        got += cursor.take(ExperimentList.from_dict(server(groups, cursor.offset, cursor.page_size)))
+        got += cursor.take(server(groups, cursor.offset, cursor.page_size))
     everything = [handle for group in groups for handle in group]
-    handles = [found.handle for found in got]
+    handles = [found["handle"] for found in got]
     assert len(handles) == len(set(handles))
     assert len(handles) == (len(everything) if limit is None else min(limit, len(everything)))
     assert set(handles) <= set(everything)
@@ -69,11 +68,11 @@ def test_experiments_that_are_created_meanwhile(forgets, news, page_size):
     for turn in range(100):
         if cursor.finished:
             break
-        got += cursor.take(ExperimentList.from_dict(flat([known], cursor.offset, cursor.page_size)))
+        got += cursor.take(flat([known], cursor.offset, cursor.page_size))
         count = news[turn] if turn < len(news) else 0
         # Fewer than fit into a page: who has only news to read is at the end of what there was.
         known[:0] = [f"new{turn}x{number}" for number in range(min(count, page_size - 1))]
-    handles = [found.handle for found in got]
+    handles = [found["handle"] for found in got]
     assert [handle for handle in handles if handle in old] == old
     assert len(set(handles)) == len(handles)
 
@@ -89,7 +88,7 @@ def peak_of_a_walk(count):
     tracemalloc.start()
     while not cursor.finished:
         page = range(cursor.offset, min(count, cursor.offset + 100))
-        cursor.take(ExperimentList.from_dict({"data": [experiment(f"es{number}") for number in page]}))
+        cursor.take({"data": [experiment(f"es{number}") for number in page]})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
@@ -99,7 +98,7 @@ def test_an_experiment_that_comes_twice_in_a_page():
     """Comes once, and counts once."""
     cursor = ListCursor(0, 2)
     twice = {"data": [experiment("es1"), {"data": [experiment("es1"), experiment("es2"), experiment("es3")]}]}
-    assert [found.handle for found in cursor.take(ExperimentList.from_dict(twice))] == ["es1", "es2"]
+    assert [found["handle"] for found in cursor.take(twice)] == ["es1", "es2"]
     assert cursor.finished
 
 
@@ -107,7 +106,7 @@ def test_an_experiment_that_comes_twice_in_a_page():
 def test_a_total_that_is_none(meta):
     """Then the pages are gone through until one brings nothing new."""
     cursor = ListCursor()
-    cursor.take(ExperimentList.from_dict({"data": [experiment("es1")], "meta": meta}))
+    cursor.take({"data": [experiment("es1")], "meta": meta})
     assert not cursor.finished
 
 
@@ -117,4 +116,18 @@ def test_a_total_that_is_none(meta):
 def test_what_is_no_experiment(odd):
     """Is an error: it is neither left out nor taken for an empty group."""
     with pytest.raises(MalformedResponseError):
-        ListCursor().take(ExperimentList.from_dict({"data": [experiment("es1"), odd]}))
+        ListCursor().call().meaning({"data": [experiment("es1"), odd]})
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"handle": "es2", "state": 1}, "an experiment lacks its experimentTypeId"),
+        ({"handle": "es2", "experimentTypeId": 1}, "an experiment lacks its state"),
+        (experiment(""), "handle is ''"),
+    ],
+)
+def test_what_is_passed_over_has_to_be_whole(odd, said):
+    """A page is as the contract says or not, however many of its experiments are wanted."""
+    with pytest.raises(MalformedResponseError, match=said):
+        ListCursor(0, 1).take({"data": [experiment("es1"), odd]})

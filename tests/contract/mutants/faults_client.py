@@ -240,11 +240,11 @@ FAULTS = (
     Fault(
         "list: one more than the limit",
         f"{EXT}/paging.py",
-        "self._count + len(new) < self.limit",
-        "self._count + len(new) <= self.limit",
+        "self.limit - self._count))",
+        "self.limit - self._count + 1))",
     ),
     Fault("list: stops a page early", f"{EXT}/paging.py", "self.offset >= total)", "self.offset + asked >= total)"),
-    Fault("list: experiments come again", f"{EXT}/paging.py", "if not is_known and (", "if ("),
+    Fault("list: experiments come again", f"{EXT}/paging.py", "if handle not in known:", "if True:"),
     Fault(
         "stored parameters win by their place",
         f"{EXT}/reading.py",
@@ -254,8 +254,26 @@ FAULTS = (
     Fault(
         "what is around an experiment wins",
         f"{EXT}/reading.py",
-        " and found.get(field.name) is None:",
-        ":",
+        "if found.get(attribute) is None:",
+        'if attribute != "":',
+    ),
+    Fault(
+        "an empty handle is one",
+        f"{EXT}/reading.py",
+        "if type(value) is exact_type and value else",
+        "if type(value) is exact_type else",
+    ),
+    Fault(
+        "attributes around an experiment are taken as they are",
+        f"{EXT}/reading.py",
+        "value if type(value) is exact_type else typed(field.json_type, value)",
+        "value",
+    ),
+    Fault(
+        "list: what is passed over may be anything",
+        f"{EXT}/paging.py",
+        "if len(new) < len(found):",
+        "if len(new) > len(found):",
     ),
     Fault(
         "passwords in addresses are printed",
@@ -266,8 +284,8 @@ FAULTS = (
     Fault(
         "stored null breaks the experiment",
         f"{EXT}/experiments.py",
-        "history.params if isinstance(history, TemplateHistory) else None",
-        "history.params if history else None",
+        "return params if is_object(params) else {}",
+        "return params",
     ),
     Fault(
         "only the first stored name is read",
@@ -278,8 +296,8 @@ FAULTS = (
     Fault(
         "unknown kinds are single nodes",
         f"{EXT}/experiments.py",
-        'typed("integer", answer.experiment_type_id), BaseExperiment)',
-        'typed("integer", answer.experiment_type_id), SingleNodeExperiment)',
+        'typed("integer", answer.get(_TYPE)), BaseExperiment)',
+        'typed("integer", answer.get(_TYPE)), SingleNodeExperiment)',
     ),
     Fault(
         "only workers have logs",
