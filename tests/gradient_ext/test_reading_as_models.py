@@ -39,8 +39,8 @@ def experiments(draw):
     """Experiments of all kinds that lack something now and then, or have something odd there."""
     whole = {
         "handle": draw(st.sampled_from(["es1", "es2", "es3"])),
-        "experimentTypeId": draw(st.sampled_from([1, 2, 3, 9])),
-        "state": draw(st.sampled_from([1, 4, 99])),
+        "experimentTypeId": draw(st.sampled_from([1, 2, 3, 9, "2", 2.0])),
+        "state": draw(st.sampled_from([1, 4, 99, "4", 4.0])),
         "projectHandle": "pr1",
         "dtCreated": "2019-08-06T17:20:11.462913+00:00",
         "templateHistory": draw(HISTORIES),
@@ -55,7 +55,10 @@ ANSWERS = st.fixed_dictionaries({"data": experiments()}, optional={"message": OD
     {"data": ODD}
 )
 METAS = ODD | st.fixed_dictionaries({}, optional={"filter": ODD, "limit": ODD, "totalItems": ODD | st.integers(0, 99)})
-GROUPS = st.fixed_dictionaries({"data": st.lists(experiments(), max_size=2) | ODD}, optional={"meta": ODD | METAS})
+GROUPS = st.fixed_dictionaries(
+    {"data": st.lists(experiments(), max_size=2) | st.lists(experiments() | ODD, max_size=2) | ODD},
+    optional={"meta": ODD | METAS},
+)
 MEMBERS = st.lists(experiments() | GROUPS, max_size=4) | st.lists(experiments() | GROUPS | ODD, max_size=2)
 PAGES = st.fixed_dictionaries({"data": MEMBERS | ODD}, optional={"meta": METAS, "message": ODD})
 SETTINGS = settings(max_examples=300)
