@@ -242,11 +242,11 @@ def test_ctrl_c_works_at_once(live, holds):
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     try:
-        live.wait_for(1 if holds else 6, seconds=30)  # By then the pauses are longer than the test allows.
+        live.wait_for(1 if holds else 8, seconds=30)  # By then the pauses are longer than the test allows.
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         _, said = process.communicate(timeout=10)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1.5
     finally:
         process.kill()
     assert said.rstrip().endswith("KeyboardInterrupt")
