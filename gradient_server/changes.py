@@ -5,23 +5,30 @@ from __future__ import annotations
 from attrs import frozen
 
 from gradient_server.idempotency import FirstAnswer
-from gradient_server.lifecycle import Life
 from gradient_server.stored_experiment import StoredExperiment
 
 
 @frozen
 class Added:
-    """There is a new experiment."""
+    """There is a new experiment; where it has a moment at which it was started, it starts."""
 
     experiment: StoredExperiment
 
 
 @frozen
-class Lived:
-    """Something has happened to an experiment: this is its life now."""
+class Started:
+    """An experiment is started."""
 
     experiment: StoredExperiment
-    life: Life
+    moment: float
+
+
+@frozen
+class Stopped:
+    """An experiment is told to stop."""
+
+    experiment: StoredExperiment
+    moment: float
 
 
 @frozen
@@ -40,4 +47,4 @@ class Answered:
     over: tuple[bytes, ...]
 
 
-Change = Added | Lived | Deleted | Answered
+Change = Added | Started | Stopped | Deleted | Answered

@@ -10,22 +10,25 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.simulation import Log
+from gradient_server.states import entries_until
 from gradient_server.stored_experiment import StoredExperiment
 
 MOST_ROWS_AT_ONCE = 50_000
-"""The most rows in one answer, whatever was asked for: a simulated log can be longer than memory."""
+"""The most rows in one answer, whatever was asked for: a log can be longer than memory."""
 
 
 def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, Any]:
     """Describe an experiment as it is now."""
-    now, life, body = clock.now(), experiment.life, experiment.body
-    entered = [(moment, state) for moment, state in life.entered if moment <= now]
-    # Of a state that it came into more than once, the first time.
-    moments = {state: _stamp(clock, moment) for moment, state in reversed(entered)}
-    created = _stamp(clock, experiment.created)
-    last, state = entered[-1] if entered else (experiment.created, State.CREATED)
-    torn_down = moments.get(State.NETWORK_TEARING_DOWN)
+    now, run, body = clock.now(), experiment.run, experiment.body
+    entries = entries_until(run.entered, now)
+    state = next(reversed(entries), State.CREATED)
+    # What never ran has neither begun nor ended in the sense of these dates.
+    ended = entries[state] if state in TERMINAL_STATES and State.RUNNING in entries else None
+    finished = entries.get(State.NETWORK_TEARING_DOWN)
+
+    def stamp(moment: float | None) -> str | None:
+        return None if moment is None else _stamp(clock, moment)
+
     return {
         "handle": experiment.handle,
         "id": experiment.number,
@@ -36,15 +39,15 @@ def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, A
         "started_by_user_id": 1,
         "experimentTemplateId": experiment.number,
         "experimentTemplateHistoryId": experiment.number,
-        "experimentError": experiment.error(now),
-        "dtCreated": created,
-        "dtModified": _stamp(clock, max(experiment.created, last)),
-        "dtProvisioningStarted": moments.get(State.PROVISIONING),
-        "dtProvisioningFinished": moments.get(State.PROVISIONED),
-        "dtStarted": moments.get(State.RUNNING),
-        "dtFinished": torn_down,
-        "dtTeardownStarted": torn_down,
-        "dtTeardownFinished": moments[state] if state in TERMINAL_STATES and life.running else None,
+        "experimentError": run.error(now),
+        "dtCreated": stamp(experiment.created),
+        "dtModified": stamp(entries.get(state, experiment.created)),
+        "dtProvisioningStarted": stamp(entries.get(State.PROVISIONING)),
+        "dtProvisioningFinished": stamp(entries.get(State.PROVISIONED)),
+        "dtStarted": stamp(entries.get(State.RUNNING)),
+        "dtFinished": stamp(ended if finished is None else finished),
+        "dtTeardownStarted": stamp(finished),
+        "dtTeardownFinished": stamp(ended),
         "dtDeleted": None,
         "templateHistory": {
             "id": experiment.number,
@@ -59,18 +62,10 @@ def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, A
 
 def log_answer(experiment: StoredExperiment, clock: Clock, line: int, limit: int) -> list[dict[str, Any]]:
     """Give the rows after a line, of all jobs, ordered by line, at most `limit` of them."""
-    log, jobs = Log(experiment.wish, experiment.life), experiment.jobs
-    # All jobs have printed equally much, so that the rows form a table: a line of it holds one row of every job.
-    total = max(0, log.visible(clock.now()) - line) * len(jobs)
-    answer: list[dict[str, Any]] = []
-    for index in range(min(total, limit, MOST_ROWS_AT_ONCE)):
-        further, place = divmod(index, len(jobs))
-        job = jobs[place]
-        row = log.row(job, line + 1 + further)
-        answer.append(
-            {"jobId": job.id, "line": row.line, "timestamp": _log_stamp(clock, row.moment), "message": row.message}
-        )
-    return answer
+    return [
+        {"jobId": job.id, "line": row.line, "timestamp": _log_stamp(clock, row.moment), "message": row.message}
+        for job, row in experiment.run.rows(line, min(limit, MOST_ROWS_AT_ONCE), clock.now())
+    ]
 
 
 # Writing dates is most of the work where many experiments are described, or one of them again and again.

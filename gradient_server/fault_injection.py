@@ -16,6 +16,7 @@ from gradient_server.clock import Clock
 from gradient_server.contract import Operation
 from gradient_server.fault_effects import Page, instead_of_acting, instead_of_answering, instead_of_asking
 from gradient_server.faults import LOGS, Fault, Faults, WrongFaults
+from gradient_server.states import state_at
 from gradient_server.store import Store
 from gradient_server.validation import InvalidRequest, checked_parameters
 
@@ -144,5 +145,5 @@ class FaultInjection:
         except InvalidRequest:
             return None
         found = self._store.get(given["experimentId"])
-        goes_on = found is not None and found.life.state(self._clock.now()) not in TERMINAL_STATES
+        goes_on = found is not None and state_at(found.run.entered, self._clock.now()) not in TERMINAL_STATES
         return Page(given=given, run_goes_on=goes_on)

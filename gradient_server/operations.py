@@ -11,8 +11,8 @@ from gradient_api.constants import ExperimentState as State
 from gradient_server.answers import NOT_FOUND, Answer, Pending, conflict, invalid
 from gradient_server.clock import Clock
 from gradient_server.descriptions import experiment_answer, log_answer
-from gradient_server.next_change import next_row, next_state
-from gradient_server.simulation import WrongWish
+from gradient_server.runner import Refused
+from gradient_server.states import next_state, state_at
 from gradient_server.store import Store
 from gradient_server.stored_experiment import StoredExperiment
 
@@ -69,7 +69,7 @@ class Operations:
         found = self._store.get(given["handle"])
         if found is None:
             return NOT_FOUND
-        state = found.life.state(self._clock.now())
+        state = state_at(found.run.entered, self._clock.now())
         if state != State.CREATED:
             word = State.get_state_str(state)
             return conflict(f"The experiment is {word}; only one that has not run can be started")
@@ -81,7 +81,7 @@ class Operations:
         found = self._store.get(given["handle"])
         if found is None:
             return NOT_FOUND
-        state = found.life.state(self._clock.now())
+        state = state_at(found.run.entered, self._clock.now())
         if state in TERMINAL_STATES:
             return conflict(f"The experiment is {State.get_state_str(state)}; it has ended and cannot be stopped")
         self._store.stop(found)
@@ -100,10 +100,10 @@ class Operations:
         found = self._store.get(given["handle"])
         if found is None:
             return NOT_FOUND
-        now = self._clock.now()
-        data = {"handle": found.handle, "state": found.life.state(now), "experimentError": found.error(now)}
+        now, run = self._clock.now(), found.run
+        data = {"handle": found.handle, "state": state_at(run.entered, now), "experimentError": run.error(now)}
         is_new = given.get("known", data["state"]) != data["state"]
-        pending = None if is_new else _pending(found, next_state(found.life, now))
+        pending = None if is_new else _pending(found, next_state(run.entered, now))
         return Answer(200, {"data": data, "message": "success"}, pending=pending)
 
     def get_logs(self, given: Given, body: dict[str, Any]) -> Answer:
@@ -112,15 +112,15 @@ class Operations:
         if found is None:
             return NOT_FOUND
         # Before the rows are read: what comes in between is then still to come, not missed.
-        moment = next_row(found.wish, found.life, given["line"], self._clock.now())
+        moment = found.run.next_row(given["line"], self._clock.now())
         rows = log_answer(found, self._clock, given["line"], given["limit"])
         return Answer(200, rows) if rows else Answer(204, pending=_pending(found, moment))
 
     def _create(self, body: dict[str, Any], *, start: bool) -> Answer:
         try:
             experiment = self._store.add(body, start=start)
-        except WrongWish as error:
-            return invalid({"experimentEnv": [str(error)]})
+        except Refused as error:
+            return invalid({error.member: [str(error)]})
         return Answer(200, {"handle": experiment.handle, "message": "success"})
 
     def _described(self, experiment: StoredExperiment) -> dict[str, Any]:

@@ -125,7 +125,8 @@ class Run(ABC):
     def forget(self) -> None:
         """Let it be as if it had never been: what runs is ended, what is kept is removed, by and by.
 
-        Comes at most once, and last. Who was in the middle of reading may still ask, and gets some answer.
+        Comes at most once, and last. Who was in the middle of reading may still ask, and gets some answer. The same
+        handle can come again, for another experiment, as soon as this returns.
         """
 
 

@@ -19,9 +19,11 @@ from gradient_server.fault_injection import FaultInjection, FaultPeriod
 from gradient_server.faults import Faults
 from gradient_server.listening import listening, listening_again
 from gradient_server.long_poll import LongPolls
+from gradient_server.runner import Runner
 from gradient_server.serving import http_server
 from gradient_server.settings import DEFAULT_KEY, checked_key, checked_scale
 from gradient_server.signatures import takes
+from gradient_server.simulated import SimulatedRunner
 from gradient_server.store import Store
 from gradient_server.store_file import StoreFile
 
@@ -40,10 +42,12 @@ class LocalServer:
     :param bool check_answers: check every answer against the contract
     :param store: path of a file to keep everything in, so that a server which is started with it later goes on where
         this one ended, and for its experiments time has gone on; None: everything is in memory, and is forgotten
+    :param Runner runner: what runs the experiments, and nobody else's: the server attaches, begins and closes it;
+        default: runs are simulated
 
     :raises OSError: the port is in use, or the machine does not have the address; or the file cannot be used, and then
         the error has its `filename`
-    :raises ValueError: no client could send that key, or time would not go forward
+    :raises ValueError: no client could send that key, time would not go forward, or the runner cannot run with it
 
     >>> with LocalServer() as server:
     ...     server.experiments_url.endswith("/experiments/v1/")
@@ -60,16 +64,21 @@ class LocalServer:
         seed: int = 0,
         check_answers: bool = False,
         store: str | os.PathLike[str] | None = None,
+        runner: Runner | None = None,
     ) -> None:
         self.api_key = checked_key(api_key)
         scale = checked_scale(time_scale)
+        self._runner = runner or SimulatedRunner()
         with contextlib.ExitStack() as opened:
             self._sockets = [opened.enter_context(listening(host, port))]
-            file = opened.enter_context(contextlib.closing(StoreFile(Path(store)))) if store is not None else None
+            kept = StoreFile(Path(store), self._runner.name) if store is not None else None
+            file = opened.enter_context(contextlib.closing(kept)) if kept else None
             self.clock = _clock_of(file, scale) if file else Clock(scale)
-            self._store = Store(self.clock, seed, file)
+            self._polls = LongPolls(self.clock)
+            self._runner.attach(self.clock, self._polls.wake)
+            opened.callback(self._runner.close)
+            self._store = Store(self.clock, seed, self._runner, file)
             self._opened = opened.pop_all()
-        self._polls = LongPolls(self.clock)
         self._injection = FaultInjection(self._store, self.clock)
         app = application(
             self._store,
@@ -168,6 +177,7 @@ class LocalServer:
 
     def run(self) -> None:
         """Serve until stopped. In the main thread SIGINT and SIGTERM stop it, and are passed on when it has stopped."""
+        self._runner.begin()
         self._http.run(sockets=self._sockets)
 
     def start(self) -> Self:

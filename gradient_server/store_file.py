@@ -22,7 +22,9 @@ from gradient_server.store_layout import (
     Contents,
     Statement,
     contents_of,
+    runner_of,
     statement_of,
+    statement_of_runner,
     statements_of,
     statements_to_clear,
 )
@@ -36,6 +38,7 @@ class StoreFile:
 
     :param Path path: where it is. It is made where there is none, readable by its owner alone: what experiments were
         created with is in it, passwords of registries too
+    :param str runner: the name of what runs the experiments: what another one has run, it would run again
 
     :raises OSError: it cannot be used; the error has its `filename`, and its text says why
     """
@@ -43,7 +46,7 @@ class StoreFile:
     found: Contents
     """What was in it when it was opened. It is not read again: a store takes this over, and goes on with it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, runner: str) -> None:
         self._lock = threading.Lock()
         _make_if_missing(path)
         try:
@@ -52,7 +55,7 @@ class StoreFile:
                 path.absolute(), timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
             try:
-                _prepare(self._database)
+                _prepare(self._database, runner)
                 self.found = contents_of(self._database)
             except BaseException:
                 self._database.close()
@@ -94,7 +97,7 @@ class _Foreign(ValueError):
     """A database that is no store of this version."""
 
 
-def _prepare(database: sqlite3.Connection) -> None:
+def _prepare(database: sqlite3.Connection, runner: str) -> None:
     # Before the first look at it, so that from then on nobody else can use it.
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     program, layout, tables = (
@@ -106,11 +109,15 @@ def _prepare(database: sqlite3.Connection) -> None:
         raise _Foreign("it is a database of another program")
     if not is_new and layout != LAYOUT:
         raise _Foreign(f"a server of another version wrote it (layout {layout}; this one reads {LAYOUT})")
+    if not is_new and (other := runner_of(database)) != runner:
+        raise _Foreign(f"its experiments are run by another runner ({other}; this server has {runner})")
     # A log of what is changed: quick to write, and whole whenever the server ends.
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     if is_new:
         database.executescript(NEW)
+        database.execute(*statement_of_runner(runner))
+        database.execute("COMMIT")
 
 
 def _reason(error: sqlite3.Error | ValueError) -> str:

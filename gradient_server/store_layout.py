@@ -10,13 +10,15 @@ from typing import Any
 
 from attrs import frozen
 
-from gradient_server.changes import Added, Answered, Change, Deleted, Lived
+from gradient_server.changes import Added, Answered, Change, Deleted, Started, Stopped
 from gradient_server.clock import Reading
 from gradient_server.idempotency import FirstAnswer
-from gradient_server.stored_experiment import StoredExperiment, stored_experiment
+from gradient_server.runner import Prepared
 
 LAYOUT = 1
 """The number of this layout. It changes with the tables, and with what is made out of their values."""
+FIRST_RUNNER = "simulated"
+"""The runner of files that do not say which: when they were written, there was no other."""
 PROGRAM = int.from_bytes(b"Grad", "big")
 """What SQLite keeps in a file to say whose it is."""
 NEW = f"""
@@ -33,10 +35,11 @@ CREATE TABLE first_answers (
 CREATE TABLE clock (
     one INTEGER PRIMARY KEY, epoch TEXT NOT NULL, passed REAL NOT NULL, scale REAL NOT NULL, real REAL NOT NULL
 );
+CREATE TABLE runner (one INTEGER PRIMARY KEY, name TEXT NOT NULL);
 PRAGMA application_id = {PROGRAM};
 PRAGMA user_version = {LAYOUT};
-COMMIT;
 """
+"""What makes a file a store, in a transaction that is left open."""
 Statement = tuple[str, tuple[Any, ...]]
 
 
@@ -44,14 +47,14 @@ Statement = tuple[str, tuple[Any, ...]]
 class Contents:
     """All that is in a store.
 
-    :param experiments: by their handles, the oldest first
+    :param experiments: by their numbers, the oldest first
     :param first_answers: by the names of their keys, the oldest first
     :param int last_number: the number of the last experiment that was ever added; 0: there was none
     :param float last_moment: the last moment of simulated time at which something was done
     :param Reading clock: what the clock showed when it was last set; None: there was no clock
     """
 
-    experiments: dict[str, StoredExperiment]
+    experiments: dict[int, Prepared]
     first_answers: dict[bytes, FirstAnswer]
     last_number: int
     last_moment: float
@@ -63,25 +66,26 @@ def contents_of(database: Connection) -> Contents:
 
     :raises ValueError: something in it cannot be
     """
-    experiments = {found.handle: found for found in _experiments(database)}
-    lives = [(found.created, found.life.started or 0.0, found.life.stopped or 0.0) for found in experiments.values()]
+    experiments = dict(_experiments(database))
+    moments = [(found.created, found.started or 0.0, found.stopped or 0.0) for found in experiments.values()]
     number = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'experiments'").fetchone()
     clock = database.execute("SELECT epoch, passed, scale, real FROM clock").fetchone()
     return Contents(
         experiments=experiments,
         first_answers=dict(_first_answers(database)),
         last_number=number[0] if number else 0,
-        last_moment=max(map(max, lives), default=0.0),
+        last_moment=max(map(max, moments), default=0.0),
         clock=_reading(*clock) if clock else None,
     )
 
 
-def _experiments(database: Connection) -> Iterator[StoredExperiment]:
+def _experiments(database: Connection) -> Iterator[tuple[int, Prepared]]:
     for number, handle, body, created, started, stopped in database.execute(
         "SELECT number, handle, body, created, started, stopped FROM experiments ORDER BY number"
     ):
-        yield stored_experiment(
-            number=number, handle=handle, body=json.loads(body), created=created, started=started, stopped=stopped
+        yield (
+            number,
+            Prepared(handle=handle, body=json.loads(body), created=created, started=started, stopped=stopped),
         )
 
 
@@ -102,13 +106,12 @@ def statements_of(change: Change) -> Iterator[Statement]:
         case Added(new):
             yield (
                 "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)",
-                (new.number, new.handle, json.dumps(new.body), new.created, new.life.started, new.life.stopped),
+                (new.number, new.handle, json.dumps(new.body), new.created, new.started, new.stopped),
             )
-        case Lived(experiment, life):
-            yield (
-                "UPDATE experiments SET started = ?, stopped = ? WHERE number = ?",
-                (life.started, life.stopped, experiment.number),
-            )
+        case Started(experiment, moment):
+            yield "UPDATE experiments SET started = ? WHERE number = ?", (moment, experiment.number)
+        case Stopped(experiment, moment):
+            yield "UPDATE experiments SET stopped = ? WHERE number = ?", (moment, experiment.number)
         case Deleted(experiment):
             yield "DELETE FROM experiments WHERE number = ?", (experiment.number,)
         case Answered(name, first, over):
@@ -125,6 +128,19 @@ def statement_of(reading: Reading) -> Statement:
     """Say how what the clock shows is written."""
     values = (reading.epoch.isoformat(), reading.passed, reading.scale, reading.real)
     return "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)", values
+
+
+def runner_of(database: Connection) -> str:
+    """Read which runner has run the experiments."""
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'runner'").fetchone():
+        return FIRST_RUNNER
+    ((name,),) = database.execute("SELECT name FROM runner").fetchall()
+    return str(name)
+
+
+def statement_of_runner(name: str) -> Statement:
+    """Say how it is written in a new file, once, which runner runs the experiments."""
+    return "INSERT INTO runner VALUES (1, ?)", (name,)
 
 
 def statements_to_clear() -> Iterator[Statement]:

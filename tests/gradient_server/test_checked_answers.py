@@ -14,6 +14,7 @@ from attrs import evolve
 
 from gradient_server.app import application
 from gradient_server.clock import Clock
+from gradient_server.simulated import SimulatedRunner
 from gradient_server.store import Store
 
 
@@ -24,7 +25,7 @@ class NamelessStore(Store):
 
 async def main():
     clock = Clock()
-    store = NamelessStore(clock, seed=0)
+    store = NamelessStore(clock, 0, SimulatedRunner())
     store.add({"projectHandle": "p", "experimentTypeId": 1})
     app = application(store, clock, "key", check_answers=CHECK)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client:

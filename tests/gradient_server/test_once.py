@@ -12,6 +12,7 @@ from gradient_server.answers import OTHER_REQUEST, Answer
 from gradient_server.clock import Clock
 from gradient_server.idempotency import FirstAnswer, is_kept, known_answer, name_of, request_of
 from gradient_server.once import Once
+from gradient_server.simulated import SimulatedRunner
 from gradient_server.store import Store
 
 DAY = 24 * 60 * 60
@@ -73,7 +74,7 @@ class Calling:
 
     def __init__(self):
         self.time = Time()
-        self.store = Store(Clock(), seed=0)
+        self.store = Store(Clock(), 0, SimulatedRunner())
         self.operation = Counted(self.store)
         self.once = Once(self.store, "a-key", self.time)
 
@@ -225,7 +226,7 @@ def test_an_answer_that_cannot_be_kept():
         def keep(self, name, first):
             raise OSError("no space")
 
-    store = FullStore(Clock(), seed=0)
+    store = FullStore(Clock(), 0, SimulatedRunner())
 
     async def act(given, body):
         store.add(BODY)
@@ -264,7 +265,7 @@ def test_keys_are_let_go_after_a_day():
 
 def test_each_api_key_has_keys_of_its_own():
     """The same key of two of them is two."""
-    store = Store(Clock(), seed=0)
+    store = Store(Clock(), 0, SimulatedRunner())
     number = iter(range(10))
     for api_key in ("one", "two", "one", "two"):
         guarded = Once(store, api_key).guarded("createExperiment", lambda given, body: Answer(200, next(number)))

@@ -16,6 +16,7 @@ from gradient_server import LocalServer
 from gradient_server.answers import Answer
 from gradient_server.clock import Clock, Reading
 from gradient_server.idempotency import FirstAnswer
+from gradient_server.simulated import SimulatedRunner
 from gradient_server.store import Store
 from gradient_server.store_file import StoreFile
 from gradient_server.store_layout import LAYOUT
@@ -32,9 +33,9 @@ def path(tmp_path):
 
 @contextlib.contextmanager
 def opened(path):
-    with contextlib.closing(StoreFile(path)) as file:
+    with contextlib.closing(StoreFile(path, SimulatedRunner.name)) as file:
         clock = Clock(earlier=file.found.clock, at_least=file.found.last_moment, keep=file.write_clock)
-        yield Store(clock, seed=0, file=file)
+        yield Store(clock, 0, SimulatedRunner(), file=file)
 
 
 def filled(path):
@@ -228,11 +229,11 @@ def test_real_time_that_was_set_back(path):
     """What has been done stays in the past: nothing can be started again because the machine's clock is wrong."""
     with opened(path) as store:
         handle = store.add(BODY, start=True).handle
-        moment = store.get(handle).life.started
+        moment = store.get(handle).started
     changed = f"UPDATE clock SET real = {time.time() + 1e6}, passed = 0"
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute(changed)
-    with contextlib.closing(StoreFile(path)) as file:
+    with contextlib.closing(StoreFile(path, SimulatedRunner.name)) as file:
         clock = Clock(earlier=file.found.clock, at_least=file.found.last_moment)
         assert moment <= clock.now() < moment + 10
 

@@ -1,4 +1,4 @@
-"""When there is something new to say of an experiment: neither later than that, nor so early that one looks in vain."""
+"""When a simulated run has a new row: neither later than it says, nor so early that one looks in vain."""
 
 import math
 
@@ -7,9 +7,14 @@ from gradient_api.constants import ExperimentState as State
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_server.lifecycle import Life, Plan
-from gradient_server.next_change import next_row, next_state
-from gradient_server.simulation import MOST_ROWS, MOST_SECONDS, Log, Wish
+from gradient_server.runner import Job
+from gradient_server.simulated.lifecycle import Life, Plan
+from gradient_server.simulated.log import Log
+from gradient_server.simulated.runner import SimulatedRun
+from gradient_server.simulated.wish import MOST_ROWS, MOST_SECONDS, Wish
+from gradient_server.states import state_at
+
+JOBS = (Job(id="jsaaaaaaaaaaaa", title="worker"),)
 
 SECONDS = st.sampled_from([0.0, 5e-324, 1e-300, 1e-9, 1.0, 20.0, MOST_SECONDS]) | st.floats(0, MOST_SECONDS)
 MOMENTS = st.sampled_from([0.0, 1.0, 12345.678]) | st.floats(0, 1e9)
@@ -42,29 +47,14 @@ def moments_before(draw, now, moment):
     return min(max(now, now + (min(moment, 1e15) - now) * draw(st.floats(0, 1))), math.nextafter(moment, 0))
 
 
-@given(data=st.data(), run=runs())
-def test_the_next_state(data, run):
-    """The same until the moment, then another; infinity where somebody has to start it, None where it has ended."""
-    _, life = run
-    now = data.draw(looks_at(life))
-    moment = next_state(life, now)
-    state = life.state(now)
-    assert (moment is None) == (state in TERMINAL_STATES)
-    if moment is not None:
-        assert moment > now
-        assert (moment == math.inf) == (life.started is None and life.stopped is None)
-        assert life.state(data.draw(moments_before(now, moment))) == state
-        assert moment == math.inf or life.state(moment) != state
-
-
 @given(data=st.data(), run=runs(), beyond=st.integers(0, 3))
 def test_the_next_row(data, run, beyond):
     """Before the moment there is none and the run goes on; then there is one, or the run has ended."""
     wish, life = run
     log, now = Log(wish, life), data.draw(looks_at(life))
     line = min(log.visible(now) + beyond, data.draw(st.integers(0, wish.rows + 3)))
-    moment = next_row(wish, life, line, now)
-    assert (moment is None) == (life.state(now) in TERMINAL_STATES)
+    moment = SimulatedRun(JOBS, wish, life).next_row(line, now)
+    assert (moment is None) == (state_at(life.entered, now) in TERMINAL_STATES)
     if moment is None:
         return
     if log.visible(now) > line:
@@ -73,21 +63,21 @@ def test_the_next_row(data, run, beyond):
     assert moment > now
     assert (moment == math.inf) == (life.started is None and life.stopped is None)
     if moment < math.inf:
-        assert log.visible(moment) > line or life.state(moment) in TERMINAL_STATES
+        assert log.visible(moment) > line or state_at(life.entered, moment) in TERMINAL_STATES
     before = data.draw(moments_before(now, moment))
     # What rounding may add to the moment is less than anybody notices.
     if moment - before > 4 * math.ulp(moment):
         assert log.visible(before) <= line
-    assert life.state(before) not in TERMINAL_STATES
+    assert state_at(life.entered, before) not in TERMINAL_STATES
 
 
 @given(run=runs(st.integers(0, 60)))
 def test_who_sleeps_until_the_next_row_wakes_for_something(run):
     """Each time there are more rows, or the run has ended; in the end the sleeper has seen as many as there are."""
     wish, life = run
-    log, now = Log(wish, life), 0.0
+    log, run, now = Log(wish, life), SimulatedRun(JOBS, wish, life), 0.0
     seen = log.visible(now)
-    while (moment := next_row(wish, life, seen, now)) is not None and moment < math.inf:
+    while (moment := run.next_row(seen, now)) is not None and moment < math.inf:
         now, before, seen = moment, seen, log.visible(moment)
-        assert seen > before or life.state(now) in TERMINAL_STATES
+        assert seen > before or state_at(life.entered, now) in TERMINAL_STATES
     assert seen == log.visible(1e12)

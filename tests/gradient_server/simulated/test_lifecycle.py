@@ -6,7 +6,8 @@ from gradient_api.constants import ExperimentState as State
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_server.lifecycle import Life, Plan
+from gradient_server.simulated.lifecycle import Life, Plan
+from gradient_server.states import entries_until, state_at
 
 # As the contract tells it in the description of the states.
 DOCUMENTED_ORDER = [
@@ -42,7 +43,7 @@ def lives(draw):
 
 
 def states(life, moments):
-    return [life.state(moment) for moment in sorted(moments)]
+    return [state_at(life.entered, moment) for moment in sorted(moments)]
 
 
 @given(life=lives(), looks=st.lists(MOMENTS | st.floats(0, 2), max_size=20))
@@ -54,7 +55,7 @@ def test_states_come_in_the_documented_order(life, looks):
     assert [state for state in DOCUMENTED_ORDER if state in before] == before
     assert last in TERMINAL_STATES
     assert seen[0] == State.CREATED or life.started == 0
-    assert states(life, looks)[-1] == life.state(1e12)
+    assert states(life, looks)[-1] == state_at(life.entered, 1e12)
 
 
 @given(life=lives())
@@ -69,7 +70,7 @@ def test_moments_do_not_go_back(life):
 def test_a_run_that_nobody_stops(plan, started):
     """It goes through every state, and after the seconds that were asked for it has ended as it was asked to."""
     life = Life(plan=plan, started=started)
-    assert life.state(started + plan.seconds) == plan.outcome
+    assert state_at(life.entered, started + plan.seconds) == plan.outcome
     entered = [state for _, state in life.entered]
     if plan.outcome == State.ERROR:
         assert entered == [*DOCUMENTED_ORDER[1:4], State.ERROR]
@@ -84,15 +85,16 @@ def test_stopping(data, plan, started):
     undisturbed = Life(plan=plan, started=started)
     stopped = data.draw(moments_of(plan, started))
     life = Life(plan=plan, started=started, stopped=stopped)
-    match undisturbed.state(stopped):
+    state = state_at(life.entered, stopped)
+    match state_at(undisturbed.entered, stopped):
         case State.NETWORK_TEARING_DOWN | State.NETWORK_TEARDOWN | State.STOPPED | State.FAILED | State.ERROR:
             assert life.entered == undisturbed.entered
         case State.RUNNING:
-            assert life.state(stopped) == State.NETWORK_TEARING_DOWN or plan.seconds * 0.05 + stopped == stopped
+            assert state == State.NETWORK_TEARING_DOWN or plan.seconds * 0.05 + stopped == stopped
             assert life.running == (undisturbed.running[0], stopped)
             assert life.entered[-1][1] == State.CANCELLED
         case _:
-            assert life.state(stopped) == State.CANCELLED
+            assert state == State.CANCELLED
             assert life.running is None
 
 
@@ -101,27 +103,28 @@ def test_stopping_does_not_change_what_was(data, life):
     """Whoever looked before the stop saw what he would see now."""
     look = data.draw(moments_of(life.plan, life.started))
     if life.stopped is not None and look < life.stopped:
-        assert life.state(look) == Life(plan=life.plan, started=life.started).state(look)
+        assert state_at(life.entered, look) == state_at(Life(plan=life.plan, started=life.started).entered, look)
 
 
 @given(plan=PLANS, stopped=MOMENTS, look=MOMENTS)
 def test_what_is_not_started(plan, stopped, look):
     """Stays created, until it is canceled."""
-    assert Life(plan=plan).state(look) == State.CREATED
-    assert Life(plan=plan, stopped=stopped).state(look) == (State.CREATED if look < stopped else State.CANCELLED)
+    assert state_at(Life(plan=plan).entered, look) == State.CREATED
+    canceled = Life(plan=plan, stopped=stopped)
+    assert state_at(canceled.entered, look) == (State.CREATED if look < stopped else State.CANCELLED)
 
 
 @given(life=lives(), look=MOMENTS)
 def test_entries_tell_when_a_state_was_entered(life, look):
     """An entry is known from its moment on, and the current state is always one that was entered."""
     for moment, state in life.entered:
-        assert life.entry(state, moment) == moment
-        assert life.entry(state, look) == (moment if moment <= look else None)
-    state = life.state(look)
-    assert state == State.CREATED or life.entry(state, look) is not None
+        assert entries_until(life.entered, moment)[state] == moment
+        assert entries_until(life.entered, look).get(state) == (moment if moment <= look else None)
+    state = state_at(life.entered, look)
+    assert state == State.CREATED or state in entries_until(life.entered, look)
 
 
 @pytest.mark.parametrize("outcome", [State.STOPPED, State.FAILED, State.ERROR])
 def test_no_seconds(outcome):
     """A run that takes no time has ended when it starts."""
-    assert Life(plan=Plan(seconds=0, outcome=outcome), started=5.0).state(5.0) == outcome
+    assert state_at(Life(plan=Plan(seconds=0, outcome=outcome), started=5.0).entered, 5.0) == outcome

@@ -6,8 +6,10 @@ from gradient_api.constants import ExperimentState as State
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gradient_server.lifecycle import Life, Plan
-from gradient_server.simulation import MOST_ROWS, MOST_SECONDS, Job, Log, Wish
+from gradient_server.runner import Job
+from gradient_server.simulated.lifecycle import Life, Plan
+from gradient_server.simulated.log import Log
+from gradient_server.simulated.wish import MOST_ROWS, MOST_SECONDS, Wish
 
 SECONDS = st.sampled_from([0.0, 5e-324, 1e-300, 1.0, 20.0, MOST_SECONDS]) | st.floats(0, MOST_SECONDS)
 MOMENTS = st.sampled_from([0.0, 1.0, 12345.678]) | st.floats(0, 1e9)

@@ -1,82 +1,16 @@
-"""Simulated runs: what a run is asked to do, and the rows that its jobs print. Nothing is executed.
-
-Rows are functions of the job and the line, so that a log of any length takes no memory.
-"""
+"""What the jobs of a simulated run print. Rows are functions of the job and the line: no log takes memory."""
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
-from typing import Any
 
-from attrs import frozen
 from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.lifecycle import Life, Plan
-
-OUTCOMES = {State.get_state_str(state): state for state in (State.STOPPED, State.FAILED, State.ERROR)}
-DEFAULT_SECONDS = 20.0
-DEFAULT_ROWS = 20
-MOST_ROWS = 10**9
-MOST_SECONDS = 10.0**9
-ERROR_TEXT = "The machine could not be set up (simulated: GRADIENT_MOCK_OUTCOME=error)"
-
-
-@frozen(kw_only=True)
-class Wish:
-    """What the creator of an experiment wants of its simulated run."""
-
-    plan: Plan
-    rows: int
-
-
-class WrongWish(ValueError):
-    """A GRADIENT_MOCK variable says something that cannot be."""
-
-
-def wish_of(environment: Mapping[str, Any]) -> Wish:
-    """Read the GRADIENT_MOCK variables of an experiment.
-
-    :raises WrongWish: one of them is wrong; the text says which and what would be right
-    """
-    outcome = str(environment.get("GRADIENT_MOCK_OUTCOME", State.get_state_str(State.STOPPED)))
-    if outcome not in OUTCOMES:
-        raise WrongWish(f"GRADIENT_MOCK_OUTCOME must be one of {', '.join(OUTCOMES)}.")
-    seconds = _number(environment, "GRADIENT_MOCK_SECONDS", DEFAULT_SECONDS, MOST_SECONDS)
-    rows = _number(environment, "GRADIENT_MOCK_LOG_LINES", DEFAULT_ROWS, MOST_ROWS)
-    if rows != int(rows):
-        raise WrongWish("GRADIENT_MOCK_LOG_LINES must be a whole number.")
-    return Wish(plan=Plan(seconds=seconds, outcome=OUTCOMES[outcome]), rows=int(rows))
-
-
-def _number(environment: Mapping[str, Any], name: str, default: float, most: float) -> float:
-    given = environment.get(name, default)
-    try:
-        value = math.nan if isinstance(given, bool) or given is None else float(given)
-    except (ValueError, OverflowError):
-        value = math.nan
-    if not 0 <= value <= most:
-        raise WrongWish(f"{name} must be a number from 0 to {most:.0f}.")
-    return value
-
-
-@frozen(kw_only=True)
-class Row:
-    """One printed row: its line, the moment of simulated time, and the text."""
-
-    line: int
-    moment: float
-    message: str
-
-
-@frozen(kw_only=True)
-class Job:
-    """One node of a run."""
-
-    id: str
-    title: str
+from gradient_server.runner import Job, Row
+from gradient_server.simulated.lifecycle import Life
+from gradient_server.simulated.wish import Wish
 
 
 class Log:
@@ -117,7 +51,7 @@ class Log:
     def row(self, job: Job, line: int) -> Row:
         """Give a row of a job, one that is visible."""
         message = END_OF_LOG if line > self._printed else _message(self._wish, job, line)
-        return Row(line=line, moment=self._moment(line), message=message)
+        return Row(line, self._moment(line), message)
 
     def _moment(self, line: int) -> float:
         assert self._span is not None

@@ -1,4 +1,4 @@
-"""What state an experiment is in at a moment, and when it came there. Pure functions of a plan and of what was done."""
+"""Which states a simulated run enters, and when. Pure functions of a plan and of what was done."""
 
 from __future__ import annotations
 
@@ -48,14 +48,6 @@ class Life:
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "entered", tuple(_entered(self)))
-
-    def state(self, now: float) -> int:
-        """Say in which state it is."""
-        return next((state for moment, state in reversed(self.entered) if moment <= now), State.CREATED)
-
-    def entry(self, state: int, now: float) -> float | None:
-        """Say when it came into a state, if it has."""
-        return next((moment for moment, entered in self.entered if entered == state and moment <= now), None)
 
     @property
     def running(self) -> tuple[float, float] | None:
