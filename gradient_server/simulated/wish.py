@@ -33,7 +33,7 @@ def wish_of(body: Mapping[str, Any]) -> Wish:
 
     :raises Refused: one of them is wrong; the text says which and what would be right
     """
-    environment = body.get(_MEMBER) or {}
+    environment: Mapping[str, Any] = body.get(_MEMBER) or {}
     outcome = str(environment.get("GRADIENT_MOCK_OUTCOME", State.get_state_str(State.STOPPED)))
     if outcome not in OUTCOMES:
         raise Refused(f"GRADIENT_MOCK_OUTCOME must be one of {', '.join(OUTCOMES)}.", _MEMBER)

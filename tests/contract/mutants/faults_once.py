@@ -94,15 +94,15 @@ FAULTS = (
     ),
     Fault(
         "what has ended is waited for",
-        f"{SERVER}/next_change.py",
-        "return life.state(now) in TERMINAL_STATES",
-        "return False",
+        f"{SERVER}/states.py",
+        "if state_at(entered, now) in TERMINAL_STATES:",
+        "if entered is None:",
     ),
     Fault(
         "rows wake nobody",
-        f"{SERVER}/next_change.py",
-        "return min(Log(wish, life).appears(line + 1), end)",
-        "return end",
+        f"{SERVER}/simulated/runner.py",
+        "return min(appears, entered[-1][0]) if entered else appears",
+        "return entered[-1][0] if entered else appears",
     ),
     Fault(
         "a reset before acting comes after it",

@@ -24,10 +24,11 @@ _CLIENT_CONTRACT = [
 _SERVER = [
     f"tests/gradient_server/test_{part}.py"
     for part in (
-        *("old_clients", "experiments", "wishes", "lists", "logs", "simulation", "lifecycle", "next_change"),
+        *("old_clients", "experiments", "wishes", "lists", "logs", "states"),
         *("bad_addresses", "bad_parameters", "bad_bodies", "idempotency", "once", "store", "store_model", "faults"),
     )
 ]
+_SERVER += ["tests/gradient_server/simulated", "tests/gradient_server/runners"]
 _SERVER_CONTRACT = [f"tests/contract/test_server{part}.py" for part in ("", "_chains", "_statuses")]
 _TOGETHER = ["tests/test_readme.py", "tests/gradient_server/test_faults.py", "tests/faults"]
 STAGES = {
