@@ -68,8 +68,50 @@ FAULTS = (
     Fault(
         "stops are not written",
         f"{SERVER}/store_layout.py",
-        "(life.started, life.stopped, experiment.number)",
-        "(life.started, None, experiment.number)",
+        '"UPDATE experiments SET stopped = ? WHERE number = ?", (moment, experiment.number)',
+        '"UPDATE experiments SET stopped = ? WHERE number = ?", (None, experiment.number)',
+    ),
+    Fault(
+        "a run is told before it counts",
+        f"{SERVER}/store.py",
+        "            self._change(Added(experiment))\n",
+        "            self._change(Added(experiment))\n            if start:\n                experiment.run.start(now)\n",
+    ),
+    Fault(
+        "what is rolled back stays with the runner",
+        f"{SERVER}/store.py",
+        "        except BaseException:\n            _drop(changes)\n            raise\n        finally:",
+        "        finally:",
+    ),
+    Fault(
+        "what is deleted goes on running",
+        f"{SERVER}/store.py",
+        "                experiment.run.forget()\n            case Answered",
+        "            case Answered",
+    ),
+    Fault(
+        "what is reset goes on running",
+        f"{SERVER}/store.py",
+        "                forgotten.run.forget()\n",
+        "                pass\n",
+    ),
+    Fault(
+        "what was reset starts all the same",
+        f"{SERVER}/store.py",
+        "case Started(experiment, moment) if self._is_there(experiment):",
+        "case Started(experiment, moment):",
+    ),
+    Fault(
+        "one runner takes up what another one has run",
+        f"{SERVER}/store_file.py",
+        "(other := runner_of(database)) != runner:",
+        "(other := runner_of(database)) is None:",
+    ),
+    Fault(
+        "what a runner says wakes nobody",
+        f"{SERVER}/running.py",
+        "self._runner.attach(self.clock, self._polls.wake)",
+        "self._runner.attach(self.clock, print)",
     ),
     Fault(
         "deletes are not written",

@@ -11,6 +11,16 @@ from tests.gradient_server.conftest import PATIENCE
 from tests.gradient_server.runners.bench import ALL
 
 
+def looks(bench):
+    """Begin to look, again and again."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert time.monotonic() < deadline, "it does not end"
+        # Before the look: what is told from now on may not be in it.
+        bench.told.clear()
+        yield
+
+
 def sleep(bench, moment):
     """Sleep until a moment or until the runner tells, as a long poll does; not waking is what must not happen."""
     deadline = time.monotonic() + PATIENCE
@@ -25,8 +35,7 @@ def test_rows(bench, kind, rows, code):
     """Every row comes while one sleeps for rows only, and what was announced for a moment is there at that moment."""
     run = bench.started(kind.prints(rows, code))
     seen, line = [], 0
-    while True:
-        bench.told.clear()
+    for _ in looks(bench):
         # The moment first, as the server does: what comes in between is then still to come, not missed.
         moment = run.next_row(line, bench.clock.now())
         new = run.rows(line, ALL, bench.clock.now())
@@ -47,8 +56,7 @@ def test_states(bench, kind):
     """The last state comes while one sleeps for states only."""
     run = bench.started(kind.prints(1))
     seen = []
-    while True:
-        bench.told.clear()
+    for _ in looks(bench):
         now = bench.clock.now()
         seen.append(bench.state(run))
         moment = next_state(run.entered, now)
@@ -62,8 +70,7 @@ def test_an_error(bench, kind):
     """Who sleeps for rows of what cannot be set up is told that none will come."""
     run = bench.started(kind.cannot_be_set_up())
     line = 0
-    while True:
-        bench.told.clear()
+    for _ in looks(bench):
         now = bench.clock.now()
         moment, rows = run.next_row(line, now), run.rows(line, ALL, now)
         if rows:
@@ -80,7 +87,10 @@ def test_a_stop(bench, kind):
     run = bench.started(kind.waits())
     bench.until_printed(run)
     run.stop(bench.clock.now())
-    while bench.told.clear() or (moment := next_state(run.entered, bench.clock.now())) is not None:
+    for _ in looks(bench):
+        moment = next_state(run.entered, bench.clock.now())
+        if moment is None:
+            break
         sleep(bench, moment)
     assert bench.state(run) == State.CANCELLED
 
