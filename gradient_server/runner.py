@@ -149,6 +149,7 @@ class Runner(ABC):
             that its run had not announced with a moment: it has entered a state, or has rows
 
         :raises ValueError: it cannot run with such a clock
+        :raises OSError: something that it needs cannot be used; the error has its `filename`
         """
 
     @abstractmethod
