@@ -24,7 +24,7 @@ _CLIENT_CONTRACT = [
 _SERVER = [
     f"tests/gradient_server/test_{part}.py"
     for part in (
-        *("old_clients", "experiments", "wishes", "lists", "logs", "states"),
+        *("old_clients", "experiments", "wishes", "lists", "logs", "states", "any_runner"),
         *("bad_addresses", "bad_parameters", "bad_bodies", "idempotency", "once", "store", "store_model", "faults"),
     )
 ]
