@@ -22,6 +22,7 @@ from gradient_server.listening import listening
 from gradient_server.long_poll import LongPolls
 from gradient_server.serving import http_server
 from gradient_server.settings import DEFAULT_KEY
+from gradient_server.simulated.runner import SimulatedRunner
 from gradient_server.store import Store
 from gradient_server.validation import checked_body
 
@@ -51,9 +52,11 @@ def main() -> None:
     if settings["processor"] is not None:
         os.sched_setaffinity(0, {settings["processor"]})
     clock = Clock(settings["time_scale"])
-    store = Store(clock, seed=0)
+    polls, runner = LongPolls(clock), SimulatedRunner()
+    runner.attach(clock, polls.wake)
+    store = Store(clock, 0, runner)
+    runner.begin()
     handles = list(_filled(store, settings["experiments"]))
-    polls = LongPolls(clock)
     app = Counted(application(store, clock, DEFAULT_KEY, polls=polls))
     http = http_server(app, before_stopping=polls.end)
     http.config.ssl_certfile = settings["certificate"]

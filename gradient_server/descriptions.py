@@ -52,7 +52,7 @@ def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, A
         "templateHistory": {
             "id": experiment.number,
             "experimentTemplateId": experiment.number,
-            "dtCreated": created,
+            "dtCreated": stamp(experiment.created),
             "dtDeleted": None,
             "triggerEventId": None,
             "params": {_snake_case(name): value for name, value in body.items()},
