@@ -8,7 +8,7 @@ from html import escape
 from gradient_ext.tables import Cell, Column, Table, Tone
 
 # White on each of them has a contrast of at least 4.5 to 1, whatever the page behind it is.
-_BACKGROUNDS = {"going": "#0969da", "succeeded": "#1a7f37", "failed": "#cf222e", "quiet": "#636c76"}
+BACKGROUNDS = {"going": "#0969da", "succeeded": "#1a7f37", "failed": "#cf222e", "quiet": "#636c76"}
 _BADGE = "color:#fff;background:{};border-radius:0.7em;padding:0.1em 0.6em;white-space:nowrap"
 _CELL = "text-align:{};vertical-align:top;padding:0.2em 0.8em"
 # A long text may break anywhere rather than widen the page; a short one is easier to read on one line.
@@ -24,7 +24,7 @@ def html_of(table: Table) -> str:
 
 def badge(text: str, tone: Tone) -> str:
     """Write a text on the colour that says how it is."""
-    return f'<span style="{_BADGE.format(_BACKGROUNDS[tone])}">{escape(text)}</span>'
+    return f'<span style="{_BADGE.format(BACKGROUNDS[tone])}">{escape(text)}</span>'
 
 
 def _parts(table: Table) -> Iterator[str]:

@@ -23,6 +23,7 @@ from gradient_server.fault_injection import FaultInjection
 from gradient_server.long_poll import LongPolls
 from gradient_server.once import Once
 from gradient_server.operations import Operations
+from gradient_server.page.endpoints import Page
 from gradient_server.store import Store
 from gradient_server.validation import InvalidRequest, checked_body, checked_parameters
 
@@ -63,6 +64,7 @@ def application(
     places[PATH] = {
         method: _beside_the_contract(act, contract.key_header, api_key) for method, act in control.methods.items()
     }
+    places |= Page(store, operations, polls, api_key).places()
     # Addresses without variables first: `/experiments/run/` is not the experiment called `run`.
     routes = [Route(path, _Place(places[path])) for path in sorted(places, key=lambda path: "{" in path)]
     app = Starlette(routes=routes, exception_handlers={404: _no_such_path})

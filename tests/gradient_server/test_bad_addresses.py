@@ -70,7 +70,6 @@ def test_unknown_ids(ask, handle):
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/experiments",
         "/experiments/v3/experiments/",
         "/experiments/v1/experiments",
