@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MOST_CURVES = 8
 """How many curves are drawn."""
 RELOAD_SECONDS = 5
-_TIMES = "dt_"
 
 
 def experiment_page(experiment: BaseExperiment, log: LogPart, curves: Curves, jobs: Mapping[str, str]) -> Html:
@@ -51,9 +50,10 @@ def experiment_page(experiment: BaseExperiment, log: LogPart, curves: Curves, jo
 
 def title_of(experiment: BaseExperiment) -> str:
     """Name the window: the state comes first, where it can be read in a narrow tab."""
+    from gradient_ext.masking import masked
     from gradient_ext.waiting_errors import state_word
 
-    return f"{state_word(experiment.state)} · {experiment.name or experiment.id} · Gradient"
+    return f"{state_word(experiment.state)} · {masked(experiment.name or experiment.id)} · Gradient"
 
 
 def summary(experiment: BaseExperiment) -> Html:
@@ -94,9 +94,9 @@ def _facts(experiment: BaseExperiment) -> list[tuple[str, Child]]:
         ("id", tag("code", experiment.id)),
         ("type", ExperimentType.get_type_str(experiment.experiment_type_id)),
         ("project", experiment.project_id),
-        ("created", time_html(experiment.dt_created)),
-        ("started", time_html(experiment.dt_started)),
-        ("finished", time_html(experiment.dt_finished)),
+        ("created (UTC)", time_html(experiment.dt_created)),
+        ("started (UTC)", time_html(experiment.dt_started)),
+        ("finished (UTC)", time_html(experiment.dt_finished)),
     ]
     took = seconds_between(experiment.dt_started, experiment.dt_finished)
     if took is not None:

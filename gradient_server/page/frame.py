@@ -72,7 +72,7 @@ def login_page(to: str, problem: str | None = None) -> Html:
                 aria_describedby="hint",
             ),
             tag("p", problem, class_="problem", role="alert") if problem else None,
-            tag("p", "The server printed it when it started, as PAPERSPACE_API_KEY.", id="hint"),
+            tag("p", "The one that clients give it: in PAPERSPACE_API_KEY, for instance.", id="hint"),
             tag("input", type="hidden", name="to", value=to),
             tag("button", "Log in"),
             method="post",

@@ -56,7 +56,7 @@ def _table(experiments: Sequence[BaseExperiment]) -> Table:
         times.append((Cell(experiment.dt_created or ""), Cell("" if took is None else elapsed_text(took))))
     return evolve(
         table,
-        columns=(*table.columns, Column("created", is_number=True), Column("ran", is_number=True)),
+        columns=(*table.columns, Column("created (UTC)"), Column("ran", is_number=True)),
         rows=tuple((*row, *further) for row, further in zip(table.rows, times, strict=True)),
     )
 
@@ -64,7 +64,7 @@ def _table(experiments: Sequence[BaseExperiment]) -> Table:
 def _content(column: Column, cell: Cell) -> Child:
     if column.name == "id":
         return tag("a", cell.text, href=f"{EXPERIMENT}{cell.text}")
-    return time_html(cell.text or None) if column.name == "created" else plain(column, cell)
+    return time_html(cell.text or None) if column.name.startswith("created") else plain(column, cell)
 
 
 def _further(shown: int, offset: int, total: int) -> Html | None:

@@ -13,11 +13,12 @@ LONGEST = 1_000
 STEPS = ("global_step", "step", "steps", "iteration", "iter", "batch", "epoch")
 """Names of numbers that say how far it is, those first that count more often."""
 
-_PARTS = "training|train|validation|valid|val|testing|test|evaluation|eval|dev|best"
+PARTS = ("training", "train", "validation", "valid", "val", "testing", "test", "evaluation", "eval", "dev", "best")
+"""What a loss, say, may be about; it is part of the name then."""
 _NUMBERS = re.compile(
     rf"""
     (?<![\w.@/%-])                            # a word begins here,
-    (?:(?P<part>{_PARTS})[ ]{{1,2}})?         # of several that have a loss say, the one that this is about
+    (?:(?P<part>{"|".join(PARTS)})[ ]{{1,2}})?         # of several that have a loss say, the one that this is about
     (?P<name>[^\W\d][\w.@/%-]{{0,39}})
     (?: ["']?\s{{0,8}}[:=]\s{{0,8}}["'\[(]{{0,2}} | \s{{1,8}} )
     (?P<number> [-+]? (?: [0-9]{{1,40}}(?:\.[0-9]{{0,40}})? | \.[0-9]{{1,40}} ) (?:e[-+]?[0-9]{{1,4}})? ) %?

@@ -101,7 +101,7 @@ def which_rows(log: LogPart) -> Html:
     if last <= lines:
         return _apart(f"{log.total:,} row{'' if log.total == 1 else 's'}")
     # A script that adds rows corrects the first number.
-    shown = tag("span", f"{min(MOST_ROWS, log.total):,}", id="shown")
+    shown = tag("span", f"{len(log.rows):,}", id="shown")
     first = tag("a", "from the first one", href="?after=0#log")
     return _apart(joined(("The last ", shown, f" of {log.total:,} rows")), first)
 

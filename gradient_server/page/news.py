@@ -47,7 +47,8 @@ class News:
         )
         lines = lines_at_once(ends)
         if after is None:
-            found = last_rows(ask, ends, since or {}, MOST_ROWS)
+            known = {job: line for job, line in (since or {}).items() if line <= ends.get(job, 0)}
+            found = last_rows(ask, ends, known, MOST_ROWS)
         else:
             found = Rows([row for row in ask(after, lines * len(ends)) if row["line"] <= after + lines], skipped=False)
         return LogPart(

@@ -50,12 +50,12 @@ def scale_of(low: float, high: float) -> Scale:
 
 
 def _round_step(step: float) -> float:
-    """Give 1, 2 or 5 times a power of ten, not less than this; 0 where there is none."""
+    """Give 1, 2 or 5 times a power of ten, about as large as this; 0 where there is none."""
     try:
         power = 10.0 ** math.floor(math.log10(step))
     except (ValueError, OverflowError):
         return 0.0
-    rounded = next((power * factor for factor in (1, 2, 5, 10) if power * factor >= step), 0.0)
+    rounded = next((power * factor for factor in (1, 2, 5, 10) if power * factor >= step * 0.75), 0.0)
     return rounded if math.isfinite(rounded) else 0.0
 
 

@@ -50,5 +50,5 @@ def badge(state: int) -> Html:
 
 
 def _class(column: Column) -> str:
-    kinds = [f"column-{column.name.replace('_', '-')}"]
+    kinds = [f"column-{column.name.partition(' ')[0].replace('_', '-')}"]
     return " ".join((*kinds, *(["number"] if column.is_number else []), *(["wraps"] if column.wraps else [])))

@@ -34,7 +34,9 @@ _OPTIONS = (
     "--remote-debugging-pipe",
 )
 # The program reads what we write as 3, and writes what we read as 4. Shells cannot move descriptors above 9.
-_LAUNCHER = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+_LAUNCHER = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 class Chromium:
@@ -76,9 +78,7 @@ class Chromium:
 
     def resize(self, width: int, height: int) -> None:
         """Have a window of another size."""
-        self._tell(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
+        self._tell("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def set_dark(self, dark: bool) -> None:
         """Prefer dark pages, or light ones."""

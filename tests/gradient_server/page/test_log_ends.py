@@ -1,0 +1,64 @@
+"""Where logs end, found by asking: also where jobs have printed differently much."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradient_server.page.log_ends import ends_of, last_rows, samples
+
+LENGTHS = st.lists(st.integers(0, 60) | st.integers(0, 10**6), min_size=1, max_size=5)
+JOBS = "abcde"
+
+
+class Logs:
+    """Logs of jobs with some lengths; counts the rows that are asked for."""
+
+    def __init__(self, lengths):
+        self.lengths = dict(zip(JOBS, lengths, strict=False))
+        self.given = 0
+
+    def __call__(self, line, limit):
+        rows = []
+        while len(rows) < limit and any(length > line for length in self.lengths.values()):
+            line += 1
+            rows += [{"jobId": job, "line": line} for job, length in self.lengths.items() if length >= line]
+        self.given += len(rows[:limit])
+        return rows[:limit]
+
+
+@given(LENGTHS, st.dictionaries(st.sampled_from(JOBS), st.integers(-5, 10**6)))
+def test_the_end_of_every_job(lengths, known):
+    """Whatever was known, or thought to be; a few questions are enough."""
+    logs = Logs(lengths)
+    assert ends_of(logs, list(logs.lengths), known) == logs.lengths
+    assert logs.given < 100 * len(lengths) ** 2
+
+
+@given(LENGTHS, st.data(), st.integers(1, 40))
+def test_the_last_rows(lengths, data, most):
+    """Of each job those that came last and were not known, without gaps."""
+    logs = Logs(lengths)
+    since = {job: data.draw(st.integers(0, length)) for job, length in logs.lengths.items()}
+    found = last_rows(logs, logs.lengths, since, most)
+    assert len(found.rows) <= max(most, len(lengths))
+    skipped = False
+    for job, length in logs.lengths.items():
+        lines = [row["line"] for row in found.rows if row["jobId"] == job]
+        assert lines == list(range(length - len(lines) + 1, length + 1))
+        assert len(lines) == min(length - since[job], max(1, most // len(lengths)))
+        skipped |= length - len(lines) > since[job]
+    assert found.skipped == skipped
+
+
+@given(st.integers(0, 10**9), st.integers(1, 20), st.integers(1, 50))
+def test_samples(last, jobs, at_once):
+    """They are spread over all of it, do not overlap, and are not too many."""
+    most = 4_000
+    chosen = samples(last, jobs, most, at_once)
+    reach = 0
+    for line, lines in chosen:
+        assert line >= reach
+        reach = line + lines
+    if last:
+        assert chosen[0][0] == 0
+        assert reach >= last
+    assert sum(lines for _, lines in chosen) * jobs <= most + at_once
