@@ -15,7 +15,13 @@ const visible = () =>
     document.addEventListener("visibilitychange", () => go(), { once: true });
   });
 
+// A page that is being left asks no more: after a logout it would only be refused.
+let leaving = false;
+addEventListener("beforeunload", () => (leaving = true));
+addEventListener("pageshow", () => (leaving = false));
+
 async function ask(address) {
+  if (leaving) await pause(60_000);
   const response = await fetch(address, { credentials: "same-origin", cache: "no-store" });
   if (response.status === 401 || response.redirected) {
     location.reload(); // there is no session any more: this shows the login

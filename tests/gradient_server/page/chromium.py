@@ -4,6 +4,7 @@ What it notes, messages of the console and requests that failed, is there to be 
 """
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -39,6 +40,10 @@ _LAUNCHER = (
 )
 
 
+class NotNow(Exception):
+    """An expression could not be looked at: it failed, or the page is being left."""
+
+
 class Chromium:
     """A browser with one window. It keeps its profile in a directory, which is to be a new one."""
 
@@ -51,7 +56,7 @@ class Chromium:
         self._lock = threading.Lock()
         self._number = 0
         self._session: str | None = None
-        self._loaded = threading.Event()
+        self._loaded: set[str] = set()
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
         high = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]
@@ -73,6 +78,7 @@ class Chromium:
         self._session = self._tell("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for room in ("Page", "Runtime", "Log", "Network"):
             self._tell(f"{room}.enable")
+        self._tell("Page.setLifecycleEventsEnabled", enabled=True)
         self.resize(width, height)
         self.set_dark(dark)
 
@@ -91,23 +97,28 @@ class Chromium:
 
     def open(self, url: str) -> None:
         """Go somewhere, and wait until it is there."""
-        self._loaded.clear()
-        self._tell("Page.navigate", url=url)
-        assert self._loaded.wait(PATIENCE), f"{url} did not load"
+        loader = self._tell("Page.navigate", url=url)["loaderId"]
+        deadline = time.monotonic() + PATIENCE
+        while loader not in self._loaded:
+            assert time.monotonic() < deadline, f"{url} did not load"
+            time.sleep(0.01)
 
     def run(self, expression: str) -> object:
         """Give the value of an expression in JavaScript."""
         told = self._tell("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told["exceptionDetails"]
+        if "exceptionDetails" in told:
+            raise NotNow(told["exceptionDetails"])
         return told["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = PATIENCE) -> object:
         """Wait until an expression in JavaScript has a value that counts as true; give it."""
         deadline = time.monotonic() + seconds
-        while not (value := self.run(expression)):
-            assert time.monotonic() < deadline, f"{expression} is {value} on this page:\n{self.text()}"
+        while True:
+            with contextlib.suppress(NotNow):
+                if value := self.run(expression):
+                    return value
+            assert time.monotonic() < deadline, f"{expression} does not come true on this page:\n{self.text()}"
             time.sleep(0.05)
-        return value
 
     def text(self) -> str:
         """Give what can be read on the page."""
@@ -116,11 +127,10 @@ class Chromium:
     def log_in(self, key: str) -> None:
         """Give the key, as people do."""
         self.wait_for("document.querySelector('#key') !== null")
-        self._loaded.clear()
         self.run("document.querySelector('#key').focus()")
         self._tell("Input.insertText", text=key)
         self.run("document.querySelector('form.login button').click()")
-        assert self._loaded.wait(PATIENCE)
+        self.wait_for("location.pathname !== '/page/login' && document.readyState === 'complete'")
 
     def picture(self) -> bytes:
         """Give what is seen, as PNG."""
@@ -150,7 +160,8 @@ class Chromium:
             told = {"id": number, "method": method, "params": parameters}
             self._write({**told, "sessionId": self._session} if self._session else told)
         answer = answers.get(timeout=PATIENCE)
-        assert "error" not in answer, (method, answer)
+        if "error" in answer:
+            raise NotNow(method, answer["error"])
         return answer["result"]
 
     def _write(self, message: dict) -> None:
@@ -171,8 +182,8 @@ class Chromium:
 
     def _note(self, event: str, told: dict) -> None:
         match event:
-            case "Page.loadEventFired":
-                self._loaded.set()
+            case "Page.lifecycleEvent" if told["name"] == "load":
+                self._loaded.add(told["loaderId"])
             case "Runtime.consoleAPICalled" if told["type"] in ("error", "warning", "assert"):
                 self.complaints.append(f"console: {told['args']}")
             case "Runtime.exceptionThrown":
