@@ -61,7 +61,7 @@ class Experiments:
     def jobs(self, handle: str) -> dict[str, str]:
         """Give the jobs of an experiment, and what they are called."""
         found = self._store.get(handle)
-        return {job.id: job.title for job in found.jobs} if found else {}
+        return {job.id: job.title for job in found.run.jobs} if found else {}
 
     def state(self, handle: str, known: int | None) -> Answer:
         """Tell the state of an experiment, as those get to hear it who know one already."""
