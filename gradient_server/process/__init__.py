@@ -1,0 +1,4 @@
+"""Experiments that really run: their commands are processes of this machine.
+
+Each has a supervisor, a process that outlives the server, and tells in files what happens; the server follows these.
+"""
