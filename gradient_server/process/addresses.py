@@ -1,0 +1,87 @@
+"""What a `workspaceUrl` is: a folder, an archive, a git repository, or nothing. Pure, but for a look at local files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from gradient_server.process.set_up import CannotSetUp
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_SCP_LIKE = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
+_RIGHT = (
+    "it must be a local folder, a zip or tar file (local, or by http), or a git repository "
+    "(https://..., ssh://..., git@host:path)"
+)
+
+
+class Credentials(NamedTuple):
+    """Who one is to the host of a workspace."""
+
+    username: str
+    password: str
+
+
+class Kind(Enum):
+    """What a workspace is."""
+
+    NOTHING = "nothing"
+    FOLDER = "folder"
+    ARCHIVE = "archive"
+    DOWNLOAD = "download"
+    GIT = "git"
+
+
+def kind_of(url: str, ref: str | None) -> tuple[Kind, Path | None]:
+    """Say what it is, and where where it is local.
+
+    :raises CannotSetUp: it is nothing that can be used here; the text says what could
+    """
+    if url in ("", "none"):
+        return Kind.NOTHING, None
+    scheme = urlsplit(url).scheme.lower()
+    if _SCP_LIKE.match(url) or scheme in ("ssh", "git"):
+        return Kind.GIT, None
+    if scheme in ("http", "https"):
+        is_archive = urlsplit(url).path.lower().endswith(_ARCHIVES)
+        return (Kind.DOWNLOAD if is_archive else Kind.GIT), None
+    if scheme == "file":
+        return _local(Path(unquote(urlsplit(url).path)), url, ref)
+    if scheme:
+        raise CannotSetUp(f"The workspace {without_credentials(url)} cannot be fetched from here: {_RIGHT}")
+    return _local(Path(url).expanduser(), url, ref)
+
+
+def _local(path: Path, url: str, ref: str | None) -> tuple[Kind, Path]:
+    if not path.is_absolute():
+        raise CannotSetUp(f"The workspace {url} is a relative path, and a server cannot know to what: give all of it")
+    if path.is_file():
+        return Kind.ARCHIVE, path
+    if not path.is_dir():
+        raise CannotSetUp(f"The workspace {url} does not exist on the machine of the server: {_RIGHT}")
+    is_bare = all((path / name).exists() for name in ("HEAD", "objects", "refs"))
+    return (Kind.GIT if is_bare or ref is not None else Kind.FOLDER), path
+
+
+def credentials_of(url: str, body: Mapping[str, Any]) -> Credentials | None:
+    """Find who to be: as the parameters of the experiment say, or else as the URL does."""
+    username, password = body.get("workspaceUsername"), body.get("workspacePassword")
+    if username is None and password is None:
+        parts = urlsplit(url)
+        username, password = parts.username, parts.password
+        if parts.scheme not in ("http", "https") or (username is None and password is None):
+            return None
+        username, password = unquote(username or ""), unquote(password or "")
+    return Credentials(username or "", password or "")
+
+
+def without_credentials(url: str) -> str:
+    """Give a URL as it may be seen."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
