@@ -1,0 +1,150 @@
+"""A run as the server sees it: the files that its supervisor writes, and the little that can be done from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from gradient_api.constants import ExperimentState as State
+
+from gradient_server.process.environment import passed_on
+from gradient_server.process.events import EventReader, EventWriter, History
+from gradient_server.process.log_file import LogReader
+from gradient_server.process.process_groups import kill
+from gradient_server.process.run_directory import RunDirectory
+from gradient_server.process.supervised_run import Spec
+from gradient_server.process.taking_over import end_all_of
+
+_CHECK = 0.1
+"""Seconds between looks at whether the supervisor is still alive."""
+_KILLED = (
+    "The process that supervised the run was killed, so that nobody knows how its commands went on; "
+    "what was left of them has been ended"
+)
+
+
+class FollowedRun:
+    """The files of a run. One thread follows it.
+
+    :param RunDirectory directory: where they are
+    :param int jobs: how many nodes it has
+    :param Spec spec: what to run, if it is not running yet
+    """
+
+    def __init__(self, directory: RunDirectory, jobs: int, spec: Spec | None = None) -> None:
+        self.directory = directory
+        self._spec = spec
+        self._events = EventReader(directory.events)
+        self._launch: subprocess.Popen[bytes] | None = None
+        self._stop_sent = False
+        self._checked = 0.0
+        self._sizes: list[int] = []
+        self.logs = [LogReader(directory.log(index)) for index in range(jobs)]
+
+    @property
+    def history(self) -> History:
+        """What is known of it."""
+        return self._events.history
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs, and nothing will."""
+        return self.history.has_ended or (self.history.supervisor is None and self._launch is None)
+
+    def launch(self) -> None:
+        """Start its supervisor. Where there is one already, or was one, nothing runs twice.
+
+        :raises OSError: that is not possible
+        """
+        assert self._spec is not None
+        self.directory.make(self._spec.as_json())
+        environment = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
+        complaints = os.open(self.directory.complaints, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._launch = subprocess.Popen(
+                # By its absolute path: from here on it depends on nothing of the server.
+                [sys.executable, "-P", "-m", "gradient_server.process.supervisor", self.directory.path.absolute()],
+                stdin=subprocess.DEVNULL,
+                stdout=complaints,
+                stderr=complaints,
+                cwd="/",
+                env={**passed_on(os.environ), **environment},
+                start_new_session=True,
+            )
+        finally:
+            os.close(complaints)
+
+    def look(self) -> bool:
+        """Look what is new, and tell whether there is anything."""
+        sizes = [_size(self.directory.events), *(_size(log.path) for log in self.logs)]
+        is_new, self._sizes = sizes != self._sizes, sizes
+        if is_new:
+            self._events.read_on()
+        if self.history.has_ended:
+            self.wait_for_launch()
+        else:
+            self._look_after_supervisor()
+        return is_new
+
+    def stop(self) -> None:
+        """Tell its supervisor to stop, if that has not been done. One that comes later finds that it is not to run."""
+        with contextlib.suppress(FileNotFoundError):
+            os.close(os.open(self.directory.stop, os.O_WRONLY | os.O_CREAT, 0o600))
+            supervisor = self.history.supervisor
+            if supervisor and not self._stop_sent:
+                self._stop_sent = True
+                if supervisor.is_alive():
+                    kill(supervisor.pid, signal.SIGTERM)
+
+    def wait_for_launch(self) -> None:
+        """Wait until its supervisor, if one was just started, has taken it on."""
+        if self._launch:
+            self._launch.wait()
+            self._launch = None
+
+    def move(self, directory: RunDirectory) -> None:
+        """Give it another name, which its supervisor does not mind."""
+        with contextlib.suppress(FileNotFoundError):
+            self.directory.path.rename(directory.path)
+        self.directory = directory
+        self._events = EventReader(directory.events)
+        self._events.read_on()
+        self.logs = []
+
+    def _look_after_supervisor(self) -> None:
+        if self._launch and self._launch.poll() is not None:
+            status, self._launch = self._launch.returncode, None
+            if status:
+                self._end(f"The process that supervises the run could not be started: {self._complaint()}")
+        now = time.monotonic()
+        if self.history.supervisor and now >= self._checked + _CHECK:
+            self._checked = now
+            self._end(_KILLED)
+
+    def _end(self, error: str) -> None:
+        """End what nobody supervises any more; nothing, if somebody does."""
+        with self.directory.locked() as is_alone:
+            # It may have ended in good order since.
+            self._events.read_on()
+            if not is_alone or self.history.has_ended:
+                return
+            end_all_of(self.history)
+            with contextlib.closing(EventWriter(self.directory.events)) as events:
+                events.ended(State.ERROR, error, [log.count() for log in self.logs])
+            self._events.read_on()
+
+    def _complaint(self) -> str:
+        lines = self.directory.complaints.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it has ended at once"
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

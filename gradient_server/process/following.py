@@ -1,0 +1,165 @@
+"""The thread that starts supervisors, as many as there are slots, and follows what they write."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from secrets import token_hex
+
+from gradient_server.process.followed_run import FollowedRun
+from gradient_server.process.process_run import Phase, ProcessRun
+from gradient_server.process.run_directory import RunDirectory
+
+_log = logging.getLogger(__name__)
+POLL = 0.005
+"""Seconds between looks at what runs."""
+_PATIENCE = 15.0
+"""Seconds, on top of the grace period, after which what does not end is left alone."""
+_BRIEFLY = 1.0
+"""Seconds to wait for what is forgotten, where a later server can go on with that."""
+_GONE = ".forgotten-"
+
+
+class Following:
+    """Runs in their order, and all that is done for them.
+
+    :param Path directory: where their directories are
+    :param int slots: how many run at once
+    :param lock: is held while the phase of a run changes
+    """
+
+    def __init__(self, directory: Path, slots: int, lock: threading.RLock) -> None:
+        self.changed: Callable[[str], object] = lambda handle: None
+        self.known: set[str] = set()
+        """The handles of runs that are there from earlier servers, and stay."""
+        self._directory = directory
+        self._slots = slots
+        self._lock = lock
+        self._queue: deque[ProcessRun] = deque()
+        self._active: list[ProcessRun] = []
+        self._forgotten: list[ProcessRun] = []
+        self._leaving: list[FollowedRun] = []
+        self._wake = threading.Event()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._follow_all, daemon=True, name="gradient_server runs")
+        self._removing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gradient_server removing")
+
+    def act(self, run: ProcessRun) -> None:
+        """Note that there is something to do for a run. Comes under the lock."""
+        if run.is_forgotten:
+            self._forgotten.append(run)
+        elif run.phase is Phase.QUEUED:
+            self._queue.append(run)
+        elif run.phase is Phase.ACTIVE and run not in self._active:
+            self._active.append(run)
+        self._wake.set()
+
+    def begin(self) -> None:
+        """Begin; what is there and nobody knows is ended and removed."""
+        for path in self._directory.iterdir():
+            if path.is_dir() and path.name not in self.known:
+                self._leave(FollowedRun(RunDirectory(path), 0))
+        self.known.clear()
+        with self._lock:
+            self._queue = deque(sorted(self._queue, key=lambda run: run.started or 0.0))
+        self._thread.start()
+
+    def end(self, *, keep: bool) -> None:
+        """End; what runs is left alone, or ended and removed."""
+        self._is_over = True
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        for run in self._active:
+            run.files.wait_for_launch()
+        if not keep:
+            for run in self._active:
+                self._leave(run.files)
+        self._forget()
+        deadline = time.monotonic() + (_BRIEFLY if keep else _PATIENCE)
+        while self._leaving and time.monotonic() < deadline:
+            self._see_off()
+            time.sleep(POLL)
+        self._removing.shutdown()
+        if not keep:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _follow_all(self) -> None:
+        while not self._is_over:
+            self._wake.wait(POLL if self._active or self._leaving else None)
+            self._wake.clear()
+            self._forget()
+            self._see_off()
+            self._fill_slots()
+            for run in list(self._active):
+                try:
+                    self._follow(run)
+                except Exception:
+                    # One run that cannot be followed is not to keep the others from that.
+                    _log.exception("The run of %s cannot be followed", run.handle)
+                    run.fail("The files of the run cannot be read")
+
+    def _fill_slots(self) -> None:
+        while len(self._active) + len(self._leaving) < self._slots:
+            with self._lock:
+                if not self._queue:
+                    return
+                run = self._queue.popleft()
+                if run.phase is not Phase.QUEUED or run.is_forgotten:
+                    continue
+                run.phase = Phase.ACTIVE
+                self._active.append(run)
+            try:
+                run.files.launch()
+            except OSError as error:
+                run.fail(f"The run cannot be started: {error}")
+
+    def _follow(self, run: ProcessRun) -> None:
+        # What is not possible now, with a full disk for instance, is tried again.
+        with contextlib.suppress(OSError):
+            if run.is_to_stop:
+                run.files.stop()
+            is_new = run.files.look()
+            if is_new:
+                run.take_news()
+            if run.phase is Phase.ENDED:
+                with self._lock:
+                    self._active.remove(run)
+                # There is a slot now.
+                self._wake.set()
+            if is_new or run.phase is Phase.ENDED:
+                self.changed(run.handle)
+
+    def _forget(self) -> None:
+        with self._lock:
+            forgotten, self._forgotten = self._forgotten, []
+            self._active = [run for run in self._active if not run.is_forgotten]
+        for run in forgotten:
+            self._leave(run.files)
+
+    def _leave(self, files: FollowedRun) -> None:
+        """Take its directory out of the way, so that another run can have its name, and have it end."""
+        files.stop()
+        if not files.directory.path.name.startswith(_GONE):
+            name = f"{_GONE}{files.directory.path.name}-{token_hex(4)}"
+            files.move(RunDirectory(self._directory / name))
+        with contextlib.suppress(OSError):
+            files.look()
+        self._leaving.append(files)
+
+    def _see_off(self) -> None:
+        for files in list(self._leaving):
+            with contextlib.suppress(OSError):
+                files.stop()
+                files.look()
+            if files.is_over:
+                self._leaving.remove(files)
+                self._removing.submit(shutil.rmtree, files.directory.path, ignore_errors=True)
+                self._wake.set()
