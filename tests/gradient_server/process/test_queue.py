@@ -1,0 +1,54 @@
+"""Slots: how many experiments run at once, and in which order the others come."""
+
+import time
+
+from gradient_api.constants import TERMINAL_STATES
+from gradient_api.constants import ExperimentState as State
+
+from tests.gradient_server.process.conftest import wait_until
+
+
+def test_others_wait_until_there_is_a_slot(make_bench):
+    """Not more run at once than there are slots; the others are pending, and come later."""
+    bench = make_bench(slots=2)
+    order = bench.directory / "order"
+    runs = [
+        bench.run(f"echo {number} >> {order}; while [ ! -e {order}.go ]; do sleep 0.01; done") for number in range(5)
+    ]
+    wait_until(lambda: [bench.state(run) for run in runs[:2]] == [State.RUNNING] * 2)
+    assert [bench.state(run) for run in runs[2:]] == [State.PENDING] * 3
+    runs[3].stop(bench.clock.now())
+    assert bench.outcome(runs[3]) == ("canceled", None)
+    assert bench.state(runs[2]) == State.PENDING
+    (bench.directory / "order.go").touch()
+    wait_until(lambda: all(bench.state(run) in TERMINAL_STATES for run in runs))
+    assert sorted(order.read_text().split()[:2]) == ["0", "1"]
+    assert sorted(order.read_text().split()[2:]) == ["2", "4"]
+
+
+def test_one_that_is_forgotten_while_it_waits_never_runs(make_bench):
+    """Its turn does not come, and that of the next one does."""
+    bench = make_bench(slots=1)
+    first = bench.run("read -r _ < /dev/null; sleep 0.3")
+    waiting = bench.run(f"touch {bench.directory}/wrong")
+    last = bench.run("echo last")
+    waiting.forget()
+    wait_until(lambda: bench.state(last) in TERMINAL_STATES)
+    assert bench.outcome(first)[0] == "stopped"
+    assert not (bench.directory / "wrong").exists()
+
+
+def test_a_thousand_can_wait(make_bench):
+    """They cost next to nothing: no process, no file, and no time of those that run."""
+    bench = make_bench(slots=1)
+    first = bench.run("echo one; exec sleep 60")
+    begin = time.process_time()
+    waiting = [bench.run("true") for _ in range(1000)]
+    bench.wait_for_row(first, "one")
+    assert len(list(bench.directory.iterdir())) <= 2
+    assert {bench.state(run) for run in waiting} == {State.PENDING}
+    for run in waiting[:-1]:
+        run.stop(bench.clock.now())
+    first.stop(bench.clock.now())
+    wait_until(lambda: bench.state(waiting[-1]) in TERMINAL_STATES)
+    assert time.process_time() - begin < 2

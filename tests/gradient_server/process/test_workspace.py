@@ -1,0 +1,327 @@
+"""Workspaces: folders, archives, git repositories, or nothing; and what cannot be one, with the reason."""
+
+import base64
+import http.server
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import threading
+import zipfile
+
+import pytest
+from gradient_api.constants import ExperimentState as State
+
+SECRET = "very-secret-word"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A small project."""
+    folder = tmp_path / "project"
+    (folder / "src").mkdir(parents=True)
+    (folder / "train.sh").write_text("echo training\n")
+    (folder / "train.sh").chmod(0o755)
+    (folder / "src" / "data.txt").write_text("data\n")
+    (folder / "link.txt").symlink_to("src/data.txt")
+    return folder
+
+
+@pytest.fixture
+def repository(project):
+    """The same project as a git repository, with a branch, a tag, and a commit that neither names."""
+
+    def git(*arguments):
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *who, *arguments], cwd=project, check=True)
+
+    git("init", "--quiet", "--initial-branch=main")
+    for text in ("first", "second", "third"):
+        (project / "version").write_text(f"{text}\n")
+        git("add", "--all")
+        git("commit", "--quiet", "--message", text)
+        if text == "first":
+            git("tag", "v1")
+            git("branch", "old")
+    return project
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Serve a folder by http, to those who know the password, if there is one."""
+    servers = []
+
+    def start(folder, password=None):
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *arguments):
+                super().__init__(*arguments, directory=str(folder))
+
+            def do_GET(self):
+                given = base64.b64decode((self.headers.get("Authorization") or "").removeprefix("Basic ")).decode()
+                if password and given != f"somebody:{password}":
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", 'Basic realm="here"')
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                else:
+                    super().do_GET()
+
+            def log_message(self, *arguments):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return f"127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def packed(folder, path):
+    """Pack a folder as the name of the archive says."""
+    kind = {".zip": "zip", ".tar": "tar", ".tgz": "gztar", ".xz": "xztar"}[path.suffix]
+    made = shutil.make_archive(str(path.with_suffix("")), kind, folder)
+    os.replace(made, path)
+    return path
+
+
+def error_of(bench, command="echo wrong", **given):
+    run = bench.done(command, **given)
+    state, error = bench.outcome(run)
+    assert state == "error", (state, error, bench.rows(run))
+    assert State.RUNNING not in [state for _, state in run.entered]
+    assert bench.rows(run) == []
+    return error
+
+
+@pytest.mark.parametrize("url", [{}, {"workspaceUrl": "none"}, {"workspaceUrl": ""}])
+def test_without_a_workspace_a_run_has_an_empty_directory(bench, url):
+    """Each run has its own."""
+    assert bench.rows(bench.done("ls -A; touch mine; ls", **url)) == ["mine"]
+    assert bench.rows(bench.done("ls -A; touch mine; ls", **url)) == ["mine"]
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_folder_is_copied(bench, project, form):
+    """The run has a copy, so that nothing it does changes the original; links stay links."""
+    run = bench.done("./train.sh; cat link.txt; rm -r src; ls", workspaceUrl=form.format(project))
+    assert bench.rows(run) == ["training", "data", "link.txt", "train.sh"]
+    assert (project / "src" / "data.txt").exists()
+
+
+def test_a_folder_that_has_the_runs_in_it_is_copied_without_them(make_bench, project):
+    """What the server keeps in a project is no part of it."""
+    bench = make_bench(project / "runs")
+    assert bench.rows(bench.done("ls", workspaceUrl=str(project))) == ["link.txt", "src", "train.sh"]
+
+
+def test_the_runs_themselves_are_no_workspace(bench):
+    """A run is not copied into itself."""
+    assert "is where the server keeps its runs" in error_of(bench, workspaceUrl=str(bench.directory))
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz", "a.xz"])
+def test_an_archive_is_unpacked(bench, project, tmp_path, name):
+    """Zip and tar files, whatever they are packed with; programs can be executed."""
+    path = packed(project, tmp_path / name)
+    rows = bench.rows(bench.done("./train.sh; cat src/data.txt", workspaceUrl=str(path)))
+    assert rows == ["training", "data"]
+
+
+@pytest.mark.parametrize("credentials", ["none", "parameters", "url"])
+def test_an_archive_is_fetched_by_http(bench, project, tmp_path, serve, credentials):
+    """Where it is asked for, with a name and a password."""
+    packed(project, tmp_path / "a.zip")
+    host = serve(tmp_path, None if credentials == "none" else SECRET)
+    given = {"workspaceUsername": "somebody", "workspacePassword": SECRET} if credentials == "parameters" else {}
+    at = f"somebody:{SECRET}@" if credentials == "url" else ""
+    run = bench.done("./train.sh", workspaceUrl=f"http://{at}{host}/a.zip?x=1", **given)
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training"])
+    assert_secret_is_nowhere(bench)
+
+
+def test_an_archive_that_is_not_there(bench, serve, tmp_path):
+    """The error says what was answered, and nothing that is secret."""
+    host = serve(tmp_path, SECRET)
+    error = error_of(bench, workspaceUrl=f"http://somebody:{SECRET}x@{host}/a.zip?token={SECRET}")
+    assert error == f"The workspace http://{host}/a.zip cannot be fetched: the answer was 401"
+    error = error_of(bench, workspaceUrl="http://127.0.0.1:1/a.zip")
+    assert "http://127.0.0.1:1/a.zip cannot be fetched" in error
+
+
+@pytest.mark.parametrize(
+    ("ref", "version"), [(None, "third"), ("old", "first"), ("v1", "first"), ("commit", "second"), ("main", "third")]
+)
+def test_a_git_repository_is_cloned(bench, repository, ref, version):
+    """At its default branch, or at the branch, tag or commit that `workspaceRef` names."""
+    if ref == "commit":
+        said = subprocess.run(["git", "rev-parse", "main~"], cwd=repository, capture_output=True, text=True, check=True)
+        ref = said.stdout.strip()
+    given = {"workspaceRef": ref} if ref else {}
+    bare = repository.parent / "bare.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(repository), str(bare)], check=True)
+    run = bench.done("cat version", workspaceUrl=bare.as_uri(), **given)
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), [version])
+
+
+def test_a_local_folder_with_a_ref_is_a_repository(bench, repository):
+    """What is wanted is what was committed, not what lies there."""
+    (repository / "version").write_text("changed\n")
+    assert bench.rows(bench.done("cat version", workspaceUrl=str(repository))) == ["changed"]
+    assert bench.rows(bench.done("cat version", workspaceUrl=str(repository), workspaceRef="v1")) == ["first"]
+
+
+@pytest.mark.parametrize("credentials", ["parameters", "url"])
+def test_a_git_repository_with_a_password(bench, repository, tmp_path, serve, credentials):
+    """Credentials reach git, and are neither in its arguments nor in any file."""
+    bare = tmp_path / "served" / "bare.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(repository), str(bare)], check=True)
+    subprocess.run(["git", "-C", str(bare), "update-server-info"], check=True)
+    host = serve(bare.parent, SECRET)
+    given = {"workspaceUsername": "somebody", "workspacePassword": SECRET} if credentials == "parameters" else {}
+    at = f"somebody:{SECRET}@" if credentials == "url" else ""
+    run = bench.done("cat version; cat .git/config", workspaceUrl=f"http://{at}{host}/bare.git", **given)
+    assert bench.outcome(run) == ("stopped", None)
+    assert bench.rows(run)[0] == "third"
+    assert_secret_is_nowhere(bench)
+
+
+def test_wrong_credentials_for_git(bench, tmp_path, serve):
+    """The error says what git says; nobody is asked, and nothing secret is in it."""
+    host = serve(tmp_path, SECRET)
+    url = f"http://somebody:{SECRET}x@{host}/bare.git"
+    error = error_of(bench, workspaceUrl=url)
+    assert error.startswith(f"git cannot clone the workspace http://{host}/bare.git: ")
+    assert "Authentication failed" in error
+    assert SECRET not in error
+    assert_secret_is_nowhere(bench)
+
+
+def test_git_says_what_is_wrong(bench, repository):
+    """A ref that is not there, and a repository that is not there."""
+    error = error_of(bench, workspaceUrl=str(repository), workspaceRef="nowhere")
+    assert "has no branch, tag or commit 'nowhere', which workspaceRef names" in error
+    assert "must be a branch" in error_of(bench, workspaceUrl=str(repository), workspaceRef="--upload-pack=touch x")
+    error = error_of(bench, workspaceUrl="http://127.0.0.1:1/project.git")
+    assert "git cannot clone the workspace http://127.0.0.1:1/project.git: " in error
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("/no/such/folder", "/no/such/folder does not exist on the machine of the server: it must be"),
+        ("project", "project is a relative path"),
+        ("s3://bucket/key", "s3://bucket/key cannot be fetched from here: it must be"),
+        ("ext::sh -c 'touch x'", "cannot be fetched from here"),
+        ("/dev/null", "does not exist"),
+        ("/etc/passwd", "is neither a zip nor a tar file"),
+    ],
+)
+def test_what_is_no_workspace(bench, url, wrong):
+    """The error says what is wrong, and what would be right."""
+    assert wrong in error_of(bench, workspaceUrl=url)
+
+
+def tar_with(path, name, **member):
+    with tarfile.open(path, "w") as file:
+        info = tarfile.TarInfo(name)
+        data = member.pop("data", b"")
+        info.size = len(data)
+        for key, value in member.items():
+            setattr(info, key, value)
+        file.addfile(info, io.BytesIO(data))
+    return path
+
+
+def zip_with(path, name, data=b"x", mode=0o644):
+    with zipfile.ZipFile(path, "w") as file:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        file.writestr(info, data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path, outside: tar_with(path, "../escaped", data=b"x"),
+        lambda path, outside: tar_with(path, f"{outside}/escaped", data=b"x"),
+        lambda path, outside: tar_with(path, "a/../../escaped", data=b"x"),
+        lambda path, outside: tar_with(path, "link", type=tarfile.SYMTYPE, linkname=str(outside)),
+        lambda path, outside: tar_with(path, "link", type=tarfile.SYMTYPE, linkname=".."),
+        lambda path, outside: tar_with(path, "link", type=tarfile.LNKTYPE, linkname="../../../secret"),
+        lambda path, outside: zip_with(path, "../escaped"),
+        lambda path, outside: zip_with(path, f"{outside}/escaped"),
+        lambda path, outside: zip_with(path, "link", str(outside).encode(), 0o120777),
+    ],
+)
+def test_archives_do_not_escape(bench, tmp_path, make):
+    """Paths and links that lead out are refused, with the name."""
+    error = error_of(bench, workspaceUrl=str(make(tmp_path / "archive", tmp_path)))
+    assert "outside of its own folder" in error
+    assert list(tmp_path.rglob("escaped")) == []
+
+
+def test_archives_do_not_escape_by_links_that_come_later(bench, tmp_path):
+    """A link that is turned round by another one leads nowhere."""
+    path = tmp_path / "archive"
+    with tarfile.open(path, "w") as file:
+        for name, to in (("a", "b/.."), ("b", ".")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, to
+            file.addfile(info)
+        file.addfile(tarfile.TarInfo("a/escaped"))
+    assert "outside of its own folder" in error_of(bench, workspaceUrl=str(path))
+    assert list(tmp_path.rglob("escaped")) == []
+
+
+def test_archives_with_other_things(bench, tmp_path):
+    """Pipes and devices are no part of a workspace; broken archives are said to be broken."""
+    assert "pipe is a device or a pipe" in error_of(
+        bench, workspaceUrl=str(tar_with(tmp_path / "a.tar", "pipe", type=tarfile.FIFOTYPE))
+    ).replace("in the workspace's archive ", "")
+    broken = tmp_path / "b.zip"
+    zip_with(broken, "x", b"y" * 100)
+    broken.write_bytes(broken.read_bytes().replace(b"yy", b"zz"))
+    assert "is broken" in error_of(bench, workspaceUrl=str(broken))
+
+
+def test_sizes_are_bounded(bench, tmp_path):
+    """What says that it is huge is not unpacked."""
+    path = tmp_path / "a.tar"
+    info = tarfile.TarInfo("huge")
+    info.size = 5 * 1024**3
+    path.write_bytes(info.tobuf())
+    assert "larger than 4 GiB" in error_of(bench, workspaceUrl=str(path))
+
+
+def test_the_working_directory_is_in_the_workspace(bench, project):
+    """Commands start there; what is not in the workspace is refused, with what there is."""
+    assert bench.rows(bench.done("ls", workspaceUrl=str(project), workingDirectory="src")) == ["data.txt"]
+    error = error_of(bench, workspaceUrl=str(project), workingDirectory="source")
+    assert error == "workingDirectory source is no folder of the workspace: it has link.txt, src, train.sh"
+    for outside in ("..", "/etc", "src/../.."):
+        assert "is not in the workspace" in error_of(bench, workspaceUrl=str(project), workingDirectory=outside)
+
+
+def test_the_artifact_directory_is_there(bench):
+    """It is made in the workspace; one that is a place of its own in containers is not used, which is said."""
+    assert bench.rows(bench.done("ls -d out/artifacts", artifactDirectory="out/artifacts")) == ["out/artifacts"]
+    assert "is not in the workspace" in error_of(bench, artifactDirectory="../x")
+    run = bench.done("true", artifactDirectory="/artifacts")
+    assert "artifactDirectory /artifacts is not used" in run.rows(0, 1, bench.clock.now())[0][1].message
+
+
+def test_a_folder_with_a_pipe(bench, project):
+    """What cannot be copied is said, and nothing waits for it."""
+    os.mkfifo(project / "pipe")
+    assert "pipe in the workspace is neither a file nor a folder" in error_of(bench, workspaceUrl=str(project))
+
+
+def assert_secret_is_nowhere(bench):
+    found = [path for path in bench.directory.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert found == []
