@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from gradient_server.clock import Clock
+from gradient_server.process.runner import ProcessRunner
 from gradient_server.runner import Runner
 from gradient_server.simulated import SimulatedRunner
 from tests.gradient_server.runners.by_hand import ByHandRunner, HandRun
@@ -124,4 +125,41 @@ class ByHand(Kind):
         self._running.go_on()
 
 
-KINDS: list[type[Kind]] = [Simulated, ByHand]
+class Process(Kind):
+    """Processes of this machine, in real time."""
+
+    name = ProcessRunner.name
+
+    def runner(self, folder: Path) -> Runner:
+        return ProcessRunner(folder / "runs", slots=4, grace=2.0)
+
+    def clock(self) -> Clock:
+        return Clock()
+
+    def prints(self, rows: int, code: int = 0) -> dict:
+        return {**SINGLE_NODE, "command": f"{_counts(rows)}; exit {code}"}
+
+    def prints_on_several_nodes(self, rows: int) -> dict:
+        # The parameter server is stopped when the workers have ended, which is not to be before it has printed.
+        serves = f"{_counts(rows)}; touch served; exec sleep 60"
+        works = f"{_counts(rows)}; while [ ! -e served ]; do sleep 0.01; done"
+        return {**MULTI_NODE, "workerCommand": works, "parameterServerCommand": serves}
+
+    def waits(self) -> dict:
+        return {**SINGLE_NODE, "command": "echo one; exec sleep 60"}
+
+    def cannot_be_set_up(self) -> dict:
+        return {**SINGLE_NODE, "command": "true", "workspaceUrl": "/no/such/folder"}
+
+    def is_refused(self) -> tuple[str, dict]:
+        return "experimentEnv", {**SINGLE_NODE, "command": "true", "experimentEnv": {"A=B": "c"}}
+
+    def let_time_pass(self, clock: Clock, moment: float, told: threading.Event) -> None:
+        told.wait(max(0.0, min(moment - clock.now(), 1.0)))
+
+
+def _counts(rows: int) -> str:
+    return f"for i in $(seq {rows}); do echo row $i; done"
+
+
+KINDS: list[type[Kind]] = [Simulated, ByHand, Process]
