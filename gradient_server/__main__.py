@@ -7,10 +7,11 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from gradient_server.own_names import checked_name
 from gradient_server.ready_file import ready_file
 from gradient_server.settings import (
     DEFAULT_KEY,
@@ -24,6 +25,7 @@ from gradient_server.settings import (
 
 if TYPE_CHECKING:
     from gradient_server import LocalServer
+    from gradient_server.chosen_key import ChosenKey
 
 _Value = TypeVar("_Value")
 _EPILOG = """\
@@ -40,10 +42,11 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with ready_file(options.ready_file) as write_ready_file:
-            server = _server(parser, options)
+            key = _key(parser, options)
+            server = _server(parser, options, key)
             _on_signals(server.ask_to_stop)
             write_ready_file(server.ready_text(os.getpid()))
-            _say_where(server)
+            _say_where(server, key)
             server.run()
             server.stop()
         # What comes now comes too late; it must not make an ordered end look like another.
@@ -55,17 +58,28 @@ def main() -> int:
     return 0
 
 
-def _server(parser: argparse.ArgumentParser, options: argparse.Namespace) -> LocalServer:
+def _key(parser: argparse.ArgumentParser, options: argparse.Namespace) -> ChosenKey:
+    from gradient_server.chosen_key import chosen_key  # not before: a file of an earlier server is to go first
+
+    try:
+        return chosen_key(options.api_key, options.api_key_file)
+    except (OSError, ValueError) as error:
+        place = f" {error.filename}: {error.strerror}" if isinstance(error, OSError) else f": {error}"
+        parser.exit(1, f"{parser.prog}: the API key{place}\n")
+
+
+def _server(parser: argparse.ArgumentParser, options: argparse.Namespace, key: ChosenKey) -> LocalServer:
     try:
         from gradient_server import LocalServer  # not before: it takes a while, and the extra may not be installed
 
         return LocalServer(
             host=options.host,
             port=options.port,
-            api_key=options.api_key,
+            api_key=key.text,
             time_scale=options.time_scale,
             seed=options.seed,
             store=options.store,
+            allow_hosts=options.allow_host,
         )
     except ModuleNotFoundError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
@@ -87,11 +101,17 @@ def _on_signals(act: Callable[[], object] | None) -> None:
         signal.signal(number, signal.SIG_IGN if act is None else handler)
 
 
-def _say_where(server: LocalServer) -> None:
-    key, *hosts = (f"{name}={shlex.quote(value)}" for name, value in sorted(server.environment.items()))
+def _say_where(server: LocalServer, key: ChosenKey) -> None:
     print(f"Serving the Gradient Experiments API at {server.url} (simulated runs; Ctrl-C stops it)")
-    print("export", *hosts)
-    print("export", key, flush=True)
+    print(
+        "export",
+        *_assignments({name: text for name, text in server.environment.items() if name not in key.environment}),
+    )
+    print("export", *_assignments(key.environment), flush=True)
+
+
+def _assignments(variables: Mapping[str, str]) -> list[str]:
+    return [f"{name}={shlex.quote(text) if text else ''}" for name, text in sorted(variables.items())]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -115,7 +135,17 @@ def _parser() -> argparse.ArgumentParser:
 
     add("--host", "ADDRESS", checked_host, "127.0.0.1", "address to listen on (default: %(default)s)")
     add("--port", "PORT", checked_port, 8090, "port to listen on; 0: a free one (default: %(default)s)")
-    add("--api-key", "KEY", checked_key, DEFAULT_KEY, "key that clients must give (default: %(default)s)")
+    text = "another name by which clients call it; can be given again"
+    parser.add_argument(
+        "--allow-host", metavar="NAME", type=_said(checked_name), default=[], action="append", help=text
+    )
+    text = (
+        f"key that clients must give (default: {DEFAULT_KEY}); all users of this machine can see it, so prefer a file"
+    )
+    key = parser.add_mutually_exclusive_group()
+    key.add_argument("--api-key", metavar="KEY", type=_said(checked_key), help=text)
+    text = 'file with the key, as clients read it: {"apiKey": "..."}'
+    key.add_argument("--api-key-file", metavar="FILE", type=_said(checked_file), help=text)
     add("--time-scale", "FACTOR", checked_scale, 1.0, "simulated seconds in a real second (default: %(default)s)")
     add("--seed", "NUMBER", checked_seed, 0, "what the ids of experiments and jobs follow from (default: %(default)s)")
     add("--store", "FILE", checked_file, None, "file to keep experiments in, so that a later server goes on with them")

@@ -43,6 +43,9 @@ TOO_LARGE = Answer(
     413, {"details": f"A body can have at most {MOST_BYTES // 2**20} MiB", "error": "Request entity too large"}
 )
 WRONG_MEDIA_TYPE = Answer(415, {"details": "Send the body as application/json", "error": "Unsupported media type"})
+TOO_MANY_CONNECTIONS = Answer(
+    503, {"details": "Too many connections are open", "error": "Service unavailable"}, {"Retry-After": "1"}
+)
 OTHER_REQUEST = Answer(
     422,
     {
@@ -60,6 +63,22 @@ def invalid(problems: Mapping[str, list[str]] | str) -> Answer:
 def broken(details: str) -> Answer:
     """Answer when something is wrong with the server itself."""
     return Answer(500, {"details": details, "error": "Internal server error"})
+
+
+def forbidden(details: str) -> Answer:
+    """Answer a request that is refused whatever its key is."""
+    return Answer(403, {"details": details, "error": FORBIDDEN.body["error"]})
+
+
+def too_many_wrong_keys(seconds: int) -> Answer:
+    """Answer who has given wrong keys again and again."""
+    details = f"Too many incorrect API keys; try again in {seconds} seconds"
+    return Answer(429, {"details": details, "error": "Too many requests"}, {"Retry-After": str(seconds)})
+
+
+def too_slow(what: str, seconds: float) -> Answer:
+    """Answer a request that does not come to its end."""
+    return Answer(408, {"details": f"The {what} took longer than {seconds:g} seconds", "error": "Request timeout"})
 
 
 def conflict(details: str) -> Answer:

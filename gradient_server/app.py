@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -20,12 +19,14 @@ from gradient_server.clock import Clock
 from gradient_server.contract import Contract, Operation
 from gradient_server.fault_control import PATH, FaultControl
 from gradient_server.fault_injection import FaultInjection
+from gradient_server.key_check import KeyCheck
 from gradient_server.long_poll import LongPolls
 from gradient_server.once import Once
 from gradient_server.operations import Operations
 from gradient_server.page.endpoints import Page
 from gradient_server.store import Store
 from gradient_server.validation import InvalidRequest, checked_body, checked_parameters
+from gradient_server.wrong_keys import WrongKeys
 
 logger = logging.getLogger("gradient_server")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -39,6 +40,7 @@ def application(
     check_answers: bool = False,
     polls: LongPolls | None = None,
     injection: FaultInjection | None = None,
+    wrong_keys: WrongKeys | None = None,
 ) -> Starlette:
     """Build the application.
 
@@ -48,22 +50,22 @@ def application(
     :param bool check_answers: check every answer against the contract; one that is wrong is logged and becomes a 500
     :param LongPolls polls: the requests that are held open; default: some of its own
     :param FaultInjection injection: what goes wrong on purpose; default: nothing, until somebody asks for it
+    :param WrongKeys wrong_keys: counts wrong keys; default: counts of its own
     """
     contract = Contract()
     polls = polls or LongPolls(clock)
     injection = injection or FaultInjection(store, clock)
     operations, once = Operations(store, clock), Once(store, api_key)
+    keys = KeyCheck(contract.key_header, api_key, wrong_keys)
     places: dict[str, dict[str, Endpoint]] = {}
     for operation in contract.operations:
         act = once.guarded(operation.id, getattr(operations, _snake_case(operation.id)))
-        endpoint = _endpoint(operation, act, polls, contract.key_header, api_key, check_answers=check_answers)
+        endpoint = _endpoint(operation, act, polls, keys, check_answers=check_answers)
         faulty = injection.around(operation, endpoint)
         for prefix in operation.prefixes:
             places.setdefault(prefix + operation.path, {})[operation.method] = faulty
     control = FaultControl(injection)
-    places[PATH] = {
-        method: _beside_the_contract(act, contract.key_header, api_key) for method, act in control.methods.items()
-    }
+    places[PATH] = {method: _beside_the_contract(act, keys) for method, act in control.methods.items()}
     places |= Page(store, operations, polls, api_key).places()
     # Addresses without variables first: `/experiments/run/` is not the experiment called `run`.
     routes = [Route(path, _Place(places[path])) for path in sorted(places, key=lambda path: "{" in path)]
@@ -90,17 +92,17 @@ def _endpoint(
     operation: Operation,
     act: Callable[..., Awaitable[Answer]],
     polls: LongPolls,
-    key_header: str,
-    api_key: str,
+    keys: KeyCheck,
     *,
     check_answers: bool,
 ) -> Endpoint:
-    refusal = answers.UNAUTHORIZED if answers.UNAUTHORIZED.status in operation.answers else answers.FORBIDDEN
+    wrong_key = answers.UNAUTHORIZED if answers.UNAUTHORIZED.status in operation.answers else answers.FORBIDDEN
 
     async def endpoint(request: Request) -> Response:
         try:
-            has_key = _has_key(request, key_header, api_key)
-            answer = await _answer(operation, act, polls, request) if has_key else refusal
+            if refusal := keys.refusal(request, wrong_key):
+                return rendered(refusal)
+            answer = await _answer(operation, act, polls, request)
             if request.method != "GET" and "handle" in request.path_params:
                 polls.wake(request.path_params["handle"])
             if check_answers and (problem := problem_of(operation, answer)):
@@ -117,10 +119,10 @@ def _endpoint(
     return endpoint
 
 
-def _beside_the_contract(act: Callable[[bytes], Answer], key_header: str, api_key: str) -> Endpoint:
+def _beside_the_contract(act: Callable[[bytes], Answer], keys: KeyCheck) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        if not _has_key(request, key_header, api_key):
-            return rendered(answers.FORBIDDEN)
+        if refusal := keys.refusal(request, answers.FORBIDDEN):
+            return rendered(refusal)
         try:
             raw = await _body(request)
         except ClientDisconnect:
@@ -128,11 +130,6 @@ def _beside_the_contract(act: Callable[[bytes], Answer], key_header: str, api_ke
         return rendered(answers.TOO_LARGE if raw is None else act(raw))
 
     return endpoint
-
-
-def _has_key(request: Request, key_header: str, api_key: str) -> bool:
-    given = request.headers.get(key_header, "")
-    return secrets.compare_digest(given.encode(), api_key.encode())
 
 
 async def _answer(

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Generator
 from pathlib import Path
 
+from gradient_server.private_files import write_new
+
 Write = Callable[[str], None]
 
 
@@ -24,7 +26,8 @@ def ready_file(path: Path | None) -> Generator[Write, None, None]:
     draft = path.with_name(path.name + ".part")
 
     def write(text: str) -> None:
-        draft.write_text(text, encoding="utf-8")
+        draft.unlink(missing_ok=True)
+        write_new(draft, text)  # a key is in it
         draft.replace(path)  # at once, so that nobody reads half of it
 
     try:

@@ -8,6 +8,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,8 +18,10 @@ from gradient_server.clock import Clock
 from gradient_server.contract import Contract
 from gradient_server.fault_injection import FaultInjection, FaultPeriod
 from gradient_server.faults import Faults
+from gradient_server.foreign_requests import own_requests_only
 from gradient_server.listening import listening, listening_again
 from gradient_server.long_poll import LongPolls
+from gradient_server.own_names import OwnNames, checked_name
 from gradient_server.runner import Runner
 from gradient_server.serving import http_server
 from gradient_server.settings import DEFAULT_KEY, checked_key, checked_scale
@@ -26,6 +29,7 @@ from gradient_server.signatures import takes
 from gradient_server.simulated import SimulatedRunner
 from gradient_server.store import Store
 from gradient_server.store_file import StoreFile
+from gradient_server.wrong_keys import WrongKeys
 
 PATIENCE = 10.0
 """Seconds in which a server that was started serves."""
@@ -44,10 +48,12 @@ class LocalServer:
         this one ended, and for its experiments time has gone on; None: everything is in memory, and is forgotten
     :param Runner runner: what runs the experiments, and nobody else's: the server attaches, begins and closes it;
         default: runs are simulated
+    :param allow_hosts: further names by which clients may call it, of a proxy in front of it for instance
 
     :raises OSError: the port is in use, or the machine does not have the address; or the file cannot be used, and then
         the error has its `filename`
-    :raises ValueError: no client could send that key, time would not go forward, or the runner cannot run with it
+    :raises ValueError: no client could send that key, time would not go forward, a name is none, or the runner cannot
+        run with it
 
     >>> with LocalServer() as server:
     ...     server.experiments_url.endswith("/experiments/v1/")
@@ -65,9 +71,11 @@ class LocalServer:
         check_answers: bool = False,
         store: str | os.PathLike[str] | None = None,
         runner: Runner | None = None,
+        allow_hosts: Iterable[str] = (),
     ) -> None:
         self.api_key = checked_key(api_key)
         scale = checked_scale(time_scale)
+        also = tuple(checked_name(name) for name in allow_hosts)
         self._runner = runner or SimulatedRunner()
         with contextlib.ExitStack() as opened:
             self._sockets = [opened.enter_context(listening(host, port))]
@@ -80,6 +88,7 @@ class LocalServer:
             self._store = Store(self.clock, seed, self._runner, file)
             self._opened = opened.pop_all()
         self._injection = FaultInjection(self._store, self.clock)
+        self._wrong_keys = WrongKeys()
         app = application(
             self._store,
             self.clock,
@@ -87,9 +96,12 @@ class LocalServer:
             check_answers=check_answers,
             polls=self._polls,
             injection=self._injection,
+            wrong_keys=self._wrong_keys,
         )
-        self._http = http_server(app, before_stopping=self._polls.end)
-        self._place = host, self._sockets[0].getsockname()[1]
+        address, bound_port, *_ = self._sockets[0].getsockname()
+        names = OwnNames(host=host, address=address, also=also)
+        self._http = http_server(own_requests_only(app, names), before_stopping=self._polls.end)
+        self._place = host, bound_port
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._place[1]}"
         self._thread = threading.Thread(target=self.run, daemon=True, name="gradient_server")
 
@@ -123,8 +135,9 @@ class LocalServer:
         self.clock.advance(seconds)
 
     def reset(self) -> None:
-        """Forget all experiments and what was answered to idempotency keys; nothing goes wrong on purpose any more."""
+        """Forget all experiments, idempotency keys and wrong API keys; nothing goes wrong on purpose any more."""
         self._injection.forget()
+        self._wrong_keys.forget()
         self._store.reset()
         self._polls.wake()
 

@@ -7,6 +7,8 @@ import reprlib
 from pathlib import Path
 
 DEFAULT_KEY = "gradient-local"
+SHORTEST_KEY = 20
+"""Characters of a key that is not to be guessed, however many guesses there are."""
 
 
 def checked_key(key: str) -> str:
@@ -16,6 +18,19 @@ def checked_key(key: str) -> str:
     """
     if not key or not key.isascii() or not key.isprintable() or key != key.strip():
         raise ValueError("a key must be visible ASCII characters, without spaces around them")
+    return key
+
+
+def checked_long_key(key: str) -> str:
+    """Return a key that clients can send, and that is long enough not to be guessed.
+
+    :raises ValueError: it is none, or it is too short
+    """
+    if len(checked_key(key)) < SHORTEST_KEY:
+        raise ValueError(
+            f"a key with which commands can be run must have at least {SHORTEST_KEY} characters; "
+            "where none is given, a random one is made"
+        )
     return key
 
 

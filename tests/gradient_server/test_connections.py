@@ -87,7 +87,9 @@ def test_many_clients_creating_at_once(connect_raw, single_node_body):
 def test_a_slow_client_does_not_hold_others_up(address, ask, single_node_body):
     """One sends a byte at a time; between its bytes others are answered, and in the end it is, too."""
     body = json.dumps(single_node_body)
-    head = f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: h\r\nX-API-Key: {ask.key}\r\nContent-Type: application/json\r\n"
+    head = (
+        f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\nContent-Type: application/json\r\n"
+    )
     request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
     with socket.create_connection(address, timeout=PATIENCE) as slow:
         slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -103,7 +105,9 @@ def test_who_does_not_read_does_not_hold_others_up(address, ask, single_node_bod
     """One asks for much and reads nothing; others are answered all the same."""
     body = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_LOG_LINES": 10_000, "GRADIENT_MOCK_SECONDS": 0}}
     handle = ask("POST", EXPERIMENTS + "run/", body).body["handle"]
-    line = f"GET /jobs/logs?experimentId={handle}&limit=10000 HTTP/1.1\r\nHost: h\r\nX-API-Key: {ask.key}\r\n\r\n"
+    line = (
+        f"GET /jobs/logs?experimentId={handle}&limit=10000 HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\n\r\n"
+    )
     with socket.create_connection(address, timeout=PATIENCE) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.sendall(line.encode() * 5)

@@ -117,7 +117,7 @@ def test_a_reset(ask, gradient_server, single_node_body, total, when, created, s
     """The client meets a connection that is broken, not one that is closed; the server has acted, or has not."""
     body = json.dumps({**single_node_body, "name": "n" * size}).encode()
     head = (
-        f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: h\r\nX-API-Key: {ask.key}\r\nContent-Type: application/json\r\n"
+        f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     address = "127.0.0.1", int(gradient_server.url.rpartition(":")[2])

@@ -217,7 +217,7 @@ def test_who_goes_away_before_the_answer_comes(do, ask, gradient_server, single_
     """Whether the server has acted or not when the connection breaks: asking again finds out, and does it if not."""
     body = json.dumps(single_node_body).encode()
     for number in range(20):
-        head = f"POST {V1} HTTP/1.1\r\nHost: h\r\nX-API-Key: {ask.key}\r\nIdempotency-Key: k{number}\r\n"
+        head = f"POST {V1} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\nIdempotency-Key: k{number}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         address = ("127.0.0.1", int(gradient_server.url.rpartition(":")[2]))
         with socket.create_connection(address, timeout=PATIENCE) as connection:

@@ -94,7 +94,7 @@ def test_what_goes_wrong_goes_on_going_wrong(ask, gradient_server, keep):
 def test_all_connections_break(ask, still, single_node_body, connect, keep):
     """Those that are idle, those that wait for an answer, and those in the middle of a request."""
     handle = ask("POST", EXPERIMENTS + "run/", single_node_body).body["handle"]
-    head = f"Host: h\r\nX-API-Key: {ask.key}\r\n"
+    head = f"Host: localhost\r\nX-API-Key: {ask.key}\r\n"
     json = "Content-Type: application/json\r\n"
     listing = f"GET {EXPERIMENTS}?limit=0 HTTP/1.1\r\n{head}\r\n".encode()
     sent = {

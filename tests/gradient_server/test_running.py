@@ -60,7 +60,7 @@ def test_stopping_is_always_possible():
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(
-            b"POST /experiments/v1/experiments/ HTTP/1.1\r\nHost: h\r\nX-API-Key: gradient-local\r\n"
+            b"POST /experiments/v1/experiments/ HTTP/1.1\r\nHost: localhost\r\nX-API-Key: gradient-local\r\n"
             b"Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
         )
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")

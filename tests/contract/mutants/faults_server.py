@@ -60,9 +60,9 @@ FAULTS = (
     ),
     Fault(
         "keys are compared by their beginning",
-        f"{SERVER}/app.py",
-        "secrets.compare_digest(given.encode(), api_key.encode())",
-        "given.startswith(api_key)",
+        f"{SERVER}/key_check.py",
+        "secrets.compare_digest(given, self._right)",
+        "given.startswith(self._right)",
     ),
     Fault(
         "any media type is taken",
