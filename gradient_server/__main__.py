@@ -63,9 +63,8 @@ def _key(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Chosen
 
     try:
         return chosen_key(options.api_key, options.api_key_file)
-    except (OSError, ValueError) as error:
-        place = f" {error.filename}: {error.strerror}" if isinstance(error, OSError) else f": {error}"
-        parser.exit(1, f"{parser.prog}: the API key{place}\n")
+    except OSError as error:
+        parser.exit(1, f"{parser.prog}: --api-key-file {error.filename}: {error.strerror}\n")
 
 
 def _server(parser: argparse.ArgumentParser, options: argparse.Namespace, key: ChosenKey) -> LocalServer:

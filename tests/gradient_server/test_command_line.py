@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -89,6 +90,17 @@ def test_the_ready_file(launch, ready_file):
             client.delete(client.list()[0].id)
 
 
+def test_who_can_read_the_ready_file(launch, ready_file):
+    """Its owner alone, as a key is in it; what somebody else has put where it is drafted is not followed."""
+    victim = ready_file.with_name("victim")
+    victim.write_text("untouched")
+    ready_file.with_name("ready.json.part").symlink_to(victim)
+    wait_for(ready_file, launch("--port", "0", "--ready-file", str(ready_file)))
+    assert stat.S_IMODE(ready_file.stat().st_mode) == 0o600
+    assert not ready_file.is_symlink()
+    assert victim.read_text() == "untouched"
+
+
 def test_the_ready_file_of_an_earlier_server(launch, ready_file):
     """A server that was killed leaves its file behind; the next one takes it away before it does anything else."""
     ready_file.write_text("{}", encoding="utf-8")
@@ -161,6 +173,9 @@ def test_a_port_in_use(launch):
         ("--seed", "1.5"),
         ("--host", ""),
         ("--host", "a" * 64),
+        ("--allow-host", ""),
+        ("--allow-host", "box:8090"),
+        ("--api-key-file", ""),
         ("--store", ""),
         ("--store", "/"),
         ("--ready-file", ""),
@@ -196,7 +211,8 @@ def test_help(launch):
     process = launch("--help")
     output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
-    for option in ("--host", "--port", "--api-key", "--time-scale", "--seed", "--store", "--ready-file"):
+    options = ("--host", "--port", "--allow-host", "--api-key", "--api-key-file", "--time-scale", "--seed", "--store")
+    for option in (*options, "--ready-file"):
         assert re.search(rf"^  {option} [A-Z]+ +\S", output, re.MULTILINE), option
     for default in ("127.0.0.1", "8090", "gradient-local"):
         assert f"(default: {default})" in output
