@@ -6,6 +6,8 @@ import errno
 import socket
 import time
 
+BACKLOG = 2048
+"""Connections that the machine keeps until somebody accepts them."""
 PATIENCE = 10.0
 """Seconds in which a port is free again that the machine has lent to others in the meantime."""
 
@@ -19,7 +21,7 @@ def listening(host: str, port: int) -> socket.socket:
     :raises OSError: the port is in use, or the machine does not have the address
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.create_server((host, port), family=family, backlog=2048)
+    found = socket.create_server((host, port), family=family, backlog=BACKLOG)
     # Its connections inherit that. Otherwise each answer would wait for the acknowledgment of its first half.
     found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return found
