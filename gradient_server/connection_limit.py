@@ -17,6 +17,7 @@ class Connection(Protocol):
     @property
     def waits_for_client(self) -> bool:
         """Whether it is the turn of the client."""
+        ...
 
 
 _One = TypeVar("_One", bound=Connection)
