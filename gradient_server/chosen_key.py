@@ -6,6 +6,7 @@ the variable that clients have for it is often set in a shell in which a server 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,3 +48,13 @@ def chosen_key(
         return ChosenKey(text=DEFAULT_KEY, environment={KEY_VARIABLE: DEFAULT_KEY})
     folder = folder or key_file.default_folder()
     return ChosenKey(text=key_file.kept_key(folder), environment=key_file.environment(folder / key_file.NAME))
+
+
+def key_for(given: str | None, *, runner_is_real: bool) -> str:
+    """Give the key of a server that is part of a program, which tells its clients: what was given, or one made now.
+
+    :raises ValueError: the key cannot be one, or is too short for real runs
+    """
+    if given is not None:
+        return checked_long_key(given) if runner_is_real else checked_key(given)
+    return secrets.token_urlsafe() if runner_is_real else DEFAULT_KEY

@@ -32,8 +32,14 @@ class KeyCheck:
 
         :param Answer otherwise: the answer to a wrong key, as long as there are not too many
         """
-        given = request.headers.get(self._header, "").encode()
-        is_right = secrets.compare_digest(given, self._right)
+        return self.refusal_of(request.headers.get(self._header, ""), request, otherwise)
+
+    def refusal_of(self, given: str, request: Request, otherwise: Answer) -> Answer | None:
+        """Give the answer to a key that is not the right one, wherever it was in a request; None: it is.
+
+        :param Answer otherwise: as for `refusal`
+        """
+        is_right = secrets.compare_digest(given.encode(errors="replace"), self._right)
         if not given or self._wrong_keys is None:
             return None if is_right else otherwise
         peer = peer_of(request.client.host if request.client else "")

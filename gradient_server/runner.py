@@ -139,6 +139,8 @@ class Runner(ABC):
 
     name: str
     """What it is called, on the command line and in the store: what one runner has run, no other takes up."""
+    executes_commands: bool = True
+    """Whether callers choose what is executed somewhere: then nobody may guess the key, and other machines stay out."""
 
     @abstractmethod
     def attach(self, clock: Clock, changed: Callable[[str], object]) -> None:

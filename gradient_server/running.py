@@ -14,8 +14,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from gradient_server.app import application
+from gradient_server.chosen_key import key_for
 from gradient_server.clock import Clock
 from gradient_server.contract import Contract
+from gradient_server.exposure import checked_exposure
 from gradient_server.fault_injection import FaultInjection, FaultPeriod
 from gradient_server.faults import Faults
 from gradient_server.foreign_requests import own_requests_only
@@ -24,7 +26,7 @@ from gradient_server.long_poll import LongPolls
 from gradient_server.own_names import OwnNames, checked_name
 from gradient_server.runner import Runner
 from gradient_server.serving import http_server
-from gradient_server.settings import DEFAULT_KEY, checked_key, checked_scale
+from gradient_server.settings import checked_scale
 from gradient_server.signatures import takes
 from gradient_server.simulated import SimulatedRunner
 from gradient_server.store import Store
@@ -40,7 +42,8 @@ class LocalServer:
 
     :param str host: the address to listen on
     :param int port: the port to listen on; 0: a free one
-    :param str api_key: the key that clients must give
+    :param str api_key: the key that clients must give; default: the one of the documentation, or, where commands are
+        executed, a random one
     :param float time_scale: simulated seconds in a real second
     :param int seed: what the ids of experiments and jobs follow from
     :param bool check_answers: check every answer against the contract
@@ -48,12 +51,13 @@ class LocalServer:
         this one ended, and for its experiments time has gone on; None: everything is in memory, and is forgotten
     :param Runner runner: what runs the experiments, and nobody else's: the server attaches, begins and closes it;
         default: runs are simulated
+    :param bool expose: whether other machines may reach it where commands are executed
     :param allow_hosts: further names by which clients may call it, of a proxy in front of it for instance
 
     :raises OSError: the port is in use, or the machine does not have the address; or the file cannot be used, and then
         the error has its `filename`
-    :raises ValueError: no client could send that key, time would not go forward, a name is none, or the runner cannot
-        run with it
+    :raises ValueError: no client could send that key, or others could guess it where commands are executed; other
+        machines could reach it then; time would not go forward; a name is none; or the runner cannot run like that
 
     >>> with LocalServer() as server:
     ...     server.experiments_url.endswith("/experiments/v1/")
@@ -65,18 +69,21 @@ class LocalServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        api_key: str = DEFAULT_KEY,
+        api_key: str | None = None,
         time_scale: float = 1.0,
         seed: int = 0,
         check_answers: bool = False,
         store: str | os.PathLike[str] | None = None,
         runner: Runner | None = None,
         allow_hosts: Iterable[str] = (),
+        expose: bool = False,
     ) -> None:
-        self.api_key = checked_key(api_key)
+        self._runner = runner or SimulatedRunner()
+        is_real = self._runner.executes_commands
+        self.api_key = key_for(api_key, runner_is_real=is_real)
+        checked_exposure(host, runner_is_real=is_real, expose=expose)
         scale = checked_scale(time_scale)
         also = tuple(checked_name(name) for name in allow_hosts)
-        self._runner = runner or SimulatedRunner()
         with contextlib.ExitStack() as opened:
             self._sockets = [opened.enter_context(listening(host, port))]
             kept = StoreFile(Path(store), self._runner.name) if store is not None else None
@@ -92,7 +99,7 @@ class LocalServer:
         app = application(
             self._store,
             self.clock,
-            api_key,
+            self.api_key,
             check_answers=check_answers,
             polls=self._polls,
             injection=self._injection,

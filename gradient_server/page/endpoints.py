@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -14,6 +13,8 @@ from urllib.parse import parse_qs, quote
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from gradient_server.answers import FORBIDDEN
+from gradient_server.key_check import KeyCheck
 from gradient_server.long_poll import LongPolls
 from gradient_server.operations import Operations
 from gradient_server.page.experiments import Experiments
@@ -36,6 +37,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _KINDS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_WRONG_KEY = "That is not the key of this server."
+_TOO_MANY_WRONG_KEYS = "There have been too many wrong keys; wait for a minute."
 _MOST_BYTES = 10_000
 _MOST_SECONDS = 30.0
 _HERE = re.compile(r"/(page/experiments/[\w.~-]+)?(\?[\w=&-]*)?")
@@ -47,14 +50,14 @@ class Page:
     :param Store store: the experiments
     :param Operations operations: what can be asked about them
     :param LongPolls polls: the requests that are held open
-    :param str api_key: the key that has to be given
+    :param KeyCheck keys: knows the key that has to be given
     """
 
-    def __init__(self, store: Store, operations: Operations, polls: LongPolls, api_key: str) -> None:
+    def __init__(self, store: Store, operations: Operations, polls: LongPolls, keys: KeyCheck) -> None:
         self._experiments = Experiments(store, operations)
         self._news = News(self._experiments)
         self._polls = polls
-        self._api_key = api_key.encode()
+        self._keys = keys
         self._sessions = Sessions()
 
     def places(self) -> dict[str, dict[str, Endpoint]]:
@@ -126,8 +129,9 @@ class Page:
     async def _try_key(self, request: Request) -> Response:
         given = await _form(request)
         to = _here(given.get("to", ""))
-        if not secrets.compare_digest(given.get("key", "").strip().encode(errors="replace"), self._api_key):
-            return HTMLResponse(login_page(to, "That is not the key of this server."), 403)
+        if refusal := self._keys.refusal_of(given.get("key", "").strip(), request, FORBIDDEN):
+            text = _WRONG_KEY if refusal is FORBIDDEN else _TOO_MANY_WRONG_KEYS
+            return HTMLResponse(login_page(to, text), refusal.status, refusal.headers)
         response = RedirectResponse(to, 303)
         response.set_cookie(_cookie(request), self._sessions.begin(), path="/", httponly=True, samesite="strict")
         return response

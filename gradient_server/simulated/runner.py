@@ -24,6 +24,7 @@ class SimulatedRunner(Runner):
     """Runs that are simulated, as the GRADIENT_MOCK variables of an experiment say."""
 
     name = "simulated"
+    executes_commands = False
 
     def attach(self, clock: Clock, changed: Callable[[str], object]) -> None:
         """Tell nobody: whatever happens, it has been announced with its moment."""
