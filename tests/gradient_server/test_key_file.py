@@ -15,6 +15,7 @@ import pytest
 from gradient_server import LocalServer, key_file
 from gradient_server.chosen_key import chosen_key
 from gradient_server.key_file import environment, kept_key, key_in
+from gradient_server.private_files import write_new
 from gradient_server.settings import DEFAULT_KEY, SHORTEST_KEY
 
 LIST_EXPERIMENTS = "from gradient import ExperimentsClient; print(ExperimentsClient().list())"
@@ -149,6 +150,19 @@ def test_what_is_not_trusted(folder, tmp_path, kind):
     assert "secret-text" not in str(caught.value)
     assert "secret-text" not in "".join(traceback.format_exception(caught.value))
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("target", ["a file", "nothing"])
+def test_a_new_file_is_new(tmp_path, target):
+    """What has its name already is neither written to nor followed."""
+    victim, link = tmp_path / "victim", tmp_path / "link"
+    if target == "a file":
+        victim.write_text("untouched")
+    link.symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        write_new(link, "text")
+    assert victim.exists() == (target == "a file")
+    assert not victim.exists() or victim.read_text() == "untouched"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")

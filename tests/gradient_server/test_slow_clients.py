@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import resource
+import signal
 import socket
 import threading
 import time
@@ -254,6 +255,28 @@ def test_a_flood_of_connections(launch):
     _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
     assert sorted(times)[len(times) // 2] < 1, times
+
+
+def test_a_burst_of_connections(launch):
+    """Hundreds that come while the server has no time for them are kept for it, and all are answered."""
+    process = launch("--port", "0")
+    port = int(process.stdout.readline().split(" at ")[1].split()[0].rpartition(":")[2])
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    client.request("GET", "/")
+    assert client.getresponse().status == 404  # it serves
+    process.send_signal(signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        waiting = []
+        try:
+            for _ in range(200):
+                waiting.append(stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=1)))
+                waiting[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        finally:
+            process.send_signal(signal.SIGCONT)
+        for connection in waiting:
+            connection.settimeout(PATIENCE)
+            assert connection.recv(9000).startswith(b"HTTP/1.1 404 ")
+    client.close()
 
 
 def test_how_many_there_may_be(monkeypatch):

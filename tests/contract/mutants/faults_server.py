@@ -199,12 +199,12 @@ FAULTS = (
         "_torn_down(life.plan, stopped, State.CANCELLED)",
         "_torn_down(life.plan, stopped, life.plan.outcome)",
     ),
-    Fault("keys are not checked", f"{SERVER}/app.py", "if has_key else refusal", "if key_header else refusal"),
+    Fault("keys are not checked", f"{SERVER}/key_check.py", "if is_right else otherwise", "if given else otherwise"),
     Fault(
         "the host of logs refuses like the other",
         f"{SERVER}/app.py",
-        "refusal = answers.UNAUTHORIZED if answers.UNAUTHORIZED.status in operation.answers else answers.FORBIDDEN",
-        "refusal = answers.FORBIDDEN",
+        "wrong_key = answers.UNAUTHORIZED if answers.UNAUTHORIZED.status in operation.answers else answers.FORBIDDEN",
+        "wrong_key = answers.FORBIDDEN",
     ),
     Fault(
         "JSON is declared as text",
