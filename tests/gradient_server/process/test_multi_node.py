@@ -114,7 +114,7 @@ def gradient_utils(tmp_path_factory):
     except subprocess.TimeoutExpired:
         pytest.skip("gradient-utils 0.5.0 could not be installed within two minutes")
     if said.returncode:
-        pytest.skip(f"gradient-utils 0.5.0 cannot be installed here: {said.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"gradient-utils 0.5.0 cannot be installed here: {said.stderr.strip()[-200:]}")
     return folder
 
 

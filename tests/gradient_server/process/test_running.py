@@ -102,6 +102,16 @@ def test_all_kinds_of_output(bench):
     assert rows[-1] == "no end"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has had at most")
+def test_memory_is_bounded(bench):
+    """A line of many megabytes, binary noise and a million rows take the supervisor no more than a few rows do."""
+    noise = "head -c 50000000 /dev/zero | tr '\\0' x; head -c 20000000 /dev/urandom; yes | head -n 1000000"
+    run = bench.done(f"{noise}; echo; grep VmHWM /proc/$PPID/status")
+    rows = bench.rows(run)
+    assert len(rows) > 1_000_000
+    assert int(rows[-1].split()[1]) < 80_000, rows[-1]
+
+
 def test_a_row_that_stands_still_is_shown(bench):
     """A prompt without an end of line is seen while the command waits, and goes on in the next row."""
     run = bench.run("mkfifo go; printf 'Ready? '; read -r line < go; echo $line")
