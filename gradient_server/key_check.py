@@ -39,7 +39,8 @@ class KeyCheck:
 
         :param Answer otherwise: as for `refusal`
         """
-        is_right = secrets.compare_digest(given.encode(errors="replace"), self._right)
+        encoded = given.encode(errors="replace")
+        is_right = secrets.compare_digest(encoded, self._right)
         if not given or self._wrong_keys is None:
             return None if is_right else otherwise
         peer = peer_of(request.client.host if request.client else "")

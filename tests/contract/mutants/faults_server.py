@@ -61,8 +61,8 @@ FAULTS = (
     Fault(
         "keys are compared by their beginning",
         f"{SERVER}/key_check.py",
-        "secrets.compare_digest(given, self._right)",
-        "given.startswith(self._right)",
+        "secrets.compare_digest(encoded, self._right)",
+        "encoded.startswith(self._right)",
     ),
     Fault(
         "any media type is taken",
