@@ -1,7 +1,7 @@
 """Which part this node has among the nodes of an experiment, as its environment says.
 
 A node finds in PS_CONFIG, as URL-safe base64, what TensorFlow calls TF_CONFIG: the addresses of all nodes, and which of
-them it is. TYPE, INDEX, WORKER_HOSTS and PS_HOSTS say the same, for those who like it plain.
+them it is. What may be called the master there is the first worker here. TYPE, INDEX, WORKER_HOSTS and PS_HOSTS say the same, for those who like it plain.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 WORKER, PARAMETER_SERVER = "worker", "ps"
+MASTER = "master"
+"""What TensorFlow calls the first worker, which it counts apart."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,19 @@ def from_config(text: str) -> tuple[str, int, list[str], list[str]]:
     try:
         config = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         cluster, task = config["cluster"], config["task"]
-        return str(task["type"]), int(task["index"]), list(cluster[WORKER]), list(cluster[PARAMETER_SERVER])
-    except (ValueError, KeyError, TypeError) as error:
+        masters, workers = list(cluster.get(MASTER, [])), list(cluster.get(WORKER, []))
+        kind, index = str(task["type"]), int(task["index"])
+        servers = list(cluster[PARAMETER_SERVER])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SystemExit(
             'PS_CONFIG has to be URL-safe base64 of {"cluster": {"worker": [...], "ps": [...]}, '
             f'"task": {{"type": ..., "index": ...}}}} ({type(error).__name__}: {error}).'
         ) from None
+    if kind == WORKER:
+        index += len(masters)
+    elif kind == MASTER and index < len(masters):
+        kind = WORKER
+    return kind, index, masters + workers, servers
 
 
 def from_plain_variables(environment: Mapping[str, str]) -> tuple[str, int, list[str], list[str]]:

@@ -77,6 +77,18 @@ def ps_config(kind, index, workers, servers):
     return {"PS_CONFIG": base64.urlsafe_b64encode(json.dumps(config).encode()).decode()}
 
 
+def ps_config_with_master(kind, index, workers, servers):
+    """The same, where the first worker is the master, and the others are counted without it."""
+    config = {
+        "cluster": {"master": workers[:1], "worker": workers[1:], "ps": servers},
+        "task": {"type": kind, "index": index},
+        "environment": "cloud",
+    }
+    if kind == "worker":
+        config["task"] = {"type": kind, "index": index - 1} if index else {"type": "master", "index": 0}
+    return {"PS_CONFIG": base64.urlsafe_b64encode(json.dumps(config).encode()).decode()}
+
+
 def plain_variables(kind, index, workers, servers):
     """What tells a node of its part, in variables of their own."""
     return {"TYPE": kind, "INDEX": str(index), "WORKER_HOSTS": ",".join(workers), "PS_HOSTS": ",".join(servers)}

@@ -17,6 +17,7 @@ from tests.examples.nodes import (
     outcome,
     plain_variables,
     ps_config,
+    ps_config_with_master,
     script,
 )
 
@@ -71,9 +72,10 @@ def saved(folder):
         return {name: model[name] for name in model.files}
 
 
-def test_two_workers(cluster):
+@pytest.mark.parametrize("tell", [ps_config, ps_config_with_master])
+def test_two_workers(cluster, tell):
     """They wait for the parameter server, learn the same from different images, and one of them saves it."""
-    nodes = cluster(2, 1, **{**QUICKLY, "EPOCHS": "4"})
+    nodes = cluster(2, 1, tell, **{**QUICKLY, "EPOCHS": "4"})
     workers = [nodes.start("worker", index) for index in (0, 1)]
     server = nodes.start_server()
     outcomes = [ended(worker) for worker in workers]
@@ -217,6 +219,7 @@ def test_port_in_use(cluster):
     [
         ({}, "PS_CONFIG is missing, and so is TYPE, INDEX, WORKER_HOSTS, PS_HOSTS: this script is for the nodes"),
         ({"PS_CONFIG": "nonsense"}, "PS_CONFIG has to be URL-safe base64 of "),
+        ({"PS_CONFIG": "eyJjbHVzdGVyIjpbXSwidGFzayI6W119"}, "PS_CONFIG has to be URL-safe base64 of "),
         (ps_config("master", 0, ONE, ONE), "This node is of the type 'master'; only 'worker' and 'ps' have a part."),
         (ps_config("worker", 0, ONE, []), "At least one worker and one parameter server are needed, not 1 and 0."),
         (ps_config("worker", 1, ONE, ONE), "This node is worker 1, which is not among the addresses."),
