@@ -23,10 +23,10 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[server]" --group dev
 	@touch $@
 
-demo: $(READY) ## Start the local server and run examples/quickstart.py against it
+demo: $(READY) ## Train for real, on one node and on three, on this machine; see examples/demo.py
 	@$(BIN)/python examples/demo.py
 
-serve: $(READY) ## Start the local server; ARGS='--port 0 --time-scale 10' for instance
+serve: $(READY) ## Start the local server; ARGS='--runner process' for real runs
 	@$(BIN)/python -m gradient_server $(ARGS)
 
 test: $(READY) ## Run all tests; ARGS='-k logs' for instance

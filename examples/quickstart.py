@@ -1,7 +1,7 @@
 """The whole walk: list, create, start, follow the logs, run, stop, multi node, wait, get, print.
 
-`make demo` runs it against a local server. To run it against a server of yours, export the lines that
-`make serve` prints and start this file.
+To run it, export the lines that `make serve ARGS='--time-scale 5'` prints in another terminal, and start this file.
+Nothing is executed: its runs are simulated.
 """
 
 from gradient import BaseExperiment, ExperimentFailedError, ExperimentsClient, constants

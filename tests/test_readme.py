@@ -86,7 +86,7 @@ def test_make_lists_its_targets():
 
 
 def test_the_quickstart_walks_to_its_end(gradient_server, monkeypatch):
-    """Every heading of the demo is reached, and the last list shows all five experiments."""
+    """Every heading of it is reached, and the last list shows all five experiments."""
     for name, value in gradient_server.environment.items():
         monkeypatch.setenv(name, value)
     names = {"__name__": "quickstart"}

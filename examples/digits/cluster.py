@@ -1,7 +1,8 @@
 """Which part this node has among the nodes of an experiment, as its environment says.
 
 A node finds in PS_CONFIG, as URL-safe base64, what TensorFlow calls TF_CONFIG: the addresses of all nodes, and which of
-them it is. What may be called the master there is the first worker here. TYPE, INDEX, WORKER_HOSTS and PS_HOSTS say the same, for those who like it plain.
+them it is. What may be called the master there is the first worker here. TYPE, INDEX, WORKER_HOSTS and PS_HOSTS say the
+same, for those who like it plain.
 """
 
 from __future__ import annotations
