@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from gradient_server import LocalServer
+from gradient_server.process import ProcessRunner
+
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-EXAMPLE, ASYNCIO, NOTEBOOK, SCRIPT_TEST = [text for language, text in BLOCKS if language == "python"]
+REAL, EXAMPLE, ASYNCIO, NOTEBOOK, SCRIPT_TEST = [text for language, text in BLOCKS if language == "python"]
 (OUTPUT,) = [text for language, text in BLOCKS if language == "text"]
 
 
@@ -28,6 +31,27 @@ def test_the_example_prints_what_is_shown(gradient_server):
         check=False,
     )
     assert (done.stdout, done.stderr) == (OUTPUT, "")
+
+
+def test_the_real_run_trains(tmp_path, monkeypatch):
+    """Its rows come, from the first to where the model is."""
+    # It is the path of the server that finds `python`.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    with LocalServer(runner=ProcessRunner(tmp_path / "runs", slots=1, keep=False)) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", REAL],
+            cwd=ROOT,
+            env={**os.environ, **server.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *_, accuracy, place = done.stdout.splitlines()
+    assert first.startswith("1 This runs as a process of the server's machine: container none and machineType local")
+    assert re.fullmatch(r"\d+ accuracy 0\.9[5-9]\d\d on 360 images that were not used to learn", accuracy)
+    assert re.match(r"\d+ The model is saved in ", place)
 
 
 def test_the_cell_of_a_notebook_runs(client, gradient_server, single_node, capsys, monkeypatch):
