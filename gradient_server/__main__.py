@@ -12,15 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from gradient_server.command_line import PROCESS, Parser, parser
+from gradient_server.command_line import PROCESS, RUNS, STORE, Parser, parser
 from gradient_server.ready_file import ready_file
 
 if TYPE_CHECKING:
     from gradient_server import LocalServer
     from gradient_server.chosen_key import ChosenKey
     from gradient_server.runner import Runner
-
-_STORE = "experiments"
 
 
 def main() -> int:
@@ -89,15 +87,16 @@ def _server(reader: Parser, options: argparse.Namespace, key: ChosenKey) -> Loca
 def _real_runs(options: argparse.Namespace) -> tuple[Path, Runner]:
     """Give the file of experiments, and what runs them, with its folder beside the file."""
     from gradient_server.key_file import default_folder
+    from gradient_server.private_files import private_folder
     from gradient_server.process import ProcessRunner
 
-    store = options.store
+    store: Path | None = options.store
     if store is None:
-        # Made with the key, as its owner's alone, unless the key was given.
-        store = default_folder() / _STORE
-        store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = store.with_name(f"{store.name}.runs")
-    return store, ProcessRunner(folder, slots=options.slots or os.cpu_count() or 1, grace=options.grace)
+        folder = default_folder()
+        with private_folder(folder):
+            store = folder / STORE
+    runs = store.with_name(store.name + RUNS)
+    return store, ProcessRunner(runs, slots=options.slots, grace=options.grace)
 
 
 def _on_signals(act: Callable[[], object] | None) -> None:

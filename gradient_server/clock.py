@@ -53,17 +53,22 @@ class Clock:
         self._lock = threading.Lock()
         self._watchers: list[Callable[[], None]] = []
         self._keep = keep
+        self._is_fixed = False
         self._epoch = earlier.epoch if earlier else datetime.now(UTC)
         passed = max(at_least, earlier.passed_at(time.time())) if earlier else at_least
         self._set(passed, scale, time.monotonic())
 
     @property
     def scale(self) -> float:
-        """Simulated seconds in a real second; with 0, time stands still. A new scale counts from now on."""
+        """Simulated seconds in a real second; with 0, time stands still. A new scale counts from now on.
+
+        :raises RuntimeError: it is fixed
+        """
         return self._scale
 
     @scale.setter
     def scale(self, scale: float) -> None:
+        self._check_that_it_can_be_set()
         if not 0 <= scale < math.inf:
             raise ValueError(f"time can stand still or go forward, but not at the scale {scale}")
         with self._lock:
@@ -77,13 +82,21 @@ class Clock:
             return self._passed_at(time.monotonic())
 
     def advance(self, seconds: float) -> None:
-        """Move forward at once by some simulated seconds."""
+        """Move forward at once by some simulated seconds.
+
+        :raises RuntimeError: it is fixed
+        """
+        self._check_that_it_can_be_set()
         if not 0 <= seconds < math.inf:
             raise ValueError(f"a clock can only be moved forward, not by {seconds} seconds")
         with self._lock:
             now = time.monotonic()
             self._set(self._passed_at(now) + seconds, self._scale, now)
         self._tell()
+
+    def fix(self) -> None:
+        """Have it go on as it does, and refuse to be set from now on: what happens by it cannot be hurried."""
+        self._is_fixed = True
 
     def watch(self, act: Callable[[], None]) -> None:
         """Have this called whenever time does not go on as before: it was moved by hand, or has another scale."""
@@ -105,6 +118,10 @@ class Clock:
             return self._epoch + timedelta(seconds=moment)
         except OverflowError:
             return _LAST_DATE
+
+    def _check_that_it_can_be_set(self) -> None:
+        if self._is_fixed:
+            raise RuntimeError("Commands run in real time: the clock cannot be moved, and has no other scale")
 
     def _passed_at(self, now: float) -> float:
         return self._passed + (now - self._since) * self._scale

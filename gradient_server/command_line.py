@@ -23,11 +23,29 @@ from gradient_server.settings import (
 
 _Value = TypeVar("_Value")
 SIMULATED, PROCESS = RUNNERS = ("simulated", "process")
-_EPILOG = """\
-It prints two lines to paste into another terminal; clients that start there find it. A browser shows what it knows.
-Ctrl-C, SIGINT and SIGTERM stop it, and the exit code is then 0. It is 1 where the server cannot start, and 2 where an
-option is wrong. With --store, whatever ends it, kill -9 too, nothing is lost that it has answered; only a power failure
-can take the last changes. With --runner process, commands that are going then go on, and the next server finds them."""
+STORE, RUNS = "experiments", ".runs"
+"""What the file of experiments is called where nothing else was said, and what its name ends with for that of runs."""
+_GRACE = 5.0
+_EPILOG = f"""\
+It prints two lines to paste into another terminal: clients that start there find the server and its key. A browser
+shows at the printed address what it knows, and asks for the key.
+
+Real runs: with --runner process, commands run on this machine, as the user who starts the server, and who has the key
+can run any. What is kept is in the folder gradient-experiments of the user's state directory (~/.local/state on Linux),
+which nobody else can read: config.json, with the random key; {STORE}, the store; {STORE}{RUNS}, a folder for each run.
+With --store FILE, the runs are in FILE{RUNS}. When the server ends, commands that are running go on; the next server
+with the same store follows them to their end.
+
+Ctrl-C, SIGINT and SIGTERM stop the server, and the exit code is then 0. It is 1 where it cannot start, and 2 where an
+option is wrong. With a store, whatever ends the server, kill -9 too, nothing is lost that it has answered; only a power
+failure can take the last changes."""
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Keeps the paragraphs of the text at the end apart."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(super(_Formatter, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,9 +60,12 @@ class Parser(argparse.ArgumentParser):
         options = self.parse_args(arguments)
         is_real = options.runner == PROCESS
         if is_real and options.time_scale != 1:
-            self.error("--time-scale: commands run in real time")
-        if not is_real and options.slots is not None:
-            self.error("--slots: simulated runs need no room; it goes with --runner process")
+            self.error("--time-scale: commands run in real time; it goes with simulated runs")
+        for name in ("slots", "grace", "expose"):
+            if not is_real and getattr(options, name):
+                self.error(f"--{name}: with simulated runs nothing is executed; it goes with --runner process")
+        options.slots = options.slots or os.cpu_count() or 1
+        options.grace = _GRACE if options.grace is None else options.grace
         try:
             checked_exposure(options.host, runner_is_real=is_real, expose=options.expose)
         except ValueError as error:
@@ -56,26 +77,28 @@ def parser() -> Parser:
     """Make the parser."""
     made = Parser(
         prog="python -m gradient_server",
-        description="Serve a local Gradient Experiments API, with simulated runs or with real ones.",
+        description="Serve a local Gradient Experiments API. Runs are simulated, or commands really run.",
         epilog=_EPILOG,
         allow_abbrev=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30),
+        formatter_class=lambda prog: _Formatter(prog, max_help_position=30),
     )
 
-    def add(name: str, metavar: str, check: Callable[[str], object], default: object, text: str) -> None:
-        made.add_argument(name, metavar=metavar, type=_said(check), default=default, help=text)
-
+    add = _adding(made)
+    text = "simulated: nothing is executed; process: commands run on this machine, as you (default: %(default)s)"
+    made.add_argument("--runner", choices=RUNNERS, default=SIMULATED, help=text)
     add("--host", "ADDRESS", checked_host, "127.0.0.1", "address to listen on (default: %(default)s)")
     add("--port", "PORT", checked_port, 8090, "port to listen on; 0: a free one (default: %(default)s)")
     text = "another name by which clients call it; can be given again"
     made.add_argument("--allow-host", metavar="NAME", type=_said(checked_name), default=[], action="append", help=text)
     _add_key(made)
-    add("--time-scale", "FACTOR", checked_scale, 1.0, "simulated seconds in a real second (default: %(default)s)")
     add("--seed", "NUMBER", checked_seed, 0, "what the ids of experiments and jobs follow from (default: %(default)s)")
-    text = "file to keep experiments in, so that a later server goes on with them (default with real runs: your own)"
+    text = "file to keep experiments in, so that a later server goes on with them (default: none; real runs: see below)"
     add("--store", "FILE", checked_file, None, text)
-    add("--ready-file", "PATH", checked_file, None, "file to write addresses, key and pid to, in JSON, once it serves")
-    _add_runs(made, add)
+    text = "file, readable by you alone, to write addresses, key and pid to, in JSON, once it serves"
+    add("--ready-file", "PATH", checked_file, None, text)
+    add = _adding(made.add_argument_group("simulated runs"))
+    add("--time-scale", "FACTOR", checked_scale, 1.0, "simulated seconds in a real second (default: %(default)s)")
+    _add_real_runs(made.add_argument_group("real runs, with --runner process"))
     return made
 
 
@@ -90,14 +113,21 @@ can see it, so prefer a file"
     key.add_argument("--api-key-file", metavar="FILE", type=_said(checked_file), help=text)
 
 
-def _add_runs(made: Parser, add: Callable[[str, str, Callable[[str], object], object, str], None]) -> None:
-    text = "simulated: nothing is executed (default); process: commands run on this machine, as you"
-    made.add_argument("--runner", choices=RUNNERS, default=SIMULATED, help=text)
+def _add_real_runs(group: argparse._ArgumentGroup) -> None:
+    add = _adding(group)
     text = f"how many experiments run at once, the others wait (default: one for each processor, {os.cpu_count()})"
     add("--slots", "NUMBER", checked_slots, None, text)
-    add("--grace", "SECONDS", checked_seconds, 5.0, "seconds that a command has to end when stopped (default: 5)")
+    text = f"seconds that a command has to end when it is stopped, before it is killed (default: {_GRACE})"
+    add("--grace", "SECONDS", checked_seconds, None, text)
     text = "let other machines run commands here: needed for a --host that they can reach"
-    made.add_argument("--expose", action="store_true", help=text)
+    group.add_argument("--expose", action="store_true", help=text)
+
+
+def _adding(group: argparse._ActionsContainer) -> Callable[[str, str, Callable[[str], object], object, str], None]:
+    def add(name: str, metavar: str, check: Callable[[str], object], default: object, text: str) -> None:
+        group.add_argument(name, metavar=metavar, type=_said(check), default=default, help=text)
+
+    return add
 
 
 def _said(check: Callable[[str], _Value]) -> Callable[[str], _Value]:

@@ -138,7 +138,10 @@ class LocalServer:
         }
 
     def advance(self, seconds: float) -> None:
-        """Let some simulated seconds go by at once."""
+        """Let some simulated seconds go by at once.
+
+        :raises RuntimeError: commands are executed, which takes the time that it takes
+        """
         self.clock.advance(seconds)
 
     def reset(self) -> None:

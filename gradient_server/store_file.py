@@ -110,7 +110,9 @@ def _prepare(database: sqlite3.Connection, runner: str) -> None:
     if not is_new and layout != LAYOUT:
         raise _Foreign(f"a server of another version wrote it (layout {layout}; this one reads {LAYOUT})")
     if not is_new and (other := runner_of(database)) != runner:
-        raise _Foreign(f"its experiments are run by another runner ({other}; this server has {runner})")
+        raise _Foreign(
+            f"its experiments are run by another runner ({other}; this server has {runner}); take another file"
+        )
     # A log of what is changed: quick to write, and whole whenever the server ends.
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")

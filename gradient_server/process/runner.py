@@ -55,6 +55,7 @@ class ProcessRunner(Runner):
         """
         if clock.scale != 1:
             raise ValueError("Commands run in real time: the time scale must be 1 for them")
+        clock.fix()
         self._clock = clock
         self._following.changed = changed
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

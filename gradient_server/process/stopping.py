@@ -24,9 +24,9 @@ class Told:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_term)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT):
+            # Not ignored: commands would inherit that, and could not be interrupted by what they start.
+            signal.signal(number, lambda number, frame: None)
 
     @contextlib.contextmanager
     def interrupting(self) -> Generator[None, None, None]:

@@ -249,7 +249,9 @@ def test_the_store_of_another_runner(tmp_path):
     with filed(path, ByHandRunner({})) as store:
         store.add(BODY, start=True)
     before = path.read_bytes()
-    with pytest.raises(OSError, match=r"run by another runner \(by-hand; this server has simulated\)") as caught:
+    with pytest.raises(
+        OSError, match=r"run by another runner \(by-hand; this server has simulated\); take another file"
+    ) as caught:
         LocalServer(store=path)
     assert caught.value.filename == str(path)
     assert path.read_bytes() == before

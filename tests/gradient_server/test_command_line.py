@@ -212,10 +212,10 @@ def test_help(launch):
     output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
     options = ("--host", "--port", "--allow-host", "--api-key", "--api-key-file", "--time-scale", "--seed", "--store")
-    for option in (*options, "--ready-file"):
+    for option in (*options, "--ready-file", "--slots", "--grace"):
         assert re.search(rf"^  {option} [A-Z]+ +\S", output, re.MULTILINE), option
-    for default in ("127.0.0.1", "8090", "gradient-local"):
-        assert f"(default: {default})" in output
+    for default in ("127.0.0.1", "8090", "gradient-local", "simulated"):
+        assert f"(default: {default}" in " ".join(output.split())
     assert max(map(len, output.splitlines())) <= 100
 
 
