@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         if is_real and options.time_scale != 1:
             self.error("--time-scale: commands run in real time; it goes with simulated runs")
         for name in ("slots", "grace", "expose"):
-            if not is_real and getattr(options, name):
+            if not is_real and getattr(options, name) not in (None, False):
                 self.error(f"--{name}: with simulated runs nothing is executed; it goes with --runner process")
         options.slots = options.slots or os.cpu_count() or 1
         options.grace = _GRACE if options.grace is None else options.grace

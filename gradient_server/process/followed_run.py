@@ -54,7 +54,7 @@ class FollowedRun:
     @property
     def is_over(self) -> bool:
         """Whether nothing of it runs, and nothing will."""
-        return self.history.has_ended or (self.history.supervisor is None and self._launch is None)
+        return self._launch is None and (self.history.has_ended or self.history.supervisor is None)
 
     def launch(self) -> None:
         """Start its supervisor. Where there is one already, or was one, nothing runs twice.

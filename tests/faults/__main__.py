@@ -4,6 +4,8 @@ Threads share one client of the kind that users have; the server is a process of
 100 requests something goes wrong: connections that are reset before or after the server has acted, errors of the server
 and of a proxy, answers that come too late, cut off, in half or slowly. The server restarts some times, or is killed.
 Then everything is read back without faults. The exit code is 1 where anything was lost, doubled or answered wrongly.
+
+With --real, commands really run, and their logs are followed by 8 threads while the server is killed --times times.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.progress import Progress
+from tests.faults.real_runs import outcome_of
 from tests.faults.report import is_right, report
 from tests.faults.servers import KilledServer, RestartedServer, ServerInAProcess
 from tests.faults.trial import Plan, figures_of
@@ -25,6 +28,8 @@ def main() -> int:
     """Run the command line."""
     parser = _parser()
     options = parser.parse_args()
+    if options.real:
+        return _try_real_runs(options.times, options.seed)
     if options.times > options.calls:
         parser.error("--times cannot be more than --calls")
     plan = Plan(
@@ -51,6 +56,14 @@ def main() -> int:
     return 0 if is_right(figures, complaints) else 1
 
 
+def _try_real_runs(kills: int, seed: int) -> int:
+    print(f"Real runs, followed while the server is killed {kills} times, seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="faults-") as directory:
+        outcome = outcome_of(Path(directory), kills, seed, Progress)
+    print(outcome.report())
+    return 0 if outcome.is_right else 1
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -61,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", type=_share, default=0.3, help="share of the requests that are hit (default: %(default)s)")
     add("--seed", type=int, default=1, help="what the choice of what goes wrong follows from (default: %(default)s)")
     add("--times", type=_whole(0), default=5, help="how often the server goes away (default: %(default)s)")
+    add("--real", action="store_true", help="real runs instead, whose server is killed; see above")
     add("--kill", action="store_true", help="kill the server, which has a file, with SIGKILL instead of restarting it")
     return parser
 

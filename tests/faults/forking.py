@@ -21,6 +21,8 @@ def main() -> None:
     for options in sys.stdin:
         pid = os.fork()
         if not pid:
+            # A server that runs commands wants to know how its children ended.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # Only this process talks to who reads it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.argv = ["gradient_server", *shlex.split(options)]

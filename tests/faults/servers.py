@@ -122,10 +122,18 @@ class RestartedServer(ServerInAProcess):
 
 
 class KilledServer(ServerInAProcess):
-    """A server that is killed with SIGKILL, and started again on the same port with the same file."""
+    """A server that is killed with SIGKILL, and started again on the same port with the same file.
+
+    :param Path directory: an empty directory for its files
+    :param options: further ones of its command line
+    """
 
     how = "kills"
     _program = "tests.faults.forking"
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        super().__init__(directory)
+        self._options = options
 
     def go_away(self) -> None:
         """Die, and come back with what is in the file."""
@@ -146,7 +154,7 @@ class KilledServer(ServerInAProcess):
     def _launch(self, port: int | None) -> dict[str, Any]:
         """Start it, and wait until it serves."""
         ready_file, store = self._directory / "ready.json", self._directory / "store"
-        options = ["--port", str(port), "--store", str(store), "--ready-file", str(ready_file)]
+        options = ["--port", str(port), "--store", str(store), "--ready-file", str(ready_file), *self._options]
         reason, deadline = "", time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             ready_file.unlink(missing_ok=True)  # the last one had no time to do so

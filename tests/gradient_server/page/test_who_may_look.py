@@ -1,11 +1,15 @@
 """The key of the page: who has it gets a session, and nobody else sees anything."""
 
+from contextlib import closing
 from http.cookies import SimpleCookie
 
 import pytest
 
 from gradient_server import LocalServer
 from gradient_server.page.sessions import MOST, SECONDS, Sessions
+from gradient_server.wrong_keys import MOST as MOST_WRONG
+from gradient_server.wrong_keys import PERIOD
+from tests.gradient_server.conftest import RawClient
 from tests.gradient_server.page.conftest import Visitor
 
 
@@ -47,6 +51,22 @@ def test_a_wrong_key_is_said_to_be_wrong(stranger, key):
 def test_what_is_no_form_of_the_page(stranger, body):
     """Is a wrong key, however large it is."""
     assert stranger("POST", "/page/login", body).status == 403
+
+
+def test_guessing_keys_at_the_login():
+    """After some wrong keys, at the login and elsewhere, the page says to wait; the right one is let in."""
+    key = "a key that is long enough"
+    with LocalServer(api_key=key) as server, closing(RawClient(server.url, "guess")) as guesser:
+        stranger = Visitor(server.url, "guess")
+        for _ in range(MOST_WRONG // 2):
+            assert stranger.log_in().status == 403
+            guesser("GET", "/experiments/v1/experiments/").assert_error(403)
+        refused = stranger.log_in()
+        assert refused.status == 429
+        assert 0 < int(refused.headers["Retry-After"]) <= PERIOD
+        assert "too many wrong keys" in refused.text.lower()
+        guesser("GET", "/experiments/v1/experiments/").assert_error(429)
+        assert Visitor(server.url, key).log_in().status == 303
 
 
 def test_the_key_is_nowhere_but_in_the_form(stranger, gradient_server):
