@@ -62,7 +62,8 @@ class Parser(argparse.ArgumentParser):
         if is_real and options.time_scale != 1:
             self.error("--time-scale: commands run in real time; it goes with simulated runs")
         for name in ("slots", "grace", "expose"):
-            if not is_real and getattr(options, name) not in (None, False):
+            given = getattr(options, name)
+            if not is_real and given is not None and given is not False:
                 self.error(f"--{name}: with simulated runs nothing is executed; it goes with --runner process")
         options.slots = options.slots or os.cpu_count() or 1
         options.grace = _GRACE if options.grace is None else options.grace
@@ -83,7 +84,7 @@ def parser() -> Parser:
         formatter_class=lambda prog: _Formatter(prog, max_help_position=30),
     )
 
-    add = _adding(made)
+    add = _adding(made.add_argument)
     text = "simulated: nothing is executed; process: commands run on this machine, as you (default: %(default)s)"
     made.add_argument("--runner", choices=RUNNERS, default=SIMULATED, help=text)
     add("--host", "ADDRESS", checked_host, "127.0.0.1", "address to listen on (default: %(default)s)")
@@ -96,9 +97,9 @@ def parser() -> Parser:
     add("--store", "FILE", checked_file, None, text)
     text = "file, readable by you alone, to write addresses, key and pid to, in JSON, once it serves"
     add("--ready-file", "PATH", checked_file, None, text)
-    add = _adding(made.add_argument_group("simulated runs"))
+    add = _adding(made.add_argument_group("simulated runs").add_argument)
     add("--time-scale", "FACTOR", checked_scale, 1.0, "simulated seconds in a real second (default: %(default)s)")
-    _add_real_runs(made.add_argument_group("real runs, with --runner process"))
+    _add_real_runs(made.add_argument_group("real runs, with --runner process").add_argument)
     return made
 
 
@@ -113,19 +114,19 @@ can see it, so prefer a file"
     key.add_argument("--api-key-file", metavar="FILE", type=_said(checked_file), help=text)
 
 
-def _add_real_runs(group: argparse._ArgumentGroup) -> None:
-    add = _adding(group)
+def _add_real_runs(add_argument: Callable[..., object]) -> None:
+    add = _adding(add_argument)
     text = f"how many experiments run at once, the others wait (default: one for each processor, {os.cpu_count()})"
     add("--slots", "NUMBER", checked_slots, None, text)
     text = f"seconds that a command has to end when it is stopped, before it is killed (default: {_GRACE})"
     add("--grace", "SECONDS", checked_seconds, None, text)
     text = "let other machines run commands here: needed for a --host that they can reach"
-    group.add_argument("--expose", action="store_true", help=text)
+    add_argument("--expose", action="store_true", help=text)
 
 
-def _adding(group: argparse._ActionsContainer) -> Callable[[str, str, Callable[[str], object], object, str], None]:
+def _adding(add_argument: Callable[..., object]) -> Callable[[str, str, Callable[[str], object], object, str], None]:
     def add(name: str, metavar: str, check: Callable[[str], object], default: object, text: str) -> None:
-        group.add_argument(name, metavar=metavar, type=_said(check), default=default, help=text)
+        add_argument(name, metavar=metavar, type=_said(check), default=default, help=text)
 
     return add
 

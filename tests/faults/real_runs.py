@@ -96,12 +96,13 @@ def outcome_of(directory: Path, kills: int, seed: int, watch: Watch = lambda *_:
 def _left_over(directory: Path) -> list[str]:
     """List the processes that have to do with a directory, when they have had time to end. On Linux; elsewhere none."""
     deadline = time.monotonic() + PATIENCE
-    while (found := list(_processes_of(directory))) and time.monotonic() < deadline:
+    while (found := list(processes_of(directory))) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
 
 
-def _processes_of(directory: Path) -> list[str]:
+def processes_of(directory: Path) -> list[str]:
+    """List the processes in whose arguments or environment a directory is, but for this one: number and arguments."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

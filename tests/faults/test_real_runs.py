@@ -4,11 +4,15 @@
 """
 
 import copy
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from tests.faults.followers import KINDS, ROWS, Followed
-from tests.faults.real_runs import outcome_of
+from tests.faults.real_runs import outcome_of, processes_of
 from tests.faults.real_verdict import wrong_in
 
 KILLS = 10
@@ -23,6 +27,19 @@ def test_the_server_is_killed_while_runs_are_followed(tmp_path):
     assert outcome.kills == KILLS
     assert outcome.experiments >= 2 * len(KINDS)
     assert outcome.rows > outcome.experiments * ROWS * 2 / 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for where Linux shows them")
+@pytest.mark.parametrize("where", ["arguments", "environment"])
+def test_processes_that_are_left_over_are_found(tmp_path, where):
+    """By the directory of their run, which their arguments or their environment name."""
+    program = ["sleep", "600"] if where == "environment" else ["sh", "-c", "sleep 600; true", str(tmp_path)]
+    environment = {"PATH": "/usr/bin:/bin", **({"STORAGE": f"{tmp_path}/runs"} if where == "environment" else {})}
+    assert processes_of(tmp_path) == []
+    with subprocess.Popen(program, env=environment, start_new_session=True) as process:
+        found = processes_of(tmp_path)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert found == [f"{process.pid} {chr(0).join(program)}{chr(0)}"]
 
 
 class Told:

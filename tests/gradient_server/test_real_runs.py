@@ -138,7 +138,7 @@ def test_the_printed_lines_are_enough(home):
     shell = subprocess.run(["sh", "-c", script, CLIENT], env=bare, capture_output=True, text=True, timeout=2 * PATIENCE)
     assert shell.stderr == ""
     (notice, *rows), states, errors = json.loads(shell.stdout)
-    assert notice == "This runs as a process of the server's machine: machineType m and container c are not used."
+    assert notice == "This runs as a process of the server's machine: container c and machineType m are not used."
     assert rows[:2] == ["one", "two"]
     assert states == [State.STOPPED, State.FAILED, State.CANCELLED]
     assert errors[0] is None

@@ -164,6 +164,13 @@ def test_a_command_has_no_input(bench):
     assert bench.outcome(bench.done("cat; echo done"))[0] == "stopped"
 
 
+@pytest.mark.parametrize("name", ["INT", "HUP", "CHLD"])
+def test_commands_do_not_inherit_that_signals_are_ignored(bench, name):
+    """What they start can be interrupted, as in a terminal: `timeout --signal INT` for instance."""
+    run = bench.done(f"kill -{name} $$; echo survived")
+    assert bench.rows(run) == (["survived"] if name == "CHLD" else [])
+
+
 def test_files_of_runs_are_their_owners_alone(bench):
     """Nobody else can look into the directories of runs, and what may be secret is not kept."""
     bench.done("echo one", registryPassword="very-secret", workspacePassword="very-secret")

@@ -52,14 +52,19 @@ def serve(tmp_path):
     """Serve a folder by http, to those who know the password, if there is one."""
     servers = []
 
-    def start(folder, password=None):
+    def start(folder, password=None, moved_to=None):
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *arguments):
                 super().__init__(*arguments, directory=str(folder))
 
             def do_GET(self):
                 given = base64.b64decode((self.headers.get("Authorization") or "").removeprefix("Basic ")).decode()
-                if password and given != f"somebody:{password}":
+                if moved_to:
+                    self.send_response(302)
+                    self.send_header("Location", f"http://{moved_to}{self.path}")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                elif password and given != f"somebody:{password}":
                     self.send_response(401)
                     self.send_header("WWW-Authenticate", 'Basic realm="here"')
                     self.send_header("Content-Length", "0")
@@ -142,6 +147,17 @@ def test_an_archive_is_fetched_by_http(bench, project, tmp_path, serve, credenti
     run = bench.done("./train.sh", workspaceUrl=f"http://{at}{host}/a.zip?x=1", **given)
     assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training"])
     assert_secret_is_nowhere(bench)
+
+
+def test_credentials_do_not_follow_to_another_host(bench, project, serve, tmp_path):
+    """What is fetched may have moved there; nobody there is told the password, though it would be right."""
+    packed(project, tmp_path / "a.zip")
+    for password, outcome in ((None, "stopped"), (SECRET, "error")):
+        host = serve(tmp_path, moved_to=serve(tmp_path, password))
+        run = bench.done("./train.sh", workspaceUrl=f"http://somebody:{SECRET}@{host}/a.zip")
+        state, error = bench.outcome(run)
+        assert state == outcome, error
+    assert "the answer was 401" in error
 
 
 def test_an_archive_that_is_not_there(bench, serve, tmp_path):
