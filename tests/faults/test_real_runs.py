@@ -8,12 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from tests.faults.followers import KINDS, ROWS, Followed
 from tests.faults.real_runs import outcome_of, processes_of
 from tests.faults.real_verdict import wrong_in
+from tests.faults.servers import PATIENCE
 
 KILLS = 10
 NOTICE = (1, "This runs as a process of the server's machine: container c is not used.")
@@ -37,9 +39,12 @@ def test_processes_that_are_left_over_are_found(tmp_path, where):
     environment = {"PATH": "/usr/bin:/bin", **({"STORAGE": f"{tmp_path}/runs"} if where == "environment" else {})}
     assert processes_of(tmp_path) == []
     with subprocess.Popen(program, env=environment, start_new_session=True) as process:
-        found = processes_of(tmp_path)
+        # A program that has just begun has neither for a moment.
+        deadline = time.monotonic() + PATIENCE
+        while not (found := processes_of(tmp_path)) and time.monotonic() < deadline:
+            time.sleep(0.001)
         os.killpg(process.pid, signal.SIGKILL)
-    assert found == [f"{process.pid} {chr(0).join(program)}{chr(0)}"]
+    assert [each.split()[0] for each in found] == [str(process.pid)]
 
 
 class Told:
