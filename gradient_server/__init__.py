@@ -1,4 +1,4 @@
-"""A local Gradient API: the contract of the hosted service, with simulated runs. Needs the extra `server`."""
+"""A local Gradient API: the contract of the hosted service, with simulated or real runs. Needs the extra `server`."""
 
 from typing import TYPE_CHECKING
 

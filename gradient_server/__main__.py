@@ -39,9 +39,9 @@ def main() -> int:
         # What comes now comes too late; it must not make an ordered end look like another.
         _on_signals(None)
     except OSError as error:
-        if error.filename is None:
+        if options.ready_file is None or not str(error.filename).startswith(str(options.ready_file)):
             raise
-        reader.exit(1, f"{reader.prog}: --ready-file {error.filename}: {error.strerror}\n")
+        reader.exit(1, f"{reader.prog}: --ready-file {options.ready_file}: {error.strerror}\n")
     return 0
 
 
@@ -115,7 +115,10 @@ def _say_where(server: LocalServer, key: ChosenKey, options: argparse.Namespace)
     print(f"Serving the Gradient Experiments API at {server.url} ({runs}; Ctrl-C stops it)")
     places = {name: text for name, text in server.environment.items() if name not in key.environment}
     print("export", *_assignments(places))
-    print("export", *_assignments(key.environment), flush=True)
+    print("export", *_assignments(key.environment))
+    # A comment, so that it can be pasted, too; whatever the file is called, it is one line.
+    where = "with that key" if key.file is None else f"with the key in {str(key.file.absolute())!r}"
+    print(f"# In a browser: {server.url}/ {where}", flush=True)
 
 
 def _assignments(variables: Mapping[str, str]) -> list[str]:

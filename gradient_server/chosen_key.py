@@ -19,10 +19,11 @@ from gradient_server.settings import DEFAULT_KEY, checked_key, checked_long_key
 
 @frozen(kw_only=True)
 class ChosenKey:
-    """A key, and the environment variables by which clients find it."""
+    """A key, the environment variables by which clients find it, and the file that it is in, if it is in one."""
 
     text: str = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
+    file: Path | None = None
 
 
 def chosen_key(
@@ -43,11 +44,12 @@ def chosen_key(
     if given is not None:
         return ChosenKey(text=check(given), environment={KEY_VARIABLE: given})
     if file is not None:
-        return ChosenKey(text=check(key_file.key_in(file)), environment=key_file.environment(file))
+        return ChosenKey(text=check(key_file.key_in(file)), environment=key_file.environment(file), file=file)
     if not runner_is_real:
         return ChosenKey(text=DEFAULT_KEY, environment={KEY_VARIABLE: DEFAULT_KEY})
     folder = folder or key_file.default_folder()
-    return ChosenKey(text=key_file.kept_key(folder), environment=key_file.environment(folder / key_file.NAME))
+    kept = folder / key_file.NAME
+    return ChosenKey(text=key_file.kept_key(folder), environment=key_file.environment(kept), file=kept)
 
 
 def key_for(given: str | None, *, runner_is_real: bool) -> str:

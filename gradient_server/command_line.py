@@ -27,8 +27,8 @@ STORE, RUNS = "experiments", ".runs"
 """What the file of experiments is called where nothing else was said, and what its name ends with for that of runs."""
 _GRACE = 5.0
 _EPILOG = f"""\
-It prints two lines to paste into another terminal: clients that start there find the server and its key. A browser
-shows at the printed address what it knows, and asks for the key.
+It prints two lines to paste into another terminal: clients that start there find the server and its key. At the address
+below them a browser shows what the server knows, to those who have the key.
 
 Real runs: with --runner process, commands run on this machine, as the user who starts the server, and who has the key
 can run any. What is kept is in the folder gradient-experiments of the user's state directory (~/.local/state on Linux),

@@ -54,7 +54,7 @@ class Outcome:
         if self.complaints:
             lines += ["the server complained:", self.complaints.rstrip()]
         what = "Nothing" if self.is_right else "Something"
-        return "\n".join([*lines, "", f"{what} was lost, doubled or left over ({self.seconds:.0f} seconds)"])
+        return "\n".join([*lines, "", f"{what} was lost, doubled, wrong or left over ({self.seconds:.0f} seconds)"])
 
 
 def outcome_of(directory: Path, kills: int, seed: int, watch: Watch = lambda *_: nullcontext()) -> Outcome:

@@ -27,7 +27,7 @@ def wrong_in(
         "rows lost": [f"{one.name}: {row}" for one in ended for row in _missing(one)],
         "rows doubled": [f"{one.name}: {row}" for one in told for row in _doubled(one.rows)],
         "rows out of order": [f"{one.name}" for one in told if not _is_ordered(one.rows)],
-        "logs of others": [f"{one.name}: {one.rows}" for one in ended if _known(one) != _expected(one)],
+        "logs not as printed": [f"{one.name}: {one.rows}" for one in ended if _known(one) != _expected(one)],
         "logs that have changed": [f"{one.name}" for one in ended if again[one.handle] != one.rows],
         "wrong outcomes": [f"{one.name}: {one.state}" for one in ended if one.state != one.kind.outcome],
         "commands that never ran": [one.name for one in ended if times[one.name] < one.kind.nodes],

@@ -44,7 +44,7 @@ def test_processes_that_are_left_over_are_found(tmp_path, where):
         while not (found := processes_of(tmp_path)) and time.monotonic() < deadline:
             time.sleep(0.001)
         os.killpg(process.pid, signal.SIGKILL)
-    assert [each.split()[0] for each in found] == [str(process.pid)]
+    assert str(process.pid) in [each.split()[0] for each in found]
 
 
 class Told:
@@ -75,14 +75,17 @@ def test_all_is_right():
 
 
 CHANGES = {
-    "a row is lost": (lambda t: t.told[0].rows["js0"].pop(), {"rows lost", "logs of others", "logs that have changed"}),
+    "a row is lost": (
+        lambda t: t.told[0].rows["js0"].pop(),
+        {"rows lost", "logs not as printed", "logs that have changed"},
+    ),
     "a row comes twice": (
         lambda t: t.told[0].rows["js0"].append((2, "run-0 1")),
-        {"rows doubled", "rows out of order", "logs of others", "logs that have changed"},
+        {"rows doubled", "rows out of order", "logs not as printed", "logs that have changed"},
     ),
     "rows are in another order": (
         lambda t: t.told[3].rows["js1"].reverse(),
-        {"rows out of order", "logs of others", "logs that have changed"},
+        {"rows out of order", "logs not as printed", "logs that have changed"},
     ),
     "a row has gone since": (lambda t: t.again["es3"]["js1"].pop(), {"logs that have changed"}),
     "another outcome": (lambda t: setattr(t.told[1], "state", KINDS[0].outcome), {"wrong outcomes"}),

@@ -48,8 +48,8 @@ def wait_for(path, process):
 
 
 def first_lines(process) -> list[str]:
-    """What it says when it starts: where it is, and two lines to paste."""
-    return [process.stdout.readline().rstrip("\n") for _ in range(3)]
+    """What it says when it starts: where it is, two lines to paste, and what a browser is told."""
+    return [process.stdout.readline().rstrip("\n") for _ in range(4)]
 
 
 def refused(process) -> str:
@@ -67,7 +67,7 @@ def test_the_printed_lines_can_be_pasted(launch, tmp_path, key):
     process = launch("--port", "0", "--api-key", key)
     address, *exports = first_lines(process)
     assert re.search(r"http://127\.0\.0\.1:[0-9]+ ", address)
-    assert all(line.startswith("export ") for line in exports)
+    assert [line.split()[0] for line in exports] == ["export", "export", "#"]
     bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     script = "\n".join([*exports, 'exec "$0" -c "$1"'])
     shell = subprocess.run(

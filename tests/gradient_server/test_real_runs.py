@@ -131,9 +131,11 @@ def folder_of(home: Home) -> Path:
 def test_the_printed_lines_are_enough(home):
     """A client finds server and key, runs commands, reads what they print, sees how they ended, and stops one."""
     process = home.launch("--runner", "process", "--slots", "2")
-    address, *exports = (process.stdout.readline().rstrip("\n") for _ in range(3))
+    address, *lines = (process.stdout.readline().rstrip("\n") for _ in range(4))
     assert "(commands run on this machine; Ctrl-C stops it)" in address
-    script = "\n".join([*exports, f'exec {shlex.quote(sys.executable)} -c "$0"'])
+    assert lines[-1].startswith("# In a browser: http://127.0.0.1:")
+    assert lines[-1].endswith(f"/ with the key in {str(folder_of(home) / 'config.json')!r}")
+    script = "\n".join([*lines, f'exec {shlex.quote(sys.executable)} -c "$0"'])
     bare = {"PATH": os.environ["PATH"], "HOME": str(home.path), "PAPERSPACE_API_KEY": "of another server"}
     shell = subprocess.run(["sh", "-c", script, CLIENT], env=bare, capture_output=True, text=True, timeout=2 * PATIENCE)
     assert shell.stderr == ""
