@@ -94,9 +94,7 @@ class Experiments:
 
 
 def _experiment(described: Mapping[str, Any]) -> BaseExperiment:
-    # Not before somebody looks: these take longer to load than the rest of the server.
-    from gradient_api.models import Experiment
-
+    # Not before somebody looks: it takes longer to load than the rest of the server.
     from gradient_ext.experiments import experiment_from
 
-    return experiment_from(Experiment.from_dict(described))
+    return experiment_from(described)
