@@ -262,7 +262,7 @@ def test_a_burst_of_connections(launch):
     process = launch("--port", "0")
     port = int(process.stdout.readline().split(" at ")[1].split()[0].rpartition(":")[2])
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    client.request("GET", "/")
+    client.request("GET", "/nothing")
     assert client.getresponse().status == 404  # it serves
     process.send_signal(signal.SIGSTOP)
     with contextlib.ExitStack() as stack:
@@ -270,7 +270,7 @@ def test_a_burst_of_connections(launch):
         try:
             for _ in range(200):
                 waiting.append(stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=1)))
-                waiting[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                waiting[-1].sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
         finally:
             process.send_signal(signal.SIGCONT)
         for connection in waiting:
