@@ -102,5 +102,5 @@ class Error:
         return key in self.additional_properties
 
 
-from ..models.error_details_type_1 import ErrorDetailsType1  # noqa: E402
-from ..models.error_error_type_1 import ErrorErrorType1  # noqa: E402
+from ..models.error_details_type_1 import ErrorDetailsType1
+from ..models.error_error_type_1 import ErrorErrorType1

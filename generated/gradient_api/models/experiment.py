@@ -326,4 +326,4 @@ class Experiment:
         return key in self.additional_properties
 
 
-from ..models.template_history import TemplateHistory  # noqa: E402
+from ..models.template_history import TemplateHistory

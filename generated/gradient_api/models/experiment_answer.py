@@ -77,4 +77,4 @@ class ExperimentAnswer:
         return key in self.additional_properties
 
 
-from ..models.experiment import Experiment  # noqa: E402
+from ..models.experiment import Experiment

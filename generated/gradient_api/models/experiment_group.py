@@ -95,5 +95,5 @@ class ExperimentGroup:
         return key in self.additional_properties
 
 
-from ..models.experiment import Experiment  # noqa: E402
-from ..models.group_meta import GroupMeta  # noqa: E402
+from ..models.experiment import Experiment
+from ..models.group_meta import GroupMeta

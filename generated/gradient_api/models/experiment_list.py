@@ -125,6 +125,6 @@ class ExperimentList:
         return key in self.additional_properties
 
 
-from ..models.experiment import Experiment  # noqa: E402
-from ..models.experiment_group import ExperimentGroup  # noqa: E402
-from ..models.list_meta import ListMeta  # noqa: E402
+from ..models.experiment import Experiment
+from ..models.experiment_group import ExperimentGroup
+from ..models.list_meta import ListMeta

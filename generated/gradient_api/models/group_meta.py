@@ -84,4 +84,4 @@ class GroupMeta:
         return key in self.additional_properties
 
 
-from ..models.item_group import ItemGroup  # noqa: E402
+from ..models.item_group import ItemGroup

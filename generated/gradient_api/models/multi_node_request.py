@@ -384,4 +384,4 @@ class MultiNodeRequest:
         return key in self.additional_properties
 
 
-from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv  # noqa: E402
+from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv

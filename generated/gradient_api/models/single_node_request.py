@@ -299,4 +299,4 @@ class SingleNodeRequest:
         return key in self.additional_properties
 
 
-from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv  # noqa: E402
+from ..models.common_fields_experiment_env import CommonFieldsExperimentEnv

@@ -77,4 +77,4 @@ class StateAnswer:
         return key in self.additional_properties
 
 
-from ..models.state_reading import StateReading  # noqa: E402
+from ..models.state_reading import StateReading

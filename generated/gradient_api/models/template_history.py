@@ -144,4 +144,4 @@ class TemplateHistory:
         return key in self.additional_properties
 
 
-from ..models.template_history_params_type_0 import TemplateHistoryParamsType0  # noqa: E402
+from ..models.template_history_params_type_0 import TemplateHistoryParamsType0
