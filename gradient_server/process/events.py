@@ -5,6 +5,7 @@ This is how a run outlives those who look at it: whoever reads all of it knows a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -77,7 +78,7 @@ class EventReader:
 
 
 class EventWriter:
-    """Adds events. They are in the file when it returns.
+    """Adds events. They are in the file when it returns; where there is no room for one, nothing of it is.
 
     :param Path path: where they are
     """
@@ -111,4 +112,9 @@ class EventWriter:
         os.close(self._file)
 
     def _write(self, **event: Any) -> None:
-        os.write(self._file, json.dumps({"real": round(time.time(), 6), **event}).encode() + b"\n")
+        line = json.dumps({"real": round(time.time(), 6), **event}).encode() + b"\n"
+        written = os.write(self._file, line)
+        if written < len(line):
+            # The next one would be added to the half, and nobody could read either.
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

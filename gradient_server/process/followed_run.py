@@ -85,10 +85,11 @@ class FollowedRun:
         is_new, self._sizes = sizes != self._sizes, sizes
         if is_new:
             self._events.read_on()
+        if not self.history.has_ended:
+            self._look_after_supervisor()
+        # Which may have found out that it has ended just now.
         if self.history.has_ended:
             self.wait_for_launch()
-        else:
-            self._look_after_supervisor()
         return is_new
 
     def stop(self) -> None:

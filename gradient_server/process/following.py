@@ -104,7 +104,7 @@ class Following:
                 except Exception:
                     # One run that cannot be followed is not to keep the others from that.
                     _log.exception("The run of %s cannot be followed", run.handle)
-                    run.fail("The files of the run cannot be read")
+                    self._give_up(run)
 
     def _fill_slots(self) -> None:
         while len(self._active) + len(self._leaving) < self._slots:
@@ -130,12 +130,23 @@ class Following:
             if is_new:
                 run.take_news()
             if run.phase is Phase.ENDED:
-                with self._lock:
-                    self._active.remove(run)
-                # There is a slot now.
-                self._wake.set()
+                self._drop(run)
             if is_new or run.phase is Phase.ENDED:
                 self.changed(run.handle)
+
+    def _give_up(self, run: ProcessRun) -> None:
+        with contextlib.suppress(OSError):
+            run.files.stop()
+        run.files.wait_for_launch()
+        if run.phase is not Phase.ENDED:
+            run.fail("The files of the run cannot be read")
+        self._drop(run)
+
+    def _drop(self, run: ProcessRun) -> None:
+        with self._lock:
+            self._active = [other for other in self._active if other is not run]
+        # There is a slot now.
+        self._wake.set()
 
     def _forget(self) -> None:
         with self._lock:

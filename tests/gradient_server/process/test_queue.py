@@ -3,7 +3,7 @@
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from tests.gradient_server.process.conftest import wait_until
+from tests.gradient_server.process.conftest import is_alive, wait_until
 
 
 def test_others_wait_until_there_is_a_slot(make_bench):
@@ -48,3 +48,18 @@ def test_a_thousand_can_wait(make_bench):
         run.stop(bench.clock.now())
     first.stop(bench.clock.now())
     wait_until(lambda: bench.state(waiting[-1]) in TERMINAL_STATES)
+
+
+def test_one_that_cannot_be_followed_keeps_no_other_from_running(make_bench, caplog):
+    """It is ended, with an error that says so, and leaves its slot."""
+    bench = make_bench(slots=1)
+    broken = bench.run("echo $$; exec sleep 60")
+    other = bench.run("echo other")
+    wait_until(lambda: bench.rows(broken))
+    with (bench.directory / broken.handle / "events.jsonl").open("a") as events:
+        events.write("no event\n")
+    wait_until(lambda: bench.state(other) in TERMINAL_STATES)
+    assert bench.rows(other) == ["other"]
+    assert bench.outcome(broken) == ("error", "The files of the run cannot be read")
+    wait_until(lambda: not is_alive(int(bench.rows(broken)[0])), "the end of the broken one")
+    assert "cannot be followed" in caplog.text
