@@ -6,6 +6,10 @@ from hypothesis import HealthCheck, settings
 from tests.contract.calling import KEY_HEADER, OPERATIONS, SCHEMA, SPEC, at, record
 
 IDEMPOTENCY_KEY = SPEC["components"]["parameters"]["IdempotencyKey"]
+WITH_A_BODY = {name: found for name, found in OPERATIONS.items() if found.body}
+WRONG = "no value of any parameter"
+PLACES = ("query", "headers")
+WITH_PARAMETERS = {name: found for name, found in OPERATIONS.items() if "400" in found.definition.raw["responses"]}
 ONCE = {name: found for name, found in OPERATIONS.items() if found.headers.get(IDEMPOTENCY_KEY["name"])}
 
 
@@ -51,3 +55,30 @@ def test_the_key_of_another_request(gradient_server, tally, operation):
         record(tally, case, response)
         answered.append(response.status_code)
     assert answered == [200, 422]
+
+
+@pytest.mark.parametrize("operation", WITH_PARAMETERS.values(), ids=WITH_PARAMETERS)
+def test_wrong_parameters(gradient_server, tally, operation):
+    """A value that a parameter cannot have is refused, whatever the rest is."""
+    wrong = {place: {parameter.name: WRONG for parameter in getattr(operation, place)} for place in PLACES}
+    wrong["headers"][KEY_HEADER] = gradient_server.api_key
+    case = operation.Case(path_parameters={"handle": "es1"}, **wrong)
+    assert refusal_of(case, gradient_server, tally) == 400
+
+
+@pytest.mark.parametrize("operation", WITH_A_BODY.values(), ids=WITH_A_BODY)
+def test_bodies_of_another_kind(gradient_server, tally, operation):
+    """What is not JSON is refused, also where it reads like that."""
+    case = operation.Case(
+        headers={KEY_HEADER: gradient_server.api_key, "Content-Type": "text/plain"},
+        body=SPEC["components"]["examples"]["SingleNodeRequest"]["value"],
+        media_type="application/json",
+    )
+    assert refusal_of(case, gradient_server, tally) == 415
+
+
+def refusal_of(case, server, tally):
+    response = case.call(base_url=at(server, case.operation))
+    record(tally, case, response)
+    case.validate_response(response)
+    return response.status_code
