@@ -1,6 +1,7 @@
 """What tests of several rooms need: a server that answers whatever a test tells it, and parameter dictionaries."""
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("what is generated")
     group.addoption("--examples", type=int, default=50, help="examples of each property (default: %(default)s)")
     group.addoption("--fresh", action="store_true", help="other examples each time; --hypothesis-seed repeats them")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    # Half of the time of a test is waiting: for a server, for a process, for a timeout that is tried.
+    return min(2 * (os.cpu_count() or 1), 8)
 
 
 def pytest_configure(config: pytest.Config) -> None:
