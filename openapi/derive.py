@@ -112,7 +112,7 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
     required = _required(spec, request)
     order = [*required, *(wire_name for wire_name in properties if wire_name not in required)]
     return {
-        "model": name,
+        "schema": name,
         "module": snake_case(name),
         "parameters_name": request["x-parameters"],
         "constant": snake_case(request["x-parameters"]).upper(),

@@ -2,16 +2,7 @@
 """The keyword arguments that make an experiment: what they are called, what they take, what they are for."""
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Any, NamedTuple, NotRequired, Protocol, Self, TypedDict, cast
-
-
-class RequestModel(Protocol):
-    """A generated model of a request body."""
-
-    @classmethod
-    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Build the model from the JSON object of the request."""
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 
 class Parameter(NamedTuple):
@@ -37,16 +28,12 @@ class Parameter(NamedTuple):
 class ParameterSet(NamedTuple):
     """The keyword arguments of one kind of experiment."""
 
-    model_name: str
+    schema: str
+    """Of the request body, as the contract calls it."""
     keywords: type
     parameters: tuple[Parameter, ...]
     fixed: Mapping[str, Any]
     dependent: Mapping[str, tuple[str, ...]]
-
-    @property
-    def model(self) -> type[RequestModel]:
-        """The model of the request body; models are loaded when one is used."""
-        return cast(type[RequestModel], getattr(import_module(".models", __package__), self.model_name))
 
 
 class SingleNodeParameters(TypedDict):
@@ -107,7 +94,7 @@ class SingleNodeParameters(TypedDict):
 
 
 SINGLE_NODE_PARAMETERS = ParameterSet(
-    model_name="SingleNodeRequest",
+    schema="SingleNodeRequest",
     keywords=SingleNodeParameters,
     parameters=(
         Parameter(
@@ -363,7 +350,7 @@ class MultiNodeParameters(TypedDict):
 
 
 MULTI_NODE_PARAMETERS = ParameterSet(
-    model_name="MultiNodeRequest",
+    schema="MultiNodeRequest",
     keywords=MultiNodeParameters,
     parameters=(
         Parameter(

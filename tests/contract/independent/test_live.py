@@ -65,7 +65,7 @@ def test_every_operation_with_every_parameter(gradient_server, client, single_no
 )
 def test_every_keyword(client, verb, accepted, kind):
     """What the client sends of every keyword is what the contract says, and comes back as it was given."""
-    schemas = properties(SPEC["components"]["schemas"][accepted.model.__name__])
+    schemas = properties(SPEC["components"]["schemas"][accepted.schema])
     given = {parameter.name: fitting(schemas[parameter.wire_name]) for parameter in accepted.parameters} | kind
     experiment = client.get(getattr(client, verb)(**given))
     assert {name: getattr(experiment, name) for name in given} == given

@@ -17,7 +17,7 @@ from openapi_schema_validator import OAS31Validator
 from judging.contract import Schema, members, required
 from judging.generated import values
 
-ACCEPTED = {accepted.model.__name__: accepted for accepted in (SINGLE_NODE_PARAMETERS, MULTI_NODE_PARAMETERS)}
+ACCEPTED = {accepted.schema: accepted for accepted in (SINGLE_NODE_PARAMETERS, MULTI_NODE_PARAMETERS)}
 NAMES = {
     request: {parameter.wire_name: parameter.name for parameter in accepted.parameters}
     for request, accepted in ACCEPTED.items()
