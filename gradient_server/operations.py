@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gradient_api.constants import TERMINAL_STATES
@@ -17,7 +17,6 @@ from gradient_server.store import Store
 from gradient_server.stored_experiment import StoredExperiment
 
 Given = Mapping[str, Any]
-Operate = Callable[["Operations", Given, dict[str, Any]], Answer]
 DEFAULT_PAGE = 20
 _DONE = Answer(200, {"message": "success"})
 
