@@ -100,6 +100,17 @@ class AsyncConnections:
             if line in self._lines:
                 self._resting.setdefault(host, deque()).append((line, time.monotonic()))
 
+    async def drop(self, line: httpx.AsyncClient) -> None:
+        """Close one that has failed, or that nobody has waited for to the end.
+
+        It may be one that never works again: tasks are cancelled also where httpx has left it half open or half closed.
+        """
+        with self._changing:
+            is_ours = line in self._lines
+            self._lines.discard(line)
+        if is_ours:
+            await line.aclose()
+
     async def tidy(self) -> None:
         """Close a connection that has not been used for long."""
         line = self._line_at_rest()

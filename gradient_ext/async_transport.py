@@ -126,7 +126,9 @@ class AsyncTransport:
                     outcome: Reply | BaseException = await self._exchange(client, exchange)
             except BaseException as error:
                 outcome = exchange.outcome(error)
-            finally:
+            if isinstance(outcome, BaseException):
+                await self.connections.drop(client)
+            else:
                 self.connections.give_back(client, exchange.host)
         if isinstance(outcome, BaseException):
             exchange.fail(outcome)

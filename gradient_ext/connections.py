@@ -97,6 +97,17 @@ class Connections:
             if line in self._lines:
                 self._resting.setdefault(host, deque()).append((line, time.monotonic()))
 
+    def drop(self, line: httpx.Client) -> None:
+        """Close one that has failed, or that nobody has waited for to the end.
+
+        It may be one that never works again: tasks are cancelled also where httpx has left it half open or half closed.
+        """
+        with self._changing:
+            is_ours = line in self._lines
+            self._lines.discard(line)
+        if is_ours:
+            line.close()
+
     def tidy(self) -> None:
         """Close a connection that has not been used for long."""
         line = self._line_at_rest()

@@ -121,7 +121,9 @@ class Transport:
                 outcome: Reply | BaseException = self._exchange(client, exchange)
             except BaseException as error:
                 outcome = exchange.outcome(error)
-            finally:
+            if isinstance(outcome, BaseException):
+                self.connections.drop(client)
+            else:
                 self.connections.give_back(client, exchange.host)
         if isinstance(outcome, BaseException):
             exchange.fail(outcome)

@@ -16,7 +16,7 @@ TWINS = {f"{name}.py": f"async_{name}.py" for name in ("client", "connections", 
 HEADER = "# Written from {source} by `make generate`. Do not edit.\n"
 
 # What waits for the network, and so is defined and called as a coroutine.
-_SENDS = "send|ask|_attempt|_exchange|tidy|close"
+_SENDS = "send|ask|_attempt|_exchange|drop|tidy|close"
 _PLACE = r"(?:self\.(?:_transport\.|_?connections\.)?|transport\.)"
 _PUBLIC = "list|wait|get|state|logs|start|stop|delete|(?:create|run)_(?:single|multi)_node"
 RULES = (

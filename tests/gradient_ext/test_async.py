@@ -1,7 +1,11 @@
 """What only an asynchronous client can get wrong: cancelled tasks, several event loops, a thousand things at once."""
 
+import asyncio
+import functools
+import itertools
 import subprocess
 import sys
+import types
 
 import anyio
 import anyio.to_thread
@@ -38,6 +42,29 @@ async def wait(client):
     await client.wait("es1")
 
 
+async def cancelled(coroutine, moment):
+    """Await something, and cancel this task as soon as it waits for the so many-th time."""
+
+    @types.coroutine
+    def steps():
+        step = functools.partial(coroutine.send, None)
+        for number in itertools.count():
+            try:
+                future = step()
+            except StopIteration as end:
+                return end.value
+            if number == moment:
+                asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+            try:
+                yield future
+            except BaseException as error:
+                step = functools.partial(coroutine.throw, error)
+            else:
+                step = functools.partial(coroutine.send, None)
+
+    return await steps()
+
+
 async def soon(condition):
     with anyio.fail_after(10):
         while not condition():
@@ -69,6 +96,29 @@ async def test_cancelled_in_a_pause_between_attempts(flaky):
         assert scope.cancelled_caught
         assert len(flaky.requests) == 1
         assert (await client.get("es1")).id == "es1"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_cancelled_at_any_moment(live, is_first):
+    """As asyncio does it: once, also where httpx shields itself. No connection waits for itself ever after."""
+
+    async def has_cancelled(moment):
+        async with AsyncExperimentsClient("k", base_url=live.url, deadline=3, max_attempts=1) as client:
+            if not is_first:
+                await client.state("es1")
+            task = asyncio.create_task(cancelled(client.state("es1"), moment))
+            await asyncio.wait([task])
+            assert await client.state("es1") == RUNNING
+            assert live.connections() == 1
+        await soon(lambda: live.connections() == 0)
+        return task.cancelled()
+
+    async def main():
+        return [await has_cancelled(moment) for moment in range(30)]
+
+    outcomes = asyncio.run(main())
+    assert outcomes[0]
+    assert not outcomes[-1]
 
 
 async def test_more_are_cancelled_than_there_are_connections(flaky):
