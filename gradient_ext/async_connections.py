@@ -59,13 +59,16 @@ class AsyncConnections:
 
         :raises GradientSdkError: there is not any more
         """
-        if self._is_closed:
-            raise GradientSdkError("This client is closed; make another one")
+        self._refuse_if_closed()
         if self._given is not None and self._given.is_closed:
             raise GradientSdkError("The http_client of this client is closed; make another one of each")
         here = home()
         if here != self._home:
             self._move(here)
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise GradientSdkError("This client is closed; make another one")
 
     def _move(self, here: Home) -> None:
         if is_elsewhere(self._home, here):
@@ -79,10 +82,13 @@ class AsyncConnections:
         """Give the httpx client to send through; who has one of the places may do so.
 
         :param str host: where to: the connection that was used last for that is the best one
+
+        :raises GradientSdkError: it has been closed meanwhile
         """
         if self._given is not None:
             return self._given
         with self._changing:
+            self._refuse_if_closed()
             resting = self._resting.get(host)
             if resting:
                 return resting.pop()[0]
@@ -121,7 +127,9 @@ class AsyncConnections:
         """Close them, unless they are the user's; nothing is sent any more in either case."""
         self._is_closed = True
         if not is_elsewhere(self._home, home()):
-            for line in list(self._lines):
+            with self._changing:
+                lines = list(self._lines)
+            for line in lines:
                 await line.aclose()
 
     def _line_at_rest(self) -> httpx.AsyncClient | None:

@@ -131,6 +131,8 @@ class AsyncTransport:
             else:
                 self.connections.give_back(client, exchange.host)
         if isinstance(outcome, BaseException):
+            if isinstance(outcome, RuntimeError):
+                self.connections.check()  # httpx says so of what has been closed meanwhile.
             exchange.fail(outcome)
         await self.connections.tidy()
         answer: Answer = exchange.meaning(outcome)

@@ -126,6 +126,8 @@ class Transport:
             else:
                 self.connections.give_back(client, exchange.host)
         if isinstance(outcome, BaseException):
+            if isinstance(outcome, RuntimeError):
+                self.connections.check()  # httpx says so of what has been closed meanwhile.
             exchange.fail(outcome)
         self.connections.tidy()
         answer: Answer = exchange.meaning(outcome)

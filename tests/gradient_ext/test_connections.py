@@ -1,6 +1,7 @@
 """Connections and requests on real sockets: how many there are, who shares what, and what goes over them."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
-from gradient import ExperimentsClient, constants
+from gradient import ExperimentsClient, GradientSdkError, constants
 from gradient_ext import async_connections, connections
 from tests.gradient_ext.blocking import KINDS, client_of
 from tests.gradient_ext.flaky import EXPERIMENT, FlakyServer, drop, status
@@ -136,6 +137,24 @@ def test_two_hosts_share_the_connections(servers, kind, monkeypatch):
         assert (one.connections(), other.connections()) == (2, 1)
     one.wait_until(lambda: one.connections() == 0)
     other.wait_until(lambda: other.connections() == 0)
+
+
+def test_closed_while_others_wait_for_a_connection(servers, kind, monkeypatch):
+    """All of them hear that it is closed, and none of them opens a connection afterwards."""
+    live, _ = servers
+    set_for_both(monkeypatch, "MOST_CONNECTIONS", 1)
+    with client_of(kind, "sesame", base_url=live.url, logs_url=live.url) as client, ThreadPoolExecutor(5) as pool:
+        holding = pool.submit(client.wait, "es1")
+        live.wait_until(lambda: [query for query in live.asked("/state/") if "wait" in query])
+        calls = [holding, *(pool.submit(client.state, "es1") for _ in range(4))]
+        while not all(call.running() for call in calls):
+            time.sleep(0.01)
+        client.close()
+        live.change(state=STOPPED)
+        for call in calls:
+            with pytest.raises(GradientSdkError, match="This client is closed"):
+                call.result(10)
+        live.wait_until(lambda: live.connections() == 0)
 
 
 def test_retries_are_told_to_stamina(flaky, kind):
