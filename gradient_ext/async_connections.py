@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from gradient_ext.argument_errors import ConfigurationError
 from gradient_ext.home import MOVED, Home, is_elsewhere
 from gradient_ext.home import process_and_loop as home
 from gradient_ext.root_error import GradientSdkError
@@ -34,9 +35,13 @@ class AsyncConnections:
     fifty, that takes longer than the calls.
 
     :param httpx.AsyncClient http_client: the user's own client to send through; it is never closed here
+
+    :raises ConfigurationError: it is no such client
     """
 
     def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
+        if http_client is not None:
+            _check_kind(http_client)
         self._given = http_client
         self._home = home()
         self._is_closed = False
@@ -158,3 +163,11 @@ class AsyncConnections:
         except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
             refusal = refused_environment(error)
         raise refusal
+
+
+def _check_kind(http_client: object) -> None:
+    import httpx
+
+    if not isinstance(http_client, httpx.AsyncClient):
+        # The other kind sends what it is asked to, and gives what nobody here understands.
+        raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")

@@ -57,7 +57,8 @@ class ExperimentsClient(Session):
     :param httpx.Client http_client: a client of yours to send everything through, with its proxies, certificates and
         limits; closing it stays with you
 
-    :raises ConfigurationError: there is no key, an address is none, or the configuration file is broken
+    :raises ConfigurationError: there is no key, an address is none, the configuration file is broken, or
+        the http_client is no httpx.Client
 
     Every method raises :class:`GradientSdkError` or one of its subclasses when something goes wrong.
     """

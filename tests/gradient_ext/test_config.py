@@ -2,9 +2,10 @@
 
 import json
 
+import httpx
 import pytest
 
-from gradient import ConfigurationError, ExperimentsClient, GradientSdkError
+from gradient import AsyncExperimentsClient, ConfigurationError, ExperimentsClient, GradientSdkError
 from gradient_ext.config import configuration
 from tests.gradient_ext.exposure import everything_about
 
@@ -30,6 +31,19 @@ def test_an_argument_wins_over_environment_and_file(home):
     assert configuration("from-argument", environment=environment).api_key == "from-argument"
     assert configuration(environment=environment).api_key == "from-environment"
     assert configuration(environment={"PAPERSPACE_API_KEY": ""}).api_key == "from-file"
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "given"),
+    [(ExperimentsClient, httpx.Client, httpx.AsyncClient), (AsyncExperimentsClient, httpx.AsyncClient, httpx.Client)],
+)
+def test_an_http_client_of_the_other_kind(home, kind, wanted, given):
+    """It is refused before it sends anything: what it was asked to create would be there, and nobody know its id."""
+    for wrong in (given(), "http://localhost:3128"):
+        with pytest.raises(ConfigurationError) as caught:
+            kind("a-key", http_client=wrong)
+        assert str(caught.value) == f"http_client must be an httpx.{wanted.__name__}, not {type(wrong).__name__}"
+    assert repr(kind("a-key", http_client=type("Own", (wanted,), {})()))
 
 
 def test_the_file_can_be_elsewhere(home):
