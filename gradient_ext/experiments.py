@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Final
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define
 from gradient_api.experiment_fields import (
@@ -32,8 +33,19 @@ from gradient_ext.values import typed
 if TYPE_CHECKING:
     from gradient_ext.tables import Table
 
+Kind = TypeVar("Kind", bound=type[BaseExperimentFields])
+
+
+def _documented(kind: Kind) -> Kind:
+    """Let help tell of the attributes of a class what the generated halves of it tell of them."""
+    halves = [half.__doc__ or "" for half in reversed(kind.__mro__) if "_fields" in vars(half)]
+    lines = [line.strip() for half in halves for line in half.splitlines() if line.strip().startswith(":param ")]
+    kind.__doc__ = "\n\n".join((cleandoc(kind.__doc__ or ""), "\n".join(lines)))
+    return kind
+
 
 @public
+@_documented
 @define(repr=False, kw_only=True)
 class BaseExperiment(BaseExperimentFields, Showing):
     """An experiment of a kind that this client does not know; the known kinds extend it.
@@ -82,6 +94,7 @@ class BaseExperiment(BaseExperimentFields, Showing):
 
 
 @public
+@_documented
 @define(repr=False, kw_only=True)
 class SingleNodeExperiment(SingleNodeExperimentFields, BaseExperiment):
     """An experiment that runs on one machine.
@@ -93,6 +106,7 @@ class SingleNodeExperiment(SingleNodeExperimentFields, BaseExperiment):
 
 
 @public
+@_documented
 @define(repr=False, kw_only=True)
 class MultiNodeExperiment(MultiNodeExperimentFields, BaseExperiment):
     """An experiment of workers and parameter servers, or of workers and a master.

@@ -250,6 +250,7 @@ def _field(wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ..
         "name": python_name(wire_name, schema),
         "json_type": kinds[0],
         "python_type": kind if always else f"{kind} | None",
+        "documented_type": _PYTHON_TYPES[kinds[0]],
         "description": schema["description"],
     }
     if always:

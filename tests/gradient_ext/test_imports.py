@@ -78,3 +78,18 @@ def test_help_on_the_package_shows_everything():
     for told in (":param str machine_type: Machine type [required]", "yield_logs(", "iter_experiments(", ":raises"):
         assert told in shown
     assert not re.findall(rf"gradient_\w+\.\w+\.(?:{'|'.join(gradient.__all__)})\b", shown)
+
+
+@pytest.mark.parametrize("name", ["SingleNode", "MultiNode"])
+def test_help_on_parameters_and_experiments_tells_what_is_in_them(name):
+    """Each key of the dictionary as the methods that take it tell of it, and each attribute of the experiment."""
+    keys = inspect.getdoc(getattr(gradient, f"{name}Parameters")).splitlines()
+    method = getattr(gradient.ExperimentsClient, "create_single_node" if name == "SingleNode" else "create_multi_node")
+    told = [line for line in inspect.getdoc(method).splitlines() if line.startswith(":param ")]
+    assert told == [line for line in keys if line.startswith(":param ")]
+
+    kind = getattr(gradient, f"{name}Experiment")
+    lines = inspect.getdoc(kind).splitlines()
+    attributes = [re.match(r":param \w+ (\w+): \w", line) for line in lines if line.startswith(":param ")]
+    assert sorted(found[1] for found in attributes) == sorted(field.name for field in kind._fields)
+    assert ":param str dt_created: " in "\n".join(lines)
