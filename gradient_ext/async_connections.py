@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 100
 _LONGEST_REST = 5.0
 """After how many seconds httpx does not use a connection again either."""
+_SUDDEN = (GeneratorExit, KeyboardInterrupt, SystemExit)
+"""What comes at any moment: locks may be locked, and a coroutine that is closed must not wait for anything."""
 
 
 class AsyncConnections:
@@ -53,7 +55,7 @@ class AsyncConnections:
         self._begin()
 
     def _begin(self) -> None:
-        self.places: anyio.Semaphore = anyio.Semaphore(MOST_CONNECTIONS)
+        self.places = anyio.Semaphore(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
         self._changing = threading.Lock()
         self._lines: set[httpx.AsyncClient] = set()
@@ -111,15 +113,17 @@ class AsyncConnections:
             if line in self._lines:
                 self._resting.setdefault(host, deque()).append((line, time.monotonic()))
 
-    async def drop(self, line: httpx.AsyncClient) -> None:
+    async def drop(self, line: httpx.AsyncClient, outcome: BaseException) -> None:
         """Close one that has failed, or that nobody has waited for to the end.
 
         It may be one that never works again: tasks are cancelled also where httpx has left it half open or half closed.
+
+        :param BaseException outcome: what has happened; if that was sudden, Python closes it when nobody has it
         """
         with self._changing:
             is_ours = line in self._lines
             self._lines.discard(line)
-        if is_ours:
+        if is_ours and not isinstance(outcome, _SUDDEN):
             await line.aclose()
 
     async def tidy(self) -> None:

@@ -127,7 +127,7 @@ class AsyncTransport:
             except BaseException as error:
                 outcome = exchange.outcome(error)
             if isinstance(outcome, BaseException):
-                await self.connections.drop(client)
+                await self.connections.drop(client, outcome)
             else:
                 self.connections.give_back(client, exchange.host)
         if isinstance(outcome, BaseException):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gradient_ext.argument_errors import ConfigurationError
 from gradient_ext.home import MOVED, Home, is_elsewhere
 from gradient_ext.home import process as home
+from gradient_ext.places import Places
 from gradient_ext.root_error import GradientSdkError
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 100
 _LONGEST_REST = 5.0
 """After how many seconds httpx does not use a connection again either."""
+_SUDDEN = (GeneratorExit, KeyboardInterrupt, SystemExit)
+"""What comes at any moment: locks may be locked, and a coroutine that is closed must not wait for anything."""
 
 
 class Connections:
@@ -50,7 +53,7 @@ class Connections:
         self._begin()
 
     def _begin(self) -> None:
-        self.places: threading.Semaphore = threading.Semaphore(MOST_CONNECTIONS)
+        self.places = Places(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
         self._changing = threading.Lock()
         self._lines: set[httpx.Client] = set()
@@ -108,15 +111,17 @@ class Connections:
             if line in self._lines:
                 self._resting.setdefault(host, deque()).append((line, time.monotonic()))
 
-    def drop(self, line: httpx.Client) -> None:
+    def drop(self, line: httpx.Client, outcome: BaseException) -> None:
         """Close one that has failed, or that nobody has waited for to the end.
 
         It may be one that never works again: tasks are cancelled also where httpx has left it half open or half closed.
+
+        :param BaseException outcome: what has happened; if that was sudden, Python closes it when nobody has it
         """
         with self._changing:
             is_ours = line in self._lines
             self._lines.discard(line)
-        if is_ours:
+        if is_ours and not isinstance(outcome, _SUDDEN):
             line.close()
 
     def tidy(self) -> None:

@@ -122,7 +122,7 @@ class Transport:
             except BaseException as error:
                 outcome = exchange.outcome(error)
             if isinstance(outcome, BaseException):
-                self.connections.drop(client)
+                self.connections.drop(client, outcome)
             else:
                 self.connections.give_back(client, exchange.host)
         if isinstance(outcome, BaseException):

@@ -1,5 +1,7 @@
 """Connections and requests on real sockets: how many there are, who shares what, and what goes over them."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -172,3 +174,49 @@ def test_retries_are_told_to_stamina(flaky, kind):
     assert [(details.name, details.retry_num) for details in told] == [("gradient", 1), ("gradient", 2)]
     assert [type(details.caused_by).__name__ for details in told] == ["RequestFailedError", "ServerError"]
     assert len(flaky.requests) == 3
+
+
+INTERRUPTING = """
+import itertools, sys, threading
+from gradient import ExperimentsClient
+
+def interrupt_at(moment):
+    moments = itertools.count(1)
+
+    def trace(frame, event, argument):
+        package = frame.f_globals["__name__"].partition(".")[0]
+        is_ours = event in ("call", "return") and package in ("gradient_ext", "queue", "threading")
+        if is_ours and next(moments) == moment:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+client = ExperimentsClient("sesame", base_url=sys.argv[1], deadline=3, max_attempts=1)
+client.get("es1")
+for moment in itertools.count(1):
+    sys.settrace(interrupt_at(moment))
+    try:
+        client.get("es1")
+        break
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    again = threading.Thread(target=client.get, args=("es1",), daemon=True)
+    again.start()
+    again.join(5)
+    if again.is_alive():
+        sys.exit(f"interrupted at moment {moment}, and it hangs")
+print(moment)
+"""
+
+
+def test_interrupted_at_any_moment(flaky):
+    """By Ctrl-C, in any function of ours or of what we lock with: the next call is answered."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTING, flaky.url], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == ""
+    assert int(done.stdout) > 50
