@@ -78,5 +78,6 @@ def _thinned(packages: Container[str], traceback: TracebackType | None) -> Trace
         traceback = traceback.tb_next
     thinned = None
     for part in reversed(kept):
-        thinned = TracebackType(thinned, part.tb_frame, part.tb_lasti, part.tb_lineno)
+        # Some instructions have no line.
+        thinned = TracebackType(thinned, part.tb_frame, part.tb_lasti, part.tb_lineno or -1)
     return thinned

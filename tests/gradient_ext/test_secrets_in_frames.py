@@ -3,13 +3,16 @@
 import copy
 import pickle
 import signal
+import sys
 import threading
+import types
 
 import httpx
 import pytest
 from gradient_api.parameters import MULTI_NODE_PARAMETERS, SINGLE_NODE_PARAMETERS
 
 from gradient import ExperimentsClient, GradientSdkError, NotFoundError
+from gradient_ext.masking import without_frames_of
 from tests.gradient_ext.exposure import everything_about
 from tests.gradient_ext.flaky import FlakyServer, cut, drop, half, hang, page, status
 
@@ -150,3 +153,18 @@ def test_closed_clients(flaky):
     with pytest.raises(GradientSdkError, match="The http_client of this client is closed"):
         client.get("es1")
     client.close()
+
+
+def test_an_error_at_an_instruction_without_a_line():
+    """Ctrl-C may come at one; it stays what it is."""
+
+    def running():
+        with threading.Lock():
+            return sys._getframe()
+
+    frame = running()
+    place = next(2 * number for number, (line, *_) in enumerate(frame.f_code.co_positions()) if line is None)
+    error = KeyboardInterrupt().with_traceback(types.TracebackType(None, frame, place, -1))
+    assert error.__traceback__.tb_lineno is None
+    assert without_frames_of({"httpx"}, error) is error
+    assert error.__traceback__.tb_frame is frame
