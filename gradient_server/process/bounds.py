@@ -23,6 +23,7 @@ def check(body: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if not name or "=" in name or "\0" in f"{name}{value}":
             raise Refused(f"{name!r} must be the name of an environment variable, without = and NUL.", "experimentEnv")
+    # Neither arguments nor variables nor names of files can have one.
     for name, value in body.items():
-        if name.lower().endswith("command") and "\0" in value:
-            raise Refused("A command must be text without NUL.", name)
+        if isinstance(value, str) and "\0" in value:
+            raise Refused("It must be text without NUL.", name)

@@ -166,6 +166,9 @@ def test_the_first_failure_is_the_outcome(exits, error):
         ({**SINGLE, "experimentEnv": {"A": "\0"}}, "experimentEnv"),
         ({**SINGLE, "command": "a\0b"}, "command"),
         ({**GRPC, "parameterServerCommand": "a\0b"}, "parameterServerCommand"),
+        ({**SINGLE, "name": "a\0b"}, "name"),
+        ({**SINGLE, "workingDirectory": "a\0b"}, "workingDirectory"),
+        ({**SINGLE, "workspacePassword": "a\0b"}, "workspacePassword"),
     ],
 )
 def test_what_cannot_be_run_is_refused(body, member):
