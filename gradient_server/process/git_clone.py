@@ -87,8 +87,9 @@ class _Git:
         return self._clean(said.decode(errors="replace")) if process.returncode else ""
 
     def _clean(self, said: str) -> str:
-        for secret in self._credentials or ():
-            said = said.replace(secret, "***") if secret else said
+        # A name without a password is a token.
+        secret = self._credentials and (self._credentials.password or self._credentials.username)
+        said = said.replace(secret, "***") if secret else said
         lines = [line.removeprefix("fatal: ").removeprefix("remote: ").strip() for line in said.splitlines()]
         return (
             "; ".join(line for line in lines if line and not line.startswith("warning:"))[:1000]

@@ -217,6 +217,13 @@ def test_wrong_credentials_for_git(bench, tmp_path, serve):
     assert_secret_is_nowhere(bench)
 
 
+def test_what_git_says_can_be_read(bench):
+    """A name beside a password is no secret, and its letters are in other words."""
+    error = error_of(bench, workspaceUrl=f"http://u:{SECRET}@127.0.0.1:1/project.git")
+    assert "unable to access 'http://127.0.0.1:1/project.git/'" in error
+    assert "***" not in error
+
+
 def test_git_says_what_is_wrong(bench, repository):
     """A ref that is not there, and a repository that is not there."""
     error = error_of(bench, workspaceUrl=str(repository), workspaceRef="nowhere")
