@@ -43,7 +43,11 @@ def kind_of(url: str, ref: str | None) -> tuple[Kind, Path | None]:
     """
     if url in ("", "none"):
         return Kind.NOTHING, None
-    scheme = urlsplit(url).scheme.lower()
+    try:
+        scheme = urlsplit(url).scheme.lower()
+    except ValueError:
+        # Neither the URL nor the error is told: a password may be in both, and nobody knows where.
+        raise CannotSetUp(f"The workspace is no URL: {_RIGHT}") from None
     if _SCP_LIKE.match(url) or scheme in ("ssh", "git"):
         return Kind.GIT, None
     if scheme in ("http", "https"):
@@ -53,7 +57,11 @@ def kind_of(url: str, ref: str | None) -> tuple[Kind, Path | None]:
         return _local(Path(unquote(urlsplit(url).path)), url, ref)
     if scheme:
         raise CannotSetUp(f"The workspace {without_credentials(url)} cannot be fetched from here: {_RIGHT}")
-    return _local(Path(url).expanduser(), url, ref)
+    try:
+        path = Path(url).expanduser()
+    except RuntimeError:
+        raise CannotSetUp(f"The workspace {url} is in the home of somebody whom the server does not know") from None
+    return _local(path, url, ref)
 
 
 def _local(path: Path, url: str, ref: str | None) -> tuple[Kind, Path]:

@@ -242,11 +242,15 @@ def test_git_says_what_is_wrong(bench, repository):
         ("ext::sh -c 'touch x'", "cannot be fetched from here"),
         ("/dev/null", "does not exist"),
         ("/etc/passwd", "is neither a zip nor a tar file"),
+        ("http://[::1/project.zip", "is no URL: it must be"),
+        (f"https://somebody:{SECRET}@\u2100.example/project.git", "is no URL: it must be"),
+        ("~nobody-has-this-name/project", "is in the home of somebody whom"),
     ],
 )
 def test_what_is_no_workspace(bench, url, wrong):
     """The error says what is wrong, and what would be right."""
     assert wrong in error_of(bench, workspaceUrl=url)
+    assert_secret_is_nowhere(bench)
 
 
 def tar_with(path, name, **member):
