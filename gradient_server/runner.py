@@ -96,6 +96,8 @@ class Run(ABC):
         """Give the rows after a line, of all jobs, ordered by line, at most `limit` of them.
 
         Rows of the same line come in the order of the jobs; those that are left out all come later in this order.
+        There may be fewer than the limit where they are so long that memory would not do; then all rows of the last
+        line are there.
 
         The last row of a job has the message `END_OF_LOG`, and no other row has. It comes when the run has ended as a
         whole: who has followed a log to its end finds the outcome. A job of a run that never ran may have no rows.

@@ -17,6 +17,9 @@ from gradient_server.process.followed_run import FollowedRun
 from gradient_server.process.log_file import LogReader
 from gradient_server.runner import Entered, Job, Row, Run
 
+MOST_CHARACTERS = 2**25
+"""How much text is given at once: what the server has in memory, several times over. The page's rows all fit in."""
+
 
 class Phase(Enum):
     """What is to be done with a run."""
@@ -73,11 +76,11 @@ class ProcessRun(Run):
         return self._error
 
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
-        """Give rows as they are in the files, as many as are asked for."""
+        """Give rows as they are in the files, as many as are asked for, or as much text as there may be at once."""
         end = self._end()
         logs = [self._rows_of(index, line, now, end) for index in range(len(self._logs))]
         rows = heapq.merge(*logs, key=lambda found: found[1].line) if len(logs) > 1 else logs[0] if logs else iter(())
-        return list(islice(rows, limit))
+        return list(islice(_bounded(rows), limit))
 
     def next_row(self, line: int, now: float) -> float | None:
         """Say whether there is one; when the next one comes, nobody knows."""
@@ -150,3 +153,15 @@ class ProcessRun(Run):
     def _end(self) -> float | None:
         moment, state = self._entered[-1] if self._entered else (0.0, State.CREATED)
         return moment if state in TERMINAL_STATES else None
+
+
+def _bounded(rows: Iterator[tuple[Job, Row]]) -> Iterator[tuple[Job, Row]]:
+    """Leave out what would be too much, but give all rows of a line: what is left out then comes after that line."""
+    left, line = MOST_CHARACTERS, 0
+    for found in rows:
+        row = found[1]
+        if left <= 0 and row.line > line:
+            return
+        yield found
+        line = row.line
+        left -= len(row.message)

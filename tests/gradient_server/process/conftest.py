@@ -74,7 +74,10 @@ class Bench:
 
     def rows(self, run: Run, job: str = "worker") -> list[str]:
         """All that a job has printed so far, without the marker of the end, and without what is not used."""
-        found = [row.message for owner, row in run.rows(0, 10**9, self.clock.now()) if owner.title == job]
+        found, line = [], 0
+        while page := run.rows(line, 10**9, self.clock.now()):
+            line = page[-1][1].line
+            found += [row.message for owner, row in page if owner.title == job]
         return [message for message in found if message != END_OF_LOG and "server's machine" not in message]
 
     def wait_for_row(self, run: Run, wanted: str, job: str = "worker") -> None:

@@ -8,6 +8,7 @@ import pytest
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
+from gradient_server.process import process_run
 from gradient_server.process.output import LONGEST_ROW
 from tests.gradient_server.process.conftest import is_alive, wait_until, workspace_of
 
@@ -110,6 +111,29 @@ def test_memory_is_bounded(bench):
     rows = bench.rows(run)
     assert len(rows) > 1_000_000
     assert int(rows[-1].split()[1]) < 80_000, rows[-1]
+
+
+def test_what_is_given_at_once_is_bounded(bench):
+    """However many long rows are asked for, as much comes as the server has memory for; the others come after it."""
+    run = bench.done("head -c 80000000 /dev/zero | tr '\\0' x")
+    sizes, line = [], 0
+    while page := run.rows(line, 50_000, bench.clock.now()):
+        sizes.append(sum(len(row.message) for _, row in page))
+        line = page[-1][1].line
+    assert sum(sizes) == 80_000_000 + len(END_OF_LOG)
+    assert max(sizes) < 40_000_000
+
+
+def test_what_is_given_at_once_has_all_rows_of_a_line(bench, monkeypatch):
+    """Of several jobs, too, the others come after the last line: nobody could ask for the rest of it alone."""
+    given = {"workerCommand": "seq 101 104", "workerCount": 3}
+    given |= {"parameterServerCommand": "echo 101; exec sleep 60", "parameterServerCount": 1}
+    run = bench.done(experimentTypeId=2, **given)
+    everything = run.rows(0, 1000, bench.clock.now())
+    monkeypatch.setattr(process_run, "MOST_CHARACTERS", 1)
+    pages = [run.rows(line, 1000, bench.clock.now()) for line in range(5)]
+    assert [page[0][1].line for page in pages] == [page[-1][1].line for page in pages] == [1, 2, 3, 4, 5]
+    assert [found for page in pages for found in page] == everything
 
 
 def test_a_row_that_stands_still_is_shown(bench):
