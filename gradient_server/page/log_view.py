@@ -13,6 +13,8 @@ from gradient_server.page.times import time_html
 
 MOST_ROWS = 500
 """How many rows of a log are on a page."""
+MOST_CHARACTERS = 2_000
+"""How many characters of a row are; it can have thirty times as many, and a page five hundred such rows."""
 
 
 @frozen(kw_only=True)
@@ -74,7 +76,7 @@ def rows_html(rows: Iterable[Row], jobs: Mapping[str, str]) -> Html:
         rows,
         key=lambda row: (datetime.fromisoformat(row["timestamp"]), places.get(row["jobId"], 0), row["line"]),
     )
-    table = log_table([LogRow(row["line"], row["message"], row["timestamp"], row["jobId"]) for row in chosen])
+    table = log_table([LogRow(row["line"], _beginning(row["message"]), row["timestamp"], row["jobId"]) for row in chosen])
     several = len(jobs) > 1
     return joined(
         tag(
@@ -86,6 +88,15 @@ def rows_html(rows: Iterable[Row], jobs: Mapping[str, str]) -> Html:
         )
         for row, cells in zip(chosen, table.rows, strict=True)
     )
+
+
+def _beginning(message: str) -> str:
+    if len(message) <= MOST_CHARACTERS:
+        return message
+    from gradient_ext.masking import masked
+
+    # Before it is cut: half an address would not be known for one.
+    return f"{masked(message)[:MOST_CHARACTERS]} \u2026 of {len(message):,} characters"
 
 
 def which_rows(log: LogPart) -> Html:

@@ -8,7 +8,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_ext.html_tables import BACKGROUNDS
 from gradient_server.page.list_view import AT_ONCE
-from gradient_server.page.log_view import MOST_ROWS
+from gradient_server.page.log_view import MOST_CHARACTERS, MOST_ROWS, rows_html
 
 BAD = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>"
 MANY = 1_000_000
@@ -134,6 +134,23 @@ def test_the_end_of_a_log_of_a_million_rows(visitor, run, still):
     last = visitor.get(f"/page/experiments/{handle}?after={MANY - 10}")
     assert "later" not in last.text
     assert f'href="?after={MANY - 10 - MOST_ROWS}#log"' in last.body
+
+
+@pytest.mark.parametrize("character", ["x", "\0"])
+def test_rows_of_many_characters(character):
+    """A page of them stays one that a browser can show: of each the beginning, and how long it is."""
+    row = {"jobId": "js1", "line": 1, "timestamp": "2026-01-02T03:04:05Z", "message": character * 65_536}
+    written = str(rows_html([row], {"js1": "worker"}))
+    assert "of 65,536 characters" in written
+    assert len(written) < 4 * MOST_CHARACTERS + 500
+    assert "characters" not in str(rows_html([{**row, "message": character * MOST_CHARACTERS}], {"js1": "worker"}))
+
+
+def test_a_password_that_is_cut_through():
+    """It is masked before."""
+    message = f"{'x' * (MOST_CHARACTERS - 20)} https://me:sesame-open@example.org/"
+    row = {"jobId": "js1", "line": 1, "timestamp": "2026-01-02T03:04:05Z", "message": message}
+    assert "sesame" not in str(rows_html([row], {"js1": "worker"}))
 
 
 def test_jobs_are_told_apart(visitor, client, multi_node, still):
