@@ -25,6 +25,7 @@ from gradient_server.once import Once
 from gradient_server.operations import Operations
 from gradient_server.page.endpoints import Page
 from gradient_server.store import Store
+from gradient_server.store_file import CannotBeKept
 from gradient_server.validation import InvalidRequest, checked_body, checked_parameters
 from gradient_server.wrong_keys import WrongKeys
 
@@ -112,8 +113,10 @@ def _endpoint(
             return rendered(answer)
         except ClientDisconnect:
             return Response()  # to nobody
-        except Exception:
+        except Exception as error:
             logger.exception("%s failed", operation.id)
+            if isinstance(error, CannotBeKept):
+                return rendered(answers.broken(f"Nothing was done: the store {error.strerror}"))
             return rendered(answers.broken("The log of the server says more"))
 
     return endpoint

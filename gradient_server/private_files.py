@@ -18,9 +18,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 def write_new(path: Path, text: str) -> None:
     """Write a file that is not there yet, readable by its owner alone.
 
-    :raises OSError: something has that name, be it a link to nothing; or it cannot be written there
+    :raises OSError: something has that name, be it a link to nothing; or it cannot be written there; the error has its
+        `filename`
     """
-    with os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:
+    with _named(path), os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -69,17 +70,31 @@ class PrivateFolder:
             return opened.read(_LONGEST).decode("utf-8", "replace")
 
     def add(self, name: str, text: str) -> None:
-        """Write a file, unless there is one. Nobody reads half of it; of two at once one is the first."""
+        """Write a file, unless there is one. Nobody reads half of it; of two at once one is the first.
+
+        :raises OSError: it cannot be written; the error has its `filename`
+        """
         draft = f".{name}.{secrets.token_hex(8)}"
-        with os.fdopen(os.open(draft, _NEW, 0o600, dir_fd=self._place), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, name, src_dir_fd=self._place, dst_dir_fd=self._place, follow_symlinks=False)
-        finally:
-            os.unlink(draft, dir_fd=self._place)
+        with _named(self._path / name):
+            opened = os.open(draft, _NEW, 0o600, dir_fd=self._place)
+            try:
+                with os.fdopen(opened, "w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft, name, src_dir_fd=self._place, dst_dir_fd=self._place, follow_symlinks=False)
+            finally:
+                os.unlink(draft, dir_fd=self._place)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Generator[None, None, None]:
+    """Let errors say which file they are about; those of a full disk do not, and a draft has another name."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
 def _opened(path: Path, name: str | Path, flags: int, place: int | None = None) -> int:

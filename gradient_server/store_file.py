@@ -47,6 +47,7 @@ class StoreFile:
     """What was in it when it was opened. It is not read again: a store takes this over, and goes on with it."""
 
     def __init__(self, path: Path, runner: str) -> None:
+        self._path = path
         self._lock = threading.Lock()
         _make_if_missing(path)
         try:
@@ -87,10 +88,16 @@ class StoreFile:
                 for statement, values in statements:
                     self._database.execute(statement, values)
                 self._database.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise CannotBeKept(errno.EIO, f"cannot be written: {error}", str(self._path)) from error
                 raise
+
+
+class CannotBeKept(OSError):
+    """Changes cannot be written, for want of space mostly; nothing of them is. `strerror` says why."""
 
 
 class _Foreign(ValueError):

@@ -14,6 +14,8 @@ import pytest
 from gradient_api.constants import ExperimentState
 
 from gradient import ExperimentsClient
+from gradient_server.simulated import SimulatedRunner
+from gradient_server.store_file import StoreFile
 
 LIST_EXPERIMENTS = "from gradient import ExperimentsClient; print(ExperimentsClient().list())"
 LOOK_AT_AN_IMPORT = """
@@ -204,6 +206,27 @@ def test_a_ready_file_that_cannot_be_written(launch, tmp_path, path):
     assert path in line
     assert process.returncode == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (("--ready-file", "{tmp_path}/ready.json"), "--ready-file {tmp_path}/ready.json"),
+        (("--runner", "process"), "the key {tmp_path}/.local/state/gradient-experiments/config.json"),
+        (("--store", "{tmp_path}/store"), "--store {tmp_path}/store"),
+        (("--store", "{tmp_path}/old-store"), "--store {tmp_path}/old-store"),
+    ],
+)
+def test_a_disk_that_is_full(launch, tmp_path, options, wanted):
+    """One line says what cannot be written, and nothing half written is left."""
+    StoreFile(tmp_path / "old-store", SimulatedRunner.name).close()
+    limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); "
+    run = "runpy.run_module('gradient_server', run_name='__main__', alter_sys=True)"
+    options = [option.format(tmp_path=tmp_path) for option in options]
+    process = launch("--port", "0", *options, program=("-c", limit + run))
+    assert wanted.format(tmp_path=tmp_path) in refused(process)
+    assert process.returncode == 1
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and "store" not in path.name] == []
 
 
 def test_help(launch):

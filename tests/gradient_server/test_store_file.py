@@ -194,6 +194,7 @@ def test_it_cannot_be_written_any_more(launch, path, ready_file, single_node_bod
         for key in ("a", "a", "b"):
             refused = create(key)
             assert (refused.status_code, refused.json()["error"]) == (500, "Internal server error")
+            assert re.match(r"Nothing was done: the store cannot be written: .*disk", refused.json()["details"])
         assert client.get(EXPERIMENTS).json()["meta"]["totalItems"] == 1
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
         handles = [create(key).json()["handle"] for key in ("a", "b", "a", "b")]
