@@ -76,7 +76,9 @@ def rows_html(rows: Iterable[Row], jobs: Mapping[str, str]) -> Html:
         rows,
         key=lambda row: (datetime.fromisoformat(row["timestamp"]), places.get(row["jobId"], 0), row["line"]),
     )
-    table = log_table([LogRow(row["line"], _beginning(row["message"]), row["timestamp"], row["jobId"]) for row in chosen])
+    table = log_table(
+        [LogRow(row["line"], _beginning(row["message"]), row["timestamp"], row["jobId"]) for row in chosen]
+    )
     several = len(jobs) > 1
     return joined(
         tag(
