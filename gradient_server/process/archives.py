@@ -15,6 +15,9 @@ from typing import IO
 from gradient_server.process.set_up import Allowance, CannotSetUp
 
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError)
+_SAYS_UTF8 = 0x800
+_NOTHING_SAID = "cp437"
+"""How `zipfile` reads a name of which the archive does not say in what it is written."""
 
 
 def unpack(archive: Path, folder: Path, shown: str, allowance: Allowance) -> None:
@@ -42,16 +45,27 @@ def _unpack_zip(archive: Path, folder: Path, allowance: Allowance) -> None:
         for member in opened.infolist():
             allowance.take(member.file_size)
             mode = member.external_attr >> 16
+            name = _name_of(member)
             if stat.S_ISLNK(mode):
-                _link(folder, member.filename, opened.read(member).decode(errors="surrogateescape"))
+                _link(folder, name, opened.read(member).decode(errors="surrogateescape"))
                 continue
-            target = _inside(folder, member.filename)
+            target = _inside(folder, name)
             if member.is_dir():
                 target.mkdir(parents=True, exist_ok=True)
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             with opened.open(member) as packed, _created(target, mode & 0o111) as file:
                 shutil.copyfileobj(packed, file)
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """Read a name as UTF-8 where it can be that: archives of many programs do not say in what it is written."""
+    if member.flag_bits & _SAYS_UTF8:
+        return member.filename
+    try:
+        return member.filename.encode(_NOTHING_SAID).decode()
+    except UnicodeError:
+        return member.filename
 
 
 def _unpack_tar(archive: Path, folder: Path, allowance: Allowance) -> None:

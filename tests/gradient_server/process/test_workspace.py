@@ -272,6 +272,27 @@ def zip_with(path, name, data=b"x", mode=0o644):
     return path
 
 
+@pytest.mark.parametrize("says_that_it_is_utf8", [True, False])
+def test_names_in_zip_files(bench, tmp_path, says_that_it_is_utf8):
+    """They are UTF-8 also where the archive does not say so, as those do not that `zip` makes on Linux."""
+    path = zip_with(tmp_path / "names.zip", "größe 😀.txt")
+    if not says_that_it_is_utf8:
+        raw = path.read_bytes()
+        for head, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            place = raw.index(head) + flags
+            assert raw[place : place + 2] == b"\x00\x08"
+            raw = raw[:place] + b"\0\0" + raw[place + 2 :]
+        path.write_bytes(raw)
+    assert bench.rows(bench.done("ls", workspaceUrl=str(path))) == ["größe 😀.txt"]
+
+
+def test_names_in_zip_files_of_old(bench, tmp_path):
+    """What is no UTF-8 is read as such files were written before there was any."""
+    path = zip_with(tmp_path / "names.zip", "gr??e.txt")
+    path.write_bytes(path.read_bytes().replace(b"gr??e", b"gr\x94\xe1e"))
+    assert bench.rows(bench.done("ls", workspaceUrl=str(path))) == ["größe.txt"]
+
+
 @pytest.mark.parametrize(
     "make",
     [
