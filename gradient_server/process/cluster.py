@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+from gradient_server.private_files import write_new
 from gradient_server.process.nodes import Node
 from gradient_server.process.set_up import CannotSetUp
 
@@ -38,4 +39,4 @@ def write_host_file(path: Path, nodes: Sequence[Node], search: str | None) -> No
             "An MPI experiment needs mpirun on the machine of the server, and there is none in its PATH; "
             "it comes with Open MPI (openmpi-bin in Debian and Ubuntu, open-mpi in Homebrew)"
         )
-    path.write_text(f"{_HOST} slots={len(nodes)}\n")
+    write_new(path, f"{_HOST} slots={len(nodes)}\n")

@@ -180,6 +180,7 @@ def test_mpi_runs_the_command_of_the_master(bench):
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert bench.outcome(run) == ("stopped", None), bench.rows(run, "master 1")
     assert sorted(bench.rows(run, "master 1")) == ["0 of 3", "1 of 3", "2 of 3", "again", "again"]
+    assert (bench.directory / run.handle / "hostfile").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun (Debian: openmpi-bin)")
