@@ -25,6 +25,7 @@ _PATIENCE = 15.0
 _BRIEFLY = 1.0
 """Seconds to wait for what is forgotten, where a later server can go on with that."""
 _GONE = ".forgotten-"
+_REMOVED = "The files of the run have been removed, so that nobody knows how it went; it does not run again"
 
 
 class Following:
@@ -39,6 +40,8 @@ class Following:
         self.changed: Callable[[str], object] = lambda handle: None
         self.known: set[str] = set()
         """The handles of runs that are there from earlier servers, and stay."""
+        self.last_launch = 0.0
+        """When the last of them was started. Those that were started before have been launched before."""
         self._directory = directory
         self._slots = slots
         self._lock = lock
@@ -69,6 +72,9 @@ class Following:
         self.known.clear()
         with self._lock:
             self._queue = deque(sorted(self._queue, key=lambda run: run.started or 0.0))
+            for run in self._queue:
+                if (run.started or 0.0) < self.last_launch and not run.files.directory.path.exists():
+                    run.fail(_REMOVED)
         self._thread.start()
 
     def end(self, *, keep: bool) -> None:

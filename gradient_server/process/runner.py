@@ -98,6 +98,7 @@ class ProcessRunner(Runner):
         run.files.look()
         run.start(started)
         if run.files.history.supervisor:
+            self._following.last_launch = max(self._following.last_launch, started)
             with self._lock:
                 run.phase = Phase.ACTIVE
                 run.take_news()

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,23 @@ def test_the_order_of_the_queue_is_that_of_the_starts(servers, tmp_path):
     servers.start()
     wait_until(lambda: len(servers.outcomes) == 3)
     assert (tmp_path / "order").read_text().split() == ["1", "2", "0"]
+
+
+def test_a_run_whose_directory_was_removed_does_not_run_again(servers, tmp_path):
+    """Somebody who needs space may do that. Later ones have run, so it has; one that still waited runs now."""
+    for number in range(3):
+        servers.know(f"es{number}", f"echo {number} >> {tmp_path}/order", started=float(number))
+    servers.start()
+    wait_until(lambda: len(servers.outcomes) == 3)
+    servers.end()
+    servers.outcomes.clear()
+    shutil.rmtree(servers.directory / "es1")
+    servers.know("es3", f"echo 3 >> {tmp_path}/order", started=3.0)
+    servers.start()
+    wait_until(lambda: len(servers.outcomes) == 4)
+    assert sorted((tmp_path / "order").read_text().split()) == ["0", "1", "2", "3"]
+    state, error = servers.outcomes["es1"]
+    assert (state, "have been removed" in error) == (State.ERROR, True)
 
 
 def test_an_orderly_end_leaves_runs_alone(servers, tmp_path):
