@@ -14,6 +14,8 @@ from gradient_ext.options import Options
 from gradient_ext.root_error import GradientSdkError
 
 logger = logging.getLogger("gradient")
+RETRIES = ("stamina", "tenacity", "concurrent")
+"""The packages that carry out retries: who reads a traceback looks for what went wrong, not for how it was raised."""
 _NAME = "gradient"
 # Retries of this package are said by its own logger, and not a second time as warnings; others' are not touched.
 logging.getLogger("stamina").addFilter(lambda record: getattr(record, "stamina.callable", None) != _NAME)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 
 from gradient_ext.asking import Ask, Value_co
-from gradient_ext.attempts import Attempts
+from gradient_ext.attempts import RETRIES, Attempts
 from gradient_ext.calls import Answer, Call, Reply
 from gradient_ext.config import Configuration
 from gradient_ext.connections import Connections
 from gradient_ext.exchange import FOLLOWS_REDIRECTS, Exchange
 from gradient_ext.experiments import BaseExperiment
+from gradient_ext.masking import without_frames_of
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
 from gradient_ext.root_error import GradientSdkError
@@ -57,12 +58,17 @@ class Transport:
             try:
                 return self._attempt(call, attempts)
             except GradientSdkError as error:
+                if not error.retryable:
+                    raise
                 attempts.first_failure = error
             for attempt in attempts.each():
                 with attempt:
                     attempts.begin()
                     return self._attempt(call, attempts)
             raise AssertionError("the last attempt has neither answered nor failed")
+        except GradientSdkError as error:
+            without_frames_of(RETRIES, error)
+            raise
         finally:
             self.connections.held.discard(id(call))
 

@@ -13,6 +13,7 @@ import stamina
 from gradient import (
     ConflictError,
     ExperimentsClient,
+    GradientSdkError,
     InvalidParametersError,
     MalformedResponseError,
     RateLimitError,
@@ -121,6 +122,18 @@ def test_giving_up(flaky, flaky_client, fault, error, builtin):
     assert f"GET {flaky.url}/experiments/es1/" in str(caught.value)
     assert caught.value.__notes__[0].startswith("Gave up after 3 attempts in ")
     assert len(flaky.requests) == 3
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("code", [404, 503])
+def test_tracebacks_are_short(flaky, flaky_client, code):
+    """They lead from the call to what went wrong, not through what tries again."""
+    flaky.plan = [status(code)] * 3
+    with pytest.raises(GradientSdkError) as caught:
+        flaky_client.with_options(max_attempts=3).get("es1")
+    packages = {entry.frame.f_globals["__name__"].partition(".")[0] for entry in caught.traceback}
+    assert "gradient_ext" in packages
+    assert packages.isdisjoint({"stamina", "tenacity"})
 
 
 def test_a_server_may_ask_to_wait(flaky, flaky_client):
