@@ -10,14 +10,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
 
+from gradient_server.process.process_groups import kill, with_variable
+
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("gradient", "gradient_ext", "gradient_server", "gradient_api")
 _WHERE = f"import {', '.join(PACKAGES)}\nfor found in {', '.join(PACKAGES)}: print(found.__file__)"
+_PATIENCE = 10.0
+"""Seconds after which what cannot be killed is left alone."""
 _running: set[subprocess.Popen[str]] = set()
 _lock = threading.Lock()
 _stopped = threading.Event()
@@ -69,8 +74,14 @@ def run_python(copy: Path, *arguments: str, patience: float) -> Ended:
 
     :raises Stopped: `stop` has been called
     """
+    with _ending_all() as mark:
+        return _run([sys.executable, *arguments], copy, mark, patience)
+
+
+def _run(command: list[str], copy: Path, mark: dict[str, str], patience: float) -> Ended:
     environment = {
         **os.environ,
+        **mark,
         "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'generated'}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "NO_COLOR": "1",
@@ -79,7 +90,7 @@ def run_python(copy: Path, *arguments: str, patience: float) -> Ended:
         if _stopped.is_set():
             raise Stopped
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             cwd=copy,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -112,6 +123,25 @@ def stop() -> None:
         _stopped.set()
         for process in _running:
             _kill(process)
+
+
+@contextlib.contextmanager
+def _ending_all() -> Iterator[dict[str, str]]:
+    """Give a variable by which all that is started with it is found, and kill that in the end.
+
+    Real runs leave the process group of whoever starts them, and with a fault they may not end. All of them are told
+    where temporary files are; those are removed, too.
+    """
+    name, folder = "TMPDIR", tempfile.mkdtemp(prefix="mutant-")
+    try:
+        yield {name: folder}
+    finally:
+        deadline = time.monotonic() + _PATIENCE
+        while (left := with_variable(name, folder)) and time.monotonic() < deadline:
+            for pid in left:
+                kill(pid)
+            time.sleep(0.01)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

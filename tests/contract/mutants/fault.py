@@ -8,6 +8,22 @@ from attrs import frozen
 
 SPEC, EXT, SERVER = "openapi/experiments.yaml", "gradient_ext", "gradient_server"
 GENERATED = "generated/gradient_api"
+PROCESS, PAGE = f"{SERVER}/process", f"{SERVER}/page"
+_GUARDS = [
+    f"{SERVER}/{name}.py"
+    for name in (
+        *("foreign_requests", "own_names", "key_check", "wrong_keys"),
+        *("chosen_key", "key_file", "private_files", "exposure"),
+    )
+]
+_SIDES = {
+    "openapi/": "contract",
+    f"{PROCESS}/": "process",
+    f"{PAGE}/": "page",
+    **dict.fromkeys(_GUARDS, "guards"),
+    f"{SERVER}/": "server",
+}
+"""The parts of the project by how the paths of their files begin; of several, the first. All others: client."""
 
 
 @frozen
@@ -28,7 +44,7 @@ class Fault:
     @property
     def side(self) -> str:
         """The part of the project that is wrong."""
-        return {"openapi": "contract", "gradient_server": "server"}.get(self.path.split("/")[0], "client")
+        return next((side for beginning, side in _SIDES.items() if self.path.startswith(beginning)), "client")
 
     def problem(self, project: Path) -> str | None:
         """Say why it does not fit a project; None: it does."""
