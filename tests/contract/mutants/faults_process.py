@@ -1,0 +1,283 @@
+"""How commands really run: what is started and what is ended, who may see it, and what is kept of it."""
+
+from fault import PROCESS, Fault
+
+FAULTS = (
+    # Slots, and the order of those that wait.
+    Fault(
+        "one more runs than there are slots",
+        f"{PROCESS}/following.py",
+        "len(self._active) + len(self._leaving) < self._slots",
+        "len(self._active) + len(self._leaving) <= self._slots",
+    ),
+    Fault(
+        "what is being ended has no slot",
+        f"{PROCESS}/following.py",
+        "len(self._active) + len(self._leaving) < self._slots",
+        "len(self._active) < self._slots",
+    ),
+    Fault(
+        "the queue of a later server has any order",
+        f"{PROCESS}/following.py",
+        "deque(sorted(self._queue, key=lambda run: run.started or 0.0))",
+        "deque(self._queue)",
+    ),
+    Fault(
+        "a run whose files cannot be made waits for ever",
+        f"{PROCESS}/following.py",
+        'run.fail(f"The run cannot be started: {error}")',
+        "pass",
+    ),
+    # Who runs it: one, once.
+    Fault(
+        "the lock of a run is shared",
+        f"{PROCESS}/run_directory.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+    ),
+    Fault(
+        "two servers run what is in one directory",
+        f"{PROCESS}/runner.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+    ),
+    Fault(
+        "what was claimed by one that was killed runs again",
+        f"{PROCESS}/supervisor.py",
+        "if reader.history.supervisor or reader.history.has_ended:",
+        "if reader.history.has_ended:",
+    ),
+    Fault(
+        "what goes on is started once more by the next server",
+        f"{PROCESS}/runner.py",
+        "        if run.files.history.supervisor:\n",
+        "        if run.files.history.has_ended:\n",
+    ),
+    Fault(
+        "what happened before a restart is not taken up",
+        f"{PROCESS}/runner.py",
+        "                run.take_news()\n",
+        "",
+    ),
+    Fault(
+        "what was stopped before it was claimed runs",
+        f"{PROCESS}/supervised_run.py",
+        "if self._directory.stop.exists():",
+        "if self._told.to_end:",
+    ),
+    Fault(
+        "a command does not need its gate opened",
+        f"{PROCESS}/node_process.py",
+        "read -r _ && exec",
+        "read -r _; exec",
+    ),
+    Fault(
+        "a supervisor that does not start is waited for",
+        f"{PROCESS}/followed_run.py",
+        "            if status:\n",
+        "            if status < 0:\n",
+    ),
+    Fault(
+        "the launcher is not waited for",
+        f"{PROCESS}/followed_run.py",
+        "        if self.history.has_ended:\n            self.wait_for_launch()\n",
+        "",
+    ),
+    # How it is ended.
+    Fault(
+        "what does not end when asked is not killed",
+        f"{PROCESS}/supervision.py",
+        "is_time=time.monotonic() >= deadline",
+        "is_time=False",
+    ),
+    Fault(
+        "there is no grace",
+        f"{PROCESS}/supervision.py",
+        "deadline = time.monotonic() + grace",
+        "deadline = time.monotonic()",
+    ),
+    Fault(
+        "nodes are killed without being asked",
+        f"{PROCESS}/supervision.py",
+        "signal_group(node.id.pid, signal.SIGTERM)",
+        "signal_group(node.id.pid, signal.SIGKILL)",
+    ),
+    Fault(
+        "what has left its group is killed without being asked",
+        f"{PROCESS}/supervision.py",
+        "                kill(pid, signal.SIGTERM)",
+        "                kill(pid)",
+    ),
+    Fault("what has left its group goes on", f"{PROCESS}/supervisor.py", "        adopt_orphans()\n", ""),
+    Fault(
+        "runs outlive a server that keeps nothing",
+        f"{PROCESS}/runner.py",
+        "server=None if self._keep else ProcessId.of(os.getpid()),",
+        "server=None,",
+    ),
+    Fault(
+        "a process is known by its number",
+        f"{PROCESS}/process_groups.py",
+        "return _born(self.pid) == (self.born or None)",
+        "return _born(self.pid) is not None",
+    ),
+    Fault(
+        "a later process group of the number is killed",
+        f"{PROCESS}/process_groups.py",
+        "is_ours = born == self.born if born else self.born.startswith(_boot())",
+        "is_ours = True",
+    ),
+    Fault(
+        "what a killed supervisor has left is found by its group alone",
+        f"{PROCESS}/supervised_run.py",
+        "{**environment, MARK: own}",
+        "environment",
+    ),
+    # How it comes out.
+    Fault(
+        "every exit is that of the first node",
+        f"{PROCESS}/supervision.py",
+        "self._exits[node.node.title] = os.waitstatus_to_exitcode(status)",
+        "self._exits[self._nodes[0].node.title] = os.waitstatus_to_exitcode(status)",
+    ),
+    Fault(
+        "parameter servers are waited for",
+        f"{PROCESS}/outcome.py",
+        "for node in nodes if node.leads)",
+        "for node in nodes)",
+    ),
+    Fault(
+        "a failure waits for the other nodes",
+        f"{PROCESS}/outcome.py",
+        "        if status:\n",
+        "        if status and len(exits) == len(nodes):\n",
+    ),
+    Fault(
+        "moments of states go back",
+        f"{PROCESS}/process_run.py",
+        "(max(moment, last), state)",
+        "(moment, state)",
+    ),
+    # What it may see, and who may see it.
+    Fault(
+        "commands have the environment of the server",
+        f"{PROCESS}/environment.py",
+        "if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIX)",
+        "if name",
+    ),
+    Fault(
+        "supervisors have the environment of the server",
+        f"{PROCESS}/followed_run.py",
+        "env={**passed_on(os.environ), **environment}",
+        "env={**os.environ, **environment}",
+    ),
+    Fault("what is to be run stays on disk", f"{PROCESS}/run_directory.py", "        path.unlink()\n", ""),
+    Fault(
+        "others can read what is to be run",
+        f"{PROCESS}/run_directory.py",
+        'os.O_EXCL, 0o600), "w")',
+        'os.O_EXCL, 0o644), "w")',
+    ),
+    Fault(
+        "others can look into runs",
+        f"{PROCESS}/run_directory.py",
+        "folder.mkdir(mode=0o700, exist_ok=True)",
+        "folder.mkdir(exist_ok=True)",
+    ),
+    Fault(
+        "nodes listen at every address",
+        f"{PROCESS}/cluster.py",
+        '_HOST = "127.0.0.1"',
+        '_HOST = "0.0.0.0"',
+    ),
+    # Workspaces.
+    Fault(
+        "members of archives may lie outside",
+        f"{PROCESS}/archives.py",
+        'if "\\0" in name or ".." in Path(name).parts or not target.parent.resolve().is_relative_to(folder.resolve()):',
+        'if "\\0" in name:',
+    ),
+    Fault(
+        "links of archives may lead outside",
+        f"{PROCESS}/archives.py",
+        "if not (link.parent / to).resolve().is_relative_to(folder.resolve()):",
+        "if not to:",
+    ),
+    Fault(
+        "archives may have a name once",
+        f"{PROCESS}/archives.py",
+        "        target.unlink()\n",
+        "        pass\n",
+    ),
+    Fault(
+        "zip files may be of any size", f"{PROCESS}/archives.py", "            allowance.take(member.file_size)\n", ""
+    ),
+    Fault(
+        "what is fetched may be of any size",
+        f"{PROCESS}/download.py",
+        "                allowance.take(len(chunk), files=0)\n",
+        "",
+    ),
+    Fault(
+        "credentials follow git to another host",
+        f"{PROCESS}/git_clone.py",
+        'key = f"credential.{parts.scheme}://{parts.netloc}.helper"',
+        'key = "credential.helper"',
+    ),
+    Fault(
+        "what git complains about is told with the password",
+        f"{PROCESS}/git_clone.py",
+        'said.replace(secret, "***") if secret else said',
+        "said",
+    ),
+    Fault(
+        "passwords in addresses are taken as they are written",
+        f"{PROCESS}/addresses.py",
+        'unquote(username or ""), unquote(password or "")',
+        'username or "", password or ""',
+    ),
+    Fault("links in folders become copies", f"{PROCESS}/workspace.py", "symlinks=True", "symlinks=False"),
+    # Rows and events.
+    Fault(
+        "rows of any length stay whole",
+        f"{PROCESS}/output.py",
+        "if max(map(len, rows), default=0) > LONGEST_ROW:",
+        "if not rows:",
+    ),
+    Fault(
+        "a command can end its log",
+        f"{PROCESS}/output.py",
+        'return [f"{row} " if row == END_OF_LOG else row for row in rows] if END_OF_LOG in rows else rows',
+        "return rows",
+    ),
+    Fault(
+        "the marker is on the last row",
+        f"{PROCESS}/process_run.py",
+        "last = self.files.history.rows[index] + 1",
+        "last = self.files.history.rows[index]",
+    ),
+    Fault(
+        "rows of an earlier run are shown",
+        f"{PROCESS}/process_run.py",
+        "return self.files.logs if self._known_states else ()",
+        "return self.files.logs",
+    ),
+    Fault(
+        "a row that fits in part is taken for written",
+        f"{PROCESS}/log_file.py",
+        "        while data:\n            data = data[os.write(self._file, data) :]\n",
+        "        os.write(self._file, data)\n",
+    ),
+    Fault(
+        "half an event is read over",
+        f"{PROCESS}/events.py",
+        "len(complete) + bool(complete)\n        return",
+        "len(complete) + 1\n        return",
+    ),
+    Fault(
+        "half an event stays before the next one",
+        f"{PROCESS}/events.py",
+        'if size and os.pread(self._file, 1, size - 1) != b"\\n":',
+        "if not size:",
+    ),
+)
