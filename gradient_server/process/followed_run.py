@@ -63,21 +63,11 @@ class FollowedRun:
         """
         assert self._spec is not None
         self.directory.make(self._spec.as_json())
-        environment = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
-        complaints = os.open(self.directory.complaints, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._launch = subprocess.Popen(
-                # By its absolute path: from here on it depends on nothing of the server.
-                [sys.executable, "-P", "-m", "gradient_server.process.supervisor", self.directory.path.absolute()],
-                stdin=subprocess.DEVNULL,
-                stdout=complaints,
-                stderr=complaints,
-                cwd="/",
-                env={**passed_on(os.environ), **environment},
-                start_new_session=True,
-            )
-        finally:
-            os.close(complaints)
+            self._launch = self._supervisor()
+        except OSError:
+            self.directory.drop_spec()
+            raise
 
     def look(self) -> bool:
         """Look what is new, and tell whether there is anything."""
@@ -117,6 +107,23 @@ class FollowedRun:
         self._events.read_on()
         self.logs = []
 
+    def _supervisor(self) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
+        complaints = os.open(self.directory.complaints, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            return subprocess.Popen(
+                # By its absolute path: from here on it depends on nothing of the server.
+                [sys.executable, "-P", "-m", "gradient_server.process.supervisor", self.directory.path.absolute()],
+                stdin=subprocess.DEVNULL,
+                stdout=complaints,
+                stderr=complaints,
+                cwd="/",
+                env={**passed_on(os.environ), **environment},
+                start_new_session=True,
+            )
+        finally:
+            os.close(complaints)
+
     def _look_after_supervisor(self) -> None:
         if self._launch and self._launch.poll() is not None:
             status, self._launch = self._launch.returncode, None
@@ -135,6 +142,7 @@ class FollowedRun:
             if not is_alone or self.history.has_ended:
                 return
             end_all_of(self.history)
+            self.directory.drop_spec()
             with contextlib.closing(EventWriter(self.directory.events)) as events:
                 events.ended(State.ERROR, error, [log.count() for log in self.logs])
             self._events.read_on()

@@ -126,6 +126,9 @@ class Following:
                 run.files.launch()
             except OSError as error:
                 run.fail(f"The run cannot be started: {error}")
+                # There may be nothing that could be followed.
+                self._drop(run)
+                self.changed(run.handle)
 
     def _follow(self, run: ProcessRun) -> None:
         # What is not possible now, with a full disk for instance, is tried again.
@@ -163,11 +166,13 @@ class Following:
 
     def _leave(self, files: FollowedRun) -> None:
         """Take its directory out of the way, so that another run can have its name, and have it end."""
-        files.stop()
-        if not files.directory.path.name.startswith(_GONE):
-            name = f"{_GONE}{files.directory.path.name}-{token_hex(4)}"
-            files.move(RunDirectory(self._directory / name))
+        # What is not possible now is tried again by `_see_off`, and another name is only for others to have this one.
         with contextlib.suppress(OSError):
+            files.stop()
+        with contextlib.suppress(OSError):
+            if not files.directory.path.name.startswith(_GONE):
+                name = f"{_GONE}{files.directory.path.name}-{token_hex(4)}"
+                files.move(RunDirectory(self._directory / name))
             files.look()
         self._leaving.append(files)
 

@@ -52,6 +52,10 @@ class RunDirectory:
         """Is there when the run is to be stopped."""
         return self.path / "stop"
 
+    @property
+    def _spec(self) -> Path:
+        return self.path / "spec.json"
+
     def log(self, index: int) -> Path:
         """The rows of a job."""
         return self.path / "jobs" / f"{index}.log"
@@ -64,14 +68,17 @@ class RunDirectory:
         unfinished.unlink(missing_ok=True)
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(spec, file)
-        unfinished.replace(self.path / "spec.json")
+        unfinished.replace(self._spec)
 
     def take_spec(self) -> dict[str, Any]:
         """Read what is to be run, and leave nothing of it."""
-        path = self.path / "spec.json"
-        spec: dict[str, Any] = json.loads(path.read_bytes())
-        path.unlink()
+        spec: dict[str, Any] = json.loads(self._spec.read_bytes())
+        self.drop_spec()
         return spec
+
+    def drop_spec(self) -> None:
+        """Leave nothing of what was to be run, where nobody will read it any more."""
+        self._spec.unlink(missing_ok=True)
 
     def lock(self) -> int | None:
         """Hold it for as long as the file is open that is given, by whoever has it; None: somebody else does."""

@@ -61,6 +61,7 @@ def _claim(directory: RunDirectory, opened: contextlib.ExitStack) -> EventWriter
     reader = EventReader(directory.events)
     reader.read_on()
     if reader.history.supervisor or reader.history.has_ended:
+        directory.drop_spec()
         return None
     events = opened.enter_context(contextlib.closing(EventWriter(directory.events)))
     events.claimed(ProcessId.of(os.getpid()))
@@ -81,6 +82,8 @@ def supervise(directory: RunDirectory, path: Path, events: EventWriter, told: To
     finally:
         # Of what was interrupted, there may be something left.
         end_children()
+        # A server that did not know of this run may have written down once more what to run.
+        directory.drop_spec()
         outcome = outcome or (_STOPPED_BY_HAND if directory.stop.exists() else _ENDED_FROM_OUTSIDE)
         events.ended(outcome.state, outcome.error, [log.count for log in run.logs])
 
