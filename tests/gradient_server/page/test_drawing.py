@@ -109,6 +109,13 @@ def test_steps_that_begin_again():
     assert [line.job for line in curve.lines] == ["js1", "js2"]
 
 
+def test_steps_that_stand_still():
+    """Several numbers at the same step are not drawn above each other; the line tells them apart."""
+    rows = [("js1", line, {"step": float(line // 2), "loss": 1 / line}) for line in range(1, 9)]
+    (curve,) = curves_of(rows)
+    assert curve.over == "line"
+
+
 @given(FINITE, FINITE)
 def test_marks_are_on_the_axis(one, other):
     """A few of them, in order, each of them written as another."""

@@ -133,6 +133,9 @@ def test_the_end_of_a_log_of_a_million_rows(visitor, run, still):
     assert "earlier" not in first.text
     last = visitor.get(f"/page/experiments/{handle}?after={MANY - 10}")
     assert "later" not in last.text
+    end = MANY + 1 - MOST_ROWS
+    assert "later" not in visitor.get(f"/page/experiments/{handle}?after={end}").text
+    assert f'href="?after={MANY}#log"' in visitor.get(f"/page/experiments/{handle}?after={end - 1}").body
     assert f'href="?after={MANY - 10 - MOST_ROWS}#log"' in last.body
 
 

@@ -1,7 +1,9 @@
 """The key of the page: who has it gets a session, and nobody else sees anything."""
 
+import socket
 from contextlib import closing
 from http.cookies import SimpleCookie
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -10,7 +12,7 @@ from gradient_server.page.sessions import MOST, SECONDS, Sessions
 from gradient_server.wrong_keys import MOST as MOST_WRONG
 from gradient_server.wrong_keys import PERIOD
 from tests.gradient_server.conftest import RawClient
-from tests.gradient_server.page.conftest import Visitor
+from tests.gradient_server.page.conftest import PATIENCE, Visitor
 
 
 @pytest.mark.parametrize("path", ["/", "/page/experiments/{}", "/?offset=100"])
@@ -51,6 +53,15 @@ def test_a_wrong_key_is_said_to_be_wrong(stranger, key):
 def test_what_is_no_form_of_the_page(stranger, body):
     """Is a wrong key, however large it is."""
     assert stranger("POST", "/page/login", body).status == 403
+
+
+def test_a_form_that_is_too_large_is_not_read(gradient_server):
+    """The answer comes before the rest of it: a stranger cannot fill the memory of the server."""
+    place = urlsplit(gradient_server.url)
+    head = f"POST /page/login HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 1000000000\r\n\r\n"
+    with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as connection:
+        connection.sendall(head.encode() + b"key=" + b"x" * 20_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
 
 
 def test_guessing_keys_at_the_login():

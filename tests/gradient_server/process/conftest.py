@@ -1,6 +1,7 @@
 """What the tests of the process runner share: a runner with a directory of its own, and a way to wait for things."""
 
 import contextlib
+import resource
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -105,3 +106,11 @@ def make_bench(tmp_path) -> Iterator[Callable[..., Bench]]:
 @pytest.fixture
 def bench(make_bench) -> Bench:
     return make_bench()
+
+
+@pytest.fixture
+def room_for() -> Iterator[Callable[[int], None]]:
+    """Have files that are not larger than so many bytes; with 0, of any size again."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or before[0], before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

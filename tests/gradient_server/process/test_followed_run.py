@@ -1,5 +1,9 @@
 """A run as the server sees it, at moments that are hard to meet."""
 
+import os
+import resource
+
+import pytest
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.process.events import EventReader
@@ -46,6 +50,49 @@ def test_a_run_that_ends_while_it_is_looked_at_leaves_no_process(tmp_path):
     followed.look()
     assert followed.history.states[-1][1] == State.STOPPED
     assert followed.is_over
+
+
+@pytest.fixture
+def few_files():
+    """Have so many files that can still be opened."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = os.open(os.devnull, os.O_RDONLY)
+    opened = [highest]
+    # Where the numbers have gaps, those are filled: the limit is one for numbers.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 64, before[1]))
+    while opened[-1] < highest + 63:
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+    closed = []
+
+    def leave(count):
+        while len(closed) < count:
+            os.close(opened.pop())
+            closed.append(None)
+
+    yield leave
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    for file in opened:
+        os.close(file)
+
+
+def test_a_supervisor_that_cannot_be_started_leaves_no_secrets(tmp_path, few_files):
+    """What it was to run is removed, wherever there are too few files for it."""
+    directory = RunDirectory(tmp_path / "es1")
+    followed = FollowedRun(directory, 1, Spec(handle="es1", body=BODY, nodes=nodes_of(["worker"], BODY), grace=1.0))
+    failed = 0
+    for count in range(1, 20):
+        few_files(count)
+        try:
+            followed.launch()
+        except OSError:
+            failed += directory.complaints.exists()
+            assert not list(tmp_path.rglob("spec*"))
+        else:
+            break
+    assert failed
+    reader = EventReader(directory.events)
+    wait_until(lambda: reader.read_on() and reader.history.has_ended, "the end")
+    followed.wait_for_launch()
 
 
 def holds(directory):

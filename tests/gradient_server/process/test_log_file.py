@@ -121,3 +121,15 @@ def test_a_full_disk_is_told(path):
     os.symlink("/dev/full", path)
     with pytest.raises(OSError, match="No space"):
         LogWriter(path).write(1, ["one"])
+
+
+@pytest.mark.parametrize("room", [0, 1, 10, 30])
+def test_a_row_that_fits_in_part_is_told(path, room_for, room):
+    """As one that does not fit at all; those before it can be read, and it does not count."""
+    writer = LogWriter(path)
+    writer.write(1, ["one"])
+    room_for(path.stat().st_size + room)
+    with pytest.raises(OSError, match=r"No space left|File too large"):
+        writer.write(2, ["two" * 10])
+    assert writer.count == 1
+    assert [text for _, _, text in LogReader(path).after(0)] == ["one"]

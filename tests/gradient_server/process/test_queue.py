@@ -1,5 +1,7 @@
 """Slots: how many experiments run at once, and in which order the others come."""
 
+import os
+
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
@@ -63,3 +65,46 @@ def test_one_that_cannot_be_followed_keeps_no_other_from_running(make_bench, cap
     assert bench.outcome(broken) == ("error", "The files of the run cannot be read")
     wait_until(lambda: not is_alive(int(bench.rows(broken)[0])), "the end of the broken one")
     assert "cannot be followed" in caplog.text
+
+
+def test_one_that_is_being_ended_keeps_its_slot(make_bench):
+    """Also when it was forgotten: what it uses is not free before it has gone."""
+    bench = make_bench(slots=1, grace=0.5)
+    leaving = bench.run("trap '' TERM; echo $$; while :; do sleep 0.05; done")
+    wait_until(lambda: bench.rows(leaving))
+    pid = bench.rows(leaving)[0]
+    other = bench.run(f"kill -0 {pid} && echo still there || echo gone")
+    leaving.forget()
+    wait_until(lambda: bench.state(other) in TERMINAL_STATES)
+    assert bench.rows(other)[-1] == "gone"
+
+
+def test_one_whose_files_cannot_be_made_is_an_error(make_bench):
+    """It says why, and leaves its slot to the next one."""
+    bench = make_bench(slots=1)
+    (bench.directory / "es1").write_text("in the way")
+    broken, other = bench.run("true"), bench.run("echo other")
+    wait_until(lambda: bench.state(other) in TERMINAL_STATES)
+    state, error = bench.outcome(broken)
+    assert (state, bench.rows(broken), bench.rows(other)) == ("error", [], ["other"])
+    assert "The run cannot be started: " in error
+    assert "File exists" in error
+    assert broken.next_row(0, bench.clock.now()) is None
+    assert bench.told.count("es1") >= 1
+
+
+def test_one_whose_supervisor_does_not_start_is_an_error(make_bench, monkeypatch, tmp_path):
+    """It says what was the last complaint, and leaves its slot to the next one."""
+    bench = make_bench(slots=1)
+    package = tmp_path / "broken" / "gradient_server"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('broken on purpose')")
+    with monkeypatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
+        broken = bench.done("true")
+    other = bench.done("echo other")
+    assert bench.outcome(broken) == (
+        "error",
+        "The process that supervises the run could not be started: RuntimeError: broken on purpose",
+    )
+    assert bench.rows(other) == ["other"]

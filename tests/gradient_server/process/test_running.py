@@ -35,6 +35,15 @@ def test_a_command_runs(bench):
     assert moments[-1] <= bench.clock.now()
 
 
+def test_moments_do_not_go_back(bench):
+    """Whatever clock says when it was started: what comes after that has not been before."""
+    run = bench.prepare("true")
+    run.start(bench.clock.now() + 3600)
+    wait_until(lambda: run.entered[-1][1] in TERMINAL_STATES)
+    moments = [moment for moment, _ in run.entered]
+    assert moments == sorted(moments)
+
+
 @pytest.mark.parametrize(
     ("command", "error"),
     [

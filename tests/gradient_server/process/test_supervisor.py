@@ -1,5 +1,7 @@
 """The program that runs one experiment, without a server."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -7,9 +9,11 @@ import pytest
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.process.events import EventReader
+from gradient_server.process.log_file import LogReader
 from gradient_server.process.nodes import nodes_of
 from gradient_server.process.run_directory import RunDirectory
 from gradient_server.process.supervised_run import Spec
+from gradient_server.process.taking_over import end_all_of
 from tests.gradient_server.process.conftest import wait_until
 
 
@@ -55,6 +59,50 @@ def test_what_has_run_does_not_run_again(directory, spec, tmp_path):
     wait_until(lambda: is_free(directory))
     assert history_at_end(directory).states == states
     assert (tmp_path / "ran").read_text() == "ran\n"
+    assert not list(directory.path.glob("spec*"))
+
+
+def test_what_was_killed_does_not_run_again(tmp_path):
+    """Nobody knows how far it had come; what of it has been claimed has perhaps been done."""
+    body = {"experimentTypeId": 1, "command": f"echo ran >> {tmp_path}/ran; echo $PPID; exec sleep 60"}
+    spec = Spec(handle="es1", body=body, nodes=nodes_of(["worker"], body), grace=1.0).as_json()
+    directory = RunDirectory(tmp_path / "es1")
+    directory.make(spec)
+    assert begin(directory).wait() == 0
+    log = LogReader(directory.log(0))
+    wait_until(log.count, "the row")
+    ((_, _, supervisor),) = log.after(0)
+    os.kill(int(supervisor), signal.SIGKILL)
+    wait_until(lambda: is_free(directory), "the end of the supervisor")
+    directory.make(spec)
+    assert begin(directory).wait() == 0
+    wait_until(lambda: is_free(directory))
+    reader = EventReader(directory.events)
+    reader.read_on()
+    end_all_of(reader.history)
+    assert not reader.history.has_ended
+    assert (tmp_path / "ran").read_text() == "ran\n"
+    assert not list(directory.path.glob("spec*"))
+
+
+def test_what_is_written_down_once_more_while_it_runs_does_not_stay(directory, spec, tmp_path):
+    """A server that did not know that it runs may have done that; there may be secrets in it."""
+    spec["nodes"][0]["command"] = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done"
+    directory.make(spec)
+    assert begin(directory).wait() == 0
+    wait_until(lambda: directory.log(0).exists(), "the log")
+    directory.make(spec)
+    (tmp_path / "go").touch()
+    history_at_end(directory)
+    assert not list(directory.path.glob("spec*"))
+
+
+def test_nobody_else_can_read_what_is_to_be_run(directory):
+    """There may be passwords in it, and in the environment of its commands."""
+    (made,) = directory.path.glob("spec*")
+    assert made.stat().st_mode & 0o777 == 0o600
+    directory.take_spec()
+    assert not made.exists()
 
 
 def test_what_was_stopped_before_does_not_run(directory, tmp_path):

@@ -1,6 +1,7 @@
 """Workspaces: folders, archives, git repositories, or nothing; and what cannot be one, with the reason."""
 
 import base64
+import contextlib
 import http.server
 import io
 import os
@@ -8,12 +9,19 @@ import shutil
 import subprocess
 import tarfile
 import threading
+import warnings
 import zipfile
+from urllib.parse import quote
 
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-SECRET = "very-secret-word"
+from gradient_server.process import download
+from gradient_server.process.set_up import CannotSetUp
+
+SECRET = "very-secret@word/1"
+QUOTED = quote(SECRET, safe="")
+"""As it is written in addresses."""
 
 
 @pytest.fixture
@@ -52,7 +60,7 @@ def serve(tmp_path):
     """Serve a folder by http, to those who know the password, if there is one."""
     servers = []
 
-    def start(folder, password=None, moved_to=None):
+    def start(folder, password=None, moved_to=None, refused=None):
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *arguments):
                 super().__init__(*arguments, directory=str(folder))
@@ -64,6 +72,13 @@ def serve(tmp_path):
                     self.send_header("Location", f"http://{moved_to}{self.path}")
                     self.send_header("Content-Length", "0")
                     self.end_headers()
+                elif refused:
+                    text = refused.encode()
+                    self.send_response(403)
+                    self.send_header("Content-Type", "text/plain")
+                    self.send_header("Content-Length", str(len(text)))
+                    self.end_headers()
+                    self.wfile.write(text)
                 elif password and given != f"somebody:{password}":
                     self.send_response(401)
                     self.send_header("WWW-Authenticate", 'Basic realm="here"')
@@ -76,6 +91,7 @@ def serve(tmp_path):
                 pass
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.handle_error = lambda *who: None  # who has had enough goes away in the middle
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return f"127.0.0.1:{server.server_port}"
@@ -113,8 +129,9 @@ def test_without_a_workspace_a_run_has_an_empty_directory(bench, url):
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
 def test_a_folder_is_copied(bench, project, form):
     """The run has a copy, so that nothing it does changes the original; links stay links."""
-    run = bench.done("./train.sh; cat link.txt; rm -r src; ls", workspaceUrl=form.format(project))
-    assert bench.rows(run) == ["training", "data", "link.txt", "train.sh"]
+    command = "./train.sh; cat link.txt; readlink link.txt; rm -r src; ls"
+    run = bench.done(command, workspaceUrl=form.format(project))
+    assert bench.rows(run) == ["training", "data", "src/data.txt", "link.txt", "train.sh"]
     assert (project / "src" / "data.txt").exists()
 
 
@@ -143,7 +160,7 @@ def test_an_archive_is_fetched_by_http(bench, project, tmp_path, serve, credenti
     packed(project, tmp_path / "a.zip")
     host = serve(tmp_path, None if credentials == "none" else SECRET)
     given = {"workspaceUsername": "somebody", "workspacePassword": SECRET} if credentials == "parameters" else {}
-    at = f"somebody:{SECRET}@" if credentials == "url" else ""
+    at = f"somebody:{QUOTED}@" if credentials == "url" else ""
     run = bench.done("./train.sh", workspaceUrl=f"http://{at}{host}/a.zip?x=1", **given)
     assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training"])
     assert_secret_is_nowhere(bench)
@@ -154,7 +171,7 @@ def test_credentials_do_not_follow_to_another_host(bench, project, serve, tmp_pa
     packed(project, tmp_path / "a.zip")
     for password, outcome in ((None, "stopped"), (SECRET, "error")):
         host = serve(tmp_path, moved_to=serve(tmp_path, password))
-        run = bench.done("./train.sh", workspaceUrl=f"http://somebody:{SECRET}@{host}/a.zip")
+        run = bench.done("./train.sh", workspaceUrl=f"http://somebody:{QUOTED}@{host}/a.zip")
         state, error = bench.outcome(run)
         assert state == outcome, error
     assert "the answer was 401" in error
@@ -163,7 +180,7 @@ def test_credentials_do_not_follow_to_another_host(bench, project, serve, tmp_pa
 def test_an_archive_that_is_not_there(bench, serve, tmp_path):
     """The error says what was answered, and nothing that is secret."""
     host = serve(tmp_path, SECRET)
-    error = error_of(bench, workspaceUrl=f"http://somebody:{SECRET}x@{host}/a.zip?token={SECRET}")
+    error = error_of(bench, workspaceUrl=f"http://somebody:{QUOTED}x@{host}/a.zip?token={QUOTED}")
     assert error == f"The workspace http://{host}/a.zip cannot be fetched: the answer was 401"
     error = error_of(bench, workspaceUrl="http://127.0.0.1:1/a.zip")
     assert "http://127.0.0.1:1/a.zip cannot be fetched" in error
@@ -199,21 +216,43 @@ def test_a_git_repository_with_a_password(bench, repository, tmp_path, serve, cr
     subprocess.run(["git", "-C", str(bare), "update-server-info"], check=True)
     host = serve(bare.parent, SECRET)
     given = {"workspaceUsername": "somebody", "workspacePassword": SECRET} if credentials == "parameters" else {}
-    at = f"somebody:{SECRET}@" if credentials == "url" else ""
+    at = f"somebody:{QUOTED}@" if credentials == "url" else ""
     run = bench.done("cat version; cat .git/config", workspaceUrl=f"http://{at}{host}/bare.git", **given)
     assert bench.outcome(run) == ("stopped", None)
     assert bench.rows(run)[0] == "third"
     assert_secret_is_nowhere(bench)
 
 
+def test_git_credentials_do_not_follow_to_another_host(bench, repository, tmp_path, serve):
+    """Where a repository has moved to, nobody is told the password, though it would be right."""
+    bare = tmp_path / "served" / "bare.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(repository), str(bare)], check=True)
+    subprocess.run(["git", "-C", str(bare), "update-server-info"], check=True)
+    for password, outcome in ((None, "stopped"), (SECRET, "error")):
+        host = serve(bare.parent, moved_to=serve(bare.parent, password))
+        run = bench.done("cat version", workspaceUrl=f"http://somebody:{QUOTED}@{host}/bare.git")
+        state, error = bench.outcome(run)
+        assert state == outcome, error
+    assert "Authentication failed" in error
+
+
+def test_what_a_git_server_says_of_the_password_is_not_told(bench, tmp_path, serve):
+    """The error has what the other side has answered, but for the password, should that be in it."""
+    host = serve(tmp_path, refused=f"{SECRET} may not be used after May")
+    error = error_of(bench, workspaceUrl=f"http://somebody:{QUOTED}@{host}/bare.git")
+    assert "*** may not be used after May" in error
+    assert SECRET not in error
+
+
 def test_wrong_credentials_for_git(bench, tmp_path, serve):
     """The error says what git says; nobody is asked, and nothing secret is in it."""
     host = serve(tmp_path, SECRET)
-    url = f"http://somebody:{SECRET}x@{host}/bare.git"
+    url = f"http://somebody:{QUOTED}x@{host}/bare.git"
     error = error_of(bench, workspaceUrl=url)
     assert error.startswith(f"git cannot clone the workspace http://{host}/bare.git: ")
     assert "Authentication failed" in error
     assert SECRET not in error
+    assert QUOTED not in error
     assert_secret_is_nowhere(bench)
 
 
@@ -327,6 +366,30 @@ def test_archives_do_not_escape_by_links_that_come_later(bench, tmp_path):
     assert list(tmp_path.rglob("escaped")) == []
 
 
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_name_that_comes_twice_in_an_archive(bench, tmp_path, kind):
+    """The later one wins, and is not written to where an earlier link of that name leads."""
+    path = tmp_path / "archive"
+    members = [("kept", "kept"), ("file", "first"), ("file", "second"), ("link", None), ("link", "third")]
+    if kind == "tar":
+        with tarfile.open(path, "w") as file:
+            for name, text in members:
+                info = tarfile.TarInfo(name)
+                if text is None:
+                    info.type, info.linkname = tarfile.SYMTYPE, "kept"
+                info.size = len(text or "")
+                file.addfile(info, io.BytesIO((text or "").encode()))
+    else:
+        with zipfile.ZipFile(path, "w") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says that a name comes twice
+            for name, text in members:
+                info = zipfile.ZipInfo(name)
+                info.external_attr = (0o100644 if text else 0o120777) << 16
+                file.writestr(info, text or "kept")
+    run = bench.done("for f in file kept link; do cat $f; echo; done", workspaceUrl=str(path))
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["second", "kept", "third"])
+
+
 def test_archives_with_other_things(bench, tmp_path):
     """Pipes and devices are no part of a workspace; broken archives are said to be broken."""
     assert "pipe is a device or a pipe" in error_of(
@@ -345,6 +408,23 @@ def test_sizes_are_bounded(bench, tmp_path):
     info.size = 5 * 1024**3
     path.write_bytes(info.tobuf())
     assert "larger than 4 GiB" in error_of(bench, workspaceUrl=str(path))
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("huge", b"x")
+        file.getinfo("huge").file_size = 5 * 1024**3
+    assert "larger than 4 GiB" in error_of(bench, workspaceUrl=str(path))
+
+
+def test_what_is_fetched_is_bounded(serve, tmp_path, monkeypatch):
+    """However much there is, no more of it is kept than may be."""
+    monkeypatch.setattr(download, "MOST_BYTES", 100_000)
+    for size, is_too_large in ((100_000, False), (100_001, True), (10_000_000, True)):
+        (tmp_path / "a.zip").write_bytes(b"x" * size)
+        with (tmp_path / "fetched").open("wb") as file:
+            expected = pytest.raises(CannotSetUp, match="The workspace is larger than")
+            with expected if is_too_large else contextlib.nullcontext():
+                download.download(f"http://{serve(tmp_path)}/a.zip", None, file)
+        assert (tmp_path / "fetched").stat().st_size <= 100_000
 
 
 def test_the_working_directory_is_in_the_workspace(bench, project):
@@ -371,5 +451,6 @@ def test_a_folder_with_a_pipe(bench, project):
 
 
 def assert_secret_is_nowhere(bench):
-    found = [path for path in bench.directory.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
-    assert found == []
+    files = [path for path in bench.directory.rglob("*") if path.is_file()]
+    for secret in (SECRET, QUOTED):
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
