@@ -171,7 +171,7 @@ FAULTS = (
         "env={**passed_on(os.environ), **environment}",
         "env={**os.environ, **environment}",
     ),
-    Fault("what is to be run stays on disk", f"{PROCESS}/run_directory.py", "        path.unlink()\n", ""),
+    Fault("what is to be run stays on disk", f"{PROCESS}/run_directory.py", "        self.drop_spec()\n", ""),
     Fault(
         "others can read what is to be run",
         f"{PROCESS}/run_directory.py",

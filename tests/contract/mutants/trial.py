@@ -32,13 +32,16 @@ _SERVER += ["tests/gradient_server/simulated", "tests/gradient_server/runners"]
 _PROCESS = [
     f"tests/gradient_server/process/test_{part}.py"
     for part in (
-        *("environment", "events", "log_file", "output", "process_groups", "node_process", "followed_run"),
-        *("supervisor", "running", "workspace", "queue", "stopping", "multi_node"),
+        *("environment", "events", "log_file", "output", "cluster", "process_groups", "node_process"),
+        *("followed_run", "supervisor", "running", "workspace", "queue", "stopping", "multi_node"),
     )
 ]
-_REAL = ["tests/gradient_server/process", "tests/gradient_server/runners"]
+_REAL = ["tests/gradient_server/process/test_kill.py", "tests/gradient_server/runners"]
 _REAL += [f"tests/gradient_server/test_real_{part}.py" for part in ("server", "runs")]
-_PAGE = [f"tests/gradient_server/page/test_{part}.py" for part in ("log_ends", "drawing", "pages", "who_may_look")]
+_PAGE = [
+    f"tests/gradient_server/page/test_{part}.py"
+    for part in ("markup", "log_ends", "log_view", "drawing", "pages", "who_may_look")
+]
 _GUARDS = [
     f"tests/gradient_server/test_{part}.py"
     for part in ("own_names", "exposure", "foreign_requests", "wrong_keys", "key_file", "bad_addresses", "real_server")
@@ -49,8 +52,8 @@ STAGES = {
     "client": [_CLIENT, _CLIENT_CONTRACT, _TOGETHER],
     "server": [_SERVER, _SERVER_CONTRACT, ["tests/test_walk_through.py", "tests/gradient_server", *_TOGETHER]],
     "process": [_PROCESS, _REAL],
-    "page": [_PAGE, ["tests/gradient_server/page"]],
-    "guards": [_GUARDS, ["tests/gradient_server/page", *_REAL[-2:]]],
+    "page": [_PAGE, ["tests/gradient_server/page/test_in_chromium.py"]],
+    "guards": [_GUARDS, ["tests/gradient_server/page/test_who_may_look.py", *_REAL[-1:]]],
     "contract": [_CLIENT, _SERVER, _CLIENT_CONTRACT, _SERVER_CONTRACT, ["tests/gradient_server", *_TOGETHER]],
 }
 """The tests that judge a fault of each side, those first that are quick to notice."""

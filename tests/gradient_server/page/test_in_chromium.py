@@ -78,6 +78,21 @@ def test_a_log_that_is_longer_than_the_page(browser, gradient_server, run):
     assert int(shown) == len(browser.run(numbers))
 
 
+def test_rows_that_come_all_at_once(browser, gradient_server, run):
+    """Those that were shown before go where others are missing in between."""
+    gradient_server.clock.scale = 0
+    handle = run(rows=10_000, seconds=100)
+    gradient_server.advance(20)
+    browser.open(f"{gradient_server.url}/page/experiments/{handle}")
+    numbers = "[...document.querySelectorAll('#rows .number')].map((cell) => Number(cell.textContent))"
+    assert 0 < browser.run(f"{numbers}.at(-1)") < 5000
+    gradient_server.advance(1000)
+    browser.wait_for(f"{numbers}.at(-1) === 10000")
+    lines = browser.run(numbers)
+    assert lines == list(range(lines[0], 10_001))
+    assert str(len(lines)) == browser.run("document.querySelector('#shown').textContent")
+
+
 def test_without_javascript(browser, gradient_server, run):
     """All of it is there when the page is loaded."""
     handle = run(rows=10)
