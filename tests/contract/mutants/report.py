@@ -33,7 +33,7 @@ def report(noticed: Mapping[Fault, str]) -> str:
             "`make contract-mutants` writes this file. A fault in the contract is followed by `make generate`, so that",
             "all that is derived changes along, and only tests that know something by themselves can notice. Then",
             f"`pytest -x --examples {EXAMPLES}` runs until a test fails: the one that noticed the fault the last time,",
-            "those that are called after the file with the fault, and then those that `trial.py` lists for its side. A",
+            "those that are about the file with the fault, and then those that `trial.py` lists for its side. A",
             f"test that has not ended after {TEST_PATIENCE} seconds is marked as hung. Any other has to fail again, in",
             "another run or in the one before, as on a busy machine a test may fail by chance. Without any fault all",
             "pass; that is tried before.",

@@ -9,6 +9,24 @@ from pathlib import Path
 from copies import Ended, copy_of, run_python
 from fault import Fault
 
+_NEAR = {
+    "gradient_server/process/following.py": "process/test_queue.py",
+    "gradient_server/process/process_run.py": "process/test_running.py",
+    "gradient_server/process/run_directory.py": "process/test_supervisor.py",
+    "gradient_server/process/runner.py": "process/test_kill.py",
+    "gradient_server/process/supervision.py": "process/test_stopping.py",
+    "gradient_server/process/supervised_run.py": "process/test_kill.py",
+    "gradient_server/process/outcome.py": "process/test_environment.py",
+    **dict.fromkeys(
+        [f"gradient_server/process/{name}.py" for name in ("addresses", "archives", "download", "git_clone")],
+        "process/test_workspace.py",
+    ),
+    "gradient_server/page/endpoints.py": "page/test_who_may_look.py",
+    "gradient_server/page/sessions.py": "page/test_who_may_look.py",
+    "gradient_server/page/curves.py": "page/test_drawing.py",
+    "gradient_server/page/page.js": "page/test_in_chromium.py",
+}
+"""Tests that are about a file and are not called after it, where those that are not take long."""
 EXAMPLES = 20
 TEST_PATIENCE = 60
 """Seconds for one test; far more than the longest takes."""
@@ -77,10 +95,12 @@ def noticed_by(project: Path, fault: Fault, before: str = "", *, keep: bool = Fa
 
 
 def _likely(fault: Fault, before: str) -> Iterator[str]:
-    """Name the files to begin with: of the test that noticed it the last time, and of the tests of the same name."""
+    """Name the files to begin with: of the test that noticed it the last time, and those about the same."""
     yield before.partition("::")[0]
     path = Path(fault.path)
     yield f"tests/{path.parent}/test_{path.stem}.py"
+    if fault.path in _NEAR:
+        yield f"tests/gradient_server/{_NEAR[fault.path]}"
 
 
 def _sure_failure(copy: Path, tests: Iterable[str], before: str) -> str | None:
