@@ -5,6 +5,7 @@ This is how a run outlives those who look at it: whoever reads all of it knows a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -55,6 +56,8 @@ class History:
 class EventReader:
     """Reads events while they are written. What comes after the last end of a line is not there yet.
 
+    What is no event says nothing: when a machine loses power, there may be anything in a file.
+
     :param Path path: where they are; there may be none yet
     """
 
@@ -72,7 +75,8 @@ class EventReader:
         except FileNotFoundError:
             return False
         for line in complete.splitlines():
-            self.history.take(json.loads(line))
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                self.history.take(json.loads(line))
         self._read += len(complete) + bool(complete)
         return bool(complete)
 

@@ -107,6 +107,22 @@ class FollowedRun:
         self._events.read_on()
         self.logs = []
 
+    def end(self, error: str) -> None:
+        """Write down that what nobody supervises has ended, and end what is left of it; nothing, if somebody does.
+
+        :raises OSError: that is not possible
+        """
+        with self.directory.locked() as is_alone:
+            # It may have ended in good order since.
+            self._events.read_on()
+            if not is_alone or self.history.has_ended:
+                return
+            end_all_of(self.history)
+            self.directory.drop_spec()
+            with contextlib.closing(EventWriter(self.directory.events)) as events:
+                events.ended(State.ERROR, error, [log.count() for log in self.logs])
+            self._events.read_on()
+
     def _supervisor(self) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
         complaints = os.open(self.directory.complaints, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -128,24 +144,11 @@ class FollowedRun:
         if self._launch and self._launch.poll() is not None:
             status, self._launch = self._launch.returncode, None
             if status:
-                self._end(f"The process that supervises the run could not be started: {self._complaint()}")
+                self.end(f"The process that supervises the run could not be started: {self._complaint()}")
         now = time.monotonic()
         if self.history.supervisor and now >= self._checked + _CHECK:
             self._checked = now
-            self._end(_KILLED)
-
-    def _end(self, error: str) -> None:
-        """End what nobody supervises any more; nothing, if somebody does."""
-        with self.directory.locked() as is_alone:
-            # It may have ended in good order since.
-            self._events.read_on()
-            if not is_alone or self.history.has_ended:
-                return
-            end_all_of(self.history)
-            self.directory.drop_spec()
-            with contextlib.closing(EventWriter(self.directory.events)) as events:
-                events.ended(State.ERROR, error, [log.count() for log in self.logs])
-            self._events.read_on()
+            self.end(_KILLED)
 
     def _complaint(self) -> str:
         lines = self.directory.complaints.read_text(errors="replace").strip().splitlines()

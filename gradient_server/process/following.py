@@ -125,10 +125,7 @@ class Following:
             try:
                 run.files.launch()
             except OSError as error:
-                run.fail(f"The run cannot be started: {error}")
-                # There may be nothing that could be followed.
-                self._drop(run)
-                self.changed(run.handle)
+                self._end(run, f"The run cannot be started: {error}")
 
     def _follow(self, run: ProcessRun) -> None:
         # What is not possible now, with a full disk for instance, is tried again.
@@ -148,8 +145,15 @@ class Following:
             run.files.stop()
         run.files.wait_for_launch()
         if run.phase is not Phase.ENDED:
-            run.fail("The files of the run cannot be read")
+            self._end(run, "The run cannot be followed; the log of the server says why")
+
+    def _end(self, run: ProcessRun, error: str) -> None:
+        # Those who come later read it, and do not start what has ended with an error.
+        with contextlib.suppress(OSError):
+            run.files.end(error)
+        run.fail(error)
         self._drop(run)
+        self.changed(run.handle)
 
     def _drop(self, run: ProcessRun) -> None:
         with self._lock:

@@ -97,7 +97,7 @@ class ProcessRunner(Runner):
         self._following.known.add(run.handle)
         run.files.look()
         run.start(started)
-        if run.files.history.supervisor:
+        if run.files.history.supervisor or run.files.history.has_ended:
             self._following.last_launch = max(self._following.last_launch, started)
             with self._lock:
                 run.phase = Phase.ACTIVE

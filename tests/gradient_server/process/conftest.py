@@ -41,8 +41,9 @@ class Bench:
         self.directory = directory
         self.clock = Clock()
         self.told: list[str] = []
+        self.when_changed: Callable[[str], object] = self.told.append
         self.runner = ProcessRunner(directory, **{"slots": 2, "grace": 1.0, **options})
-        self.runner.attach(self.clock, self.told.append)
+        self.runner.attach(self.clock, lambda handle: self.when_changed(handle))
         self._count = 0
 
     def prepare(self, command: str = "true", *, handle: str | None = None, **given: object) -> Run:

@@ -55,16 +55,54 @@ def test_a_thousand_can_wait(make_bench):
 def test_one_that_cannot_be_followed_keeps_no_other_from_running(make_bench, caplog):
     """It is ended, with an error that says so, and leaves its slot."""
     bench = make_bench(slots=1)
+    raised = []
+
+    def fail_once(handle):
+        if not raised and bench.rows(broken):
+            raised.append(handle)
+            raise RuntimeError("on purpose")
+
+    bench.when_changed = fail_once
     broken = bench.run("echo $$; exec sleep 60")
     other = bench.run("echo other")
-    wait_until(lambda: bench.rows(broken))
-    with (bench.directory / broken.handle / "events.jsonl").open("a") as events:
-        events.write("no event\n")
     wait_until(lambda: bench.state(other) in TERMINAL_STATES)
-    assert bench.rows(other) == ["other"]
-    assert bench.outcome(broken) == ("error", "The files of the run cannot be read")
+    assert (raised, bench.rows(other)) == ([broken.handle], ["other"])
+    assert bench.outcome(broken) == ("error", "The run cannot be followed; the log of the server says why")
     wait_until(lambda: not is_alive(int(bench.rows(broken)[0])), "the end of the broken one")
-    assert "cannot be followed" in caplog.text
+    assert "on purpose" in caplog.text
+
+
+def test_what_is_no_event_is_passed_over(bench):
+    """Whatever a machine that lost power has left in the file, the run goes on, ends, and can be forgotten."""
+    run = bench.run("echo begun; while [ ! -e go ]; do sleep 0.01; done; echo done")
+    bench.wait_for_row(run, "begun")
+    folder = bench.directory / run.handle
+    with (folder / "events.jsonl").open("ab") as events:
+        events.write(b'no event\n\0\0\n[]\n{"state": 1}\n{"claimed": 2}\n\xff\n')
+    (folder / "workspace" / "go").touch()
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["begun", "done"])
+    run.forget()
+    wait_until(lambda: not folder.exists(), "the end of its files")
+    assert bench.rows(bench.done("echo other")) == ["other"]
+
+
+def test_one_that_could_not_be_started_does_not_run_later(make_bench, tmp_path):
+    """Who asked has seen that it has ended in an error: it has for the next server, too."""
+    directory, ran = tmp_path / "kept", tmp_path / "ran"
+    bench = make_bench(directory, keep=True)
+    (directory / "es1" / "supervisor.log").mkdir(parents=True)
+    outcome = bench.outcome(bench.done(f"touch {ran}"))
+    assert outcome[0] == "error"
+    bench.runner.close()
+    (directory / "es1" / "supervisor.log").rmdir()
+    later = make_bench(directory, keep=True, begin=False)
+    known = later.prepare(f"touch {ran}", handle="es1", started=0.0)
+    assert later.outcome(known) == outcome
+    later.runner.begin()
+    assert later.rows(later.done("echo other", handle="es2")) == ["other"]
+    assert later.outcome(known) == outcome
+    assert not ran.exists()
 
 
 def test_one_that_is_being_ended_keeps_its_slot(make_bench):
