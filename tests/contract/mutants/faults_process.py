@@ -25,7 +25,7 @@ FAULTS = (
     Fault(
         "a run whose files cannot be made waits for ever",
         f"{PROCESS}/following.py",
-        'run.fail(f"The run cannot be started: {error}")',
+        'self._end(run, f"The run cannot be started: {error}")',
         "pass",
     ),
     # Who runs it: one, once.
@@ -50,8 +50,20 @@ FAULTS = (
     Fault(
         "what goes on is started once more by the next server",
         f"{PROCESS}/runner.py",
-        "        if run.files.history.supervisor:\n",
-        "        if run.files.history.has_ended:\n",
+        "if run.files.history.supervisor or run.files.history.has_ended:",
+        "if run.files.history.has_ended:",
+    ),
+    Fault(
+        "what could not be started is tried by the next server",
+        f"{PROCESS}/runner.py",
+        " or run.files.history.has_ended:",
+        ":",
+    ),
+    Fault(
+        "what is no event stops all who read on",
+        f"{PROCESS}/events.py",
+        "contextlib.suppress(ValueError, TypeError, KeyError)",
+        "contextlib.suppress(TypeError, KeyError)",
     ),
     Fault(
         "what happened before a restart is not taken up",
