@@ -93,6 +93,21 @@ def test_rows_that_come_all_at_once(browser, gradient_server, run):
     assert str(len(lines)) == browser.run("document.querySelector('#shown').textContent")
 
 
+def test_rows_that_are_too_many_in_the_end(browser, gradient_server, run):
+    """Those that were printed first go, when others are added that the page has room for only without them."""
+    gradient_server.clock.scale = 0
+    handle = run(rows=1000, seconds=100)
+    gradient_server.advance(50)
+    browser.open(f"{gradient_server.url}/page/experiments/{handle}")
+    numbers = "[...document.querySelectorAll('#rows .number')].map((cell) => Number(cell.textContent))"
+    first = browser.run(f"{numbers}.at(-1)")
+    assert MOST_ROWS / 2 < first < MOST_ROWS
+    gradient_server.advance(35)
+    last = browser.wait_for(f"{numbers}.at(-1) > {first} && {numbers}.at(-1)")
+    assert MOST_ROWS < last < first + MOST_ROWS
+    assert browser.run(numbers) == list(range(last - MOST_ROWS + 1, last + 1))
+
+
 def test_without_javascript(browser, gradient_server, run):
     """All of it is there when the page is loaded."""
     handle = run(rows=10)

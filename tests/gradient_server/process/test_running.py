@@ -9,7 +9,9 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.process import process_run
+from gradient_server.process.log_file import LogWriter
 from gradient_server.process.output import LONGEST_ROW
+from gradient_server.process.run_directory import RunDirectory
 from tests.gradient_server.process.conftest import is_alive, wait_until, workspace_of
 
 PATH = [
@@ -95,6 +97,17 @@ def test_no_marker_before_the_end(bench):
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert [row.message for _, row in run.rows(0, 10, bench.clock.now())] == ["one", END_OF_LOG]
     assert run.next_row(2, bench.clock.now()) is None
+
+
+def test_rows_of_another_run_that_had_the_handle(make_bench):
+    """They are not its own, and are not shown, as long as the files of that one are still there."""
+    bench = make_bench(begin=False)
+    run = bench.prepare("echo mine", handle="es7")
+    directory = RunDirectory(bench.directory / "es7")
+    directory.make({})
+    LogWriter(directory.log(0)).write(1, ["of another one"])
+    assert bench.rows(run) == []
+    assert run.next_row(0, bench.clock.now()) == math.inf
 
 
 def test_a_command_cannot_end_its_log(bench):
