@@ -55,7 +55,7 @@ class AsyncConnections:
         self._begin()
 
     def _begin(self) -> None:
-        self.places = anyio.Semaphore(MOST_CONNECTIONS)
+        self.places: anyio.Semaphore = anyio.Semaphore(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
         self._changing = threading.Lock()
         self._lines: set[httpx.AsyncClient] = set()

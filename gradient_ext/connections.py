@@ -53,7 +53,7 @@ class Connections:
         self._begin()
 
     def _begin(self) -> None:
-        self.places = Places(MOST_CONNECTIONS)
+        self.places: Places = Places(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
         self._changing = threading.Lock()
         self._lines: set[httpx.Client] = set()

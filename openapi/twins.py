@@ -31,7 +31,7 @@ RULES = (
     (r"\bwith closing\(", "async with aclosing("),
     (r"\bwith self\.connections\.places\b", "async with self.connections.places"),
     (r"^from gradient_ext\.places import Places\n", ""),
-    (r"\bPlaces\(", "anyio.Semaphore("),
+    (r"\bPlaces\b", "anyio.Semaphore"),
     (r"^import threading\n", "import threading\n\nimport anyio\n"),
     (r"\bimport closing\b", "import aclosing"),
     (r"\bfor (state in states|attempt in attempts\.each\(\)|chunk in response)", r"async for \1"),

@@ -109,7 +109,7 @@ def test_cancelled_at_any_moment(live, is_first):
             task = asyncio.create_task(cancelled(client.state("es1"), moment))
             await asyncio.wait([task])
             assert await client.state("es1") == RUNNING
-            assert live.connections() == 1
+            await soon(lambda: live.connections() == 1)
         await soon(lambda: live.connections() == 0)
         return task.cancelled()
 

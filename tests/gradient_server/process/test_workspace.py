@@ -258,7 +258,7 @@ def test_wrong_credentials_for_git(bench, tmp_path, serve):
 
 def test_what_git_says_can_be_read(bench):
     """A name beside a password is no secret, and its letters are in other words."""
-    error = error_of(bench, workspaceUrl=f"http://u:{SECRET}@127.0.0.1:1/project.git")
+    error = error_of(bench, workspaceUrl=f"http://u:{QUOTED}@127.0.0.1:1/project.git")
     assert "unable to access 'http://127.0.0.1:1/project.git/'" in error
     assert "***" not in error
 
@@ -282,7 +282,7 @@ def test_git_says_what_is_wrong(bench, repository):
         ("/dev/null", "does not exist"),
         ("/etc/passwd", "is neither a zip nor a tar file"),
         ("http://[::1/project.zip", "is no URL: it must be"),
-        (f"https://somebody:{SECRET}@\u2100.example/project.git", "is no URL: it must be"),
+        (f"https://somebody:{QUOTED}@\u2100.example/project.git", "is no URL: it must be"),
         ("~nobody-has-this-name/project", "is in the home of somebody whom"),
     ],
 )
