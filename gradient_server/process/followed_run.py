@@ -82,6 +82,11 @@ class FollowedRun:
             self.wait_for_launch()
         return is_new
 
+    def show_rows(self) -> None:
+        """Show the rows that were there when it was looked at: what printed them had begun, as is known now."""
+        for index, log in enumerate(self.logs):
+            log.shown = None if self.history.has_ended else self._sizes[index + 1]
+
     def stop(self) -> None:
         """Tell its supervisor to stop, if that has not been done. One that comes later finds that it is not to run."""
         with contextlib.suppress(FileNotFoundError):
@@ -120,7 +125,7 @@ class FollowedRun:
             end_all_of(self.history)
             self.directory.drop_spec()
             with contextlib.closing(EventWriter(self.directory.events)) as events:
-                events.ended(State.ERROR, error, [log.count() for log in self.logs])
+                events.ended(State.ERROR, error, [LogReader(log.path).count() for log in self.logs])
             self._events.read_on()
 
     def _supervisor(self) -> subprocess.Popen[bytes]:

@@ -76,6 +76,8 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.shown: int | None = None
+        """How many bytes of it are shown; None: all that are there."""
         self._lock = threading.Lock()
         self._places = _Places()
         self._rows = 0
@@ -100,15 +102,19 @@ class LogReader:
             if known[0] == line:
                 rows, offset = known
             left = b""
-            while chunk := os.pread(file, BLOCK, offset):
+            while chunk := self._chunk(file, offset):
                 offset += len(chunk)
                 *lines, left = (left + chunk).split(b"\n")
                 yield from _parsed(lines[max(0, line - rows) :], max(line, rows) + 1)
                 rows += len(lines)
 
+    def _chunk(self, file: int, offset: int) -> bytes:
+        size = BLOCK if self.shown is None else min(BLOCK, max(0, self.shown - offset))
+        return os.pread(file, size, offset)
+
     def _read_on(self, file: int) -> None:
         offset = self._bytes
-        while chunk := os.pread(file, BLOCK, offset):
+        while chunk := self._chunk(file, offset):
             offset += len(chunk)
             rows = chunk.count(b"\n")
             if rows:

@@ -123,6 +123,8 @@ class ProcessRun(Run):
             for real, state in history.states[self._known_states :]:
                 self._enter(min(real + self._shift, now), state)
             self._known_states = len(history.states)
+            # Not before: whoever has seen a row finds its run in a state in which it can have printed that.
+            self.files.show_rows()
 
     def fail(self, error: str) -> None:
         """End it, as it cannot even be started."""
@@ -130,6 +132,8 @@ class ProcessRun(Run):
             self._error = error
             self.phase = Phase.ENDED
             self._enter(self._clock.now(), State.ERROR)
+            for log in self.files.logs:
+                log.shown = None
 
     @property
     def _logs(self) -> Sequence[LogReader]:

@@ -61,6 +61,15 @@ def test_a_command_fails(bench, command, error):
     assert bench.outcome(bench.done(command)) == ("failed", error)
 
 
+def test_who_sees_a_row_finds_that_its_run_has_begun(bench):
+    """States are read from one file and rows from others: however that is timed, no row is ahead of its state."""
+    for _ in range(10):
+        run = bench.run("echo one; exec sleep 60")
+        wait_until(lambda run=run: bench.rows(run))
+        assert bench.state(run) == State.RUNNING
+        run.forget()
+
+
 def test_rows_have_numbers_and_times(bench):
     """Rows are numbered from 1 without gaps, end with the marker, and have the moments at which they were read."""
     begin = bench.clock.now()
