@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.contract.calling import KEY_HEADER, OPERATIONS, SCHEMA, SPEC, at, record
+from tests.contract.calling import KEY_HEADER, OPERATIONS, SCHEMA, SPEC, on, record
 
 IDEMPOTENCY_KEY = SPEC["components"]["parameters"]["IdempotencyKey"]
 WITH_A_BODY = {name: found for name, found in OPERATIONS.items() if found.body}
@@ -18,7 +18,7 @@ ONCE = {name: found for name, found in OPERATIONS.items() if found.headers.get(I
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_operation(case, gradient_server, tally):
     """Examples, boundaries and random data, allowed and not: every answer is one that the contract declares."""
-    response = case.call_and_validate(base_url=at(gradient_server, case.operation))
+    response = case.call_and_validate(**on(gradient_server, case.operation))
     record(tally, case, response)
 
 
@@ -33,7 +33,7 @@ def test_wrong_keys(gradient_server, tally, operation, wrong):
         query={"experimentId": "es1"},
         headers={KEY_HEADER: wrong(gradient_server.api_key)},
     )
-    response = case.call(base_url=at(gradient_server, operation))
+    response = case.call(**on(gradient_server, operation))
     record(tally, case, response)
     assert response.status_code in (401, 403)
     case.validate_response(response)
@@ -51,7 +51,7 @@ def test_the_key_of_another_request(gradient_server, tally, operation):
             headers={KEY_HEADER: gradient_server.api_key, IDEMPOTENCY_KEY["name"]: IDEMPOTENCY_KEY["example"]},
             **({"body": body, "media_type": "application/json"} if called.body else {}),
         )
-        response = case.call_and_validate(base_url=at(gradient_server, called))
+        response = case.call_and_validate(**on(gradient_server, called))
         record(tally, case, response)
         answered.append(response.status_code)
     assert answered == [200, 422]
@@ -78,7 +78,7 @@ def test_bodies_of_another_kind(gradient_server, tally, operation):
 
 
 def refusal_of(case, server, tally):
-    response = case.call(base_url=at(server, case.operation))
+    response = case.call(**on(server, case.operation))
     record(tally, case, response)
     case.validate_response(response)
     return response.status_code

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import Phase, settings
 
-from tests.contract.calling import KEY_HEADER, OPERATIONS, SCHEMA, SPEC, SUITE, at, id_of, record
+from tests.contract.calling import KEY_HEADER, OPERATIONS, SCHEMA, SPEC, SUITE, id_of, on, record
 
 IN_ORDER = (
     *("createExperiment", "startExperiment", "getExperimentState"),
@@ -28,7 +28,7 @@ class Chains(SCHEMA.as_state_machine()):
         self.chains = {}
 
     def get_call_kwargs(self, case):
-        return {"base_url": at(self.server, case.operation, version=1)}
+        return on(self.server, case.operation, version=1)
 
     def after_call(self, response, case):
         super().after_call(response, case)
@@ -84,6 +84,6 @@ def linked(step, created):
 
 def call(server, tally, operation_id, **parts):
     case = OPERATIONS[operation_id].Case(headers={KEY_HEADER: server.api_key}, **parts)
-    response = case.call_and_validate(base_url=at(server, case.operation))
+    response = case.call_and_validate(**on(server, case.operation))
     record(tally, case, response)
     return response
