@@ -20,6 +20,17 @@ PATIENCE = 20
 """Seconds after which something that should have happened will not happen any more."""
 
 
+@contextlib.contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let files be no larger than so many bytes: all files of this process, so for as short a time as can be."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def wait_until(true: Callable[[], object], what: str = "it", patience: float = PATIENCE) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + patience
@@ -107,11 +118,3 @@ def make_bench(tmp_path) -> Iterator[Callable[..., Bench]]:
 @pytest.fixture
 def bench(make_bench) -> Bench:
     return make_bench()
-
-
-@pytest.fixture
-def room_for() -> Iterator[Callable[[int], None]]:
-    """Have files that are not larger than so many bytes; with 0, of any size again."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or before[0], before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)

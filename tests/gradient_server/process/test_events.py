@@ -6,28 +6,28 @@ import pytest
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.process.events import EventReader, EventWriter
+from tests.gradient_server.process.conftest import room_for
 
 
 @pytest.mark.parametrize("room", range(0, 60, 7))
-def test_an_event_is_written_as_a_whole_or_not_at_all(tmp_path, room_for, room):
+def test_an_event_is_written_as_a_whole_or_not_at_all(tmp_path, room):
     """What comes when there is room again can be read."""
     path = tmp_path / "events.jsonl"
     with contextlib.closing(EventWriter(path)) as events:
         events.entered(State.PENDING)
         size = path.stat().st_size
-        room_for(size + room)
-        if room < 0.8 * size:
-            with pytest.raises(OSError, match=r"No space left|File too large"):
+        fits = True
+        with room_for(size + room):
+            try:
                 events.entered(State.RUNNING)
-            assert path.stat().st_size == size
-        room_for(0)
+            except OSError:
+                fits = False
+        assert fits == (path.stat().st_size > size)
         events.entered(State.STOPPED)
     reader = EventReader(path)
     assert reader.read_on()
-    assert [state for _, state in reader.history.states] in (
-        [State.PENDING, State.STOPPED],
-        [State.PENDING, State.RUNNING, State.STOPPED],
-    )
+    expected = [State.PENDING, State.RUNNING, State.STOPPED] if fits else [State.PENDING, State.STOPPED]
+    assert [state for _, state in reader.history.states] == expected
 
 
 def test_half_an_event_is_not_there_yet(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient_server.process.log_file import BLOCK, LogReader, LogWriter
+from tests.gradient_server.process.conftest import room_for
 
 HARD = ["", "\0\x1b[31m\x7f", '"\\', "\u2028\x85", "ä😀\ufffd", "x" * 2 * BLOCK]
 
@@ -124,12 +125,11 @@ def test_a_full_disk_is_told(path):
 
 
 @pytest.mark.parametrize("room", [0, 1, 10, 30])
-def test_a_row_that_fits_in_part_is_told(path, room_for, room):
+def test_a_row_that_fits_in_part_is_told(path, room):
     """As one that does not fit at all; those before it can be read, and it does not count."""
     writer = LogWriter(path)
     writer.write(1, ["one"])
-    room_for(path.stat().st_size + room)
-    with pytest.raises(OSError, match=r"No space left|File too large"):
+    with pytest.raises(OSError, match=r"No space left|File too large"), room_for(path.stat().st_size + room):
         writer.write(2, ["two" * 10])
     assert writer.count == 1
     assert [text for _, _, text in LogReader(path).after(0)] == ["one"]
