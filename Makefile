@@ -7,8 +7,8 @@ SEED ?= 1
 EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-versions faults bench contract contract-independent contract-mutants lint types \
-	check-spec check-generated breaking generate clean
+.PHONY: help setup setup-debian demo serve test test-versions faults bench contract contract-independent \
+	contract-mutants lint types check-spec check-generated breaking generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip==25.3"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[server]" --group dev
 	@touch $@
+
+setup-debian: ## Install Chromium and Open MPI, for the tests that need them, from Debian's packages (as root)
+	@apt-get update --quiet=2
+	@DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends chromium openmpi-bin >/dev/null
 
 demo: $(READY) ## Train for real, on one node and on three, on this machine; see examples/demo.py
 	@$(BIN)/python examples/demo.py
