@@ -257,7 +257,9 @@ class AsyncExperimentsClient(AsyncSession):
     ) -> AsyncGenerator[BaseExperiment, None]:
         """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
 
-        Nothing is asked of the server before the first experiment is asked for.
+        Nothing is asked of the server before the first experiment is asked for. What is created or deleted meanwhile
+        moves the others: a loop that creates or deletes experiments itself goes through `list` instead, which is whole
+        before the loop begins.
 
         >>> [experiment.name async for experiment in client.iter_experiments(page_size=100)]
         ['mnist']
@@ -288,6 +290,8 @@ class AsyncExperimentsClient(AsyncSession):
         self, experiment_id: str, line: int = defaults.FIRST_LINE, limit: int = defaults.DEFAULT_LIMIT
     ) -> LogRows:
         """Show list of latest logs from the specified experiment.
+
+        Where there are more rows than `limit`, these are the first ones after `line`; `yield_logs` gives all of them.
 
         >>> rows = await client.logs(experiment_id, limit=100)
         >>> rows.to_dict()

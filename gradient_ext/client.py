@@ -256,7 +256,9 @@ class ExperimentsClient(Session):
     ) -> Generator[BaseExperiment, None, None]:
         """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
 
-        Nothing is asked of the server before the first experiment is asked for.
+        Nothing is asked of the server before the first experiment is asked for. What is created or deleted meanwhile
+        moves the others: a loop that creates or deletes experiments itself goes through `list` instead, which is whole
+        before the loop begins.
 
         >>> [experiment.name for experiment in client.iter_experiments(page_size=100)]
         ['mnist']
@@ -285,6 +287,8 @@ class ExperimentsClient(Session):
 
     def logs(self, experiment_id: str, line: int = defaults.FIRST_LINE, limit: int = defaults.DEFAULT_LIMIT) -> LogRows:
         """Show list of latest logs from the specified experiment.
+
+        Where there are more rows than `limit`, these are the first ones after `line`; `yield_logs` gives all of them.
 
         >>> rows = client.logs(experiment_id, limit=100)
         >>> rows.to_dict()

@@ -29,10 +29,11 @@ class ListCursor:
     """Where a reader of a list is.
 
     How limit and offset apply to grouped lists was never written down: to all matching experiments, or to each group.
-    The cursor copes with both, and with servers that know neither: it stops when a page brings nothing new.
+    The cursor copes with both, with servers that know neither, and with those that give less than they are asked for:
+    it goes on behind what has come, and stops at the total, or where nobody tells it, at a page that brings nothing new.
 
     An experiment that comes again is passed over. While a list is read, new experiments move those that were read into
-    the next page; a reader that is to stay small remembers the last pages only.
+    the next pages; a reader that is to stay small remembers the last pages only.
 
     :param int offset: how many experiments to pass over first
     :param int limit: the most experiments to return; None for all
@@ -78,7 +79,6 @@ class ListCursor:
         :raises TypeError: there is something in it that is neither an experiment nor a group
         :raises MalformedResponseError: an experiment does not say which it is, or is passed over and not whole
         """
-        asked = self.page_size
         found = list(_experiments(page))
         handles = [_handle(experiment) for experiment in found]
         known = set[str]().union(*(seen.intersection(handles) for seen in self._seen))
@@ -86,17 +86,28 @@ class ListCursor:
         for handle, experiment in zip(handles, found, strict=True):
             if handle not in known:
                 unknown.setdefault(handle, experiment)
-        new = list(islice(unknown.values(), None if self.limit is None else self.limit - self._count))
+        wanted = len(unknown) if self.limit is None else self.limit - self._count
+        new = list(islice(unknown.values(), min(wanted, len(unknown))))
         if len(new) < len(found):  # Those that are passed over have to be whole too.
             for experiment in found:
                 check_complete(experiment)
+        said = page.get(ExperimentListNames.meta)
+        meta = said if is_object(said) else {}
+        self.offset += self._step(page, len(found), typed("integer", meta.get(ListMetaNames.limit)))
         self._remember(set(handles))
         self._count += len(new)
-        self.offset += asked
-        meta = page.get(ExperimentListNames.meta)
-        total = typed("integer", meta.get(ListMetaNames.total_items)) if is_object(meta) else None
-        self.finished = not new or self._count == self.limit or (total is not None and self.offset >= total)
+        total = typed("integer", meta.get(ListMetaNames.total_items))
+        # Without a total, a page of nothing but known ones may come from a server that knows no offset.
+        is_end = not new if total is None else not found or self.offset >= total
+        self.finished = is_end or self._count == self.limit
         return new
+
+    def _step(self, page: Mapping[str, object], count: int, limit_in_force: int | None) -> int:
+        """Say how far to go on: behind what has come. Of groups it is unknown what the offset counts."""
+        if not _is_grouped(page):
+            return count
+        asked = self.page_size
+        return min(asked, limit_in_force) if limit_in_force is not None and limit_in_force > 0 else asked
 
     def _remember(self, handles: set[str]) -> None:
         if self.forgets:
@@ -105,6 +116,10 @@ class ListCursor:
             self._seen[0] |= handles
         else:
             self._seen = [handles]
+
+
+def _is_grouped(page: Mapping[str, object]) -> bool:
+    return any(_HANDLE not in object_of(one) for one in array_of(page[ExperimentListNames.data]))
 
 
 def _experiments(page: Mapping[str, object]) -> Iterator[JsonObject]:

@@ -35,7 +35,26 @@ def ignorant(groups, offset, limit):
     return {"data": [experiment(handle) for group in groups for handle in group], "meta": None}
 
 
-@pytest.mark.parametrize("server", [flat, grouped_overall, grouped_each, ignorant])
+def capped(server, most=3, *, says_so=True):
+    """Give no more than so many at once, whatever the limit, and perhaps tell that."""
+
+    def answer(groups, offset, limit):
+        page = server(groups, offset, min(limit, most))
+        page["meta"] |= {"limit": min(limit, most)} if says_so else {}
+        return page
+
+    return answer
+
+
+def silent(server):
+    """Say nothing of a total."""
+    return lambda *asked: {**server(*asked), "meta": {}}
+
+
+CAPPED = [capped(flat), capped(grouped_overall), capped(grouped_each), capped(flat, says_so=False)]
+
+
+@pytest.mark.parametrize("server", [flat, grouped_overall, grouped_each, ignorant, silent(capped(flat)), *CAPPED])
 @given(
     sizes=st.lists(st.integers(0, 9), max_size=4),
     page_size=st.integers(1, 7),
@@ -58,20 +77,31 @@ def test_every_experiment_comes_once(server, sizes, page_size, limit, forgets):
     assert set(handles) <= set(everything)
 
 
-@pytest.mark.parametrize("forgets", [False, True])
-@given(news=st.lists(st.integers(0, 5), max_size=12), page_size=st.integers(5, 7))
-def test_experiments_that_are_created_meanwhile(forgets, news, page_size):
-    """They move those that were read into the next page, where they are passed over; nothing old is left out."""
+@pytest.mark.parametrize("server", [flat, capped(flat)])
+@given(news=st.lists(st.integers(0, 25), max_size=12), page_size=st.integers(5, 7))
+def test_experiments_that_are_created_meanwhile(server, news, page_size):
+    """They move those that were read into the next pages, where they are passed over; nothing old is left out."""
+    check_news(server, news, page_size)
+
+
+@pytest.mark.parametrize("server", [flat, silent(flat)])
+@given(news=st.lists(st.integers(0, 4), max_size=12), page_size=st.integers(5, 7), forgets=st.booleans())
+def test_a_few_experiments_that_are_created_meanwhile(server, news, page_size, forgets):
+    """Where there are fewer of them than a page has, nobody has to remember much, or to be told the total."""
+    check_news(server, news, page_size, forgets=forgets)
+
+
+def check_news(server, news, page_size, *, forgets=False):
     old = [f"es{number}" for number in range(40)]
     known, got = list(old), []
     cursor = ListCursor(most=page_size, forgets=forgets)
     for turn in range(100):
         if cursor.finished:
             break
-        got += cursor.take(flat([known], cursor.offset, cursor.page_size))
+        got += cursor.take(server([known], cursor.offset, cursor.page_size))
         count = news[turn] if turn < len(news) else 0
-        # Fewer than fit into a page: who has only news to read is at the end of what there was.
-        known[:0] = [f"new{turn}x{number}" for number in range(min(count, page_size - 1))]
+        known[:0] = [f"new{turn}x{number}" for number in range(count)]
+    assert cursor.finished
     handles = [found["handle"] for found in got]
     assert [handle for handle in handles if handle in old] == old
     assert len(set(handles)) == len(handles)
