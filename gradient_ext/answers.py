@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from gradient_ext.json_types import is_array, is_object
+from gradient_ext.printable import printable
 
 _NAMES_OF_WORDS = frozenset({"description", "error", "errors", "message", "messages", "title"})
 _LONGEST_TEXT = 500
@@ -81,5 +82,5 @@ def _details(details: object) -> Iterator[str]:
 
 
 def _shortened(text: str) -> str:
-    text = text.strip()
+    text = printable(text.strip(), lines=True)
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} ..."

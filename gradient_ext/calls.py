@@ -12,6 +12,7 @@ from gradient_api.operations import Operation
 
 from gradient_ext.answers import details_of, words_of
 from gradient_ext.network_errors import MalformedResponseError
+from gradient_ext.printable import printable
 from gradient_ext.retrying import read_date, retry_after_seconds
 from gradient_ext.status_errors import error_class
 
@@ -98,12 +99,13 @@ def call_of(
     )
 
 
-def answer_to(call: Call[Answer], reply: Reply, url: str) -> Answer:
+def answer_to(call: Call[Answer], reply: Reply, url: str, discreetly: Callable[[str], str]) -> Answer:
     """Say what an answer means.
 
     :param Call call: what was called
     :param Reply reply: the answer
     :param str url: where the request went, without secrets
+    :param discreetly: takes out of a text what nobody may see, should the answer repeat it
 
     :raises ResourceFetchingError: it is an error
     :raises MalformedResponseError: it is a success, but not as the contract says
@@ -124,7 +126,7 @@ def answer_to(call: Call[Answer], reply: Reply, url: str) -> Answer:
         retryable, problem = True, f"its body is no JSON: {error!s:.100}"
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # What the generated decoders raise when an answer lacks a member, or has another type.
-        problem = f"{error!r:.200}"
+        problem = f"{printable(discreetly(repr(error))):.200}"
     # Out here, so that the error does not carry the frames of the decoders along, with all that was in the answer.
     answer = None
     text = f"{call.action}: the answer is not as the contract says; {problem}"
@@ -139,7 +141,8 @@ def _refuse(call: Call[Any], reply: Reply, url: str) -> NoReturn:
     words = words_of(reply.content)
     if 300 <= reply.status_code < 400 and "Location" in reply.headers:
         target = reply.headers["Location"]
-        words = (f"the server redirects to {target}; give the client the address it leads to", *words)
+        leads = target.partition("?")[0].removesuffix(call.sent["url"])
+        words = (printable(f"the server redirects to {target}; give the client the address {leads}"), *words)
     raise error_class(reply.status_code)(
         call.action,
         status=reply.status_code,

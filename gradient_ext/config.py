@@ -145,6 +145,8 @@ def _checked_url(name: str, url: object) -> str:
         has_user = "@" in parts.netloc
     except ValueError:
         sound = has_user = False
+    if sound and (not url.isprintable() or " " in url):
+        raise ConfigurationError(f"{name} must not hold spaces or line breaks: {masked(url)!r}")
     if sound and has_user:
         # It would stand in logs and errors; httpx prints addresses whole.
         raise ConfigurationError(f"{name} must not hold a user or password; give them to an http_client, as its auth")

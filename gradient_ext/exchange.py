@@ -16,9 +16,10 @@ from gradient_ext.attempts import logger
 from gradient_ext.calls import Call, Reply, answer_to
 from gradient_ext.config import Configuration
 from gradient_ext.drafts import Drafts, address, content_of, headers_with
-from gradient_ext.masking import masked, without_frames_of
+from gradient_ext.masking import masked, masked_body, without_frames_of
 from gradient_ext.network_errors import RequestFailedError, RequestTimeoutError
 from gradient_ext.options import Options
+from gradient_ext.printable import printable
 
 # The key would go along to wherever they lead.
 FOLLOWS_REDIRECTS = False
@@ -95,7 +96,7 @@ class Exchange:
         :raises MalformedResponseError: it is a success, but not as the contract says
         """
         self._log(reply.status_code)
-        return answer_to(self.call, self._discreet(reply), self.url)
+        return answer_to(self.call, self._discreet(reply), self.url, self._masked)
 
     def outcome(self, error: BaseException) -> Reply | BaseException:
         """Say what an error of sending or reading comes to: an answer all the same, or the error to raise.
@@ -108,7 +109,7 @@ class Exchange:
             response = error.response
             return self.reply(response, [response.content] if response.is_stream_consumed else [])
         if isinstance(error, httpx.HTTPError | httpx.InvalidURL | TimeoutError):
-            return _failure(self.call, self.url, error)
+            return self._failure(error)
         # Ctrl-C, a task that is cancelled, or an error of a hook of the user's.
         return without_frames_of(_SENDERS, error)
 
@@ -117,18 +118,36 @@ class Exchange:
         self._log(type(failure).__name__)
         raise failure
 
+    def _failure(self, error: Exception) -> RequestFailedError:
+        """Make the error of this package that says the same, without what the error of httpx carries along."""
+        action, place = self.call.action, (self.call.method, self.url)
+        if isinstance(error, httpx.TimeoutException | TimeoutError):
+            text = "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
+            return RequestTimeoutError(f"{action}: {text}", *place)
+        reason = printable(self._masked(str(error))) or type(error).__name__
+        hopeless = isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+        retryable = not hopeless and not _is_about_a_certificate(error)
+        return RequestFailedError(f"{action}: {reason}", *place, retryable=retryable)
+
     def _log(self, outcome: object) -> None:
         took = (time.monotonic() - self._began) * 1000
         logger.debug("%s %s: %s after %.0f ms, attempt %d", self.call.method, self.url, outcome, took, self.attempt)
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        """What was sent that nobody may see, should the server repeat it."""
+        return self.configuration.api_key, *self.call.secrets
+
+    def _masked(self, text: str) -> str:
+        return masked(text, self._secrets)
 
     def _discreet(self, reply: Reply) -> Reply:
         """Give an answer as people may see it: some errors repeat what was sent."""
         if reply.status_code < 300:
             return reply
-        secrets = (self.configuration.api_key, *self.call.secrets)
-        seen = {name: masked(value, secrets) for name, value in reply.headers.items()}
+        seen = {name: self._masked(value) for name, value in reply.headers.items()}
         headers = httpx.Headers(seen, encoding="utf-8")
-        return evolve(reply, headers=headers, content=masked(reply.text, secrets).encode())
+        return evolve(reply, headers=headers, content=masked_body(reply.text, self._secrets).encode())
 
 
 def timeout_of(options: Options, wait: float, remaining: float | None) -> httpx.Timeout:
@@ -164,18 +183,6 @@ def _shorter(one: float | None, other: float | None) -> float | None:
     if one is None or (other is not None and other < one):
         one = other
     return one if one is None else min(one, _LONGEST_TIMEOUT)
-
-
-def _failure(call: Call[Any], url: str, error: Exception) -> RequestFailedError:
-    """Make the error of this package that says the same, without what the error of httpx carries along."""
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        text = "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
-        return RequestTimeoutError(f"{call.action}: {text}", call.method, url)
-    reason = masked(str(error)) or type(error).__name__
-    hopeless = isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError)
-    return RequestFailedError(
-        f"{call.action}: {reason}", call.method, url, retryable=not hopeless and not _is_about_a_certificate(error)
-    )
 
 
 def _is_about_a_certificate(error: BaseException | None) -> bool:

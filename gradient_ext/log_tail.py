@@ -56,6 +56,6 @@ class LogTail:
         elif self._nothing_after > self._last:
             self._question = LogQuestion((self._last + self._nothing_after) // 2, _PAGE)
         else:
-            start = max(0, self._last - self.count - 1)
-            self.finished = not self._rows or self._rows[0].line <= start + 1
-            self._question = LogQuestion(start, _PAGE)
+            # Also where the last page seems to have them all: it may have been cut within the last line.
+            self.finished = not self._rows
+            self._question = LogQuestion(max(0, self._last - self.count - 1), _PAGE)

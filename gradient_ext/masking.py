@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from types import TracebackType
 
 from gradient_ext.json_types import is_mapping, is_sequence
 
 MASK = "********"
-_USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::([^/\s"]*))?@', re.IGNORECASE)
+# A quote belongs to a password unless a text of JSON ends with it.
+_USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::((?:[^/\s"]|"(?![,:}\]]))*))?@', re.IGNORECASE)
 # What is shorter stands in other words, too.
 _SHORTEST_SECRET = 6
 
@@ -22,28 +24,40 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     >>> masked("https://a-token@example.com/r.git, ssh://git@example.com/r.git")
     'https://********@example.com/r.git, ssh://git@example.com/r.git'
     """
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # One may begin as another one does.
         if len(secret) >= _SHORTEST_SECRET:
-            import json
-
-            # In JSON it looks different where it holds quotes, say.
-            text = text.replace(json.dumps(secret)[1:-1], MASK).replace(secret, MASK)
+            # In JSON and in Python it looks different where it holds quotes, say.
+            for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+                text = text.replace(form, MASK)
     return _USER_IN_URL.sub(_without_password, text)
 
 
-def masked_within(value: object) -> object:
-    """Copy a value out of JSON, with all texts in it masked; what names them is left as it is.
+def masked_within(value: object, secrets: Collection[str] = ()) -> object:
+    """Copy a value out of JSON, with all texts in it masked, and those that name them.
 
     >>> masked_within({"REPOSITORY": "https://me:sesame@example.com/r.git", "EPOCHS": [1, 2]})
     {'REPOSITORY': 'https://me:********@example.com/r.git', 'EPOCHS': [1, 2]}
     """
     if isinstance(value, str):
-        return masked(value)
+        return masked(value, secrets)
     if is_mapping(value):
-        return {name: masked_within(inner) for name, inner in value.items()}
+        return {masked(str(name), secrets): masked_within(inner, secrets) for name, inner in value.items()}
     if is_sequence(value):
-        return [masked_within(inner) for inner in value]
-    return value
+        return [masked_within(inner, secrets) for inner in value]
+    # A number may be a secret, too.
+    return MASK if secrets and masked(str(value), secrets) == MASK else value
+
+
+def masked_body(text: str, secrets: Collection[str]) -> str:
+    r"""Mask what a server has answered. Where that is JSON, its texts are: each writer writes them in a way of its own.
+
+    >>> masked_body('{"error": "open\\/sesame is wrong"}', ["open/sesame"])
+    '{"error": "******** is wrong"}'
+    """
+    try:
+        return json.dumps(masked_within(json.loads(text), secrets))
+    except (ValueError, RecursionError):
+        return masked(text, secrets)
 
 
 def _without_password(found: re.Match[str]) -> str:

@@ -24,7 +24,7 @@ class RequestFailedError(GradientSdkError, ConnectionError):
     """
 
     def __init__(self, text: str, method: str = "", url: str = "", *, retryable: bool = True) -> None:
-        super().__init__(text, method, url)
+        super().__init__(text)  # What else an OSError is given it takes for the number of an error, and a file.
         self.method = method
         self.url = url
         self.retryable = retryable
@@ -63,7 +63,7 @@ class MalformedResponseError(GradientSdkError):
     """
 
     def __init__(self, text: str, method: str = "", url: str = "", *, retryable: bool = False) -> None:
-        super().__init__(text, method, url)
+        super().__init__(text)
         self.method = method
         self.url = url
         self.retryable = retryable

@@ -30,7 +30,8 @@ class ListCursor:
 
     How limit and offset apply to grouped lists was never written down: to all matching experiments, or to each group.
     The cursor copes with both, with servers that know neither, and with those that give less than they are asked for:
-    it goes on behind what has come, and stops at the total, or where nobody tells it, at a page that brings nothing new.
+    it goes on behind what has come, and stops at the total, or where nobody tells that, at a page that brings nothing
+    new.
 
     An experiment that comes again is passed over. While a list is read, new experiments move those that were read into
     the next pages; a reader that is to stay small remembers the last pages only.

@@ -75,8 +75,9 @@ class Session:
         >>> patient = client.with_options(timeout=300, deadline=None)
         """
         twin = object.__new__(type(self))
-        options = changed_options(self._options, changes, "with_options()")
-        Session.__init__(twin, self._configuration, options, self._connections)
+        twin.__dict__.update(self.__dict__)  # A subclass may have set more than is known here.
+        twin._options = changed_options(self._options, changes, "with_options()")
+        twin._sender = None
         return twin
 
     @property

@@ -16,6 +16,7 @@ from gradient_ext.experiments import BaseExperiment
 from gradient_ext.json_types import is_object
 from gradient_ext.logs import LogRow
 from gradient_ext.masking import MASK, masked
+from gradient_ext.printable import printable
 from gradient_ext.waiting import has_failed
 
 Tone = Literal["going", "succeeded", "failed", "quiet"]
@@ -67,7 +68,7 @@ def experiment_table(experiment: BaseExperiment) -> Table:
     """
     told = ((field, getattr(experiment, field.name)) for field in experiment._fields)
     return Table(
-        caption=_printable(f"{type(experiment).__name__} {experiment.id}"),
+        caption=printable(f"{type(experiment).__name__} {experiment.id}"),
         columns=(Column("name"), Column("value", wraps=True)),
         rows=tuple((Cell(field.name), _value(field, value)) for field, value in told if value is not None),
         has_head=False,
@@ -113,7 +114,7 @@ def log_table(rows: Sequence[LogRow], most: int | None = None) -> Table:
                 *((_cell(row.job_id),) if has_jobs else ()),
                 Cell(str(row.line)),
                 _cell(row.timestamp),
-                Cell(_printable(masked(row.message), lines=True)),
+                Cell(printable(masked(row.message), lines=True)),
             )
             for row in (*first, *last)
         ),
@@ -141,8 +142,8 @@ def _value(field: ExperimentField, value: object) -> Cell:
     if field.name == "experiment_type_id" and isinstance(value, int):
         return Cell(f"{ExperimentType.get_type_str(value)} ({value})")
     if is_object(value) and value:
-        return Cell("\n".join(_printable(masked(f"{name}={inner}")) for name, inner in value.items()))
-    return Cell(_printable(masked(str(value)), lines=True))
+        return Cell("\n".join(printable(masked(f"{name}={inner}")) for name, inner in value.items()))
+    return Cell(printable(masked(str(value)), lines=True))
 
 
 def _named(experiment: BaseExperiment, name: str) -> Iterable[str]:
@@ -157,23 +158,8 @@ def _word(word_for: Callable[[int | None], str], number: int) -> str:
 
 
 def _cell(text: str | None) -> Cell:
-    return Cell(_printable(masked(text or "")))
+    return Cell(printable(masked(text or "")))
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
-
-
-def _printable(text: str, *, lines: bool = False) -> str:
-    r"""Write what does not print as Python does: nobody's terminal is moved or coloured by what others wrote.
-
-    >>> _printable("a\tname\n\x1b[31m")
-    'a   name\\n\\x1b[31m'
-    """
-    text = text.expandtabs(4)
-    if lines:
-        return "\n".join(_printable(line) for line in text.splitlines())
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )

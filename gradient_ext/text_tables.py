@@ -32,10 +32,16 @@ def print_table(table: Table, width: int | None, *, color: bool | None, file: Te
     """Print a table, with colours where they are wanted and in characters that the file can take."""
     file = file or sys.stdout
     if color is None:
-        color = bool(file and file.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        color = is_terminal(file) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     text = text_of(table, width, color=color)
     encoding = getattr(file, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
+
+
+def is_terminal(file: object) -> bool:
+    """Say whether a file is one; what cannot say so itself, as `print` takes it, is none."""
+    isatty = getattr(file, "isatty", None)
+    return isatty is not None and bool(isatty())
 
 
 def colored(text: str, tone: Tone) -> str:

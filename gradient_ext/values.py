@@ -57,5 +57,22 @@ def told(json_type: str, value: object, name: str, *, min_length: int = 0) -> An
     """
     known = typed(json_type, value)
     if known is None or (isinstance(known, str) and len(known) < min_length):
-        raise MalformedResponseError(f"{name} is {value!r:.60} instead of a value of type {json_type}")
+        raise MalformedResponseError(f"{name} is {_kind(value)} instead of a value of type {json_type}")
     return known
+
+
+def _kind(value: object) -> str:
+    """Say what a value is; not which: it may be what nobody should see."""
+    match value:
+        case None:
+            return "null"
+        case "":
+            return "an empty string"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int() | float():
+            return "a number"
+        case _:
+            return "an object" if is_object(value) else "an array"

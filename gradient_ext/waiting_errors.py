@@ -154,11 +154,11 @@ class ExperimentFailedError(GradientSdkError):
     """
 
     def __init__(self, experiment: BaseExperiment, experiment_id: str, state: int, rows: Sequence[LogRow] = ()) -> None:
-        super().__init__(experiment, experiment_id, state, tuple(rows))
+        super().__init__(experiment_id, state)
         self.experiment = experiment
         self.experiment_id = experiment_id
         self.state = state
-        self.rows: tuple[LogRow, ...] = self.args[3]
+        self.rows = tuple(rows)
 
     @property
     def experiment_error(self) -> str | None:
@@ -167,10 +167,14 @@ class ExperimentFailedError(GradientSdkError):
 
     def __str__(self) -> str:
         from gradient_ext.masking import masked
+        from gradient_ext.printable import printable
 
-        said = f": {masked(self.experiment_error)}" if self.experiment_error else ""
+        said = f": {printable(masked(self.experiment_error), lines=True)}" if self.experiment_error else ""
         width = max((len(str(row.line)) for row in self.rows), default=0)
-        shown = [f"  {row.line:{width}}  {masked(row.message.rstrip()):.200}" for row in self.rows]
+        shown = [f"  {row.line:{width}}  {printable(masked(row.message.rstrip())):.200}" for row in self.rows]
         heading = ["The last rows of its logs:"] if shown else []
         state = ExperimentState.get_state_str(self.state)
         return "\n".join([f"Experiment {self.experiment_id} has ended as {state}{said}", *heading, *shown])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.experiment, self.experiment_id, self.state, self.rows), self.__dict__

@@ -73,12 +73,12 @@ WITHOUT_STATE = {"handle": "es1", "experimentTypeId": 1, "state": {}, "templateH
 @pytest.mark.parametrize(
     ("call", "answer", "said"),
     [
-        ("get", {"data": WITHOUT_STATE}, "state is {} instead of"),
-        ("state", {"data": WITHOUT_STATE}, "state is {} instead of"),
-        ("list", {"data": [WITHOUT_STATE]}, "state is {} instead of"),
+        ("get", {"data": WITHOUT_STATE}, "state is an object instead of"),
+        ("state", {"data": WITHOUT_STATE}, "state is an object instead of"),
+        ("list", {"data": [WITHOUT_STATE]}, "state is an object instead of"),
         ("list", {"data": [{"handle": "es1", "data": [], "x": STORED}]}, "an experiment lacks its state"),
-        ("logs", [{"line": [], "message": "x", "timestamp": "", "jobId": "js1"}], "line is [] instead of"),
-        ("create", {"handle": [], "message": "success"}, "handle is [] instead of"),
+        ("logs", [{"line": [], "message": "x", "timestamp": "", "jobId": "js1"}], "line is an array instead of"),
+        ("create", {"handle": [], "message": "success"}, "handle is an array instead of"),
     ],
 )
 def test_values_that_cannot_be(scripted, scripted_client, single_node, call, answer, said):

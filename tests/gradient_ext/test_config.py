@@ -184,6 +184,13 @@ def test_addresses_with_more_than_a_path(home, url):
     assert "sesame" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["http://localhost:8090\n", "http://localhost:8090/ v1", "\thttp://localhost"])
+def test_addresses_with_space_in_them(home, url):
+    """As they come from files; no request would get through."""
+    with pytest.raises(ConfigurationError, match="base_url must"):
+        configuration("k", url, environment={})
+
+
 def test_addresses_with_a_password(home):
     """They would be printed by whatever prints addresses; the error does not."""
     with pytest.raises(ConfigurationError, match="logs_url must not hold a user or password") as caught:

@@ -85,6 +85,12 @@ def test_errors_survive_the_way_between_processes(error, again):
     assert shown(twin) == shown(error)
 
 
+def test_what_the_system_did_not_say():
+    """They are OSErrors, with no number of one and no file: handlers that look for those are not misled."""
+    for error in (gradient.RequestFailedError("broke", "GET", "http://h/"), gradient.RequestTimeoutError("slow")):
+        assert (error.errno, error.strerror, error.filename, error.filename2) == (None, None, None, None)
+
+
 @pytest.mark.parametrize(
     ("number", "kind", "builtin"),
     [

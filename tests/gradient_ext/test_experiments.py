@@ -127,7 +127,7 @@ def test_an_experiment_says_which_it_is_of_what_kind_and_in_what_state(member, w
 
 def test_an_empty_handle_is_none():
     """It would lead to all experiments."""
-    with pytest.raises(MalformedResponseError, match="handle is ''"):
+    with pytest.raises(MalformedResponseError, match="handle is an empty string"):
         experiment_from({**OUTER, "handle": ""})
 
 

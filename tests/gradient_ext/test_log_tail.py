@@ -1,13 +1,15 @@
 """The last rows of a log, however long it is."""
 
 from gradient_api.constants import END_OF_LOG
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradient import LogRow
 from gradient_ext.log_tail import LogTail
 
 
+@example(jobs=[14, 14, 14], inclusive=False, most=40, marked=False)
+@example(jobs=[147, 147, 146], inclusive=True, most=40, marked=False)
 @given(
     jobs=st.lists(st.integers(0, 30_000), min_size=1, max_size=3),
     inclusive=st.booleans(),

@@ -154,7 +154,7 @@ def test_what_is_no_experiment(odd):
     [
         ({"handle": "es2", "state": 1}, "an experiment lacks its experimentTypeId"),
         ({"handle": "es2", "experimentTypeId": 1}, "an experiment lacks its state"),
-        (experiment(""), "handle is ''"),
+        (experiment(""), "handle is an empty string"),
     ],
 )
 def test_what_is_passed_over_has_to_be_whole(odd, said):

@@ -90,9 +90,10 @@ def test_redirects_do_not_lead_the_key_astray(flaky, secretive):
         ExperimentsClient("sesame-key", base_url=flaky.url, http_client=own) as following,
     ):
         for client in (secretive, following):
-            flaky.plan = [status(307, b"", Location=f"{elsewhere.url}/")]
-            with pytest.raises(GradientSdkError, match="the server redirects to"):
+            flaky.plan = [status(307, b"", Location=f"{elsewhere.url}/v2/experiments/es1/?limit=1")]
+            with pytest.raises(GradientSdkError, match="the server redirects to") as caught:
                 client.get("es1")
+            assert f"give the client the address {elsewhere.url}/v2\n" in str(caught.value)
     assert elsewhere.requests == []
     elsewhere.close()
 

@@ -1,6 +1,7 @@
 """The readable form for terminals: aligned, no wider than asked, without control characters and secrets."""
 
 import io
+import types
 import unicodedata
 
 import pytest
@@ -135,6 +136,13 @@ def test_a_file_that_does_not_take_every_character():
     ExperimentList([one(name="日本", container="x" * 99)]).show(file=file, width=80)
     file.flush()
     assert b"\\u65e5\\u672c" in raw.getvalue()
+
+
+def test_a_file_that_only_writes():
+    """As `print` takes it; it is no terminal."""
+    written = []
+    one().show(file=types.SimpleNamespace(write=written.append), width=80)
+    assert "".join(written) == one().pretty(width=80) + "\n"
 
 
 def test_a_long_log_line_is_shown_in_no_time():

@@ -1,6 +1,7 @@
 """Calls over a bad network, on real sockets: what is tried again, with what, for how long, and how it ends."""
 
 import contextlib
+import copy
 import logging
 import math
 import socket
@@ -201,6 +202,20 @@ def test_options_for_some_calls(flaky, flaky_client):
     flaky.plan = [status(503)]
     assert flaky_client.get("es1").id == "es1"
     assert repr(flaky_client.with_options(timeout=3)) == repr(flaky_client)
+
+
+def test_options_of_a_client_that_knows_more(flaky):
+    """What a subclass has set is shared too."""
+
+    class TeamClient(ExperimentsClient):
+        def __init__(self, team, **given):
+            super().__init__("k", **given)
+            self.team = team
+
+    with TeamClient("vision", base_url=flaky.url) as client:
+        hurried = client.with_options(timeout=3)
+        assert (hurried.team, copy.copy(client).team) == ("vision", "vision")
+        assert hurried.get("es1").id == "es1"
 
 
 @pytest.mark.parametrize(

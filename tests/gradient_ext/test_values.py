@@ -55,5 +55,5 @@ def test_other_values_do_not_come_at_all(json_type, value):
 def test_texts_that_are_too_short():
     """An empty text is one, but names nothing."""
     assert told("string", "", "message") == ""
-    with pytest.raises(MalformedResponseError, match="handle is ''"):
+    with pytest.raises(MalformedResponseError, match="handle is an empty string"):
         told("string", "", "handle", min_length=1)

@@ -40,8 +40,8 @@ FAULTS = (
     Fault(
         "wrong certificates are tried again",
         f"{EXT}/exchange.py",
-        "retryable=not hopeless and not _is_about_a_certificate(error)",
-        "retryable=not hopeless",
+        "retryable = not hopeless and not _is_about_a_certificate(error)",
+        "retryable = not hopeless",
     ),
     Fault("Retry-After is not obeyed", f"{EXT}/retrying.py", "pause = max(pause, asked)", "pause = max(pause, 0.0)"),
     Fault("any Retry-After is obeyed", f"{EXT}/retrying.py", "if asked > self.longest_retry_after:", "if asked < 0:"),

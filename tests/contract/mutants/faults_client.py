@@ -94,8 +94,18 @@ FAULTS = (
         "len(self._jobs) >= self.jobs and all(job.ended for job in self._jobs.values())",
         "any(job.ended for job in self._jobs.values())",
     ),
-    Fault("list: stops after a page", f"{EXT}/paging.py", "self.finished = not new or", "self.finished = bool(new) or"),
-    Fault("list: pages overlap and skip", f"{EXT}/paging.py", "self.offset += asked", "self.offset += asked + 1"),
+    Fault(
+        "list: stops after a page",
+        f"{EXT}/paging.py",
+        "self.finished = is_end or",
+        "self.finished = bool(new) or is_end or",
+    ),
+    Fault(
+        "list: pages overlap and skip",
+        f"{EXT}/paging.py",
+        "self.offset += self._step(",
+        "self.offset += 1 + self._step(",
+    ),
     Fault(
         "secrets are printed",
         f"{EXT}/experiments.py",
@@ -240,10 +250,22 @@ FAULTS = (
     Fault(
         "list: one more than the limit",
         f"{EXT}/paging.py",
-        "self.limit - self._count))",
-        "self.limit - self._count + 1))",
+        "else self.limit - self._count\n",
+        "else self.limit - self._count + 1\n",
     ),
-    Fault("list: stops a page early", f"{EXT}/paging.py", "self.offset >= total)", "self.offset + asked >= total)"),
+    Fault("list: stops a page early", f"{EXT}/paging.py", "self.offset >= total\n", "self.offset + 1 >= total\n"),
+    Fault(
+        "list: goes on as if all that was asked for had come",
+        f"{EXT}/paging.py",
+        "            return count\n",
+        "            return self.page_size\n",
+    ),
+    Fault(
+        "list: ends with a page of known ones",
+        f"{EXT}/paging.py",
+        "not found or self.offset",
+        "not new or self.offset",
+    ),
     Fault("list: experiments come again", f"{EXT}/paging.py", "if handle not in known:", "if True:"),
     Fault(
         "stored parameters win by their place",
