@@ -61,7 +61,8 @@ class AsyncExperimentsClient(AsyncSession):
     :raises ConfigurationError: there is no key, an address is none, the configuration file is broken, or
         the http_client is no httpx.AsyncClient
 
-    Every method raises :class:`GradientSdkError` or one of its subclasses when something goes wrong.
+    Every method raises :class:`GradientSdkError` or one of its subclasses when something goes wrong, but for an unknown
+    keyword, which is a `TypeError`, and an extra that is not installed, which is an `ImportError`.
     """
 
     def __init__(
@@ -371,7 +372,8 @@ class AsyncExperimentsClient(AsyncSession):
         :param str experiment_id: Experiment ID
         :param until: a state or several, as numbers (`ExperimentState.RUNNING`) or words ("running"); default: any in
             which it has ended. A state that does not last can be missed.
-        :param float timeout: seconds to wait for; default: as long as it takes
+        :param float timeout: seconds to wait for; default: as long as it takes. What there is to tell about an end that
+            came in time, the experiment and its last rows, may take a few more.
         :param bool raise_on_failure: whether it is an error when the experiment fails; not if `until` names that state
         :param on_state: what to call with the number of the state, the first one and each that it changes to
         :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state and the time;

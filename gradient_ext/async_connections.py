@@ -8,11 +8,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-import anyio
-
 from gradient_ext.argument_errors import ConfigurationError
 from gradient_ext.home import MOVED, Home, is_elsewhere
 from gradient_ext.home import process_and_loop as home
+from gradient_ext.places import AsyncPlaces
 from gradient_ext.root_error import GradientSdkError
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class AsyncConnections:
         self._begin()
 
     def _begin(self) -> None:
-        self.places: anyio.Semaphore = anyio.Semaphore(MOST_CONNECTIONS)
+        self.places: AsyncPlaces = AsyncPlaces(MOST_CONNECTIONS)
         """One for each connection: who waits for one here costs nothing, in a queue of httpx everybody would pay."""
         self._changing = threading.Lock()
         self._lines: set[httpx.AsyncClient] = set()

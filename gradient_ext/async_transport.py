@@ -20,6 +20,7 @@ from gradient_ext.experiments import BaseExperiment
 from gradient_ext.masking import without_frames_of
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
+from gradient_ext.places import NoPlaceError
 from gradient_ext.root_error import GradientSdkError
 from gradient_ext.status_errors import ResourceFetchingError
 from gradient_ext.tasks import MOST_HELD, News, Pause, Task
@@ -69,10 +70,12 @@ class AsyncTransport:
                     return await self._attempt(call, attempts)
             raise AssertionError("the last attempt has neither answered nor failed")
         except GradientSdkError as error:
-            without_frames_of(RETRIES, error)
-            raise
+            failure = without_frames_of(RETRIES, attempts.most_telling(error))
+            if failure is error:
+                raise
         finally:
             self.connections.held.discard(id(call))
+        raise failure
 
     async def ask(self, handle: str, ask: Ask[Value_co]) -> Value_co:
         """Ask about an experiment, in another way where the server does not know this one.
@@ -118,24 +121,18 @@ class AsyncTransport:
 
     async def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
         self.connections.check()
-        async with self.connections.places:
-            exchange = Exchange(
-                call=call,
-                configuration=self.configuration,
-                options=attempts.options,
-                attempt=attempts.number,
-                remaining=attempts.remaining,
-            )
-            client = self.connections.take(exchange.host)
-            try:
-                with anyio.fail_after(exchange.remaining):
-                    outcome: Reply | BaseException = await self._exchange(client, exchange)
-            except BaseException as error:
-                outcome = exchange.outcome(error)
-            if isinstance(outcome, BaseException):
-                await self.connections.drop(client, outcome)
-            else:
-                self.connections.give_back(client, exchange.host)
+        exchange = Exchange(
+            call=call,
+            configuration=self.configuration,
+            options=attempts.options,
+            attempt=attempts.number,
+            ends=attempts.ends,
+        )
+        try:
+            async with self.connections.places.within(exchange.remaining):
+                outcome = await self._outcome(exchange)
+        except NoPlaceError as error:
+            outcome = exchange.outcome(error)
         if isinstance(outcome, BaseException):
             if isinstance(outcome, RuntimeError):
                 self.connections.check()  # httpx says so of what has been closed meanwhile.
@@ -143,6 +140,19 @@ class AsyncTransport:
         await self.connections.tidy()
         answer: Answer = exchange.meaning(outcome)
         return answer
+
+    async def _outcome(self, exchange: Exchange) -> Reply | BaseException:
+        client = self.connections.take(exchange.host)
+        try:
+            with anyio.fail_after(exchange.remaining):
+                outcome: Reply | BaseException = await self._exchange(client, exchange)
+        except BaseException as error:
+            outcome = exchange.outcome(error)
+        if isinstance(outcome, BaseException):
+            await self.connections.drop(client, outcome)
+        else:
+            self.connections.give_back(client, exchange.host)
+        return outcome
 
     async def _exchange(self, client: httpx.AsyncClient, exchange: Exchange) -> Reply:
         request = exchange.request(client, self.connections.drafts)

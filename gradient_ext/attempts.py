@@ -10,6 +10,7 @@ from typing import Any
 import stamina
 from attrs import define, field
 
+from gradient_ext.network_errors import RequestTimeoutError
 from gradient_ext.options import Options
 from gradient_ext.root_error import GradientSdkError
 
@@ -35,12 +36,12 @@ class Attempts:
     first_failure: GradientSdkError | None = field(default=None, init=False)
     """What the first one has come to, until `begin` has told it."""
     _began: float = field(factory=time.monotonic, init=False)
+    _last_failure: GradientSdkError | None = field(default=None, init=False)
 
     @property
-    def remaining(self) -> float | None:
-        """How many seconds there are left for this call; None: no end."""
-        deadline = self.options.deadline
-        return None if deadline is None else self._began + deadline - time.monotonic()
+    def ends(self) -> float | None:
+        """When there is no time left for this call, by `time.monotonic`; None: there always is."""
+        return None if self.options.deadline is None else self._began + self.options.deadline
 
     def each(self) -> Any:
         """Give them one after the other, the first one again, with pauses in between.
@@ -60,14 +61,26 @@ class Attempts:
             raise failure
         self.number += 1
 
+    def most_telling(self, error: GradientSdkError) -> GradientSdkError:
+        """Give the error that says most about why there is no answer.
+
+        Where the deadline has cut the last attempt off, what went wrong before says more than that.
+        """
+        is_cut_off = isinstance(error, RequestTimeoutError) and self.ends is not None and time.monotonic() >= self.ends
+        return self._last_failure or error if is_cut_off else error
+
     def _pause_after(self, error: Exception) -> bool | float:
         """Say after how many seconds to try again; False: no more."""
+        if not isinstance(error, GradientSdkError):
+            return False
         elapsed = time.monotonic() - self._began
         pause = self.options.retries.pause(error, self.number, elapsed, random.random)
         if pause is None:
             if self.number > 1:
-                error.add_note(f"Gave up after {self.number} attempts in {elapsed:.1f} seconds.")
+                told = self.most_telling(error)
+                told.add_note(f"Gave up after {self.number} attempts in {elapsed:.1f} seconds.")
             return False
+        self._last_failure = error
         said = " ".join(str(error).split())  # One line, whatever a server says.
         logger.info("%s; attempt %d failed, the next one is in %.2f seconds", said, self.number, pause)
         return pause

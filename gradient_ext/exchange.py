@@ -19,6 +19,7 @@ from gradient_ext.drafts import Drafts, address, content_of, headers_with
 from gradient_ext.masking import masked, masked_body, without_frames_of
 from gradient_ext.network_errors import RequestFailedError, RequestTimeoutError
 from gradient_ext.options import Options
+from gradient_ext.places import NoPlaceError
 from gradient_ext.printable import printable
 
 # The key would go along to wherever they lead.
@@ -37,15 +38,20 @@ class Exchange:
     :param Configuration configuration: the key and the addresses
     :param Options options: how long to wait
     :param int attempt: the number of the attempt, from 1
-    :param float remaining: seconds until an answer is of no use any more; None: it always is
+    :param float ends: when an answer is of no use any more, by `time.monotonic`; None: it always is
     """
 
     call: Call[Any]
     configuration: Configuration
     options: Options
     attempt: int
-    remaining: float | None
+    ends: float | None
     _began: float = field(factory=time.monotonic, init=False)
+
+    @property
+    def remaining(self) -> float | None:
+        """How many seconds there are left; 0: none."""
+        return None if self.ends is None else max(0.0, self.ends - time.monotonic())
 
     @property
     def url(self) -> str:
@@ -82,7 +88,7 @@ class Exchange:
 
         :raises TimeoutError: there is none
         """
-        if self.remaining is not None and time.monotonic() - self._began > self.remaining:
+        if self.remaining == 0:
             raise TimeoutError
 
     def reply(self, response: httpx.Response, body: list[bytes]) -> Reply:
@@ -108,7 +114,7 @@ class Exchange:
             # A hook of the user's said `raise_for_status()`; the body may not have been read.
             response = error.response
             return self.reply(response, [response.content] if response.is_stream_consumed else [])
-        if isinstance(error, httpx.HTTPError | httpx.InvalidURL | TimeoutError):
+        if isinstance(error, httpx.HTTPError | httpx.InvalidURL | TimeoutError | NoPlaceError):
             return self._failure(error)
         # Ctrl-C, a task that is cancelled, or an error of a hook of the user's.
         return without_frames_of(_SENDERS, error)
@@ -121,6 +127,8 @@ class Exchange:
     def _failure(self, error: Exception) -> RequestFailedError:
         """Make the error of this package that says the same, without what the error of httpx carries along."""
         action, place = self.call.action, (self.call.method, self.url)
+        if isinstance(error, NoPlaceError):
+            return RequestTimeoutError(f"{action}: no connection is free: {error}", *place)
         if isinstance(error, httpx.TimeoutException | TimeoutError):
             text = "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
             return RequestTimeoutError(f"{action}: {text}", *place)

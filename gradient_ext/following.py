@@ -154,12 +154,18 @@ class Follower(Task[LogRow]):
         return rows
 
     def fail(self, error: GradientSdkError, now: float) -> None:
-        """Hear that there was an error instead of an answer. Where it was about the state, rows may still come."""
+        """Hear that there was an error instead of an answer. Where it was about the state, rows may still come.
+
+        :raises GradientSdkError: it is not one that passes, or it does not pass for too long
+        """
         self._state_is_due = False
         if self._is_over:
             self._has_looked_last = True  # It is not worth more than one try.
-        else:
-            super().fail(error, now)
+            return
+        if self.row_count and not error.retryable:
+            came = "1 row has come" if self.row_count == 1 else f"{self.row_count} rows have come"
+            error.add_note(f"{came}; yield_logs({self.handle!r}, line={self.line}) goes on from there.")
+        super().fail(error, now)
 
     def _out_of_time(self) -> GradientSdkError:
         return LogsTimeoutError(self.handle, self.line, f"{self.timeout:g} seconds are over", self._last_error)

@@ -43,7 +43,11 @@ class ShownList(list[Item], Showing):
         return self * count
 
     def copy(self) -> Self:
-        """Give a list of the same class with the same members."""
+        """Give a list of the same class with the same members.
+
+        >>> ExperimentList([]).copy().pretty()
+        'no experiments'
+        """
         return type(self)(self)
 
 
@@ -64,6 +68,10 @@ class ExperimentList(ShownList[BaseExperiment]):
     def to_dict(self, *, secrets: bool = False) -> list[dict[str, object]]:
         """Give the dictionary of each experiment, all of them together in a list that can be written as JSON.
 
+        >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1)
+        >>> [found["name"] for found in ExperimentList([one]).to_dict()]
+        ['mnist']
+
         :param bool secrets: whether passwords and credentials are in it; default: they are masked
 
         :returns: what `to_dict()` gives of each experiment
@@ -78,6 +86,11 @@ class ExperimentList(ShownList[BaseExperiment]):
         them; `frame.dropna(axis="columns", how="all")` leaves those that say something. Beside the number in `state`
         there is its word in `state_name`. Times (`dt_created` ...) are datetime64[ns, UTC], whole numbers that may be
         missing Int64, texts string and yes or no boolean, so that what is missing is `<NA>` or `NaT` and nothing else.
+
+        >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1)
+        >>> ExperimentList([one]).to_dataframe()[["id", "name", "state_name"]]
+            id   name state_name
+        0  es1  mnist    running
 
         :param bool secrets: whether passwords and credentials are in it; default: they are masked
 
@@ -113,6 +126,9 @@ class LogRows(ShownList[LogRow]):
     def to_dict(self) -> list[dict[str, object]]:
         """Give the dictionary of each row, all of them together in a list that can be written as JSON.
 
+        >>> LogRows([LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z", "js1")]).to_dict()
+        [{'line': 1, 'message': 'step 1/3', 'timestamp': '2019-08-06T17:21:18.528Z', 'job_id': 'js1'}]
+
         :returns: what `to_dict()` gives of each row
         :rtype: list of dict
         """
@@ -123,6 +139,10 @@ class LogRows(ShownList[LogRow]):
 
         The columns are `line` (int64), `message` (string), `timestamp` (datetime64[ns, UTC]) and `job_id` (string). A
         timestamp that is none is `NaT`.
+
+        >>> LogRows([LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z")]).to_dataframe()[["line", "message"]]
+           line   message
+        0     1  step 1/3
 
         :returns: the frame; of an empty list an empty one with the same columns
         :rtype: pandas.DataFrame

@@ -28,6 +28,13 @@ class Showing:
 
         Texts that are too long are wrapped or cut; what is None is left out of an experiment.
 
+        >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1)
+        >>> print(one.pretty())
+        name                mnist
+        id                  es1
+        state               running (4)
+        experiment_type_id  single node (1)
+
         :param int width: how wide it may be; default: as wide as the terminal, or 100 characters where there is none
 
         :returns: the text, without a line break at its end
@@ -39,6 +46,11 @@ class Showing:
 
     def show(self, *, color: bool | None = None, width: int | None = None, file: TextIO | None = None) -> None:
         """Print the readable form that `pretty()` gives, with states in colour where it is printed to a terminal.
+
+        >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1)
+        >>> ExperimentList([one]).show(width=80)
+        id   name   type         state    project_id  container  machine
+        es1  mnist  single node  running
 
         :param bool color: whether to use colours; default: only on a terminal, and not if `NO_COLOR` is set
         :param int width: how wide it may be; default: as wide as the terminal, or 100 characters where there is none

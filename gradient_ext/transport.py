@@ -18,6 +18,7 @@ from gradient_ext.experiments import BaseExperiment
 from gradient_ext.masking import without_frames_of
 from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
+from gradient_ext.places import NoPlaceError
 from gradient_ext.root_error import GradientSdkError
 from gradient_ext.status_errors import ResourceFetchingError
 from gradient_ext.tasks import MOST_HELD, News, Pause, Task
@@ -67,10 +68,12 @@ class Transport:
                     return self._attempt(call, attempts)
             raise AssertionError("the last attempt has neither answered nor failed")
         except GradientSdkError as error:
-            without_frames_of(RETRIES, error)
-            raise
+            failure = without_frames_of(RETRIES, attempts.most_telling(error))
+            if failure is error:
+                raise
         finally:
             self.connections.held.discard(id(call))
+        raise failure
 
     def ask(self, handle: str, ask: Ask[Value_co]) -> Value_co:
         """Ask about an experiment, in another way where the server does not know this one.
@@ -114,23 +117,18 @@ class Transport:
 
     def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
         self.connections.check()
-        with self.connections.places:
-            exchange = Exchange(
-                call=call,
-                configuration=self.configuration,
-                options=attempts.options,
-                attempt=attempts.number,
-                remaining=attempts.remaining,
-            )
-            client = self.connections.take(exchange.host)
-            try:
-                outcome: Reply | BaseException = self._exchange(client, exchange)
-            except BaseException as error:
-                outcome = exchange.outcome(error)
-            if isinstance(outcome, BaseException):
-                self.connections.drop(client, outcome)
-            else:
-                self.connections.give_back(client, exchange.host)
+        exchange = Exchange(
+            call=call,
+            configuration=self.configuration,
+            options=attempts.options,
+            attempt=attempts.number,
+            ends=attempts.ends,
+        )
+        try:
+            with self.connections.places.within(exchange.remaining):
+                outcome = self._outcome(exchange)
+        except NoPlaceError as error:
+            outcome = exchange.outcome(error)
         if isinstance(outcome, BaseException):
             if isinstance(outcome, RuntimeError):
                 self.connections.check()  # httpx says so of what has been closed meanwhile.
@@ -138,6 +136,18 @@ class Transport:
         self.connections.tidy()
         answer: Answer = exchange.meaning(outcome)
         return answer
+
+    def _outcome(self, exchange: Exchange) -> Reply | BaseException:
+        client = self.connections.take(exchange.host)
+        try:
+            outcome: Reply | BaseException = self._exchange(client, exchange)
+        except BaseException as error:
+            outcome = exchange.outcome(error)
+        if isinstance(outcome, BaseException):
+            self.connections.drop(client, outcome)
+        else:
+            self.connections.give_back(client, exchange.host)
+        return outcome
 
     def _exchange(self, client: httpx.Client, exchange: Exchange) -> Reply:
         request = exchange.request(client, self.connections.drafts)

@@ -18,6 +18,8 @@ from gradient_ext.waiting_errors import ExperimentFailedError, StateNotReachedEr
 
 _FAILURES = frozenset((ExperimentState.ERROR, ExperimentState.FAILED))
 _SHOWN_ROWS = 10
+_LAST_WORDS = 5.0
+"""For how many seconds to ask for what only tells about an end that has come in time."""
 
 
 def has_failed(state: int) -> bool:
@@ -47,6 +49,8 @@ class Waiter(Task[int]):
     raise_on_failure: bool = True
     _experiment: BaseExperiment | None = field(default=None, init=False)
     _tail: LogTail = field(factory=lambda: LogTail(_SHOWN_ROWS), init=False)
+    _tail_began: float | None = field(default=None, init=False)
+    _is_brief: bool = field(default=False, init=False)
 
     def result(self) -> BaseExperiment:
         """Give the experiment, when there is no next step any more.
@@ -73,9 +77,9 @@ class Waiter(Task[int]):
         if not self._is_there:
             return AskState() if self.state is None else AskState(wait=self._hold(LONGEST_HOLD), known=self.state)
         if self._experiment is None:
-            return AskExperiment()
+            return AskExperiment(within=_LAST_WORDS if self._is_brief else None)
         if self._is_failure and not self._tail.finished:
-            return AskLogs(question=self._tail.question)
+            return AskLogs(question=self._tail.question, within=_LAST_WORDS)
         return None
 
     def _hear(self, ask: Ask[Any], answer: object) -> list[int]:
@@ -83,7 +87,7 @@ class Waiter(Task[int]):
             case AskExperiment():
                 self._experiment = cast(BaseExperiment, answer)
             case AskLogs():
-                self._tail.take(cast(list[LogRow], answer))
+                self._hear_rows(cast(list[LogRow], answer))
             case AskState():
                 return self._hear_state(cast(int, answer))
             case _:  # It asks nothing else.
@@ -93,12 +97,27 @@ class Waiter(Task[int]):
     def _hear_state(self, state: int) -> list[int]:
         changed, self.state = state != self.state, state
         if self._is_there:
-            self.timeout = None  # It is there in time; what follows only tells about it.
+            self._is_there_in_time()
         else:
             if changed:
                 self._pacing.reset()
             self._rest()
         return [state] if changed else []
+
+    def _is_there_in_time(self) -> None:
+        """What follows only tells about it: who has said how long to wait is not kept for as long again."""
+        if self.timeout is not None:
+            self._is_brief = True
+            self.timeout = None
+            self.patience = _LAST_WORDS if self.patience is None else min(self.patience, _LAST_WORDS)
+
+    def _hear_rows(self, page: list[LogRow]) -> None:
+        """Take rows, and look for no better ones where that takes long."""
+        if self._tail_began is None:
+            self._tail_began = self._asked_at
+        self._tail.take(page)
+        if self._asked_at - self._tail_began >= _LAST_WORDS:
+            self._tail.finished = True
 
     def fail(self, error: GradientSdkError, now: float) -> None:
         """Hear that there was an error instead of an answer. The logs are not worth more than one try."""

@@ -16,7 +16,7 @@ TWINS = {f"{name}.py": f"async_{name}.py" for name in ("client", "connections", 
 HEADER = "# Written from {source} by `make generate`. Do not edit.\n"
 
 # What waits for the network, and so is defined and called as a coroutine.
-_SENDS = "send|ask|_attempt|_exchange|drop|tidy|close"
+_SENDS = "send|ask|_attempt|_outcome|_exchange|drop|tidy|close"
 _PLACE = r"(?:self\.(?:_transport\.|_?connections\.)?|transport\.)"
 _PUBLIC = "list|wait|get|state|logs|start|stop|delete|(?:create|run)_(?:single|multi)_node"
 RULES = (
@@ -30,9 +30,7 @@ RULES = (
     (r"\bimport (.*)\bGenerator\b", r"import \1AsyncGenerator"),
     (r"\bwith closing\(", "async with aclosing("),
     (r"\bwith self\.connections\.places\b", "async with self.connections.places"),
-    (r"^from gradient_ext\.places import Places\n", ""),
-    (r"\bPlaces\b", "anyio.Semaphore"),
-    (r"^import threading\n", "import threading\n\nimport anyio\n"),
+    (r"\bPlaces\b", "AsyncPlaces"),
     (r"\bimport closing\b", "import aclosing"),
     (r"\bfor (state in states|attempt in attempts\.each\(\)|chunk in response)", r"async for \1"),
     # What cannot be interrupted looks at the clock; what can be is, also while it waits.

@@ -42,6 +42,9 @@ class ExperimentState:
     def get_state_str(cls, state_int: int | None) -> str:
         """Give the word for a number; `undefined` for a number that has none.
 
+        >>> ExperimentState.get_state_str(1)
+        'created'
+
         :param int state_int: a number, say of the state of an experiment
 
         :returns: its word, `created` for 1
@@ -82,6 +85,9 @@ class ExperimentType:
     @classmethod
     def get_type_str(cls, type_int: int | None) -> str:
         """Give the word for a number; `undefined` for a number that has none.
+
+        >>> ExperimentType.get_type_str(1)
+        'single node'
 
         :param int type_int: a number, say of the type of an experiment
 

@@ -11,7 +11,7 @@ import pytest
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
-from gradient import ExperimentsClient, GradientSdkError, constants
+from gradient import ExperimentsClient, GradientSdkError, RequestTimeoutError, WaitTimeoutError, constants
 from gradient_ext import async_connections, connections
 from tests.gradient_ext.blocking import KINDS, client_of
 from tests.gradient_ext.flaky import EXPERIMENT, FlakyServer, drop, status
@@ -157,6 +157,24 @@ def test_closed_while_others_wait_for_a_connection(servers, kind, monkeypatch):
             with pytest.raises(GradientSdkError, match="This client is closed"):
                 call.result(10)
         live.wait_until(lambda: live.connections() == 0)
+
+
+def test_no_connection_is_free(servers, kind, monkeypatch):
+    """Who waits for others to be done with them does so for no longer than the deadline, or the time that is given."""
+    live, _ = servers
+    set_for_both(monkeypatch, "MOST_CONNECTIONS", 1)
+    with client_of(kind, "sesame", base_url=live.url, logs_url=live.url) as client, ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(client.wait, "es1")
+        live.wait_until(lambda: [query for query in live.asked("/state/") if "wait" in query])
+        began = time.monotonic()
+        with pytest.raises(RequestTimeoutError, match="no connection is free: all 1 are in use"):
+            client.with_options(deadline=0.3).state("es1")
+        with pytest.raises(WaitTimeoutError, match="no connection is free"):
+            client.wait("es1", timeout=0.3)
+        assert time.monotonic() - began < 3
+        live.change(state=STOPPED)
+        assert holding.result(10).state == STOPPED
+        assert client.state("es1") == STOPPED
 
 
 def test_retries_are_told_to_stamina(flaky, kind):

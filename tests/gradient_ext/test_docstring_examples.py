@@ -13,7 +13,7 @@ import pytest
 
 import gradient
 import gradient_ext
-from gradient import AsyncExperimentsClient, ExperimentsClient
+from gradient import AsyncExperimentsClient, ExperimentsClient, constants
 
 MODULES = [
     module.name
@@ -63,6 +63,19 @@ def test_everything_public_has_an_example():
     public = {"gradient": gradient, **{name: getattr(gradient, name) for name in dir(gradient)}}
     parser = doctest.DocTestParser()
     assert [name for name, thing in public.items() if not parser.get_examples(thing.__doc__ or "")] == []
+
+
+def test_every_public_method_has_an_example():
+    """Of the classes that have methods of ours, wherever they are defined."""
+    parser = doctest.DocTestParser()
+    lacking = []
+    for kind in (*filter(inspect.isclass, PUBLIC.values()), constants.ExperimentState, constants.ExperimentType):
+        for name in (name for name in dir(kind) if not name.startswith("_")):
+            method = inspect.unwrap(getattr(kind, name))
+            is_ours = inspect.isroutine(method) and (getattr(method, "__module__", None) or "").startswith("gradient")
+            if is_ours and not parser.get_examples(method.__doc__ or ""):
+                lacking.append(f"{kind.__name__}.{name}")
+    assert lacking == []
 
 
 @pytest.fixture

@@ -4,7 +4,14 @@ import itertools
 
 import pytest
 
-from gradient import LogsInterruptedError, LogsTimeoutError, NotFoundError, RateLimitError, RequestFailedError
+from gradient import (
+    LogsInterruptedError,
+    LogsTimeoutError,
+    NotFoundError,
+    RateLimitError,
+    RequestFailedError,
+    ServerError,
+)
 from gradient_ext.asking import AskLogs, AskState
 from gradient_ext.options import Options
 from gradient_ext.tasks import Pause
@@ -170,6 +177,21 @@ def test_what_does_not_pass_is_raised_at_once():
     with pytest.raises(NotFoundError) as caught:
         simulation.follower.fail(gone, simulation.now + 20)
     assert caught.value is gone
+    assert not hasattr(gone, "__notes__")
+
+
+def test_what_does_not_pass_says_where_to_go_on_too():
+    """Where rows have come: only who has followed knows how far each job was."""
+    logs = SimulatedLogs(2)
+    logs.print(0, 7)
+    logs.print(1, 5)
+    simulation = Simulation(logs)
+    simulation.go(5)
+    simulation.follower.next_step(simulation.now + 20)
+    unknown = ServerError("Failed", status=520, method="GET", url="http://h/")
+    with pytest.raises(ServerError) as caught:
+        simulation.follower.fail(unknown, simulation.now + 20)
+    assert caught.value.__notes__ == ["12 rows have come; yield_logs('es1', line=5) goes on from there."]
 
 
 def test_a_server_that_asks_to_wait_is_obeyed():

@@ -166,6 +166,14 @@ def test_the_deadline_is_for_everything_together(flaky, flaky_client, fault, tim
     assert time.monotonic() - began < 3
 
 
+def test_what_went_wrong_before_the_deadline_is_told(flaky, flaky_client):
+    """Not that there was no time for the last answer to come, which says nothing."""
+    flaky.plan = [status(503, {"error": "Down for repairs"}), *[hang] * 5]
+    with pytest.raises(ServerError, match="Down for repairs") as caught:
+        flaky_client.with_options(deadline=1, timeout=None).get("es1")
+    assert [note for note in caught.value.__notes__ if "Gave up after 2 attempts in" in note]
+
+
 def test_a_connection_that_is_not_made(single_node):
     """A host that says nothing at all is given up after the time for connecting, which is shorter than for answers."""
     with socket.socket() as silent, contextlib.ExitStack() as waiting:

@@ -177,6 +177,36 @@ def test_time_does_not_run_out_while_the_end_is_told():
         waiting.result()
 
 
+@pytest.mark.parametrize("timeout", [5, None])
+def test_an_end_that_cannot_be_told(timeout):
+    """Who has said how long to wait is not kept for as long again; who has not rides failures out."""
+    waiting = Waiting(STOPPED, timeout=timeout)
+    waiting.step()
+    with pytest.raises(RequestFailedError) as caught:
+        waiting.go(math.inf, RequestFailedError("broke"))
+    held_out = 5 if timeout else PATIENCE
+    assert held_out - 15 < waiting.now - 1000 < held_out + 15
+    assert waiting.asked[-1][1].within == (5 if timeout else None)
+    assert caught.value.__notes__ == [
+        f"Waiting for es1 ended: nothing else for {held_out:g} seconds; it was stopped before."
+    ]
+
+
+def test_the_last_rows_are_not_worth_much_time():
+    """Where they come slowly, those that have come are told."""
+    waiting = Waiting(FAILED, logs=["row"] * 100_000)
+    while not isinstance(waiting.waiter.next_step(waiting.now), AskLogs):
+        waiting.step()
+    began = waiting.now
+    while waiting.step():
+        assert waiting.asked[-1][1].within == 5
+        waiting.now += 2
+    assert waiting.now - began < 10
+    with pytest.raises(ExperimentFailedError) as caught:
+        waiting.result()
+    assert len(caught.value.rows) == 10
+
+
 def test_failures_are_ridden_out():
     """Nine minutes are, as often as they come; after ten the last error is raised, and says what was known."""
     waiting = Waiting(RUNNING)
