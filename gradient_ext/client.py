@@ -296,8 +296,9 @@ class ExperimentsClient(Session):
         []
 
         :param str experiment_id: Experiment ID
-        :param int line: only rows after this line; rows are numbered from 1 in every job
-        :param int limit: the most rows to return, default set to 10 000
+        :param int line: line number at which logs starts to display on screen: only rows after it come, and the rows of
+            every job are numbered from 1
+        :param int limit: maximum lines displayed on screen, default set to 10 000
 
         :returns: the rows that there are now, without the markers that end the logs of jobs
         :rtype: LogRows, a list of LogRow

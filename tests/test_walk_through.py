@@ -62,16 +62,17 @@ def experiment_client(gradient_server, monkeypatch):
         yield client
 
 
-def test_single_node(experiment_client, gradient_server, single_node):
-    """Create, list, get, state, start, follow, stop, run."""
+def test_single_node(experiment_client, gradient_server, single_node, capsys):
+    """Create, list, get, state, start, follow, print, run, stop."""
     gradient_server.clock.scale = 1
     project_id = single_node["project_id"]
     experiment_id = experiment_client.create_single_node(**single_node)
     experiments = experiment_client.list([project_id])
     assert experiments[0].id == experiment_id
     assert experiment_client.list(project_id) == experiment_client.list() == experiments
-    printed = repr(experiment_client.get(experiment_id))
-    assert printed == (
+    print(experiments[0])
+    print(experiment_client.get(experiment_id))
+    assert capsys.readouterr().out.splitlines() == 2 * [
         "SingleNodeExperiment(name='single_node_experiment_sdk', ports=None, "
         "workspace_url='https://github.com/Paperspace/mnist-sample.git', working_directory=None, "
         "artifact_directory=None, cluster_id=None, experiment_env={'EPOCHS_EVAL': 2, 'TRAIN_EPOCHS': 3, "
@@ -79,7 +80,7 @@ def test_single_node(experiment_client, gradient_server, single_node):
         f"model_path='/storage/models/sdk_test', id='{experiment_id}', state=1, "
         "container='tensorflow/tensorflow:1.13.1-gpu-py3', machine_type='K80', command='python mnist.py', "
         "container_user=None, registry_username=None, registry_password=None, registry_url=None, experiment_type_id=1)"
-    )
+    ]
     state = experiment_client.get(experiment_id).state
     assert "state: " + constants.ExperimentState.get_state_str(state) == "state: created"
     experiment_client.start(experiment_id)
@@ -94,7 +95,12 @@ def test_single_node(experiment_client, gradient_server, single_node):
     assert [row.line for row in streamed] == list(range(1, 21))
     logs = experiment_client.get_logs(experiment_id)
     assert logs == streamed
-    assert all(isinstance(row, LogRow) for row in logs)
+    first = "LogRow(line=1, message='worker: step 1/20  loss "
+    assert isinstance(logs[0], LogRow)
+    print(logs[0])
+    assert capsys.readouterr().out.startswith(first)
+    print(logs)
+    assert capsys.readouterr().out.startswith(f"[{first}")
     assert experiment_client.state(experiment_id) == constants.ExperimentState.STOPPED
     experiment_id = experiment_client.run_single_node(**single_node)
     assert experiment_client.state(experiment_id) != constants.ExperimentState.CREATED
@@ -102,6 +108,14 @@ def test_single_node(experiment_client, gradient_server, single_node):
     assert experiment_client.state(experiment_id) == constants.ExperimentState.CANCELLED
     experiment_client.delete(experiment_id)
     assert len(experiment_client.list()) == 1
+
+
+def test_stop_at_once(experiment_client, single_node):
+    """An experiment that has just been created and started can be stopped."""
+    experiment_id = experiment_client.create_single_node(**single_node)
+    experiment_client.start(experiment_id)
+    experiment_client.stop(experiment_id)
+    assert experiment_client.wait(experiment_id).state == constants.ExperimentState.CANCELLED
 
 
 @pytest.mark.parametrize("kind", [2, 3, "GRPC", "MPI"])
@@ -143,6 +157,27 @@ def test_documented_help(method, documented):
     lines = documented.splitlines()
     assert set(lines) <= set(printed)
     assert [line for line in printed if line.endswith("[required]") and line not in lines] == []
+
+
+def test_documented_help_of_logs(experiment_client):
+    """Of a method of a client, too: what it does, what it takes, and what it takes where nothing is said."""
+    shown = pydoc.render_doc(experiment_client.logs, renderer=pydoc.plaintext)
+    assert shown.splitlines()[0].startswith("Python Library Documentation: method logs in ")
+    for documented in (
+        "logs(experiment_id: 'str', line: 'int' = 0, limit: 'int' = 10000)",
+        "Show list of latest logs from the specified experiment.",
+        ":param str experiment_id: Experiment ID",
+        ":param int line: line number at which logs starts to display on screen",
+        ":param int limit: maximum lines displayed on screen, default set to 10 000",
+    ):
+        assert documented in shown
+
+
+def test_help_of_a_client(experiment_client):
+    """It is that of its class."""
+    shown = pydoc.render_doc(experiment_client, renderer=pydoc.plaintext)
+    assert "class ExperimentsClient" in shown
+    assert "yield_logs(" in shown
 
 
 def test_documented_help_of_the_states():
