@@ -203,8 +203,8 @@ FAULTS = (
     Fault(
         "a timeout is a lost connection",
         f"{EXT}/exchange.py",
-        "return RequestTimeoutError(",
-        "return RequestFailedError(",
+        'return RequestTimeoutError(f"{action}: {text}"',
+        'return RequestFailedError(f"{action}: {text}"',
     ),
     Fault("details of an error are left out", f"{EXT}/answers.py", 'elif name == "details":', 'elif name == "detail":'),
     Fault("cursor: the marker is a row", f"{EXT}/logs.py", "return without_ends(new)", "return new"),

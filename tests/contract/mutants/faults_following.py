@@ -143,7 +143,28 @@ FAULTS = (
         "self._rows[-self.count :]",
     ),
     Fault("wait: the first rows instead of the last", f"{EXT}/log_tail.py", "[-self.count :]", "[: self.count]"),
-    Fault("wait: time runs out while the end is told", f"{EXT}/waiting.py", "self.timeout = None  #", "pass  #"),
+    Fault("wait: time runs out while the end is told", f"{EXT}/waiting.py", "self.timeout = None\n", "pass\n"),
+    Fault(
+        "wait: holds out long after the time", f"{EXT}/waiting.py", "self._is_brief = True", "self._is_brief = False"
+    ),
+    Fault(
+        "wait: the last rows may take any time",
+        f"{EXT}/waiting.py",
+        "if self._asked_at - self._tail_began >= _LAST_WORDS:",
+        "if self._asked_at - self._tail_began >= 1e9:",
+    ),
+    Fault(
+        "log tail: a page that was cut is whole",
+        f"{EXT}/log_tail.py",
+        "self.finished = not self._rows",
+        "self.finished = True",
+    ),
+    Fault(
+        "follow: no word of where to go on",
+        f"{EXT}/following.py",
+        "if self.row_count and not error.retryable:",
+        "if False:",
+    ),
     Fault(
         "wait: the state that is known is not told",
         f"{EXT}/asking.py",
