@@ -41,9 +41,10 @@ class ProcessId(NamedTuple):
 
     def may_have_group(self) -> bool:
         """Say whether the process group that it led can still be there: no other process has its number now."""
+        if not signal_group(self.pid, 0):
+            return False
         born = _born(self.pid)
-        is_ours = born == self.born if born else self.born.startswith(_boot())
-        return is_ours and signal_group(self.pid, 0)
+        return born == self.born if born else self.born.startswith(_boot())
 
     def __str__(self) -> str:
         """Give it as a text that no other process has."""

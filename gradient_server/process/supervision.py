@@ -38,6 +38,7 @@ class Supervision:
         self._told = told
         self._exits: dict[str, int] = {}
         self._asked: set[int] = set()
+        self._groups = {node.id for node in nodes}
         self._selector = selectors.DefaultSelector()
         self._selector.register(told.wakes, selectors.EVENT_READ)
         for node in nodes:
@@ -66,8 +67,8 @@ class Supervision:
     def tear_down(self, grace: float) -> None:
         """End what still runs: ask, and after the grace period kill. All that was printed is written down."""
         deadline = time.monotonic() + grace
-        for node in self._nodes:
-            signal_group(node.id.pid, signal.SIGTERM)
+        for group in self._groups_left():
+            signal_group(group, signal.SIGTERM)
         while self._is_anything_left() and time.monotonic() < deadline + _PATIENCE:
             self._signal_what_is_left(is_time=time.monotonic() >= deadline)
             self._turn(_TURN)
@@ -106,12 +107,20 @@ class Supervision:
                 if node.id.pid == pid:
                     self._exits[node.node.title] = os.waitstatus_to_exitcode(status)
                     node.has_ended(self._exits[node.node.title])
+                    # Mostly nobody is left in its group, and from now on others can be given its number.
+                    if not node.id.may_have_group():
+                        self._groups.discard(node.id)
+
+    def _groups_left(self) -> set[int]:
+        """Give the process groups of nodes that can still be there. One that has gone is never asked for again."""
+        self._groups = {group for group in self._groups if group.may_have_group()}
+        return {group.pid for group in self._groups}
 
     def _is_anything_left(self) -> bool:
-        return self._reap() or any(signal_group(node.id.pid, 0) for node in self._nodes)
+        return self._reap() or bool(self._groups_left())
 
     def _signal_what_is_left(self, *, is_time: bool) -> None:
-        groups = {node.id.pid for node in self._nodes}
+        groups = self._groups_left()
         if is_time:
             for group in groups:
                 signal_group(group, signal.SIGKILL)

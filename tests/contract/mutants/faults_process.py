@@ -111,8 +111,8 @@ FAULTS = (
     Fault(
         "nodes are killed without being asked",
         f"{PROCESS}/supervision.py",
-        "signal_group(node.id.pid, signal.SIGTERM)",
-        "signal_group(node.id.pid, signal.SIGKILL)",
+        "signal_group(group, signal.SIGTERM)",
+        "signal_group(group, signal.SIGKILL)",
     ),
     Fault(
         "what has left its group is killed without being asked",
@@ -136,8 +136,14 @@ FAULTS = (
     Fault(
         "a later process group of the number is killed",
         f"{PROCESS}/process_groups.py",
-        "is_ours = born == self.born if born else self.born.startswith(_boot())",
-        "is_ours = True",
+        "return born == self.born if born else self.born.startswith(_boot())",
+        "return True",
+    ),
+    Fault(
+        "the groups of nodes are known by their numbers",
+        f"{PROCESS}/supervision.py",
+        "{group for group in self._groups if group.may_have_group()}",
+        "{group for group in self._groups if signal_group(group.pid, 0)}",
     ),
     Fault(
         "what a killed supervisor has left is found by its group alone",
