@@ -58,18 +58,19 @@ class EventReader:
 
     What is no event says nothing: when a machine loses power, there may be anything in a file.
 
-    :param Path path: where they are; there may be none yet
+    :param Path path: where they are; there may be none yet. It can be set, where the file gets another name
+    :param History history: what is known from another file before
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, history: History | None = None) -> None:
+        self.path = path
         self._read = 0
-        self.history = History()
+        self.history = history or History()
 
     def read_on(self) -> bool:
         """Take what is new, and tell whether there was any."""
         try:
-            with self._path.open("rb") as file:
+            with self.path.open("rb") as file:
                 file.seek(self._read)
                 complete = file.read().rpartition(b"\n")[0]
         except FileNotFoundError:

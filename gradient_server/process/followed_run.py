@@ -16,7 +16,7 @@ from gradient_server.process.environment import passed_on
 from gradient_server.process.events import EventReader, EventWriter, History
 from gradient_server.process.log_file import LogReader
 from gradient_server.process.process_groups import kill
-from gradient_server.process.run_directory import RunDirectory
+from gradient_server.process.run_directory import REMOVED, RunDirectory
 from gradient_server.process.supervised_run import Spec
 from gradient_server.process.taking_over import end_all_of
 
@@ -44,6 +44,8 @@ class FollowedRun:
         self._stop_sent = False
         self._checked = 0.0
         self._sizes: list[int] = []
+        self._has_news = False
+        self._has_left = False
         self.logs = [LogReader(directory.log(index)) for index in range(jobs)]
 
     @property
@@ -54,6 +56,8 @@ class FollowedRun:
     @property
     def is_over(self) -> bool:
         """Whether nothing of it runs, and nothing will."""
+        if self._has_left:
+            return True
         return self._launch is None and (self.history.has_ended or self.history.supervisor is None)
 
     def launch(self) -> None:
@@ -70,17 +74,21 @@ class FollowedRun:
             raise
 
     def look(self) -> bool:
-        """Look what is new, and tell whether there is anything."""
+        """Look what is new, and tell whether there is anything.
+
+        :raises OSError: that is not possible now; what was new then is new the next time
+        """
         sizes = [_size(self.directory.events), *(_size(log.path) for log in self.logs)]
-        is_new, self._sizes = sizes != self._sizes, sizes
-        if is_new:
+        if sizes != self._sizes:
             self._events.read_on()
+            self._sizes, self._has_news = sizes, True
         if not self.history.has_ended:
             self._look_after_supervisor()
         # Which may have found out that it has ended just now.
         if self.history.has_ended:
             self.wait_for_launch()
-        return is_new
+        has_news, self._has_news = self._has_news, False
+        return has_news
 
     def show_rows(self) -> None:
         """Show the rows that were there when it was looked at: what printed them had begun, as is known now."""
@@ -89,13 +97,10 @@ class FollowedRun:
 
     def stop(self) -> None:
         """Tell its supervisor to stop, if that has not been done. One that comes later finds that it is not to run."""
-        with contextlib.suppress(FileNotFoundError):
+        # Without room for that the supervisor is told all the same, and who asks again may find some before the end.
+        with contextlib.suppress(OSError):
             os.close(os.open(self.directory.stop, os.O_WRONLY | os.O_CREAT, 0o600))
-            supervisor = self.history.supervisor
-            if supervisor and not self._stop_sent:
-                self._stop_sent = True
-                if supervisor.is_alive():
-                    kill(supervisor.pid, signal.SIGTERM)
+        self._terminate()
 
     def wait_for_launch(self) -> None:
         """Wait until its supervisor, if one was just started, has taken it on."""
@@ -108,7 +113,7 @@ class FollowedRun:
         with contextlib.suppress(FileNotFoundError):
             self.directory.path.rename(directory.path)
         self.directory = directory
-        self._events = EventReader(directory.events)
+        self._events.path = directory.events
         self._events.read_on()
         self.logs = []
 
@@ -117,16 +122,34 @@ class FollowedRun:
 
         :raises OSError: that is not possible
         """
+        supervisor = self.history.supervisor
+        if supervisor and not self.directory.events.exists():
+            # Whoever has removed them has removed the lock that would tell whether it is supervised.
+            self._terminate()
+            if supervisor.is_alive():
+                return
+            error = REMOVED
+            self._events = EventReader(self.directory.events, self.history)
+        self.directory.make_folder()
         with self.directory.locked() as is_alone:
             # It may have ended in good order since.
             self._events.read_on()
-            if not is_alone or self.history.has_ended:
+            supervisor = self.history.supervisor
+            if not is_alone or self.history.has_ended or (supervisor and supervisor.is_alive()):
                 return
             end_all_of(self.history)
+            self._has_left = True
             self.directory.drop_spec()
             with contextlib.closing(EventWriter(self.directory.events)) as events:
-                events.ended(State.ERROR, error, [LogReader(log.path).count() for log in self.logs])
+                events.ended(State.ERROR, error, [max(log.count(), LogReader(log.path).count()) for log in self.logs])
             self._events.read_on()
+
+    def _terminate(self) -> None:
+        supervisor = self.history.supervisor
+        if supervisor and not self._stop_sent:
+            self._stop_sent = True
+            if supervisor.is_alive():
+                kill(supervisor.pid, signal.SIGTERM)
 
     def _supervisor(self) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
@@ -146,17 +169,26 @@ class FollowedRun:
             os.close(complaints)
 
     def _look_after_supervisor(self) -> None:
-        if self._launch and self._launch.poll() is not None:
-            status, self._launch = self._launch.returncode, None
-            if status:
-                self.end(f"The process that supervises the run could not be started: {self._complaint()}")
         now = time.monotonic()
-        if self.history.supervisor and now >= self._checked + _CHECK:
-            self._checked = now
+        if now < self._checked + _CHECK:
+            return
+        self._checked = now
+        status = self._launch.poll() if self._launch else None
+        if status:
+            self.end(f"The process that supervises the run could not be started: {self._complaint()}")
+        elif self.history.supervisor:
             self.end(_KILLED)
+        elif status == 0 and not self._events.read_on():
+            # Claimed it is, but where that was written there is nothing.
+            self.end(REMOVED)
+        if status is not None and (self.history.supervisor or self.history.has_ended):
+            self._launch = None
 
     def _complaint(self) -> str:
-        lines = self.directory.complaints.read_text(errors="replace").strip().splitlines()
+        try:
+            lines = self.directory.complaints.read_text(errors="replace").strip().splitlines()
+        except FileNotFoundError:
+            return REMOVED
         return lines[-1] if lines else "it has ended at once"
 
 

@@ -15,7 +15,7 @@ from secrets import token_hex
 
 from gradient_server.process.followed_run import FollowedRun
 from gradient_server.process.process_run import Phase, ProcessRun
-from gradient_server.process.run_directory import RunDirectory
+from gradient_server.process.run_directory import REMOVED, RunDirectory
 
 _log = logging.getLogger(__name__)
 POLL = 0.005
@@ -25,7 +25,6 @@ _PATIENCE = 15.0
 _BRIEFLY = 1.0
 """Seconds to wait for what is forgotten, where a later server can go on with that."""
 _GONE = ".forgotten-"
-_REMOVED = "The files of the run have been removed, so that nobody knows how it went; it does not run again"
 
 
 class Following:
@@ -74,7 +73,7 @@ class Following:
             self._queue = deque(sorted(self._queue, key=lambda run: run.started or 0.0))
             for run in self._queue:
                 if (run.started or 0.0) < self.last_launch and not run.files.directory.path.exists():
-                    run.fail(_REMOVED)
+                    run.fail(REMOVED)
         self._thread.start()
 
     def end(self, *, keep: bool) -> None:
@@ -128,12 +127,12 @@ class Following:
                 self._end(run, f"The run cannot be started: {error}")
 
     def _follow(self, run: ProcessRun) -> None:
+        if run.is_to_stop:
+            run.files.stop()
         # What is not possible now, with a full disk for instance, is tried again.
         with contextlib.suppress(OSError):
-            if run.is_to_stop:
-                run.files.stop()
             is_new = run.files.look()
-            if is_new:
+            if is_new or run.files.history.has_ended:
                 run.take_news()
             if run.phase is Phase.ENDED:
                 self._drop(run)
@@ -141,8 +140,7 @@ class Following:
                 self.changed(run.handle)
 
     def _give_up(self, run: ProcessRun) -> None:
-        with contextlib.suppress(OSError):
-            run.files.stop()
+        run.files.stop()
         run.files.wait_for_launch()
         if run.phase is not Phase.ENDED:
             self._end(run, "The run cannot be followed; the log of the server says why")
@@ -170,9 +168,8 @@ class Following:
 
     def _leave(self, files: FollowedRun) -> None:
         """Take its directory out of the way, so that another run can have its name, and have it end."""
+        files.stop()
         # What is not possible now is tried again by `_see_off`, and another name is only for others to have this one.
-        with contextlib.suppress(OSError):
-            files.stop()
         with contextlib.suppress(OSError):
             if not files.directory.path.name.startswith(_GONE):
                 name = f"{_GONE}{files.directory.path.name}-{token_hex(4)}"
@@ -182,8 +179,8 @@ class Following:
 
     def _see_off(self) -> None:
         for files in list(self._leaving):
+            files.stop()
             with contextlib.suppress(OSError):
-                files.stop()
                 files.look()
             if files.is_over:
                 self._leaving.remove(files)

@@ -12,6 +12,9 @@ from typing import Any
 
 from attrs import frozen
 
+REMOVED = "The files of the run have been removed, so that nobody knows how it went; it does not run again"
+"""What is said of a run whose directory somebody has removed."""
+
 
 @frozen
 class RunDirectory:
@@ -62,13 +65,19 @@ class RunDirectory:
 
     def make(self, spec: dict[str, Any]) -> None:
         """Make it, with what is to be run; that may hold secrets."""
-        for folder in (self.path, self.path / "jobs", self.storage):
+        self.make_folder()
+        for folder in (self.path / "jobs", self.storage):
             folder.mkdir(mode=0o700, exist_ok=True)
         unfinished = self.path / "spec.new"
         unfinished.unlink(missing_ok=True)
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(spec, file)
         unfinished.replace(self._spec)
+
+    def make_folder(self) -> None:
+        """Make the directory alone, and the one that it is in; somebody may have removed either."""
+        for folder in (self.path.parent, self.path):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def take_spec(self) -> dict[str, Any]:
         """Read what is to be run, and leave nothing of it."""

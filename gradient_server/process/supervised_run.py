@@ -20,7 +20,7 @@ from gradient_server.process.nodes import Node, is_mpi
 from gradient_server.process.not_used import first_row
 from gradient_server.process.outcome import Outcome
 from gradient_server.process.process_groups import ProcessId
-from gradient_server.process.run_directory import RunDirectory
+from gradient_server.process.run_directory import REMOVED, RunDirectory
 from gradient_server.process.stopping import Interrupted, Told
 from gradient_server.process.supervision import Supervision
 from gradient_server.process.workspace import prepare_workspace
@@ -100,12 +100,18 @@ class SupervisedRun:
             supervision = Supervision(processes, self._told)
             for process in processes:
                 process.open_gate()
-            outcome = supervision.watch(self._spec.server)
+            outcome = supervision.watch(self._obstacle)
             self._events.entered(State.NETWORK_TEARING_DOWN)
         finally:
             (supervision or Supervision(processes, self._told)).tear_down(self._spec.grace)
         self._events.entered(State.NETWORK_TEARDOWN)
         return outcome
+
+    def _obstacle(self) -> str | None:
+        if self._spec.server and not self._spec.server.is_alive():
+            return "The server has gone, which was not to leave any run behind"
+        # Nobody could follow it any more, or stop it.
+        return None if self._directory.events.exists() else REMOVED
 
     def _say_what_is_not_used(self) -> None:
         prefixes = frozenset(node.prefix for node in self._spec.nodes)

@@ -7,19 +7,19 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.process.node_process import MOST_AT_ONCE, NodeProcess
 from gradient_server.process.outcome import Outcome, outcome_of
-from gradient_server.process.process_groups import ProcessId, children, kill, signal_group
+from gradient_server.process.process_groups import children, kill, signal_group
 from gradient_server.process.stopping import Told
 
 _BREATH = 0.001
 """Seconds to leave a node that prints a lot of little: its rows are written down together, and it has time to print."""
 _LOOK = 1.0
-"""Seconds between looks at whether the server is there, at the least."""
+"""Seconds between looks at whether the run may go on, at the least."""
 _TURN = 0.02
 """Seconds between looks at what is still there at the end."""
 _PATIENCE = 10.0
@@ -44,19 +44,18 @@ class Supervision:
         for node in nodes:
             self._selector.register(node.output, selectors.EVENT_READ, node)
 
-    def watch(self, server: ProcessId | None) -> Outcome | None:
+    def watch(self, obstacle: Callable[[], str | None]) -> Outcome | None:
         """Give the outcome when there is one; None: told to end before.
 
-        :param ProcessId server: ends the run by its own end, if there is one
+        :param obstacle: says why the run cannot go on; None: it can
         """
         looked = time.monotonic()
         while not self._told.to_end:
             self._turn(_LOOK)
-            if server and time.monotonic() >= looked + _LOOK:
-                looked = time.monotonic()
-                if not server.is_alive():
-                    return Outcome(State.ERROR, "The server has gone, which was not to leave any run behind")
             problem = next((node.problem for node in self._nodes if node.problem), None)
+            if time.monotonic() >= looked + _LOOK:
+                looked = time.monotonic()
+                problem = problem or obstacle()
             if problem:
                 return Outcome(State.ERROR, problem)
             outcome = outcome_of([node.node for node in self._nodes], self._exits)

@@ -1,6 +1,7 @@
 """What the tests of the process runner share: a runner with a directory of its own, and a way to wait for things."""
 
 import contextlib
+import os
 import resource
 import subprocess
 import time
@@ -118,3 +119,12 @@ def make_bench(tmp_path) -> Iterator[Callable[..., Bench]]:
 @pytest.fixture
 def bench(make_bench) -> Bench:
     return make_bench()
+
+
+@pytest.fixture
+def broken_supervisor(monkeypatch, tmp_path) -> None:
+    """Supervisors do not start."""
+    package = tmp_path / "broken" / "gradient_server"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('broken on purpose')")
+    monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)

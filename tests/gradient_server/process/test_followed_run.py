@@ -37,11 +37,14 @@ class LateDirectory(RunDirectory):
         return file
 
 
+def followed_in(directory):
+    return FollowedRun(directory, 1, Spec(handle="es1", body=BODY, nodes=nodes_of(["worker"], BODY), grace=1.0))
+
+
 def test_a_run_that_ends_while_it_is_looked_at_leaves_no_process(tmp_path):
     """Its end is found when its supervisor is gone; the process that started that one is waited for all the same."""
     directory = LateDirectory(tmp_path / "es1")
-    spec = Spec(handle="es1", body=BODY, nodes=nodes_of(["worker"], BODY), grace=1.0)
-    followed = FollowedRun(directory, 1, spec)
+    followed = followed_in(directory)
     followed.launch()
     reader = EventReader(directory.events)
     wait_until(lambda: reader.read_on() and reader.history.has_ended, "the end")
@@ -78,7 +81,7 @@ def few_files():
 def test_a_supervisor_that_cannot_be_started_leaves_no_secrets(tmp_path, few_files):
     """What it was to run is removed, wherever there are too few files for it."""
     directory = RunDirectory(tmp_path / "es1")
-    followed = FollowedRun(directory, 1, Spec(handle="es1", body=BODY, nodes=nodes_of(["worker"], BODY), grace=1.0))
+    followed = followed_in(directory)
     failed = 0
     for count in range(1, 20):
         few_files(count)
@@ -98,3 +101,30 @@ def test_a_supervisor_that_cannot_be_started_leaves_no_secrets(tmp_path, few_fil
 def holds(directory):
     with directory.locked() as is_alone:
         return is_alone
+
+
+def test_a_supervisor_that_cannot_be_started_is_an_error_once_that_can_be_written(tmp_path, broken_supervisor):
+    """What could not be written down is not forgotten: it is tried again."""
+    directory = RunDirectory(tmp_path / "es1")
+    (directory.path / "lock").mkdir(parents=True)
+    followed = followed_in(directory)
+    followed.launch()
+
+    def fails():
+        try:
+            followed.look()
+        except IsADirectoryError:
+            return True
+        return False
+
+    wait_until(fails, "the look that finds it out")
+    assert not followed.is_over
+    (directory.path / "lock").rmdir()
+
+    def is_over():
+        followed.look()
+        return followed.is_over
+
+    wait_until(is_over, "the end")
+    assert followed.history.states[-1][1] == State.ERROR
+    assert "broken on purpose" in followed.history.error

@@ -1,10 +1,12 @@
 """Slots: how many experiments run at once, and in which order the others come."""
 
+import errno
 import os
 
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
+from gradient_server.process.events import EventReader
 from tests.gradient_server.process.conftest import is_alive, wait_until
 
 
@@ -131,18 +133,34 @@ def test_one_whose_files_cannot_be_made_is_an_error(make_bench):
     assert bench.told.count("es1") >= 1
 
 
-def test_one_whose_supervisor_does_not_start_is_an_error(make_bench, monkeypatch, tmp_path):
+def test_one_whose_supervisor_does_not_start_is_an_error(make_bench, monkeypatch, broken_supervisor):
     """It says what was the last complaint, and leaves its slot to the next one."""
     bench = make_bench(slots=1)
-    package = tmp_path / "broken" / "gradient_server"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise RuntimeError('broken on purpose')")
-    with monkeypatch.context() as patched:
-        patched.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
-        broken = bench.done("true")
+    broken = bench.done("true")
+    monkeypatch.undo()
     other = bench.done("echo other")
     assert bench.outcome(broken) == (
         "error",
         "The process that supervises the run could not be started: RuntimeError: broken on purpose",
     )
     assert bench.rows(other) == ["other"]
+
+
+def test_what_cannot_be_read_at_one_moment_is_read_at_the_next(make_bench, monkeypatch):
+    """Where too many files are open when a run ends, its end is found all the same, and its slot is free."""
+    bench = make_bench(slots=1)
+    read_on, failed = EventReader.read_on, []
+
+    def fail_once(reader):
+        if not failed and b'"rows"' in (bench.directory / "es1" / "events.jsonl").read_bytes():
+            failed.append(reader)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return read_on(reader)
+
+    run = bench.run("echo begun; while [ ! -e go ]; do sleep 0.01; done")
+    bench.wait_for_row(run, "begun")
+    monkeypatch.setattr(EventReader, "read_on", fail_once)
+    (bench.directory / "es1" / "workspace" / "go").touch()
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
+    assert (len(failed), bench.outcome(run)) == (1, ("stopped", None))
+    assert bench.rows(bench.done("echo other")) == ["other"]
