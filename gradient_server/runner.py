@@ -169,7 +169,7 @@ class Runner(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """Begin to run what was prepared and started. Of whatever else is there of earlier servers nothing is left."""
+        """Begin to run what was prepared and started. Of whatever else is there of earlier servers nothing runs on."""
 
     @abstractmethod
     def close(self) -> None:

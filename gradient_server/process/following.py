@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from secrets import token_hex
 
 from gradient_server.process.followed_run import FollowedRun
 from gradient_server.process.process_run import Phase, ProcessRun
-from gradient_server.process.run_directory import REMOVED, RunDirectory
+from gradient_server.process.run_directory import REMOVED
+from gradient_server.process.runs_directory import RunsDirectory
 
 _log = logging.getLogger(__name__)
 POLL = 0.005
@@ -24,18 +22,18 @@ _PATIENCE = 15.0
 """Seconds, on top of the grace period, after which what does not end is left alone."""
 _BRIEFLY = 1.0
 """Seconds to wait for what is forgotten, where a later server can go on with that."""
-_GONE = ".forgotten-"
+_UNKNOWN = "No experiment has the run %s, of an earlier server; it does not go on, and its files are kept in %s"
 
 
 class Following:
     """Runs in their order, and all that is done for them.
 
-    :param Path directory: where their directories are
+    :param RunsDirectory directory: where their directories are
     :param int slots: how many run at once
     :param lock: is held while the phase of a run changes
     """
 
-    def __init__(self, directory: Path, slots: int, lock: threading.RLock) -> None:
+    def __init__(self, directory: RunsDirectory, slots: int, lock: threading.RLock) -> None:
         self.changed: Callable[[str], object] = lambda handle: None
         self.known: set[str] = set()
         """The handles of runs that are there from earlier servers, and stay."""
@@ -64,10 +62,9 @@ class Following:
         self._wake.set()
 
     def begin(self) -> None:
-        """Begin; what is there and nobody knows is ended and removed."""
-        for path in self._directory.iterdir():
-            if path.is_dir() and path.name not in self.known:
-                self._leave(FollowedRun(RunDirectory(path), 0))
+        """Begin; runs that are there and nobody knows are ended, and kept aside."""
+        for directory in self._directory.unknown(self.known):
+            self._leave(FollowedRun(directory, 0), keep=True)
         self.known.clear()
         with self._lock:
             self._queue = deque(sorted(self._queue, key=lambda run: run.started or 0.0))
@@ -78,9 +75,10 @@ class Following:
 
     def end(self, *, keep: bool) -> None:
         """End; what runs is left alone, or ended and removed."""
+        has_begun = self._thread.ident is not None
         self._is_over = True
         self._wake.set()
-        if self._thread.ident is not None:
+        if has_begun:
             self._thread.join()
         for run in self._active:
             run.files.wait_for_launch()
@@ -93,8 +91,8 @@ class Following:
             self._see_off()
             time.sleep(POLL)
         self._removing.shutdown()
-        if not keep:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if has_begun and not keep:
+            self._directory.remove_all()
 
     def _follow_all(self) -> None:
         while not self._is_over:
@@ -166,14 +164,15 @@ class Following:
         for run in forgotten:
             self._leave(run.files)
 
-    def _leave(self, files: FollowedRun) -> None:
+    def _leave(self, files: FollowedRun, *, keep: bool = False) -> None:
         """Take its directory out of the way, so that another run can have its name, and have it end."""
         files.stop()
         # What is not possible now is tried again by `_see_off`, and another name is only for others to have this one.
         with contextlib.suppress(OSError):
-            if not files.directory.path.name.startswith(_GONE):
-                name = f"{_GONE}{files.directory.path.name}-{token_hex(4)}"
-                files.move(RunDirectory(self._directory / name))
+            before = files.directory
+            files.move(self._directory.out_of_the_way(before, keep=keep))
+            if keep and files.directory != before:
+                _log.warning(_UNKNOWN, before.path.name, files.directory.path)
             files.look()
         self._leaving.append(files)
 
@@ -184,5 +183,5 @@ class Following:
                 files.look()
             if files.is_over:
                 self._leaving.remove(files)
-                self._removing.submit(shutil.rmtree, files.directory.path, ignore_errors=True)
+                self._removing.submit(self._directory.remove, files.directory)
                 self._wake.set()

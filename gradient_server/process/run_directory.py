@@ -56,6 +56,11 @@ class RunDirectory:
         return self.path / "stop"
 
     @property
+    def is_run(self) -> bool:
+        """Whether a run is or was there, and not something of others."""
+        return (self.path / "jobs").is_dir() and (self.events.is_file() or self._spec.is_file())
+
+    @property
     def _spec(self) -> Path:
         return self.path / "spec.json"
 
@@ -66,8 +71,7 @@ class RunDirectory:
     def make(self, spec: dict[str, Any]) -> None:
         """Make it, with what is to be run; that may hold secrets."""
         self.make_folder()
-        for folder in (self.path / "jobs", self.storage):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        _make(self.path / "jobs", self.storage)
         unfinished = self.path / "spec.new"
         unfinished.unlink(missing_ok=True)
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -76,8 +80,7 @@ class RunDirectory:
 
     def make_folder(self) -> None:
         """Make the directory alone, and the one that it is in; somebody may have removed either."""
-        for folder in (self.path.parent, self.path):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        _make(self.path.parent, self.path)
 
     def take_spec(self) -> dict[str, Any]:
         """Read what is to be run, and leave nothing of it."""
@@ -108,3 +111,8 @@ class RunDirectory:
         finally:
             if file is not None:
                 os.close(file)
+
+
+def _make(*folders: Path) -> None:
+    for folder in folders:
+        folder.mkdir(mode=0o700, exist_ok=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import threading
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from gradient_server.process.following import Following
 from gradient_server.process.nodes import nodes_of
 from gradient_server.process.process_groups import ProcessId
 from gradient_server.process.process_run import Phase, ProcessRun
-from gradient_server.process.run_directory import RunDirectory
+from gradient_server.process.runs_directory import RunsDirectory
 from gradient_server.process.supervised_run import Spec
 from gradient_server.runner import Prepared, Runner
 
@@ -29,7 +27,7 @@ GRACE = 5.0
 class ProcessRunner(Runner):
     """Runs commands as processes of this machine, each experiment in a directory of its own.
 
-    :param Path directory: where to keep the directories of all runs; no other server may use it
+    :param Path directory: where to keep the directories of all runs; no other server may use it, and no other user
     :param int slots: how many experiments run at once; the others wait, first come first served
     :param bool keep: whether runs go on when the server ends, for a later one to take them up; otherwise they are
         ended and removed
@@ -39,7 +37,7 @@ class ProcessRunner(Runner):
     name = "process"
 
     def __init__(self, directory: Path, *, slots: int, keep: bool = True, grace: float = GRACE) -> None:
-        self._directory = directory.absolute()
+        self._directory = RunsDirectory(directory)
         self._grace = grace
         self._keep = keep
         self._lock = threading.RLock()
@@ -51,15 +49,14 @@ class ProcessRunner(Runner):
         """Learn what time it is, and whom to tell.
 
         :raises ValueError: the clock does not show real time
-        :raises OSError: another server uses the directory, or it cannot be used
+        :raises OSError: another server or another user may use the directory, or it cannot be used
         """
         if clock.scale != 1:
             raise ValueError("Commands run in real time: the time scale must be 1 for them")
         clock.fix()
         self._clock = clock
         self._following.changed = changed
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._hold(self._directory / "lock")
+        self._opened.enter_context(self._directory.held())
 
     def prepare(self, experiment: Prepared) -> ProcessRun:
         """Take an experiment on; what is there of its run is taken up.
@@ -76,7 +73,7 @@ class ProcessRunner(Runner):
             grace=self._grace,
             server=None if self._keep else ProcessId.of(os.getpid()),
         )
-        files = FollowedRun(RunDirectory(self._directory / experiment.handle), len(jobs), spec)
+        files = FollowedRun(self._directory.of(experiment.handle), len(jobs), spec)
         run = ProcessRun(experiment.handle, jobs, files, self._clock, self._lock, self._following.act)
         if experiment.started is not None:
             self._take_up(run, experiment.started, experiment.stopped)
@@ -85,7 +82,7 @@ class ProcessRunner(Runner):
         return run
 
     def begin(self) -> None:
-        """Begin to run what is in the queue. What is in the directory and nobody knows is ended and removed."""
+        """Begin to run what is in the queue. Runs in the directory that nobody knows are ended, and kept aside."""
         self._following.begin()
 
     def close(self) -> None:
@@ -107,12 +104,3 @@ class ProcessRunner(Runner):
             # One that was about to be taken on by its supervisor finds out, too.
             run.files.stop()
             run.stop(stopped)
-
-    def _hold(self, path: Path) -> None:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._opened.callback(os.close, file)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._opened.close()
-            raise OSError(errno.EBUSY, "is used by another server", str(self._directory)) from None

@@ -37,7 +37,7 @@ FAULTS = (
     ),
     Fault(
         "two servers run what is in one directory",
-        f"{PROCESS}/runner.py",
+        f"{PROCESS}/runs_directory.py",
         "fcntl.LOCK_EX | fcntl.LOCK_NB",
         "fcntl.LOCK_SH | fcntl.LOCK_NB",
     ),
@@ -86,8 +86,56 @@ FAULTS = (
     Fault(
         "a supervisor that does not start is waited for",
         f"{PROCESS}/followed_run.py",
-        "            if status:\n",
-        "            if status < 0:\n",
+        "        if status:\n",
+        "        if status and status < 0:\n",
+    ),
+    Fault(
+        "a supervisor that has not started is forgotten before that is written",
+        f"{PROCESS}/followed_run.py",
+        "if status is not None and (self.history.supervisor or self.history.has_ended):",
+        "if status is not None:",
+    ),
+    Fault(
+        "what could not be read is not read again",
+        f"{PROCESS}/followed_run.py",
+        "            self._events.read_on()\n            self._sizes, self._has_news = sizes, True",
+        "            self._sizes, self._has_news = sizes, True\n            self._events.read_on()",
+    ),
+    Fault(
+        "a run without files is only told to stop",
+        f"{PROCESS}/followed_run.py",
+        "            error = REMOVED\n",
+        "            return\n",
+    ),
+    Fault(
+        "a run without files goes on where no server is",
+        f"{PROCESS}/supervised_run.py",
+        "return None if self._directory.events.exists() else REMOVED",
+        "return None",
+    ),
+    Fault(
+        "folders of others are taken for runs",
+        f"{PROCESS}/run_directory.py",
+        'return (self.path / "jobs").is_dir() and (self.events.is_file() or self._spec.is_file())',
+        "return True",
+    ),
+    Fault(
+        "runs that nobody knows are removed",
+        f"{PROCESS}/following.py",
+        "self._leave(FollowedRun(directory, 0), keep=True)",
+        "self._leave(FollowedRun(directory, 0))",
+    ),
+    Fault(
+        "the lock of the directory may be a link",
+        f"{PROCESS}/runs_directory.py",
+        " | os.O_NOFOLLOW, 0o600)",
+        ", 0o600)",
+    ),
+    Fault(
+        "the directory of runs may be open to others",
+        f"{PROCESS}/runs_directory.py",
+        "        with private_folder(self.path):\n",
+        "        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)\n        if True:\n",
     ),
     Fault(
         "the launcher is not waited for",

@@ -165,12 +165,27 @@ def test_a_stop_that_could_not_be_told_is_told_by_the_next_server(servers):
     assert not is_alive(int(servers.rows["es1"][1]))
 
 
-def test_what_nobody_knows_is_ended_and_removed(servers, tmp_path):
-    """A run of an experiment that was deleted meanwhile is no orphan."""
+def test_what_nobody_knows_is_ended_and_kept(servers, tmp_path):
+    """A run whose experiment has gone, or is in a store that was lost, is no orphan; what it has made stays."""
     servers.know("es1", "echo $$; exec sleep 60")
     servers.start()
     wait_until(lambda: servers.rows.get("es1"))
     servers.end()
+    servers.store["experiments"].clear()
+    servers.start()
+    wait_until(lambda: not is_alive(int(servers.rows["es1"][1])))
+    kept, lock = sorted(path.name for path in servers.directory.iterdir())
+    assert (kept.startswith("kept-es1-"), lock) == (True, "lock")
+    wait_until(lambda: left_over(tmp_path) == [servers.process.pid], "that nothing is left")
+
+
+def test_what_was_being_removed_is_removed(servers):
+    """An experiment was deleted, and the server was killed before its run had gone."""
+    servers.know("es1", "echo $$; exec sleep 60")
+    servers.start()
+    wait_until(lambda: servers.rows.get("es1"))
+    servers.end()
+    (servers.directory / "es1").rename(servers.directory / ".forgotten-es1-0")
     servers.store["experiments"].clear()
     servers.start()
     wait_until(lambda: not is_alive(int(servers.rows["es1"][1])))
