@@ -131,6 +131,14 @@ class Run(ABC):
         handle can come again, for another experiment, as soon as this returns.
         """
 
+    def make_room(self) -> bool:
+        """Where it runs, and takes of the disk, which is full: end it, as canceled, and tell that it is so.
+
+        It was asked to stop or to be forgotten, and that could not be written down: it may be asked again, and a server
+        that starts again does not know of it. One that does not run yet stays as it is. Simulated ones take no room.
+        """
+        return False
+
 
 class Runner(ABC):
     """What runs the experiments of one server.

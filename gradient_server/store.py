@@ -15,7 +15,7 @@ from gradient_server.idempotency import FirstAnswer
 from gradient_server.ids import new_handle
 from gradient_server.refused_run import RefusedRun
 from gradient_server.runner import Prepared, Refused, Run, Runner
-from gradient_server.store_file import StoreFile
+from gradient_server.store_file import CannotBeKept, StoreFile
 from gradient_server.stored_experiment import StoredExperiment
 
 # Of the request that is being worked on: others that come in between have their own.
@@ -24,6 +24,8 @@ _gathered: ContextVar[list[Change] | None] = ContextVar("gathered", default=None
 
 class Store:
     """All experiments, and all first answers. A run is told what has been asked of it once that counts.
+
+    Where it does not count, as the file cannot be written, a run that was to end makes room all the same.
 
     :param Clock clock: what time it is
     :param int seed: what ids follow from
@@ -132,8 +134,10 @@ class Store:
             if self._file and changes:
                 try:
                     self._file.write(changes)
-                except BaseException:
+                except BaseException as error:
                     _drop(changes)
+                    if isinstance(error, CannotBeKept) and _made_room(changes):
+                        raise error.but("what runs is ended all the same") from error
                     raise
             for change in changes:
                 self._apply(change)
@@ -191,3 +195,10 @@ def _drop(changes: Sequence[Change]) -> None:
     for change in changes:
         if isinstance(change, Added):
             change.experiment.run.forget()
+
+
+def _made_room(changes: Sequence[Change]) -> bool:
+    """End what runs of that which was to end; tell whether anything was."""
+    ending = [change.experiment for change in changes if isinstance(change, Stopped | Deleted)]
+    made = [experiment.run.make_room() for experiment in ending]
+    return any(made)

@@ -6,15 +6,17 @@ changes may be lost; the file stays whole.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from gradient_server.changes import Change
+from gradient_server.changes import Change, Deleted, Stopped
 from gradient_server.clock import Reading
+from gradient_server.reserve import Reserve
 from gradient_server.store_layout import (
     LAYOUT,
     NEW,
@@ -29,6 +31,8 @@ from gradient_server.store_layout import (
     statements_to_clear,
 )
 
+_RESERVE = 2**20
+"""Bytes that are kept free beside the file, for what makes room: that experiments are stopped or deleted."""
 _PATIENCE = 1.0
 """Seconds that a server which is just ending has left to let go of the file."""
 
@@ -49,6 +53,7 @@ class StoreFile:
     def __init__(self, path: Path, runner: str) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._reserve = Reserve(path.absolute().with_name(path.name + "-reserve"), _RESERVE)
         _make_if_missing(path)
         try:
             # Absolute, because names such as `:memory:` mean something else to SQLite.
@@ -67,37 +72,57 @@ class StoreFile:
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+        self._reserve.release()
 
-    def write(self, changes: Iterable[Change]) -> None:
-        """Write changes, all or none."""
-        self._execute(statement for change in changes for statement in statements_of(change))
+    def write(self, changes: Sequence[Change]) -> None:
+        """Write changes, all or none. Where the disk is full, there is still some room for what makes room."""
+        makes_room = any(isinstance(change, Stopped | Deleted) for change in changes)
+        self._execute([each for change in changes for each in statements_of(change)], is_urgent=makes_room)
 
     def write_clock(self, reading: Reading) -> None:
         """Write what the clock shows, when it is set."""
-        self._execute([statement_of(reading)])
+        # Without that no server starts, and nothing could be deleted.
+        self._execute([statement_of(reading)], is_urgent=True)
 
     def clear(self) -> None:
         """Forget all experiments and first answers."""
-        self._execute(statements_to_clear())
+        self._execute(list(statements_to_clear()), is_urgent=True)
 
-    def _execute(self, statements: Iterable[Statement]) -> None:
+    def _execute(self, statements: Sequence[Statement], *, is_urgent: bool) -> None:
         # Several threads: the one that serves, and those that move the clock or reset the server.
         with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
             try:
-                for statement, values in statements:
-                    self._database.execute(statement, values)
-                self._database.execute("COMMIT")
-            except BaseException as error:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    raise CannotBeKept(errno.EIO, f"cannot be written: {error}", str(self._path)) from error
-                raise
+                self._transact(statements)
+            except CannotBeKept:
+                if not is_urgent:
+                    raise
+                with self._reserve.released():
+                    # What was written before goes into the file itself: its place in the log is free then.
+                    with contextlib.suppress(sqlite3.OperationalError):
+                        self._database.execute("PRAGMA wal_checkpoint(RESTART)")
+                    self._transact(statements)
+            self._reserve.fill()
+
+    def _transact(self, statements: Iterable[Statement]) -> None:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for statement, values in statements:
+                self._database.execute(statement, values)
+            self._database.execute("COMMIT")
+        except BaseException as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise CannotBeKept(errno.EIO, f"cannot be written: {error}", str(self._path)) from error
+            raise
 
 
 class CannotBeKept(OSError):
     """Changes cannot be written, for want of space mostly; nothing of them is. `strerror` says why."""
+
+    def but(self, text: str) -> CannotBeKept:
+        """Give the same, with something that is done nevertheless."""
+        return CannotBeKept(self.errno, f"{self.strerror}; {text}", self.filename)
 
 
 class _Foreign(ValueError):

@@ -112,6 +112,15 @@ class ProcessRun(Run):
             self.is_forgotten = self.is_to_stop = True
             self._act(self)
 
+    def make_room(self) -> bool:
+        """Have it stopped if it runs: its own events say then how it has ended, to later servers, too."""
+        with self._lock:
+            if self.phase is not Phase.ACTIVE:
+                return False
+            self.is_to_stop = True
+            self._act(self)
+            return True
+
     def take_news(self) -> None:
         """Note what its supervisor has written since."""
         history = self.files.history

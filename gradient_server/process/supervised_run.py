@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -101,11 +102,16 @@ class SupervisedRun:
             for process in processes:
                 process.open_gate()
             outcome = supervision.watch(self._obstacle)
-            self._events.entered(State.NETWORK_TEARING_DOWN)
+            self._entered_if_possible(State.NETWORK_TEARING_DOWN)
         finally:
             (supervision or Supervision(processes, self._told)).tear_down(self._spec.grace)
-        self._events.entered(State.NETWORK_TEARDOWN)
+        self._entered_if_possible(State.NETWORK_TEARDOWN)
         return outcome
+
+    def _entered_if_possible(self, state: int) -> None:
+        # On a disk that is full there may be room for the outcome alone, and that is what matters.
+        with contextlib.suppress(OSError):
+            self._events.entered(state)
 
     def _obstacle(self) -> str | None:
         if self._spec.server and not self._spec.server.is_alive():
