@@ -18,6 +18,8 @@ from gradient_server.process.runs_directory import RunsDirectory
 _log = logging.getLogger(__name__)
 POLL = 0.005
 """Seconds between looks at what runs."""
+_AGAIN = 0.5
+"""Seconds after which what could not be written is tried again."""
 _PATIENCE = 15.0
 """Seconds, on top of the grace period, after which what does not end is left alone."""
 _BRIEFLY = 1.0
@@ -46,6 +48,8 @@ class Following:
         self._active: list[ProcessRun] = []
         self._forgotten: list[ProcessRun] = []
         self._leaving: list[FollowedRun] = []
+        self._unwritten: list[tuple[ProcessRun, str]] = []
+        self._tried = 0.0
         self._wake = threading.Event()
         self._is_over = False
         self._thread = threading.Thread(target=self._follow_all, daemon=True, name="gradient_server runs")
@@ -96,8 +100,10 @@ class Following:
 
     def _follow_all(self) -> None:
         while not self._is_over:
-            self._wake.wait(POLL if self._active or self._leaving else None)
+            self._wake.wait(POLL if self._active or self._leaving else _AGAIN if self._unwritten else None)
             self._wake.clear()
+            if self._unwritten and time.monotonic() >= self._tried + _AGAIN:
+                self._write_errors()
             self._forget()
             self._see_off()
             self._fill_slots()
@@ -144,12 +150,21 @@ class Following:
             self._end(run, "The run cannot be followed; the log of the server says why")
 
     def _end(self, run: ProcessRun, error: str) -> None:
-        # Those who come later read it, and do not start what has ended with an error.
-        with contextlib.suppress(OSError):
-            run.files.end(error)
+        self._unwritten.append((run, error))
+        self._write_errors()
         run.fail(error)
         self._drop(run)
         self.changed(run.handle)
+
+    def _write_errors(self) -> None:
+        """Write down what has ended with an error, so that later servers do not start it."""
+        self._tried = time.monotonic()
+        for failed in list(self._unwritten):
+            run, error = failed
+            with contextlib.suppress(OSError):
+                if not run.is_forgotten:
+                    run.files.end(error)
+                self._unwritten.remove(failed)
 
     def _drop(self, run: ProcessRun) -> None:
         with self._lock:

@@ -1,6 +1,6 @@
 """How commands really run: what is started and what is ended, who may see it, and what is kept of it."""
 
-from fault import PROCESS, Fault
+from fault import PROCESS, SERVER, Fault
 
 FAULTS = (
     # Slots, and the order of those that wait.
@@ -142,6 +142,37 @@ FAULTS = (
         f"{PROCESS}/followed_run.py",
         "        if self.history.has_ended:\n            self.wait_for_launch()\n",
         "",
+    ),
+    # A disk that is full.
+    Fault(
+        "the reserve of the store is not used",
+        f"{SERVER}/store_file.py",
+        "                if not is_urgent:\n                    raise\n",
+        "                raise\n",
+    ),
+    Fault(
+        "the reserve of the store is used once",
+        f"{SERVER}/reserve.py",
+        "        finally:\n            self.fill()\n",
+        "        finally:\n            pass\n",
+    ),
+    Fault(
+        "what runs goes on where the store cannot be written",
+        f"{SERVER}/store.py",
+        "made = [experiment.run.make_room() for experiment in ending]",
+        "made = [False for experiment in ending]",
+    ),
+    Fault(
+        "the last event has no room of its own",
+        f"{PROCESS}/supervisor.py",
+        "        directory.reserve.release()\n",
+        "",
+    ),
+    Fault(
+        "an error that could not be written is forgotten",
+        f"{PROCESS}/following.py",
+        "            if self._unwritten and time",
+        "            if False and time",
     ),
     # How it is ended.
     Fault(

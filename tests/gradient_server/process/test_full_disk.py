@@ -9,7 +9,6 @@ import sys
 
 import httpx
 import pytest
-from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
 from tests.gradient_server.process.conftest import is_alive, wait_until
@@ -44,6 +43,11 @@ class Server:
         ready = json.loads(self.ready_file.read_text())
         self.client = httpx.Client(base_url=ready["experiments_url"], headers={"X-API-Key": ready["api_key"]})
         self.logs = httpx.Client(base_url=ready["logs_url"], headers={"X-API-Key": ready["api_key"]})
+
+    def room(self):
+        """How many bytes are free on the disk of the server, which may be one that it alone sees."""
+        found = os.statvfs(f"/proc/{self.process.pid}/root{self.disk}")
+        return found.f_bavail * found.f_frsize
 
     def create(self, command, place="experiments/"):
         body = {"name": "n", "projectHandle": "p", "container": "c", "machineType": "m", "experimentTypeId": 1}
@@ -112,12 +116,14 @@ def small(tmp_path, make_server):
 
 
 def wait_for_a_full_disk(server):
+    wait_until(lambda: server.room() < 2**16, "an almost full disk")
     wait_until(lambda: server.create("true").status_code == 500, "a full disk")
 
 
 def assert_it_goes_on(server):
     """There is room again, and what is run ends as it should."""
-    wait_until(lambda: server.create("true").status_code == 200, "room on the disk")
+    wait_until(lambda: server.room() > 2**19, "room on the disk")
+    assert server.create("true").status_code == 200
     other = server.run("echo other")
     wait_until(lambda: server.state(other) == (State.STOPPED, None), "the end of another run")
 
@@ -128,9 +134,6 @@ def test_a_run_whose_log_fills_the_disk(small):
     wait_for_a_full_disk(small)
     wait_until(lambda: small.state(handle)[0] == State.ERROR, "the end")
     assert "The log of worker cannot be kept: No space left on device" in small.state(handle)[1]
-    rows = small.logs.get("/jobs/logs", params={"experimentId": handle, "line": 0, "limit": 10**6}).json()
-    assert [row["line"] for row in rows] == list(range(1, len(rows) + 1))
-    assert [row["message"] for row in rows].index(END_OF_LOG) == len(rows) - 1
     assert small.stop(handle) == 409
     assert small.delete(handle) == 204
     assert_it_goes_on(small)

@@ -107,6 +107,28 @@ def test_one_that_could_not_be_started_does_not_run_later(make_bench, tmp_path):
     assert not ran.exists()
 
 
+def test_what_could_not_be_written_of_it_is_written_later(make_bench, tmp_path):
+    """Also where it had no directory at first, say on a full disk; of one that is forgotten nothing comes back."""
+    directory, ran = tmp_path / "kept", tmp_path / "ran"
+    bench = make_bench(directory, keep=True)
+    for handle in ("es1", "es2"):
+        (directory / handle).write_text("in the way")
+    outcome, forgotten = bench.outcome(bench.done(f"touch {ran}")), bench.done("true")
+    assert outcome[0] == "error"
+    forgotten.forget()
+    wait_until(lambda: not (directory / "es2").exists(), "the end of its files")
+    (directory / "es1").unlink()
+    wait_until((directory / "es1" / "events.jsonl").exists, "the error in its files")
+    bench.runner.close()
+    assert not (directory / "es2").exists()
+    later = make_bench(directory, keep=True, begin=False)
+    known = later.prepare(f"touch {ran}", handle="es1", started=0.0)
+    later.runner.begin()
+    assert later.rows(later.done("echo other", handle="es3")) == ["other"]
+    assert later.outcome(known) == outcome
+    assert not ran.exists()
+
+
 def test_one_that_is_being_ended_keeps_its_slot(make_bench):
     """Also when it was forgotten: what it uses is not free before it has gone."""
     bench = make_bench(slots=1, grace=0.5)

@@ -50,10 +50,16 @@ def test_a_run_that_has_just_begun(make_bench):
     for number in range(8):
         run = bench.run("sleep 60")
         wait_until((bench.directory / run.handle / ("supervisor.log", "events.jsonl")[number % 2]).exists)
-        shutil.rmtree(bench.directory / run.handle, ignore_errors=True)
+        wait_until(lambda run=run: is_removed(bench.directory / run.handle), "the removal")
         wait_until(lambda run=run: bench.state(run) in TERMINAL_STATES, "the end")
         assert bench.outcome(run)[0] == "error"
     wait_until(lambda: left_over(bench.directory) == [], "that nothing is left")
+
+
+def is_removed(folder):
+    """Remove a folder in which others make files at the same time; tell whether it has gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 @only_linux
