@@ -13,6 +13,7 @@ _NEAR = {
     "gradient_server/process/following.py": "process/test_queue.py",
     "gradient_server/process/process_run.py": "process/test_running.py",
     "gradient_server/process/run_directory.py": "process/test_supervisor.py",
+    "gradient_server/process/runs_directory.py": "process/test_directory.py",
     "gradient_server/process/runner.py": "process/test_kill.py",
     "gradient_server/process/supervision.py": "process/test_stopping.py",
     "gradient_server/process/supervised_run.py": "process/test_kill.py",
@@ -21,6 +22,7 @@ _NEAR = {
         [f"gradient_server/process/{name}.py" for name in ("addresses", "archives", "download", "git_clone")],
         "process/test_workspace.py",
     ),
+    "gradient_server/reserve.py": "process/test_full_disk.py",
     "gradient_server/page/endpoints.py": "page/test_who_may_look.py",
     "gradient_server/page/sessions.py": "page/test_who_may_look.py",
     "gradient_server/page/curves.py": "page/test_drawing.py",
@@ -52,6 +54,7 @@ _PROCESS = [
     for part in (
         *("environment", "events", "log_file", "output", "cluster", "process_groups", "node_process"),
         *("followed_run", "supervisor", "running", "workspace", "queue", "stopping", "multi_node"),
+        *("supervision", "directory", "removed_files", "full_disk"),
     )
 ]
 _REAL = ["tests/gradient_server/process/test_kill.py", "tests/gradient_server/runners"]
