@@ -67,7 +67,7 @@ def application(
             places.setdefault(prefix + operation.path, {})[operation.method] = faulty
     control = FaultControl(injection)
     places[PATH] = {method: _beside_the_contract(act, keys) for method, act in control.methods.items()}
-    places |= Page(store, operations, polls, keys).places()
+    places |= Page(store, operations, clock, polls, keys).places()
     # Addresses without variables first: `/experiments/run/` is not the experiment called `run`.
     routes = [Route(path, _Place(places[path])) for path in sorted(places, key=lambda path: "{" in path)]
     app = Starlette(routes=routes, exception_handlers={404: _no_such_path})

@@ -10,6 +10,7 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
+from gradient_server.runner import Job, Row
 from gradient_server.states import entries_until
 from gradient_server.stored_experiment import StoredExperiment
 
@@ -62,10 +63,13 @@ def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, A
 
 def log_answer(experiment: StoredExperiment, clock: Clock, line: int, limit: int) -> list[dict[str, Any]]:
     """Give the rows after a line, of all jobs, ordered by line, at most `limit` of them."""
-    return [
-        {"jobId": job.id, "line": row.line, "timestamp": _log_stamp(clock, row.moment), "message": row.message}
-        for job, row in experiment.run.rows(line, min(limit, MOST_ROWS_AT_ONCE), clock.now())
-    ]
+    rows = experiment.run.rows(line, min(limit, MOST_ROWS_AT_ONCE), clock.now())
+    return [log_row(job, row, clock) for job, row in rows]
+
+
+def log_row(job: Job, row: Row, clock: Clock) -> dict[str, Any]:
+    """Give a row of a job."""
+    return {"jobId": job.id, "line": row.line, "timestamp": _log_stamp(clock, row.moment), "message": row.message}
 
 
 # Writing dates is most of the work where many experiments are described, or one of them again and again.

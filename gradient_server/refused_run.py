@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from gradient_api.constants import ExperimentState as State
 
@@ -39,6 +40,14 @@ class RefusedRun(Run):
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
         """Give none: it never runs."""
         return []
+
+    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+        """Give none."""
+        return []
+
+    def ends(self, now: float) -> Mapping[Job, int]:
+        """Say nothing: it has no jobs."""
+        return {}
 
     def next_row(self, line: int, now: float) -> float | None:
         """Say that there is none to wait for."""

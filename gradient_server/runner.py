@@ -104,6 +104,20 @@ class Run(ABC):
         """
 
     @abstractmethod
+    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+        """Give the rows of one job after a line, at most `limit` of them, as `rows` would among those of the others.
+
+        There may be fewer than the limit where they are so long that memory would not do.
+        """
+
+    @abstractmethod
+    def ends(self, now: float) -> Mapping[Job, int]:
+        """Say the last line of each job, in their order; 0: it has no row yet. All rows up to these lines are there.
+
+        It is asked for often, also of logs with millions of rows: nothing is to be read for it that was read before.
+        """
+
+    @abstractmethod
     def next_row(self, line: int, now: float) -> float | None:
         """Say when to look again for a row after a line.
 

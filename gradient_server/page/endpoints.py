@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from gradient_server.answers import FORBIDDEN
+from gradient_server.clock import Clock
 from gradient_server.key_check import KeyCheck
 from gradient_server.long_poll import LongPolls
 from gradient_server.operations import Operations
@@ -49,12 +50,13 @@ class Page:
 
     :param Store store: the experiments
     :param Operations operations: what can be asked about them
+    :param Clock clock: what time it is
     :param LongPolls polls: the requests that are held open
     :param KeyCheck keys: knows the key that has to be given
     """
 
-    def __init__(self, store: Store, operations: Operations, polls: LongPolls, keys: KeyCheck) -> None:
-        self._experiments = Experiments(store, operations)
+    def __init__(self, store: Store, operations: Operations, clock: Clock, polls: LongPolls, keys: KeyCheck) -> None:
+        self._experiments = Experiments(store, operations, clock)
         self._news = News(self._experiments)
         self._polls = polls
         self._keys = keys

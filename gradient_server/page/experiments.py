@@ -1,4 +1,4 @@
-"""What the page shows of experiments and their logs, read from the operations that clients call."""
+"""What the page shows of experiments and their logs, read from the operations that clients call, and from runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from gradient_server.answers import Answer
+from gradient_server.clock import Clock
+from gradient_server.descriptions import log_row
 from gradient_server.operations import Operations
 from gradient_server.page.curves import Curve, Numbers, curves_of
-from gradient_server.page.log_ends import Row, ends_of, samples
 from gradient_server.page.log_numbers import numbers_in
+from gradient_server.page.log_parts import Row, samples
 from gradient_server.store import Store
 
 if TYPE_CHECKING:
@@ -40,13 +42,15 @@ class Curves:
 class Experiments:
     """All experiments.
 
-    :param Store store: knows the jobs of experiments
+    :param Store store: knows the jobs of experiments, and the logs of each
     :param Operations operations: know everything else
+    :param Clock clock: what time it is
     """
 
-    def __init__(self, store: Store, operations: Operations) -> None:
+    def __init__(self, store: Store, operations: Operations, clock: Clock) -> None:
         self._store = store
         self._operations = operations
+        self._clock = clock
 
     def page(self, offset: int, limit: int) -> tuple[list[BaseExperiment], int]:
         """Give some experiments, the newest first, and say how many there are."""
@@ -78,14 +82,29 @@ class Experiments:
         answer = self.log(handle, line, limit)
         return answer.body if answer.status == 200 else []
 
+    def ends(self, handle: str) -> dict[str, int]:
+        """Say the last line of each job, the marker that ends a log included; 0: it has none yet."""
+        found = self._store.get(handle)
+        return {job.id: line for job, line in found.run.ends(self._clock.now()).items()} if found else {}
+
+    def rows_of(self, handle: str, job: str, line: int, limit: int) -> Sequence[Row]:
+        """Give rows of one job after a line; none where there is nothing."""
+        found = self._store.get(handle)
+        if found is None:
+            return []
+        run, now = found.run, self._clock.now()
+        asked = (other for other in run.jobs if other.id == job)
+        return [
+            log_row(printer, row, self._clock) for printer in asked for row in run.rows_of(printer, line, limit, now)
+        ]
+
     async def curves(self, handle: str) -> Curves:
         """Find the curves of a log, and let others have their turn in between."""
-        jobs = self.jobs(handle)
-        ends = ends_of(lambda line, limit: self.rows(handle, line, limit), list(jobs))
+        ends = self.ends(handle)
         found: list[Numbers] = []
         read = 0
-        for line, lines in samples(max(ends.values(), default=0), max(1, len(jobs)), MOST_READ, READ_AT_ONCE):
-            for row in self.rows(handle, line, lines * len(jobs)):
+        for line, lines in samples(max(ends.values(), default=0), max(1, len(ends)), MOST_READ, READ_AT_ONCE):
+            for row in self.rows(handle, line, lines * len(ends)):
                 if row["line"] <= line + lines:
                     found.append((row["jobId"], row["line"], numbers_in(row["message"])))
             read += sum(min(lines, max(0, end - line)) for end in ends.values())

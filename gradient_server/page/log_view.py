@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from gradient_server.page.log_ends import Ends, Row
+from gradient_server.page.log_parts import Ends, Row
 from gradient_server.page.markup import Child, Html, joined, tag
 from gradient_server.page.times import time_html
 

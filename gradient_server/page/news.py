@@ -9,7 +9,7 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 
 from gradient_server.answers import Answer, Pending
 from gradient_server.page.experiments import Experiments
-from gradient_server.page.log_ends import Ends, Row, Rows, ends_of, last_rows
+from gradient_server.page.log_parts import Ends, Row, Rows, last_rows
 from gradient_server.page.log_view import MOST_ROWS, LogPart, lines_at_once, rows_html, seen_from, seen_text, which_rows
 
 Look = Callable[[], Awaitable[Answer]]
@@ -36,21 +36,19 @@ class News:
         told = self._experiments.state(handle, None)
         is_over = told.status == 200 and told.body["data"]["state"] in TERMINAL_STATES
 
-        def ask(line: int, limit: int) -> Sequence[Row]:
-            return self._experiments.rows(handle, line, limit)
+        def ask(job: str, line: int, limit: int) -> Sequence[Row]:
+            return self._experiments.rows_of(handle, job, line, limit)
 
-        ends = ends_of(ask, list(self._experiments.jobs(handle)), since)
-        markers = sum(
-            row["message"] == END_OF_LOG and row["line"] == ends[row["jobId"]]
-            for line in {end for end in ends.values() if end}
-            for row in ask(line - 1, len(ends))
-        )
-        lines = lines_at_once(ends)
+        ends = self._experiments.ends(handle)
+        last = [row for job, end in ends.items() if end for row in ask(job, end - 1, 1)]
+        markers = sum(row["message"] == END_OF_LOG for row in last)
         if after is None:
             known = {job: line for job, line in (since or {}).items() if line <= ends.get(job, 0)}
             found = last_rows(ask, ends, known, MOST_ROWS)
         else:
-            found = Rows([row for row in ask(after, lines * len(ends)) if row["line"] <= after + lines], skipped=False)
+            lines = lines_at_once(ends)
+            page = self._experiments.rows(handle, after, lines * len(ends))
+            found = Rows([row for row in page if row["line"] <= after + lines], skipped=False)
         return LogPart(
             rows=[row for row in found.rows if row["message"] != END_OF_LOG],
             ends=ends,
@@ -67,20 +65,20 @@ class News:
         :param int state: the state that is known
         :param str seen: which rows are known, as `seen_text` writes it; None: rows do not matter
         """
-        ends = None if seen is None else seen_from(seen)
+        known = None if seen is None else seen_from(seen)
 
         async def look() -> Answer:
             told = self._experiments.state(handle, state)
             if told.status != 200:
                 return told
             pending = [told.pending]
-            log = None
-            if ends is not None:
-                # Before the rows are read: what comes in between is then still to come, not missed.
-                pending.append(self._experiments.log(handle, max(ends.values(), default=0), 1).pending)
-                log = self.log(handle, None, ends)
-            if told.body["data"]["state"] != state or (log and log.ends != ends):
-                return self._told(handle, log)
+            is_longer = False
+            if known is not None:
+                # Before it is seen where the logs end: what comes in between is then still to come, not missed.
+                pending.append(self._experiments.log(handle, max(known.values(), default=0), 1).pending)
+                is_longer = self._experiments.ends(handle) != known
+            if told.body["data"]["state"] != state or is_longer:
+                return self._told(handle, None if known is None else self.log(handle, None, known))
             moments = [found.moment for found in pending if found]
             if not moments:
                 return Answer(200, {"over": True})

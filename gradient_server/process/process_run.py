@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from itertools import islice
@@ -81,6 +81,22 @@ class ProcessRun(Run):
         logs = [self._rows_of(index, line, now, end) for index in range(len(self._logs))]
         rows = heapq.merge(*logs, key=lambda found: found[1].line) if len(logs) > 1 else logs[0] if logs else iter(())
         return list(islice(_bounded(rows), limit))
+
+    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+        """Give rows of a job as they are in its file, or as much text of them as there may be at once."""
+        index = self.jobs.index(job)
+        if index >= len(self._logs):
+            return []
+        return [row for _, row in islice(_bounded(self._rows_of(index, line, now, self._end())), limit)]
+
+    def ends(self, now: float) -> Mapping[Job, int]:
+        """Say where the files end, or the markers are."""
+        end = self._end()
+        if self._logs and end is not None and end <= now and self.files.history.rows:
+            counts = [rows + 1 for rows in self.files.history.rows]
+        else:
+            counts = [log.count() for log in self._logs] or [0] * len(self.jobs)
+        return dict(zip(self.jobs, counts, strict=True))
 
     def next_row(self, line: int, now: float) -> float | None:
         """Say whether there is one; when the next one comes, nobody knows."""

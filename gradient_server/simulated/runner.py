@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 from attrs import evolve
@@ -70,8 +70,17 @@ class SimulatedRun(Run):
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
         """Give rows. All jobs have printed equally much: the rows form a table, with one of each job in a line."""
         log, jobs = Log(self._wish, self._life), self.jobs
-        lines = range(line + 1, log.visible(now) + 1)
+        lines = _lines_after(line, log, now)
         return list(islice(((job, log.row(job, number)) for number in lines for job in jobs), limit))
+
+    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+        """Give rows of a job."""
+        log = Log(self._wish, self._life)
+        return [log.row(job, number) for number in islice(_lines_after(line, log, now), limit)]
+
+    def ends(self, now: float) -> Mapping[Job, int]:
+        """Say how much all jobs have printed: equally much."""
+        return dict.fromkeys(self.jobs, Log(self._wish, self._life).visible(now))
 
     def next_row(self, line: int, now: float) -> float | None:
         """Say when there is a row after a line, or the run ends without one."""
@@ -92,3 +101,7 @@ class SimulatedRun(Run):
 
     def forget(self) -> None:
         """There is nothing to end, and nothing is kept."""
+
+
+def _lines_after(line: int, log: Log, now: float) -> range:
+    return range(line + 1, log.visible(now) + 1)

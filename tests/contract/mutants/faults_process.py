@@ -377,4 +377,17 @@ FAULTS = (
         'if size and os.pread(self._file, 1, size - 1) != b"\\n":',
         "if not size:",
     ),
+    # Logs of many nodes.
+    Fault(
+        "the marker of a log is beyond its end",
+        f"{PROCESS}/process_run.py",
+        "[rows + 1 for rows in",
+        "[rows for rows in",
+    ),
+    Fault(
+        "all rows of a block are parsed for one of them",
+        f"{PROCESS}/log_file.py",
+        "_PARSED_AT_ONCE = 32",
+        "_PARSED_AT_ONCE = 10**6",
+    ),
 )

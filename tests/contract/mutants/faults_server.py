@@ -25,8 +25,8 @@ FAULTS = (
     Fault(
         "line of a log is inclusive",
         f"{SERVER}/simulated/runner.py",
-        "lines = range(line + 1, ",
-        "lines = range(max(1, line), ",
+        "return range(line + 1, ",
+        "return range(max(1, line), ",
     ),
     Fault(
         "limit of a log is ignored",

@@ -61,7 +61,7 @@ _REAL = ["tests/gradient_server/process/test_kill.py", "tests/gradient_server/ru
 _REAL += [f"tests/gradient_server/test_real_{part}.py" for part in ("server", "runs")]
 _PAGE = [
     f"tests/gradient_server/page/test_{part}.py"
-    for part in ("markup", "log_ends", "log_view", "drawing", "pages", "who_may_look")
+    for part in ("markup", "log_parts", "log_view", "drawing", "pages", "who_may_look")
 ]
 _GUARDS = [
     f"tests/gradient_server/test_{part}.py"

@@ -92,6 +92,17 @@ def test_long_logs_are_read_without_reading_what_comes_before(path):
     assert [text for _, _, text in islice(reader.after(250_000), 2)] == ["50-0", "50-1"]
 
 
+def test_a_few_rows_are_read_without_reading_what_comes_after(path):
+    """Who reads the logs of many nodes at once does not wait for all that is in a block of each."""
+    LogWriter(path).write(1, [f"row {number}" for number in range(1, 1001)])
+    reader = LogReader(path)
+    assert reader.count() == 1000
+    whole = path.read_bytes()
+    path.write_bytes(whole[:2000] + whole[2000:].replace(b'"row', b"wrong"))
+    assert [text for _, _, text in islice(reader.after(0), 2)] == ["row 1", "row 2"]
+    assert [text for _, _, text in islice(reader.after(10), 1)] == ["row 11"]
+
+
 def test_several_threads_can_read_at_once(path):
     """Each finds all rows in order, while they are written."""
     writer, reader, wrong = LogWriter(path), LogReader(path), []

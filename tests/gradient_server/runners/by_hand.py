@@ -1,7 +1,7 @@
 """A runner whose runs go on when a test says so, one step at a time. It says what has happened when it has."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
@@ -32,7 +32,7 @@ class ByHandRunner(Runner):
     def prepare(self, experiment: Prepared) -> Run:
         if experiment.body.get("rows", 0) == -1:
             raise Refused("rows cannot be fewer than none.", "rows")
-        run = self.kept.get(experiment.handle) or HandRun(experiment)
+        run = self.kept.get(experiment.handle) or self.new_run(experiment)
         run.runner = self
         self.prepared[experiment.handle] = run
         if experiment.started is not None and not run.entered:
@@ -40,6 +40,9 @@ class ByHandRunner(Runner):
         if experiment.stopped is not None:
             run.stop(experiment.stopped)
         return run
+
+    def new_run(self, experiment: Prepared) -> "HandRun":
+        return HandRun(experiment)
 
     def begin(self) -> None:
         self.begun += 1
@@ -79,6 +82,12 @@ class HandRun(Run):
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
         after = [(job, row) for job, rows in self._printed.items() for row in rows[line:]]
         return sorted(after, key=lambda found: found[1].line)[:limit]
+
+    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+        return self._printed[job][line:][:limit]
+
+    def ends(self, now: float) -> Mapping[Job, int]:
+        return {job: len(rows) for job, rows in self._printed.items()}
 
     def next_row(self, line: int, now: float) -> float | None:
         if self._state in TERMINAL_STATES:

@@ -59,14 +59,40 @@ def test_pages(bench, kind, several):
     assert run.rows(10**30, ALL, now) == []
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["one job", "several jobs"])
+def test_each_job_alone(bench, kind, several):
+    """Of each job it is known where its log ends, and its rows are those that are among the rows of all."""
+    run = bench.started((kind.prints_on_several_nodes if several else kind.prints)(4))
+    bench.until_ended(run)
+    everything, now = bench.rows(run), bench.clock.now()
+    ends = run.ends(now)
+    assert tuple(ends) == run.jobs
+    for job in run.jobs:
+        own = [row for printer, row in everything if printer == job]
+        assert ends[job] == own[-1].line
+        for line in (*range(len(own) + 2), 10**30):
+            for limit in (0, 1, 3, ALL):
+                assert run.rows_of(job, line, limit, now) == own[line:][:limit]
+
+
+def test_each_job_before_it_is_started(bench, kind):
+    """No log has begun, whatever came of it later."""
+    run = bench.prepare(kind.prints_on_several_nodes(1))
+    now = bench.clock.now()
+    assert dict(run.ends(now)) == dict.fromkeys(run.jobs, 0)
+    assert [run.rows_of(job, 0, ALL, now) for job in run.jobs] == [[]] * len(run.jobs)
+
+
 def test_while_it_runs(bench, kind):
     """Rows are there before it has ended; the marker is not, and it comes together with the outcome."""
     run = bench.started(kind.prints(3))
     seen = []
 
     def look():
+        (end,) = run.ends(bench.clock.now()).values()
         # The rows first: what comes in between is then only the end.
         rows, now = bench.rows(run), bench.clock.now()
+        assert len(seen) <= end <= len(rows)
         assert rows[: len(seen)] == seen
         assert_numbered(run, rows, now)
         seen[:] = rows

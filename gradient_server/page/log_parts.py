@@ -1,50 +1,20 @@
-"""Where logs end, and their last rows, found by questions that the server answers anyway. Pure but for the asking.
+"""Which rows of a log are read for the page: its last ones, or some spread over all of it. Pure but for asking.
 
-Rows are asked for as clients do: after a line, of all jobs, ordered by line. Each job numbers its own rows from 1,
-without gaps, so that a job with a row of some line has all before it. However long a log is, a few questions find its
-end.
+Each job numbers its own rows from 1, without gaps. Of each its own are asked for: many jobs have logs of many lengths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from attrs import frozen
 
 Row = Mapping[str, Any]
-Ask = Callable[[int, int], Sequence[Row]]
-"""Gives the rows after a line, of all jobs, ordered by line, at most so many."""
+Ask = Callable[[str, int, int], Sequence[Row]]
+"""Gives the rows of a job after a line, at most so many."""
 Ends = Mapping[str, int]
 """The last line of each job; 0: it has none yet."""
-
-
-def ends_of(ask: Ask, jobs: Sequence[str], known: Ends | None = None) -> dict[str, int]:
-    """Find the last line of each job.
-
-    :param ask: gives rows
-    :param jobs: all jobs
-    :param known: lines that are known to be there; what is wrong of it does no harm
-    """
-
-    @cache
-    def having(line: int) -> frozenset[str]:
-        return frozenset(row["jobId"] for row in ask(line - 1, len(jobs)) if row["line"] == line)
-
-    def end(job: str) -> int:
-        at_least = (known or {}).get(job, 0)
-        low = at_least if at_least > 0 and job in having(at_least) else 0
-        step = 1
-        while job in having(low + step):
-            low, step = low + step, step * 2
-        high = low + step
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if job in having(middle) else (low, middle)
-        return low
-
-    return {job: end(job) for job in jobs}
 
 
 @frozen
@@ -68,19 +38,8 @@ def last_rows(ask: Ask, ends: Ends, since: Ends, most: int) -> Rows:
     :param int most: how many rows at most
     """
     each = max(1, most // max(1, len(ends)))
-
-    @cache
-    def after(line: int) -> Sequence[Row]:
-        return ask(line, each * len(ends))
-
     starts = {job: max(since.get(job, 0), end - each) for job, end in ends.items()}
-    rows = [
-        row
-        for job, end in ends.items()
-        if starts[job] < end
-        for row in after(starts[job])
-        if row["jobId"] == job and row["line"] <= end
-    ]
+    rows = [row for job, end in ends.items() if starts[job] < end for row in ask(job, starts[job], end - starts[job])]
     return Rows(rows, any(start > since.get(job, 0) for job, start in starts.items()))
 
 
