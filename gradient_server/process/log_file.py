@@ -36,17 +36,28 @@ class LogWriter:
     def write(self, real: float, messages: Sequence[str]) -> None:
         """Add rows that were read at a moment of real time.
 
-        :raises OSError: they cannot be kept, say because the disk is full
+        :raises OSError: they cannot be kept, say because the disk is full; the first ones may be in the file
         """
         begin = f"[{real:.6f},"
         data = "".join([f"{begin}{_encode(message)}]\n" for message in messages]).encode()
-        while data:
-            data = data[os.write(self._file, data) :]
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            self._keep_whole_rows(data[:written])
+            raise
         self.count += len(messages)
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
+
+    def _keep_whole_rows(self, written: bytes) -> None:
+        # They can have been read: the next number, be it that of the marker, must not be one of theirs.
+        self.count += written.count(b"\n")
+        if torn := len(written) - written.rfind(b"\n") - 1:
+            os.ftruncate(self._file, os.fstat(self._file).st_size - torn)
 
 
 @define

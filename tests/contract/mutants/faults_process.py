@@ -390,4 +390,10 @@ FAULTS = (
         "_PARSED_AT_ONCE = 32",
         "_PARSED_AT_ONCE = 10**6",
     ),
+    Fault(
+        "of rows that fit in part none counts",
+        f"{PROCESS}/log_file.py",
+        '        self.count += written.count(b"\\n")\n',
+        "",
+    ),
 )

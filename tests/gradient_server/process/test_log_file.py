@@ -144,3 +144,16 @@ def test_a_row_that_fits_in_part_is_told(path, room):
         writer.write(2, ["two" * 10])
     assert writer.count == 1
     assert [text for _, _, text in LogReader(path).after(0)] == ["one"]
+
+
+def test_of_rows_that_fit_in_part_those_that_are_whole_count(path):
+    """The number that comes next is one that no row has, and a row that is written later is not a part of the torn one."""
+    writer = LogWriter(path)
+    with pytest.raises(OSError, match=r"No space left|File too large"), room_for(70):
+        writer.write(1, [f"row {number}" for number in range(9)])
+    reader = LogReader(path)
+    assert 0 < writer.count == reader.count() < 9
+    writer.write(2, ["and on"])
+    rows = [text for _, _, text in LogReader(path).after(0)]
+    assert rows == [*(f"row {number}" for number in range(writer.count - 1)), "and on"]
+    assert reader.count() == writer.count
