@@ -362,8 +362,8 @@ FAULTS = (
     Fault(
         "a row that fits in part is taken for written",
         f"{PROCESS}/log_file.py",
-        "        while data:\n            data = data[os.write(self._file, data) :]\n",
-        "        os.write(self._file, data)\n",
+        "written += os.write(self._file, data[written:])",
+        "written += max(len(data), os.write(self._file, data[written:]))",
     ),
     Fault(
         "half an event is read over",

@@ -147,7 +147,7 @@ def test_a_row_that_fits_in_part_is_told(path, room):
 
 
 def test_of_rows_that_fit_in_part_those_that_are_whole_count(path):
-    """The number that comes next is one that no row has, and a row that is written later is not a part of the torn one."""
+    """The number that comes next is one that no row has, and a later row is not a part of the torn one."""
     writer = LogWriter(path)
     with pytest.raises(OSError, match=r"No space left|File too large"), room_for(70):
         writer.write(1, [f"row {number}" for number in range(9)])
