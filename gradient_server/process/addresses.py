@@ -13,6 +13,7 @@ from gradient_server.process.set_up import CannotSetUp
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _SCP_LIKE = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
+_WITH_HOST = ("http", "https", "ssh", "git")
 _RIGHT = (
     "it must be a local folder, a zip or tar file (local, or by http), or a git repository "
     "(https://..., ssh://..., git@host:path)"
@@ -44,19 +45,24 @@ def kind_of(url: str, ref: str | None) -> tuple[Kind, Path | None]:
     if url in ("", "none"):
         return Kind.NOTHING, None
     try:
-        scheme = urlsplit(url).scheme.lower()
+        scheme, password = _parts(url)
     except ValueError:
         # Neither the URL nor the error is told: a password may be in both, and nobody knows where.
         raise CannotSetUp(f"The workspace is no URL: {_RIGHT}") from None
+    if scheme == "ssh" and password:
+        raise CannotSetUp(
+            f"The workspace {shown_address(url)} has a password, which ssh does not take from there: "
+            "leave the password out, and let ssh find a key"
+        )
     if _SCP_LIKE.match(url) or scheme in ("ssh", "git"):
         return Kind.GIT, None
     if scheme in ("http", "https"):
         is_archive = urlsplit(url).path.lower().endswith(_ARCHIVES)
         return (Kind.DOWNLOAD if is_archive else Kind.GIT), None
     if scheme == "file":
-        return _local(Path(unquote(urlsplit(url).path)), url, ref)
+        return _local(Path(unquote(urlsplit(url).path)), without_credentials(url), ref)
     if scheme:
-        raise CannotSetUp(f"The workspace {without_credentials(url)} cannot be fetched from here: {_RIGHT}")
+        raise CannotSetUp(f"The workspace {shown_address(url)} cannot be fetched from here: {_RIGHT}")
     try:
         path = Path(url).expanduser()
     except RuntimeError:
@@ -64,13 +70,26 @@ def kind_of(url: str, ref: str | None) -> tuple[Kind, Path | None]:
     return _local(path, url, ref)
 
 
-def _local(path: Path, url: str, ref: str | None) -> tuple[Kind, Path]:
+def _parts(url: str) -> tuple[str, str | None]:
+    """Give the scheme and the password of a URL.
+
+    :raises ValueError: it is none
+    """
+    parts = urlsplit(url)
+    if parts.scheme in _WITH_HOST and not parts.netloc:
+        raise ValueError("it has no host")
+    return parts.scheme, parts.password
+
+
+def _local(path: Path, shown: str, ref: str | None) -> tuple[Kind, Path]:
     if not path.is_absolute():
-        raise CannotSetUp(f"The workspace {url} is a relative path, and a server cannot know to what: give all of it")
+        raise CannotSetUp(f"The workspace {shown} is a relative path, and a server cannot know to what: give all of it")
     if path.is_file():
         return Kind.ARCHIVE, path
+    if path.exists() and not path.is_dir():
+        raise CannotSetUp(f"The workspace {shown} is neither a file nor a folder: {_RIGHT}")
     if not path.is_dir():
-        raise CannotSetUp(f"The workspace {url} does not exist on the machine of the server: {_RIGHT}")
+        raise CannotSetUp(f"The workspace {shown} does not exist on the machine of the server: {_RIGHT}")
     is_bare = all((path / name).exists() for name in ("HEAD", "objects", "refs"))
     return (Kind.GIT if is_bare or ref is not None else Kind.FOLDER), path
 
@@ -88,8 +107,23 @@ def credentials_of(url: str, body: Mapping[str, Any]) -> Credentials | None:
 
 
 def without_credentials(url: str) -> str:
-    """Give a URL as it may be seen."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+    """Give a URL as programs may have it in their arguments: without a password, and with the name for ssh alone."""
+    if _is_path(url):
         return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    parts = urlsplit(url)
+    if not parts.netloc:  # of a kind that nobody knows, and so anything can be in it
+        return url.rpartition("@")[2] if parts.scheme != "file" else url
+    who, _, host = parts.netloc.rpartition("@")
+    name = who.partition(":")[0] if parts.scheme == "ssh" else ""
+    return urlunsplit(parts._replace(netloc=f"{name}@{host}" if name else host))
+
+
+def shown_address(url: str) -> str:
+    """Give a URL as it may be told: what comes behind a question mark is often a secret, too."""
+    if _is_path(url):
+        return url
+    return re.split("[?#]", without_credentials(url), maxsplit=1)[0]
+
+
+def _is_path(url: str) -> bool:
+    return bool(_SCP_LIKE.match(url)) or not urlsplit(url).scheme

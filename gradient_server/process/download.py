@@ -6,7 +6,7 @@ from typing import IO
 
 import httpx
 
-from gradient_server.process.addresses import Credentials, without_credentials
+from gradient_server.process.addresses import Credentials, shown_address, without_credentials
 from gradient_server.process.set_up import MOST_BYTES, Allowance, CannotSetUp
 
 _PATIENCE = 60.0
@@ -18,9 +18,7 @@ def download(url: str, credentials: Credentials | None, file: IO[bytes]) -> None
 
     :raises CannotSetUp: nothing can be had there, or it is too large
     """
-    url = without_credentials(url)
-    # What comes behind a question mark is often a secret, too.
-    shown = url.partition("?")[0]
+    url, shown = without_credentials(url), shown_address(url)
     allowance = Allowance(bytes=MOST_BYTES)
     auth = httpx.BasicAuth(*credentials) if credentials else None
     try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gradient_server.process.addresses import Credentials, without_credentials
+from gradient_server.process.addresses import Credentials, shown_address, without_credentials
 from gradient_server.process.set_up import CannotSetUp
 
 # The helper is a shell function, so that neither arguments nor files hold what it gives; it gives nothing else.
@@ -34,7 +34,7 @@ def clone(url: str, ref: str | None, credentials: Credentials | None, folder: Pa
     :raises CannotSetUp: git is not installed, or says no; what it says is in the text
     """
     if not shutil.which("git"):
-        raise CannotSetUp(f"The workspace {without_credentials(url)} needs git, which is not installed on this machine")
+        raise CannotSetUp(f"The workspace {shown_address(url)} needs git, which is not installed on this machine")
     if ref is not None and (ref.startswith("-") or not ref):
         raise CannotSetUp(f"workspaceRef {ref!r} must be a branch, a tag or a commit")
     git = _Git(url, credentials)
@@ -59,7 +59,7 @@ class _Git:
     """
 
     def __init__(self, url: str, credentials: Credentials | None) -> None:
-        self.url = self.shown = without_credentials(url)
+        self.url, self.shown = without_credentials(url), shown_address(url)
         self._credentials = credentials
         self._environment = {**os.environ, **_ENVIRONMENT, **_helper(self.url, credentials)}
 
@@ -90,6 +90,7 @@ class _Git:
         # A name without a password is a token.
         secret = self._credentials and (self._credentials.password or self._credentials.username)
         said = said.replace(secret, "***") if secret else said
+        said = said.replace(self.url, self.shown)
         lines = [line.removeprefix("fatal: ").removeprefix("remote: ").strip() for line in said.splitlines()]
         return (
             "; ".join(line for line in lines if line and not line.startswith("warning:"))[:1000]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradient_server.process.addresses import Kind, credentials_of, kind_of, without_credentials
+from gradient_server.process.addresses import Kind, credentials_of, kind_of, shown_address
 from gradient_server.process.set_up import Allowance, CannotSetUp
 
 
@@ -50,7 +50,7 @@ def _fill(body: Mapping[str, Any], folder: Path, leave_out: Path) -> None:
 
             with tempfile.NamedTemporaryFile(dir=folder.parent, prefix="archive-") as file:
                 download(url, credentials_of(url, body), file)
-                unpack(Path(file.name), folder, without_credentials(url), allowance)
+                unpack(Path(file.name), folder, shown_address(url), allowance)
         case Kind.GIT, path:
             from gradient_server.process.git_clone import clone
 

@@ -396,4 +396,23 @@ FAULTS = (
         '        self.count += written.count(b"\\n")\n',
         "",
     ),
+    # What is told of addresses.
+    Fault(
+        "passwords for ssh go to git",
+        f"{PROCESS}/addresses.py",
+        'if scheme == "ssh" and password:',
+        'if scheme == "ssh" and not password:',
+    ),
+    Fault(
+        "signatures of addresses are told",
+        f"{PROCESS}/addresses.py",
+        're.split("[?#]", without_credentials(url), maxsplit=1)[0]',
+        "without_credentials(url)",
+    ),
+    Fault(
+        "names in addresses of other kinds are told",
+        f"{PROCESS}/addresses.py",
+        'if parts.scheme == "ssh" else ""',
+        'if parts.scheme not in ("http", "https") else ""',
+    ),
 )

@@ -236,6 +236,15 @@ def test_git_credentials_do_not_follow_to_another_host(bench, repository, tmp_pa
     assert "Authentication failed" in error
 
 
+def test_an_archive_that_is_broken_where_it_was_fetched(bench, serve, tmp_path):
+    """The error does not have what is behind the question mark either: that may be a signature."""
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    host = serve(tmp_path, SECRET)
+    error = error_of(bench, workspaceUrl=f"http://somebody:{QUOTED}@{host}/a.zip?signature={QUOTED}")
+    assert error == f"The workspace http://{host}/a.zip is neither a zip nor a tar file"
+    assert_secret_is_nowhere(bench)
+
+
 def test_what_a_git_server_says_of_the_password_is_not_told(bench, tmp_path, serve):
     """The error has what the other side has answered, but for the password, should that be in it."""
     host = serve(tmp_path, refused=f"{SECRET} may not be used after May")
@@ -279,7 +288,7 @@ def test_git_says_what_is_wrong(bench, repository):
         ("project", "project is a relative path"),
         ("s3://bucket/key", "s3://bucket/key cannot be fetched from here: it must be"),
         ("ext::sh -c 'touch x'", "cannot be fetched from here"),
-        ("/dev/null", "does not exist"),
+        ("/dev/null", "/dev/null is neither a file nor a folder: it must be"),
         ("/etc/passwd", "is neither a zip nor a tar file"),
         ("http://[::1/project.zip", "is no URL: it must be"),
         (f"https://somebody:{QUOTED}@\u2100.example/project.git", "is no URL: it must be"),
