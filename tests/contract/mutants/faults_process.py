@@ -290,24 +290,24 @@ FAULTS = (
     # Workspaces.
     Fault(
         "members of archives may lie outside",
-        f"{PROCESS}/archives.py",
-        'if "\\0" in name or ".." in Path(name).parts or not target.parent.resolve().is_relative_to(folder.resolve()):',
+        f"{PROCESS}/members.py",
+        'if "\\0" in name or ".." in Path(name).parts or not _is_in(target.parent, folder):',
         'if "\\0" in name:',
     ),
     Fault(
         "links of archives may lead outside",
-        f"{PROCESS}/archives.py",
-        "if not (link.parent / to).resolve().is_relative_to(folder.resolve()):",
+        f"{PROCESS}/members.py",
+        "if not _is_in(link.parent / to, folder):",
         "if not to:",
     ),
     Fault(
         "archives may have a name once",
-        f"{PROCESS}/archives.py",
+        f"{PROCESS}/members.py",
         "        target.unlink()\n",
         "        pass\n",
     ),
     Fault(
-        "zip files may be of any size", f"{PROCESS}/archives.py", "            allowance.take(member.file_size)\n", ""
+        "zip files may be of any size", f"{PROCESS}/zip_files.py", "            allowance.take(member.file_size)\n", ""
     ),
     Fault(
         "what is fetched may be of any size",
@@ -414,5 +414,26 @@ FAULTS = (
         f"{PROCESS}/addresses.py",
         'if parts.scheme == "ssh" else ""',
         'if parts.scheme not in ("http", "https") else ""',
+    ),
+    # Archives that are damaged, or made to do harm.
+    Fault("links are not looked at when all are there", f"{PROCESS}/archives.py", "        check_links(folder)\n", ""),
+    Fault(
+        "headers of tar files may be of any size",
+        f"{PROCESS}/tar_files.py",
+        "            if self.left < 0:\n",
+        "            if self.left is None:\n",
+    ),
+    Fault(
+        "a tar file may have no end",
+        f"{PROCESS}/tar_files.py",
+        "    if len(end) < tarfile.BLOCKSIZE:\n",
+        "    if len(end) > tarfile.BLOCKSIZE:\n",
+    ),
+    Fault("a damaged member is the end", f"{PROCESS}/tar_files.py", 'if end.strip(b"\\0"):', "if not end:"),
+    Fault(
+        "the path of a link is unpacked, however long it is",
+        f"{PROCESS}/zip_files.py",
+        "packed.read(MOST_OF_LINK + 1)",
+        "packed.read()",
     ),
 )
