@@ -83,7 +83,7 @@ def test_what_stands_around_contents_is_bounded(unpacked, make):
     archive = make()
     assert len(archive) < MUCH / 50
     tracemalloc.start()
-    with pytest.raises(CannotSetUp, match="The workspace's archive has a member with a header of over|is a link to no"):
+    with pytest.raises(CannotSetUp, match="a member with a header of over 1 MiB|link is a link to no path"):
         unpacked(archive)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -114,7 +114,7 @@ def test_a_tar_file_that_is_cut(unpacked, length, packed):
 @pytest.mark.parametrize("place", [1536, 3 * 1024 + 150])
 def test_a_tar_file_that_is_damaged(unpacked, place):
     """Members behind the damage are not left out in silence."""
-    with pytest.raises(CannotSetUp, match="is broken: what begins at byte .* is no member"):
+    with pytest.raises(CannotSetUp, match=r"is broken: what begins at byte .* is no member"):
         unpacked(WHOLE[:place] + b"X" + WHOLE[place + 1 :])
 
 

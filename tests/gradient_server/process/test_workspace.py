@@ -453,6 +453,18 @@ def test_the_artifact_directory_is_there(bench):
     assert "artifactDirectory /artifacts is not used" in run.rows(0, 1, bench.clock.now())[0][1].message
 
 
+def test_a_folder_with_links_that_go_round(bench, project):
+    """They stay what they are, and nothing is below them."""
+    (project / "round").symlink_to("round")
+    run = bench.done("readlink round", workspaceUrl=str(project))
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["round"])
+    error = error_of(bench, workspaceUrl=str(project), workingDirectory="round")
+    assert "workingDirectory round is no folder of the workspace" in error
+    error = error_of(bench, workspaceUrl=str(project), artifactDirectory="round/out")
+    assert "symbolic links" in error
+    assert "does not exist" in error_of(bench, workspaceUrl=str(project / "round"))
+
+
 def test_a_folder_with_a_pipe(bench, project):
     """What cannot be copied is said, and nothing waits for it."""
     os.mkfifo(project / "pipe")
