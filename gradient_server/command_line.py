@@ -65,6 +65,7 @@ class Parser(argparse.ArgumentParser):
             given = getattr(options, name)
             if not is_real and given is not None and given is not False:
                 self.error(f"--{name}: with simulated runs nothing is executed; it goes with --runner process")
+        self._check_files(options)
         options.slots = options.slots or os.cpu_count() or 1
         options.grace = _GRACE if options.grace is None else options.grace
         try:
@@ -72,6 +73,17 @@ class Parser(argparse.ArgumentParser):
         except ValueError as error:
             self.error(f"--host {options.host}: {error}")
         return options
+
+    def _check_files(self, options: argparse.Namespace) -> None:
+        """See that no file is to be two things: one of them would be lost."""
+        used: dict[str, str] = {}
+        for name in ("store", "api_key_file", "ready_file"):
+            path, option = getattr(options, name), f"--{name.replace('_', '-')}"
+            if path is None:
+                continue
+            if other := used.get(os.path.realpath(path)):
+                self.error(f"{option}: {path} is the file of {other}, too; give each its own")
+            used[os.path.realpath(path)] = option
 
 
 def parser() -> Parser:

@@ -93,14 +93,13 @@ def test_the_ready_file(launch, ready_file):
 
 
 def test_who_can_read_the_ready_file(launch, ready_file):
-    """Its owner alone, as a key is in it; what somebody else has put where it is drafted is not followed."""
+    """Its owner alone, as a key is in it; a link that somebody else has put there is not followed."""
     victim = ready_file.with_name("victim")
-    victim.write_text("untouched")
-    ready_file.with_name("ready.json.part").symlink_to(victim)
+    ready_file.symlink_to(victim)
     wait_for(ready_file, launch("--port", "0", "--ready-file", str(ready_file)))
     assert stat.S_IMODE(ready_file.stat().st_mode) == 0o600
     assert not ready_file.is_symlink()
-    assert victim.read_text() == "untouched"
+    assert not victim.exists()
 
 
 def test_the_ready_file_of_an_earlier_server(launch, ready_file):
@@ -108,6 +107,40 @@ def test_the_ready_file_of_an_earlier_server(launch, ready_file):
     ready_file.write_text("{}", encoding="utf-8")
     process = launch("--port", "0", "--ready-file", str(ready_file), program=("-c", LOOK_AT_AN_IMPORT))
     assert process.communicate(timeout=PATIENCE) == ("False\n", "")
+
+
+@pytest.mark.parametrize("text", ['{"apiKey": "secret"}', "not JSON", "[]", '{"pid": 1, "more": 2}', "\0" * 10**6])
+def test_what_is_no_ready_file_is_left_alone(launch, ready_file, text):
+    """Whatever else has that name is not taken away, and nothing is served."""
+    ready_file.write_text(text, encoding="utf-8")
+    process = launch("--port", "0", "--ready-file", str(ready_file))
+    assert f"--ready-file {ready_file}: " in refused(process)
+    assert process.returncode == 1
+    assert ready_file.read_text(encoding="utf-8") == text
+    assert os.listdir(ready_file.parent) == [ready_file.name]
+
+
+def test_what_has_come_in_place_of_the_ready_file_is_left_alone(launch, ready_file):
+    """When the server ends, it takes its own file away, and not that of another one."""
+    process = launch("--port", "0", "--ready-file", str(ready_file))
+    wait_for(ready_file, process)
+    ready_file.write_text("another", encoding="utf-8")
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+    assert ready_file.read_text(encoding="utf-8") == "another"
+
+
+@pytest.mark.parametrize("other", ["--store", "--api-key-file"])
+@pytest.mark.parametrize("path", ["{}", "{parent}/../{parent.name}/{name}"])
+def test_one_file_for_two_things(launch, ready_file, other, path):
+    """That is refused: the file of one would be lost to the other."""
+    path = path.format(ready_file, parent=ready_file.parent, name=ready_file.name)
+    process = launch("--port", "0", other, path, "--ready-file", str(ready_file))
+    line = refused(process)
+    assert "--ready-file" in line
+    assert other in line
+    assert process.returncode == 2
+    assert not ready_file.exists()
 
 
 def test_the_seed_decides_the_ids(launch):

@@ -218,4 +218,11 @@ FAULTS = (
         "        if texts:\n            problems[parameter.name] = texts\n",
         "        if texts and parameter.required:\n            problems[parameter.name] = texts\n",
     ),
+    # The ready file.
+    Fault(
+        "whatever is there is a ready file",
+        f"{SERVER}/ready_file.py",
+        "isinstance(members, dict) and members.keys() <= MEMBERS",
+        "isinstance(members, dict)",
+    ),
 )

@@ -83,7 +83,7 @@ def test_what_stands_around_contents_is_bounded(unpacked, make):
     archive = make()
     assert len(archive) < MUCH / 50
     tracemalloc.start()
-    with pytest.raises(CannotSetUp, match="a member with a header of over 1 MiB|link is a link to no path"):
+    with pytest.raises(CannotSetUp, match=r"a member with a header of over 1 MiB|link is a link to no path"):
         unpacked(archive)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
