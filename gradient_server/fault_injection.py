@@ -34,11 +34,13 @@ class FaultPeriod:
 
     faults: Faults | None
     _injection: FaultInjection
-    _before: FaultPeriod | None
+    _before: FaultPeriod | None = field(default=None, init=False)
     _requests: int = field(default=0, init=False)
     _hits: int = field(default=0, init=False)
 
     def __enter__(self) -> Self:
+        # Not before: what will not come back is not kept, however often something else is let go wrong.
+        self._before = self._injection.before(self)
         return self
 
     def __exit__(
@@ -75,6 +77,7 @@ class FaultInjection:
         self._clock = clock
         self._operations: list[str] = []
         self._period: FaultPeriod | None = None
+        self._replaced: FaultPeriod | None = None
 
     @property
     def faults(self) -> Faults | None:
@@ -90,17 +93,23 @@ class FaultInjection:
         if unknown:
             text = f"There is no {', '.join(unknown)}; there are {', '.join(self._operations)}."
             raise WrongFaults({"operations": [text]})
-        self._period = FaultPeriod(faults, self, self._period)
-        return self._period
+        period = FaultPeriod(faults, self)
+        self._replaced, self._period = self._period, period
+        return period
+
+    def before(self, period: FaultPeriod) -> FaultPeriod | None:
+        """Say what a period that has just begun has replaced."""
+        return self._replaced if self._period is period else None
 
     def end(self, period: FaultPeriod, before: FaultPeriod | None) -> None:
         """Go back to what was before a period, unless it has ended otherwise."""
         if self._period is period:
             self._period = before
+            self._replaced = None
 
     def forget(self) -> None:
         """Let nothing go wrong any more, and forget what has."""
-        self._period = None
+        self._period = self._replaced = None
         self.injected.clear()
 
     def around(self, operation: Operation, endpoint: Endpoint) -> Endpoint:

@@ -12,6 +12,9 @@ from gradient_server.process.set_up import MOST_BYTES, Allowance, CannotSetUp
 _PATIENCE = 60.0
 """Seconds without a byte after which it is given up."""
 
+# What comes is kept as it is, so that nothing is to be packed on the way; archives are, already.
+_AS_IT_IS = {"Accept-Encoding": "identity"}
+
 
 def download(url: str, credentials: Credentials | None, file: IO[bytes]) -> None:
     """Fetch what is there into a file. Credentials are for the host of the URL alone.
@@ -22,7 +25,7 @@ def download(url: str, credentials: Credentials | None, file: IO[bytes]) -> None
     allowance = Allowance(bytes=MOST_BYTES)
     auth = httpx.BasicAuth(*credentials) if credentials else None
     try:
-        with httpx.stream("GET", url, auth=auth, timeout=_PATIENCE, follow_redirects=True) as answer:
+        with httpx.stream("GET", url, headers=_AS_IT_IS, auth=auth, timeout=_PATIENCE, follow_redirects=True) as answer:
             if not answer.is_success:
                 raise CannotSetUp(f"The workspace {shown} cannot be fetched: the answer was {answer.status_code}")
             for chunk in answer.iter_raw():

@@ -1,11 +1,13 @@
 """Faults on demand, over a socket: each kind is seen to happen, and afterwards the server is well."""
 
 import contextlib
+import gc
 import http.client
 import inspect
 import json
 import socket
 import time
+import weakref
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -475,3 +477,15 @@ def test_help_explains_every_setting(gradient_server):
     for name in settings:
         assert f" {name}: " in text
     assert "{parameters}" not in text
+
+
+def test_faults_that_are_over_are_forgotten(gradient_server):
+    """However often something else goes wrong: only what will come back is kept."""
+    over = [weakref.ref(gradient_server.faults(statuses=503)) for _ in range(5)]
+    with gradient_server.faults(latency=1):
+        gc.collect()
+        assert [period() is None for period in over] == [True] * 4 + [False]
+    assert gradient_server.faults() is not None
+    gradient_server.faults()
+    gc.collect()
+    assert [period() is None for period in over] == [True] * 5

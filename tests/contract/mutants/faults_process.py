@@ -436,4 +436,5 @@ FAULTS = (
         "packed.read(MOST_OF_LINK + 1)",
         "packed.read()",
     ),
+    Fault("archives may be packed once more on the way", f"{PROCESS}/download.py", "headers=_AS_IT_IS, ", ""),
 )

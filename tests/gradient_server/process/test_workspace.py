@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import gzip
 import http.server
 import io
 import os
@@ -60,7 +61,7 @@ def serve(tmp_path):
     """Serve a folder by http, to those who know the password, if there is one."""
     servers = []
 
-    def start(folder, password=None, moved_to=None, refused=None):
+    def start(folder, password=None, moved_to=None, refused=None, may_pack=False):
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *arguments):
                 super().__init__(*arguments, directory=str(folder))
@@ -84,6 +85,13 @@ def serve(tmp_path):
                     self.send_header("WWW-Authenticate", 'Basic realm="here"')
                     self.send_header("Content-Length", "0")
                     self.end_headers()
+                elif may_pack and "gzip" in self.headers.get("Accept-Encoding", ""):
+                    content = gzip.compress((folder / self.path.strip("/")).read_bytes())
+                    self.send_response(200)
+                    self.send_header("Content-Encoding", "gzip")
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
                 else:
                     super().do_GET()
 
@@ -164,6 +172,13 @@ def test_an_archive_is_fetched_by_http(bench, project, tmp_path, serve, credenti
     run = bench.done("./train.sh", workspaceUrl=f"http://{at}{host}/a.zip?x=1", **given)
     assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training"])
     assert_secret_is_nowhere(bench)
+
+
+def test_an_archive_is_fetched_as_it_is(bench, project, tmp_path, serve):
+    """A server that would pack what it sends is not asked to: an archive is packed."""
+    packed(project, tmp_path / "a.zip")
+    run = bench.done("./train.sh", workspaceUrl=f"http://{serve(tmp_path, may_pack=True)}/a.zip")
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training"])
 
 
 def test_credentials_do_not_follow_to_another_host(bench, project, serve, tmp_path):
