@@ -52,7 +52,17 @@ _SERVER += ["tests/gradient_server/simulated", "tests/gradient_server/runners"]
 _PROCESS = [
     f"tests/gradient_server/process/test_{part}.py"
     for part in (
-        *("addresses", "archives", "environment", "events", "log_file", "output", "cluster", "process_groups", "node_process"),
+        *(
+            "addresses",
+            "archives",
+            "environment",
+            "events",
+            "log_file",
+            "output",
+            "cluster",
+            "process_groups",
+            "node_process",
+        ),
         *("followed_run", "supervisor", "running", "workspace", "queue", "stopping", "multi_node"),
         *("supervision", "directory", "removed_files", "full_disk"),
     )
