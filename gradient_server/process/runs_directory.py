@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from pathlib import Path
 from secrets import token_hex
 
@@ -32,7 +32,7 @@ class RunsDirectory:
         self._is_new = False
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Generator[None, None, None]:
         """Have it for this server alone; it is made if it is missing.
 
         :raises OSError: another server uses it, it is not its owner's alone, or it cannot be used; the error has its

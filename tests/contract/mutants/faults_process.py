@@ -86,20 +86,14 @@ FAULTS = (
     Fault(
         "a supervisor that does not start is waited for",
         f"{PROCESS}/followed_run.py",
-        "        if status:\n",
-        "        if status and status < 0:\n",
+        "        if status:\n            self",
+        "        if status and status < 0:\n            self",
     ),
     Fault(
         "a supervisor that has not started is forgotten before that is written",
         f"{PROCESS}/followed_run.py",
-        "if status is not None and (self.history.supervisor or self.history.has_ended):",
-        "if status is not None:",
-    ),
-    Fault(
-        "what could not be read is not read again",
-        f"{PROCESS}/followed_run.py",
-        "            self._events.read_on()\n            self._sizes, self._has_news = sizes, True",
-        "            self._sizes, self._has_news = sizes, True\n            self._events.read_on()",
+        "        if status:\n            self.end(",
+        "        if status:\n            self._launch = None\n            self.end(",
     ),
     Fault(
         "a run without files is only told to stop",
@@ -151,22 +145,10 @@ FAULTS = (
         "                raise\n",
     ),
     Fault(
-        "the reserve of the store is used once",
-        f"{SERVER}/reserve.py",
-        "        finally:\n            self.fill()\n",
-        "        finally:\n            pass\n",
-    ),
-    Fault(
         "what runs goes on where the store cannot be written",
         f"{SERVER}/store.py",
         "made = [experiment.run.make_room() for experiment in ending]",
         "made = [False for experiment in ending]",
-    ),
-    Fault(
-        "the last event has no room of its own",
-        f"{PROCESS}/supervisor.py",
-        "        directory.reserve.release()\n",
-        "",
     ),
     Fault(
         "an error that could not be written is forgotten",
