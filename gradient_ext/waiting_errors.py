@@ -158,7 +158,7 @@ class ExperimentFailedError(GradientSdkError):
         self.experiment = experiment
         self.experiment_id = experiment_id
         self.state = state
-        self.rows = tuple(rows)
+        self.rows: tuple[LogRow, ...] = tuple(rows)
 
     @property
     def experiment_error(self) -> str | None:
