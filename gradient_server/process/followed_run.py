@@ -140,7 +140,6 @@ class FollowedRun:
             end_all_of(self.history)
             self._has_left = True
             self.directory.drop_spec()
-            self.directory.reserve.release()
             with contextlib.closing(EventWriter(self.directory.events)) as events:
                 events.ended(State.ERROR, error, [max(log.count(), LogReader(log.path).count()) for log in self.logs])
             self._events.read_on()

@@ -12,9 +12,6 @@ from typing import Any
 
 from attrs import frozen
 
-from gradient_server.reserve import Reserve
-
-_RESERVE = 2**15
 REMOVED = "The files of the run have been removed, so that nobody knows how it went; it does not run again"
 """What is said of a run whose directory somebody has removed."""
 
@@ -57,11 +54,6 @@ class RunDirectory:
     def stop(self) -> Path:
         """Is there when the run is to be stopped."""
         return self.path / "stop"
-
-    @property
-    def reserve(self) -> Reserve:
-        """Room for the last event, which the run cannot fill."""
-        return Reserve(self.path / "reserve", _RESERVE)
 
     @property
     def is_run(self) -> bool:

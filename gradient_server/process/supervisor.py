@@ -70,7 +70,6 @@ def _claim(directory: RunDirectory, opened: contextlib.ExitStack) -> EventWriter
 
 def supervise(directory: RunDirectory, path: Path, events: EventWriter, told: Told) -> None:
     """Run what is to be run, and write down how it has ended, however that is."""
-    directory.reserve.fill()
     outcome: Outcome | None = Outcome(State.ERROR, f"The run cannot go on; {path / directory.complaints} says why")
     run = SupervisedRun(directory, path, events, told)
     try:
@@ -85,8 +84,6 @@ def supervise(directory: RunDirectory, path: Path, events: EventWriter, told: To
         end_children()
         # A server that did not know of this run may have written down once more what to run.
         directory.drop_spec()
-        # Now that nobody is left who could fill it.
-        directory.reserve.release()
         outcome = outcome or (_STOPPED_BY_HAND if directory.stop.exists() else _ENDED_FROM_OUTSIDE)
         events.ended(outcome.state, outcome.error, [log.count for log in run.logs])
 

@@ -139,6 +139,15 @@ def test_a_run_whose_log_fills_the_disk(small):
     assert_it_goes_on(small)
 
 
+def test_a_run_that_ends_by_itself(small):
+    """While what it has written still fills the disk: that it has ended fits where its beginning is written."""
+    handle = small.run("cat /dev/zero > file 2>/dev/null; exit 3")
+    wait_until(lambda: small.state(handle)[0] == State.FAILED, "the end")
+    assert small.create("true").status_code == 500
+    assert small.delete(handle) == 204
+    assert_it_goes_on(small)
+
+
 @pytest.mark.parametrize("asked", ["stop", "delete"])
 def test_a_run_that_fills_the_disk_again_and_again(small, asked):
     """It takes what becomes free, and is ended when somebody asks for that, whatever the answer is."""
