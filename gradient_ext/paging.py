@@ -30,8 +30,8 @@ class ListCursor:
 
     How limit and offset apply to grouped lists was never written down: to all matching experiments, or to each group.
     The cursor copes with both, with servers that know neither, and with those that give less than they are asked for:
-    it goes on behind what has come, and stops at the total, or where nobody tells that, at a page that brings nothing
-    new.
+    it goes on behind what has come, and stops at the total, or at a page that brings nothing new. It goes on over such a
+    page only where the total has grown by what has come again: then that are experiments which were created meanwhile.
 
     An experiment that comes again is passed over. While a list is read, new experiments move those that were read into
     the next pages; a reader that is to stay small remembers the last pages only.
@@ -50,6 +50,8 @@ class ListCursor:
     forgets: bool = field(default=False, kw_only=True)
     finished: bool = field(init=False)
     _count: int = field(default=0, init=False)
+    _repeated: int = field(default=0, init=False)
+    _first_total: int | None = field(default=None, init=False)
     _seen: list[set[str]] = field(factory=list[set[str]], init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -97,11 +99,19 @@ class ListCursor:
         self.offset += self._step(page, len(found), typed("integer", meta.get(ListMetaNames.limit)))
         self._remember(set(handles))
         self._count += len(new)
+        self._repeated += len(found) - len(unknown)
         total = typed("integer", meta.get(ListMetaNames.total_items))
-        # Without a total, a page of nothing but known ones may come from a server that knows no offset.
-        is_end = not new if total is None else not found or self.offset >= total
+        # A server that knows no offset repeats more than were created meanwhile.
+        is_stale = self._repeated > self._growth(total) and not new
+        is_end = not found or is_stale or (total is not None and self.offset >= total)
         self.finished = is_end or self._count == self.limit
         return new
+
+    def _growth(self, total: int | None) -> int:
+        """Say how many more experiments there are than at first."""
+        if self._first_total is None:
+            self._first_total = total
+        return 0 if total is None or self._first_total is None else total - self._first_total
 
     def _step(self, page: Mapping[str, object], count: int, limit_in_force: int | None) -> int:
         """Say how far to go on: behind what has come. Of groups it is unknown what the offset counts."""

@@ -107,6 +107,22 @@ def check_news(server, news, page_size, *, forgets=False):
     assert len(set(handles)) == len(handles)
 
 
+@pytest.mark.parametrize("total", [10**15, 3, None])
+def test_a_server_that_repeats_itself(total):
+    """It knows no offset, and says that there is more to come: one repetition is enough."""
+    cursor, page = ListCursor(most=2), {"data": [experiment("es1"), experiment("es2")], "meta": {"totalItems": total}}
+    assert [len(cursor.take(page)), len(cursor.take(page))] == [2, 0]
+    assert cursor.finished
+
+
+@pytest.mark.parametrize("total", [10**15, None])
+def test_a_server_that_has_no_more(total):
+    """Whatever it says of a total."""
+    cursor = ListCursor()
+    cursor.take({"data": [], "meta": {"totalItems": total}})
+    assert cursor.finished
+
+
 def test_memory_of_a_walk_stays_flat():
     """A walk through twenty thousand experiments needs no more of it than one through a few thousand."""
     peaks = [peak_of_a_walk(count) for count in (2_000, 20_000)]

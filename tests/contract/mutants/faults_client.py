@@ -253,7 +253,7 @@ FAULTS = (
         "else self.limit - self._count\n",
         "else self.limit - self._count + 1\n",
     ),
-    Fault("list: stops a page early", f"{EXT}/paging.py", "self.offset >= total\n", "self.offset + 1 >= total\n"),
+    Fault("list: stops a page early", f"{EXT}/paging.py", "self.offset >= total)", "self.offset + 1 >= total)"),
     Fault(
         "list: goes on as if all that was asked for had come",
         f"{EXT}/paging.py",
@@ -263,8 +263,14 @@ FAULTS = (
     Fault(
         "list: ends with a page of known ones",
         f"{EXT}/paging.py",
-        "not found or self.offset",
-        "not new or self.offset",
+        "is_end = not found or",
+        "is_end = not new or",
+    ),
+    Fault(
+        "list: a server that repeats itself is asked for ever",
+        f"{EXT}/paging.py",
+        "self._repeated > self._growth(total) and",
+        "total is None and",
     ),
     Fault("list: experiments come again", f"{EXT}/paging.py", "if handle not in known:", "if True:"),
     Fault(
