@@ -30,11 +30,11 @@ class ListCursor:
 
     How limit and offset apply to grouped lists was never written down: to all matching experiments, or to each group.
     The cursor copes with both, with servers that know neither, and with those that give less than they are asked for:
-    it goes on behind what has come, and stops at the total, or at a page that brings nothing new. It goes on over such a
-    page only where the total has grown by what has come again: then that are experiments which were created meanwhile.
+    it goes on behind what has come, and stops at the total, or at a page that brings nothing new.
 
     An experiment that comes again is passed over. While a list is read, new experiments move those that were read into
-    the next pages; a reader that is to stay small remembers the last pages only.
+    the next pages: where the total has grown by as many as have come again, a page of nothing else is no end. A reader
+    that is to stay small remembers the last pages only.
 
     :param int offset: how many experiments to pass over first
     :param int limit: the most experiments to return; None for all
