@@ -19,15 +19,13 @@ from gradient_ext.drafts import Drafts, address, content_of, headers_with
 from gradient_ext.masking import masked, masked_body, without_frames_of
 from gradient_ext.network_errors import RequestFailedError, RequestTimeoutError
 from gradient_ext.options import Options
-from gradient_ext.places import NoPlaceError
+from gradient_ext.places import LONGEST_WAIT, NoPlaceError
 from gradient_ext.printable import printable
 
 # The key would go along to wherever they lead.
 FOLLOWS_REDIRECTS = False
 # The variables of their frames hold the key, and the body that is sent.
 _SENDERS = frozenset({"gradient_ext", "h11", "h2", "httpcore", "httpx"})
-# Sockets take no longer ones; it is three years.
-_LONGEST_TIMEOUT = 1e8
 
 
 @frozen(kw_only=True)
@@ -190,7 +188,7 @@ def refused_environment(error: Exception) -> ConfigurationError:
 def _shorter(one: float | None, other: float | None) -> float | None:
     if one is None or (other is not None and other < one):
         one = other
-    return one if one is None else min(one, _LONGEST_TIMEOUT)
+    return one if one is None else min(one, LONGEST_WAIT)
 
 
 def _is_about_a_certificate(error: BaseException | None) -> bool:

@@ -8,8 +8,8 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final
 
-_LONGEST_WAIT: Final = 1e8
-"""Clocks take no longer times; it is three years."""
+LONGEST_WAIT: Final = 1e8
+"""Seconds that clocks and sockets take; it is three years."""
 
 
 class NoPlaceError(Exception):
@@ -49,7 +49,7 @@ class _Place:
 
     def __enter__(self) -> None:
         try:
-            self._free.get(timeout=None if self._seconds is None else min(self._seconds, _LONGEST_WAIT))
+            self._free.get(timeout=None if self._seconds is None else min(self._seconds, LONGEST_WAIT))
         except Empty:
             raise NoPlaceError(self._count) from None
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from gradient_server.private_files import write_new
 
 Write = Callable[[str], None]
-MEMBERS = frozenset({"experiments_url", "experiments_url_v2", "logs_url", "api_key", "pid"})
-"""What is in it."""
+ATTRIBUTES = ("experiments_url", "experiments_url_v2", "logs_url", "api_key")
+"""What is in it of a server."""
+PID = "pid"
+"""What is in it of its process."""
 _LONGEST = 2**16
 _SOMETHING_ELSE = "something else is there, which is not taken away; give another path, or remove it"
 
@@ -79,4 +81,4 @@ def _is_of_a_server(text: str) -> bool:
         members = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(members, dict) and members.keys() <= MEMBERS
+    return isinstance(members, dict) and members.keys() <= {*ATTRIBUTES, PID}

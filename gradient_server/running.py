@@ -24,6 +24,7 @@ from gradient_server.foreign_requests import own_requests_only
 from gradient_server.listening import listening, listening_again
 from gradient_server.long_poll import LongPolls
 from gradient_server.own_names import OwnNames, checked_name
+from gradient_server.ready_file import ATTRIBUTES, PID
 from gradient_server.runner import Runner
 from gradient_server.serving import http_server
 from gradient_server.settings import checked_scale
@@ -231,8 +232,7 @@ class LocalServer:
 
     def ready_text(self, pid: int) -> str:
         """Say in JSON where everything is, for the ready file."""
-        names = ("experiments_url", "experiments_url_v2", "logs_url", "api_key")
-        return json.dumps({**{name: getattr(self, name) for name in names}, "pid": pid}, indent=1) + "\n"
+        return json.dumps({**{name: getattr(self, name) for name in ATTRIBUTES}, PID: pid}, indent=1) + "\n"
 
 
 def _clock_of(file: StoreFile, scale: float) -> Clock:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import IO
 
+from gradient_server.process.real_paths import real
 from gradient_server.process.set_up import CannotSetUp
 
 MOST_OF_LINK = 4096
@@ -78,8 +79,7 @@ def _free(folder: Path, name: str) -> Path:
 
 
 def _is_in(path: Path, folder: Path) -> bool:
-    # `Path.resolve` raises for links that go round, before Python 3.13.
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    return real(path).is_relative_to(real(folder))
 
 
 def _outside(name: str) -> str:

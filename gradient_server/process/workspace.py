@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradient_server.process.addresses import Kind, credentials_of, kind_of, shown_address
+from gradient_server.process.real_paths import real
 from gradient_server.process.set_up import Allowance, CannotSetUp
 
 
@@ -61,12 +62,12 @@ def _fill(body: Mapping[str, Any], folder: Path, leave_out: Path) -> None:
 
 def _copy(source: Path, folder: Path, leave_out: Path, allowance: Allowance) -> None:
     """Copy a folder; links stay links."""
-    leave_out = _real(leave_out)
-    if _real(source).is_relative_to(leave_out) and _real(folder).is_relative_to(_real(source)):
+    leave_out = real(leave_out)
+    if real(source).is_relative_to(leave_out) and real(folder).is_relative_to(real(source)):
         raise CannotSetUp(f"The workspace {source} is where the server keeps its runs; give the folder of a project")
 
     def ignored(directory: str, names: list[str]) -> list[str]:
-        return [name for name in names if _real(Path(directory, name)) == leave_out]
+        return [name for name in names if real(Path(directory, name)) == leave_out]
 
     def copy(source: str, target: str) -> str:
         if not os.path.isfile(source):
@@ -102,10 +103,5 @@ def _make_artifact_directory(folder: Path, given: str | None) -> None:
 
 
 def _check_inside(folder: Path, directory: Path, what: str) -> None:
-    if not _real(directory).is_relative_to(_real(folder)):
+    if not real(directory).is_relative_to(real(folder)):
         raise CannotSetUp(f"{what} is not in the workspace; give a path that is relative to its top")
-
-
-def _real(path: Path) -> Path:
-    # `Path.resolve` raises for links that go round, before Python 3.13.
-    return Path(os.path.realpath(path))

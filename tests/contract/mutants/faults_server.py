@@ -222,7 +222,7 @@ FAULTS = (
     Fault(
         "whatever is there is a ready file",
         f"{SERVER}/ready_file.py",
-        "isinstance(members, dict) and members.keys() <= MEMBERS",
+        "isinstance(members, dict) and members.keys() <= {*ATTRIBUTES, PID}",
         "isinstance(members, dict)",
     ),
 )
