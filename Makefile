@@ -47,7 +47,7 @@ test-versions: $(READY) ## Try each Python that is here, with old and new depend
 	@$(BIN)/python -m tests.versions $(ARGS)
 
 faults: $(READY) ## Create and start thousands over a bad network, exactly once; ARGS='--kill --calls 3000' for instance
-	@$(BIN)/python -m tests.faults $(ARGS)
+	@$(BIN)/python -m tests.e2e.chaos $(ARGS)
 
 contract: $(READY) ## Try client and server against the contract; SEED=random EXAMPLES=1000 for a long run
 	@seed=$(SEED); [ "$$seed" != random ] || seed=$$($(BIN)/python -c 'import random; print(random.getrandbits(32))'); \

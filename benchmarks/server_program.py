@@ -15,16 +15,16 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gradient_server.api.contract import Contract
+from gradient_server.api.long_poll import LongPolls
+from gradient_server.api.validation import checked_body
 from gradient_server.app import application
 from gradient_server.clock import Clock
-from gradient_server.contract import Contract
+from gradient_server.http_server import http_server
 from gradient_server.listening import listening
-from gradient_server.long_poll import LongPolls
-from gradient_server.serving import http_server
+from gradient_server.runners.simulated.runner import SimulatedRunner
 from gradient_server.settings import DEFAULT_KEY
-from gradient_server.simulated.runner import SimulatedRunner
-from gradient_server.store import Store
-from gradient_server.validation import checked_body
+from gradient_server.store.store import Store
 
 
 class Counted:

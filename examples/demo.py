@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gradient import ExperimentsClient, GradientSdkError
 from gradient_server import LocalServer
-from gradient_server.process import ProcessRunner
+from gradient_server.runners.process import ProcessRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "build" / "demo"

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gradient_server.running import LocalServer
+    from gradient_server.local_server import LocalServer
 
 __all__ = ["LocalServer"]
 
@@ -13,7 +13,7 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from gradient_server.running import LocalServer
+        from gradient_server.local_server import LocalServer
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"The local server needs {error.name}: pip install 'gradient-experiments[server]'", name=error.name

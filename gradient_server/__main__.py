@@ -12,13 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from gradient_server.command_line import PROCESS, RUNS, STORE, Parser, parser
+from gradient_server.cli import PROCESS, RUNS, STORE, Parser, parser
 from gradient_server.ready_file import ready_file
 
 if TYPE_CHECKING:
     from gradient_server import LocalServer
     from gradient_server.chosen_key import ChosenKey
-    from gradient_server.runner import Runner
+    from gradient_server.runners.base import Runner
 
 
 def main() -> int:
@@ -86,9 +86,9 @@ def _server(reader: Parser, options: argparse.Namespace, key: ChosenKey) -> Loca
 
 def _real_runs(options: argparse.Namespace) -> tuple[Path, Runner]:
     """Give the file of experiments, and what runs them, with its folder beside the file."""
-    from gradient_server.key_file import default_folder
+    from gradient_server.keys import default_folder
     from gradient_server.private_files import private_folder
-    from gradient_server.process import ProcessRunner
+    from gradient_server.runners.process import ProcessRunner
 
     store: Path | None = options.store
     if store is None:

@@ -12,22 +12,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gradient_server import answers
-from gradient_server.answer_check import problem_of
-from gradient_server.answers import Answer, rendered
+from gradient_server.api import responses as answers
+from gradient_server.api.answer_check import problem_of
+from gradient_server.api.contract import Contract, Operation
+from gradient_server.api.key_check import KeyCheck
+from gradient_server.api.long_poll import LongPolls
+from gradient_server.api.once import Once
+from gradient_server.api.operations import Operations
+from gradient_server.api.responses import Answer, rendered
+from gradient_server.api.validation import InvalidRequest, checked_body, checked_parameters
+from gradient_server.api.wrong_keys import WrongKeys
 from gradient_server.clock import Clock
-from gradient_server.contract import Contract, Operation
-from gradient_server.fault_control import PATH, FaultControl
-from gradient_server.fault_injection import FaultInjection
-from gradient_server.key_check import KeyCheck
-from gradient_server.long_poll import LongPolls
-from gradient_server.once import Once
-from gradient_server.operations import Operations
-from gradient_server.page.endpoints import Page
-from gradient_server.store import Store
-from gradient_server.store_file import CannotBeKept
-from gradient_server.validation import InvalidRequest, checked_body, checked_parameters
-from gradient_server.wrong_keys import WrongKeys
+from gradient_server.dashboard.app import Page
+from gradient_server.faults.control import PATH, FaultControl
+from gradient_server.faults.injection import FaultInjection
+from gradient_server.store.sqlite import CannotBeKept
+from gradient_server.store.store import Store
 
 logger = logging.getLogger("gradient_server")
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from gradient_ext.config import KEY_VARIABLE
-from gradient_server import key_file
+from gradient_server import keys as key_file
 from gradient_server.settings import DEFAULT_KEY, checked_key, checked_long_key
 
 

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from gradient import ExperimentsClient
-from tests.gradient_ext.blocking import client_of
+from tests.client.blocking import client_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,8 +7,8 @@ from tests.contract.calling import OPERATIONS, SUITE
 NOT_PROVOKED = {
     ("createExperiment", 404): "the local server knows every project",
     ("runExperiment", 404): "the local server knows every project",
-    ("createExperiment", 413): "bodies of many MiB are sent in tests/gradient_server/test_protocol.py",
-    ("runExperiment", 413): "bodies of many MiB are sent in tests/gradient_server/test_protocol.py",
+    ("createExperiment", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
+    ("runExperiment", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
 }
 
 

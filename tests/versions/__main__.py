@@ -15,7 +15,7 @@ from tests.versions.environments import RESOLUTIONS, ROOT, interpreters, try_in
 from tests.versions.outcomes import minor_of, table, untrue_classifiers
 from tests.versions.project import project_of
 
-ROOMS = ("tests/gradient_api", "tests/gradient_ext", "tests/gradient_server", "tests/test_walk_through.py")
+ROOMS = ("tests/gradient_api", "tests/gradient_ext", "tests/gradient_server", "tests/e2e/test_walk_through.py")
 """Tests of what users run. The others are of tools, which are pinned, and run with one Python."""
 
 

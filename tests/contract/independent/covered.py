@@ -10,8 +10,8 @@ from attrs import frozen
 NEVER = {
     ("createExperiment", "404"): "the local server takes experiments of any project",
     ("runExperiment", "404"): "the local server takes experiments of any project",
-    ("createExperiment", "413"): "bodies of many MiB are sent in tests/gradient_server/test_protocol.py",
-    ("runExperiment", "413"): "bodies of many MiB are sent in tests/gradient_server/test_protocol.py",
+    ("createExperiment", "413"): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
+    ("runExperiment", "413"): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
 }
 """Statuses that the local server is not brought to answer with here, and why."""
 

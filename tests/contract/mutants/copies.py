@@ -16,7 +16,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from gradient_server.process.process_groups import kill, with_variable
+from gradient_server.runners.process.process_groups import kill, with_variable
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("gradient", "gradient_ext", "gradient_server", "gradient_api")

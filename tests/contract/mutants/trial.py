@@ -10,23 +10,23 @@ from copies import Ended, copy_of, run_python
 from fault import Fault
 
 _NEAR = {
-    "gradient_server/process/following.py": "process/test_queue.py",
-    "gradient_server/process/process_run.py": "process/test_running.py",
-    "gradient_server/process/run_directory.py": "process/test_supervisor.py",
-    "gradient_server/process/runs_directory.py": "process/test_directory.py",
-    "gradient_server/process/runner.py": "process/test_kill.py",
-    "gradient_server/process/supervision.py": "process/test_stopping.py",
-    "gradient_server/process/supervised_run.py": "process/test_kill.py",
-    "gradient_server/process/outcome.py": "process/test_environment.py",
+    "gradient_server/runners/process/following.py": "process/test_queue.py",
+    "gradient_server/runners/process/process_run.py": "process/test_running.py",
+    "gradient_server/runners/process/run_directory.py": "process/test_supervisor.py",
+    "gradient_server/runners/process/runs_directory.py": "process/test_directory.py",
+    "gradient_server/runners/process/runner.py": "process/test_kill.py",
+    "gradient_server/runners/process/supervision.py": "process/test_stopping.py",
+    "gradient_server/runners/process/supervised_run.py": "process/test_kill.py",
+    "gradient_server/runners/process/outcome.py": "process/test_environment.py",
     **dict.fromkeys(
         [f"gradient_server/process/{name}.py" for name in ("addresses", "archives", "download", "git_clone")],
         "process/test_workspace.py",
     ),
-    "gradient_server/reserve.py": "process/test_full_disk.py",
-    "gradient_server/page/endpoints.py": "page/test_who_may_look.py",
-    "gradient_server/page/sessions.py": "page/test_who_may_look.py",
-    "gradient_server/page/curves.py": "page/test_drawing.py",
-    "gradient_server/page/page.js": "page/test_in_chromium.py",
+    "gradient_server/store/reserve.py": "process/test_full_disk.py",
+    "gradient_server/dashboard/app.py": "page/test_who_may_look.py",
+    "gradient_server/dashboard/sessions.py": "page/test_who_may_look.py",
+    "gradient_server/dashboard/curves.py": "page/test_drawing.py",
+    "gradient_server/dashboard/page.js": "page/test_in_chromium.py",
 }
 """Tests that are about a file and are not called after it, where those that are not take long."""
 EXAMPLES = 20
@@ -37,7 +37,7 @@ PATIENCE = 600.0
 REFUSED = "make generate refuses it"
 HUNG = " (hung)"
 
-_CLIENT = ["tests/test_walk_through.py", "tests/gradient_ext", "tests/gradient_api"]
+_CLIENT = ["tests/e2e/test_walk_through.py", "tests/gradient_ext", "tests/gradient_api"]
 _CLIENT_CONTRACT = [
     f"tests/contract/test_client_{part}.py" for part in ("sends", "refuses", "receives", "tolerates", "survives")
 ]
@@ -67,7 +67,7 @@ _PROCESS = [
         *("supervision", "directory", "removed_files", "full_disk"),
     )
 ]
-_REAL = ["tests/gradient_server/process/test_kill.py", "tests/gradient_server/runners"]
+_REAL = ["tests/server/runners/process/test_kill.py", "tests/gradient_server/runners"]
 _REAL += [f"tests/gradient_server/test_real_{part}.py" for part in ("server", "runs")]
 _PAGE = [
     f"tests/gradient_server/page/test_{part}.py"
@@ -78,13 +78,13 @@ _GUARDS = [
     for part in ("own_names", "exposure", "foreign_requests", "wrong_keys", "key_file", "bad_addresses", "real_server")
 ]
 _SERVER_CONTRACT = [f"tests/contract/test_server{part}.py" for part in ("", "_chains", "_statuses")]
-_TOGETHER = ["tests/test_readme.py", "tests/gradient_server/test_faults.py", "tests/faults"]
+_TOGETHER = ["tests/e2e/test_readme.py", "tests/server/faults/test_faults.py", "tests/faults"]
 STAGES = {
     "client": [_CLIENT, _CLIENT_CONTRACT, _TOGETHER],
-    "server": [_SERVER, _SERVER_CONTRACT, ["tests/test_walk_through.py", "tests/gradient_server", *_TOGETHER]],
+    "server": [_SERVER, _SERVER_CONTRACT, ["tests/e2e/test_walk_through.py", "tests/gradient_server", *_TOGETHER]],
     "process": [_PROCESS, _REAL],
-    "page": [_PAGE, ["tests/gradient_server/page/test_in_chromium.py"]],
-    "guards": [_GUARDS, ["tests/gradient_server/page/test_who_may_look.py", *_REAL[-1:]]],
+    "page": [_PAGE, ["tests/server/dashboard/test_in_chromium.py"]],
+    "guards": [_GUARDS, ["tests/server/dashboard/test_who_may_look.py", *_REAL[-1:]]],
     "contract": [_CLIENT, _SERVER, _CLIENT_CONTRACT, _SERVER_CONTRACT, ["tests/gradient_server", *_TOGETHER]],
 }
 """The tests that judge a fault of each side, those first that are quick to notice."""

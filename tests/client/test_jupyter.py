@@ -1,0 +1,108 @@
+"""In a real kernel: tables, the live line, `await` in a cell, and nothing else below the cells."""
+
+import html
+import json
+import re
+
+import pytest
+
+from tests.client.notebooks import notebook
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    with notebook(tmp_path_factory.mktemp("kernel")) as running:
+        yield running
+
+
+@pytest.fixture
+def cells(kernel, gradient_server):
+    """A notebook with a client, and the parameters of an experiment that runs for a second."""
+    gradient_server.clock.scale = 20
+    urls = {"base_url": gradient_server.experiments_url, "logs_url": gradient_server.logs_url}
+    outputs = kernel.run(f"""
+        from gradient import AsyncExperimentsClient, ExperimentsClient, LogRows
+        key, urls = {gradient_server.api_key!r}, {urls}
+        client = ExperimentsClient(key, **urls)
+        new = dict(
+            name="mnist", project_id="prlvf0u05", container="python", machine_type="K80", command="python mnist.py",
+            registry_password="sesame", workspace_url="https://me:sesame@example.com/r.git",
+            experiment_env={{"GRADIENT_MOCK_LOG_LINES": 3, "GRADIENT_MOCK_SECONDS": 20}},
+        )
+    """)
+    assert outputs == []
+    yield kernel
+    assert kernel.run("client.close()") == []
+
+
+def last(output):
+    """Give the text of what is seen in the end, and check that its forms say the same, in a notebook's ways."""
+    seen = output["shown"][-1]
+    assert "\x1b" not in json.dumps(seen)
+    assert html.unescape(re.sub(r"<[^>]*>", "", seen["text/html"])) == seen["text/plain"]
+    return re.sub(r"\d:\d\d", "0:00", seen["text/plain"])
+
+
+def test_tables(cells):
+    """Lists, experiments, log rows and frames show as tables, without passwords and without a warning."""
+    cells.run("experiment_id = client.create_single_node(**new)")
+    for thing in ("list()", "get(experiment_id)", "logs(experiment_id)", "list().to_dataframe()"):
+        (output,) = cells.run(f"client.{thing}")
+        assert "<table" in output["shown"][0]["text/html"]
+        assert "sesame" not in str(output)
+
+
+def test_an_experiment_that_is_waited_for(cells):
+    """One line is written anew as states come, and stays with the last one above the result."""
+    line, result = cells.run("client.wait(client.run_single_node(**new), progress=True)")
+    assert re.fullmatch(r"es\w+ stopped, 0:00", last(line))
+    words = [re.sub(r"es\w+ |, .*", "", seen["text/plain"]) for seen in line["shown"]]
+    assert words[0] != words[-1] == "stopped"
+    assert "<table" in result["shown"][0]["text/html"]
+
+
+def test_rows_that_are_followed(cells):
+    """They stand together below the line, which counts them."""
+    line, rows = cells.run("""
+        for row in client.yield_logs(client.run_single_node(**new), progress=True):
+            print(row.line)
+    """)
+    assert re.fullmatch(r"es\w+ stopped, 0:00, 3 rows", last(line))
+    assert rows == {"stream": "stdout", "text": "1\n2\n3\n"}
+
+
+def test_time_that_passes(cells, gradient_server):
+    """It is shown also while nothing else happens; a line of what was not waited for to its end says so."""
+    gradient_server.clock.scale = 0
+    line, error = cells.run("client.wait(client.create_single_node(**new), timeout=1.5, progress=True)")
+    assert last(line).endswith(" created, 0:00; not watched any more")
+    assert any("created, 0:01" in seen["text/plain"] for seen in line["shown"][:-1])
+    assert error == {"error": "WaitTimeoutError"}
+
+
+def test_a_loop_that_is_left(cells):
+    """The line stands still, also while the generator is there."""
+    line, rows = cells.run("""
+        following = client.yield_logs(client.run_single_node(**new), progress=True)
+        print(next(following).line)
+    """)
+    assert rows["text"] == "1\n"
+    seen = list(line["shown"])
+    assert cells.run("import time; time.sleep(1.5)") == []
+    assert line["shown"] == seen
+    assert cells.run("following.close()") == []
+    assert last(line).endswith("; not watched any more")
+
+
+def test_several_at_once(cells):
+    """With `await` in a cell: each has a line of its own, and all of them end."""
+    *lines, result = cells.run("""
+        import asyncio
+
+        async with AsyncExperimentsClient(key, **urls) as other:
+            started = [await other.run_single_node(**new) for _ in range(3)]
+            ended = await asyncio.gather(*[other.wait(each, progress=True) for each in started])
+        len(ended)
+    """)
+    assert [re.sub("^es[^ ]+", "", last(line)) for line in lines] == [" stopped, 0:00"] * 3
+    assert result["shown"][0]["text/plain"] == "3"

@@ -1,0 +1,494 @@
+"""Faults on demand, over a socket: each kind is seen to happen, and afterwards the server is well."""
+
+import contextlib
+import gc
+import http.client
+import inspect
+import json
+import socket
+import time
+import weakref
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import pytest
+from gradient_api.constants import ExperimentState as State
+
+from gradient import ExperimentsClient
+from gradient_server import LocalServer
+from gradient_server.faults.settings import Kind
+
+pytestmark = pytest.mark.usefixtures("sound_afterwards")
+EXPERIMENTS = "/experiments/v1/experiments/"
+EVERYTHING = {
+    "statuses": [429, 503],
+    "statuses_after": 502,
+    "resets": ["before", "after"],
+    "bodies": ["truncated", "half"],
+    "latency": [0, 0.001],
+    "slow": [0, 0.001],
+}
+PATIENCE = 20
+
+
+@pytest.fixture
+def sound_afterwards(sound, gradient_server):
+    """End the faults, and see that the server works and has had nothing to complain about."""
+    yield
+    gradient_server.faults()
+
+
+@pytest.fixture
+def run(ask, contract):
+    """Run an experiment of one node or of three; its id."""
+
+    def run(kind="MultiNodeRequest", rows=9):
+        body = contract["components"]["examples"][kind]["value"]
+        return ask("POST", EXPERIMENTS + "run/", {**body, "experimentEnv": {"GRADIENT_MOCK_LOG_LINES": rows}}).body[
+            "handle"
+        ]
+
+    return run
+
+
+@pytest.fixture
+def total(ask, gradient_server):
+    """How many experiments there are, asked without faults."""
+
+    def total():
+        ask.close()
+        with gradient_server.faults():
+            return ask("GET", EXPERIMENTS + "?limit=0").body["meta"]["totalItems"]
+
+    return total
+
+
+def seconds_for(act):
+    began = time.monotonic()
+    found = act()
+    return found, time.monotonic() - began
+
+
+def test_a_status_instead_of_acting(ask, gradient_server, single_node_body, total):
+    """The error body of the services, and nothing has been done."""
+    with gradient_server.faults(statuses=[429, 503], html=False):
+        found = [ask("POST", EXPERIMENTS, single_node_body) for _ in range(30)]
+    assert {answered.status for answered in found} == {429, 503}
+    for answered in found:
+        answered.assert_error(answered.status)
+        assert answered.headers["X-Gradient-Fault"] == Kind.STATUS
+        assert answered.headers["Retry-After"] is None
+    assert total() == 0
+
+
+def test_a_status_after_acting(ask, gradient_server, single_node_body, total):
+    """The experiment is there, but the client is told otherwise."""
+    with gradient_server.faults(statuses_after=[504]):
+        assert [ask("POST", EXPERIMENTS, single_node_body).status for _ in range(5)] == [504] * 5
+    assert total() == 5
+    assert gradient_server.faults_injected == {"status_after": 5}
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 418, 429, 500, 502, 520, 599])
+def test_pages_of_proxies(ask, gradient_server, status):
+    """HTML, whatever the status; without a word about it, sometimes HTML and sometimes JSON."""
+    with gradient_server.faults(statuses=status, html=True):
+        answered = ask("GET", EXPERIMENTS)
+    assert answered.status == status
+    assert answered.headers.get_content_type() == "text/html"
+    assert answered.body.startswith(f"<html>\n<head><title>{status} ")
+    with gradient_server.faults(statuses=status):
+        kinds = {ask("GET", EXPERIMENTS).headers.get_content_type() for _ in range(30)}
+    assert kinds == {"text/html", "application/json"}
+
+
+def test_retry_after(ask, gradient_server):
+    """In seconds, or as a date that is not before they are over."""
+    with gradient_server.faults(statuses=503, statuses_after=429, retry_after=7):
+        assert {ask("GET", EXPERIMENTS).headers["Retry-After"] for _ in range(10)} == {"7"}
+    with gradient_server.faults(statuses=503, retry_after=7, retry_after_date=True):
+        before = datetime.now(UTC)
+        date = parsedate_to_datetime(ask("GET", EXPERIMENTS).headers["Retry-After"])
+        after = datetime.now(UTC)
+    assert before + timedelta(seconds=7) <= date <= after + timedelta(seconds=8)
+
+
+@pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1)])
+@pytest.mark.parametrize("size", [0, 100_000], ids=["small", "large"])
+def test_a_reset(ask, gradient_server, single_node_body, total, when, created, size):
+    """The client meets a connection that is broken, not one that is closed; the server has acted, or has not."""
+    body = json.dumps({**single_node_body, "name": "n" * size}).encode()
+    head = (
+        f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    address = "127.0.0.1", int(gradient_server.url.rpartition(":")[2])
+    with (
+        gradient_server.faults(resets=when),
+        socket.create_connection(address, timeout=PATIENCE) as connection,
+    ):
+        connection.sendall(head.encode() + body)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(9000)
+    assert total() == created
+    assert gradient_server.faults_injected == {f"reset_{when}": 1}
+
+
+def test_a_truncated_body(ask, gradient_server, single_node_body, total):
+    """All is promised, some is sent, and then the connection is closed; the server has acted."""
+    with gradient_server.faults(bodies="truncated"):
+        for _ in range(10):
+            with pytest.raises(http.client.IncompleteRead) as caught:
+                ask("POST", EXPERIMENTS, single_node_body)
+            assert caught.value.partial.startswith(b"{")
+            assert caught.value.expected > 0
+            ask.close()
+    assert total() == 10
+
+
+def test_half_a_document(ask, gradient_server, single_node_body, total):
+    """HTTP is in order, and the connection goes on; but what is in the body is not JSON."""
+    ask("GET", EXPERIMENTS)
+    with gradient_server.faults(bodies="half"):
+        for _ in range(10):
+            with pytest.raises(json.JSONDecodeError):
+                ask("POST", EXPERIMENTS, single_node_body)
+    assert ask.connection.times_opened == 1
+    assert total() == 10
+
+
+def test_a_slow_body(ask, gradient_server, single_node_body):
+    """The head is there at once, the body comes in pieces over the time that was set, and is whole in the end."""
+    handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
+    with gradient_server.faults(slow=0.6):
+        ask.connection.request("GET", f"{EXPERIMENTS}{handle}/", headers={"X-API-Key": ask.key})
+        response, until_head = seconds_for(ask.connection.getresponse)
+        parts = []
+        _, until_end = seconds_for(lambda: parts.extend(iter(lambda: response.read1(9000), b"")))
+    assert until_head < 0.5
+    assert 0.5 < until_head + until_end < 2
+    assert len(parts) > 5
+    assert json.loads(b"".join(parts))["data"]["handle"] == handle
+
+
+def test_an_answer_that_is_held_back(ask, gradient_server, single_node_body, total):
+    """It comes after the time that was set; who does not wait for it finds that the server has acted."""
+    with gradient_server.faults(latency=(0.3, 0.4)):
+        answered, seconds = seconds_for(lambda: ask("POST", EXPERIMENTS, single_node_body))
+        assert answered.status == 200
+        assert 0.3 <= seconds < 2
+    with gradient_server.faults(latency=3600):
+        ask.connection.sock.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            ask("POST", EXPERIMENTS, single_node_body)
+    assert total() == 2
+
+
+@pytest.mark.parametrize("settings", [{"bodies": ["truncated", "half"]}, {"slow": 1}])
+def test_an_answer_without_a_body(ask, gradient_server, single_node_body, settings):
+    """Has none that could be cut off, or be slow; it comes as ever, and does not count."""
+    handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
+    with gradient_server.faults(**settings):
+        assert ask("GET", f"/jobs/logs?experimentId={handle}").status == 204
+        assert ask("DELETE", f"{EXPERIMENTS}{handle}/").status == 204
+    assert gradient_server.faults_injected == {}
+
+
+@pytest.mark.parametrize("slow", [{"latency": 3600}, {"slow": 3600}])
+def test_nobody_waits_for_slow_answers_when_it_stops(slow, caplog):
+    """Stopping takes no longer than with any other request that is under way."""
+    with LocalServer() as server, contextlib.ExitStack() as stack:
+        server.faults(**slow)
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=PATIENCE)
+        stack.callback(connection.close)
+        connection.request("GET", EXPERIMENTS, headers={"X-API-Key": server.api_key})
+        deadline = time.monotonic() + PATIENCE
+        while not server.faults_injected:
+            assert time.monotonic() < deadline
+        _, seconds = seconds_for(server.stop)
+        assert seconds < 3
+    assert caplog.records == []
+
+
+# Pages of logs
+
+
+def rows_after(ask, handle, line=0, **query):
+    parts = "".join(f"&{name}={value}" for name, value in query.items())
+    answered = ask("GET", f"/jobs/logs?experimentId={handle}&line={line}{parts}")
+    assert answered.status == (200 if answered.body else 204)
+    return answered.body or []
+
+
+def test_repeated_rows(ask, still, run):
+    """Every row comes twice, one after the other."""
+    handle = run()
+    still.advance(20)
+    rows = rows_after(ask, handle)
+    with still.faults(log_pages="repeated"):
+        assert rows_after(ask, handle) == [row for row in rows for _ in range(2)]
+        assert rows_after(ask, handle, limit=4) == [rows[0], rows[0], rows[1], rows[1]]
+        assert rows_after(ask, handle, limit=1) == rows[:1]
+        assert rows_after(ask, handle, line=10**6) == []
+    assert still.faults_injected == {"repeated_page": 2}
+
+
+def test_mixed_rows(ask, still, run):
+    """The rows of three jobs are not ordered by line any more, but those of each are."""
+    handle, single = run(), run("SingleNodeRequest")
+    still.advance(20)
+    rows = rows_after(ask, handle)
+    with still.faults(log_pages="mixed"):
+        found = rows_after(ask, handle)
+        rows_after(ask, single)
+    assert still.faults_injected == {"mixed_page": 1}
+    assert found != rows
+    assert sorted(found, key=lambda row: row["line"]) != found
+    for job in {row["jobId"] for row in rows}:
+        assert [row for row in found if row["jobId"] == job] == [row for row in rows if row["jobId"] == job]
+
+
+def test_an_old_page(ask, still, run):
+    """While it runs, the page may begin at any line before the one that was asked for; it does not wait for rows."""
+    handle = run(rows=100)
+    still.advance(12)
+    rows = rows_after(ask, handle)
+    visible = rows[-1]["line"]
+    with still.faults(log_pages="old"):
+        begins = []
+        for _ in range(20):
+            found = rows_after(ask, handle, line=visible, limit=30, wait=60)
+            begins.append(found[0]["line"])
+            assert found == [row for row in rows if row["line"] >= begins[-1]][:30]
+        assert max(begins) <= visible
+        assert len(set(begins)) > 5
+        assert rows_after(ask, handle, limit=3) == rows[:3]
+    assert still.faults_injected == {"old_page": 20}
+
+
+def test_a_late_page(ask, still, run):
+    """While it runs, there may seem to be no rows; as if nothing had come for as long as one waits."""
+    handle = run()
+    with still.faults(log_pages="late"):
+        assert seconds_for(lambda: rows_after(ask, handle, wait=0.2))[1] >= 0.2
+        still.advance(12)
+        assert rows_after(ask, handle) == rows_after(ask, handle, wait=60) == []
+    assert rows_after(ask, handle) != []
+    assert still.faults_injected == {"late_page": 2}
+
+
+def test_nothing_is_withheld_after_the_end(ask, still, run):
+    """Who asks after the end of the run is told everything that he asked for, and that there is no more."""
+    handle = run()
+    still.advance(20)
+    rows = rows_after(ask, handle)
+    with still.faults(log_pages=["old", "late"]):
+        for _ in range(20):
+            assert rows_after(ask, handle) == rows
+            assert rows_after(ask, handle, line=5) == [row for row in rows if row["line"] > 5]
+            assert rows_after(ask, handle, line=10) == []
+    assert still.faults_injected == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/jobs/logs?experimentId=nobody", 404),
+        ("/jobs/logs", 400),
+        ("/jobs/logs?experimentId={handle}&line=x", 400),
+        (f"/jobs/logs?experimentId={{handle}}&line={10**400}", 204),
+    ],
+)
+@pytest.mark.parametrize("page", ["repeated", "mixed", "old", "late"])
+def test_pages_that_there_are_not(ask, still, run, path, status, page):
+    """Are answered as ever, and do not count."""
+    path = path.format(handle=run())
+    still.advance(12)
+    with still.faults(log_pages=page):
+        assert ask("GET", path).status == status
+        wrong = ask("GET", "/jobs/logs?experimentId=nobody", headers={"X-API-Key": "wrong"})
+        assert (wrong.status, wrong.body) == (401, "Authentication failed")
+    assert still.faults_injected == {}
+
+
+ANY_PAGE = ["repeated", "mixed", "old", "late"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("limit", [10, 10_000])
+def test_what_a_careful_reader_needs(ask, still, run, limit, seed):
+    """Who drops what was seen, and asks for the last time after the end, has every row of each job once, in order.
+
+    As long as a page begins with the first row that is missing, or before it, no row can get lost.
+    """
+    handle = run(rows=40)
+    with still.faults(rate=0.7, log_pages=ANY_PAGE, seed=seed):
+        read, ended, news = {}, False, True
+        while news or not ended:
+            still.advance(0.5)
+            ended = ask("GET", f"{EXPERIMENTS}{handle}/state/").body["data"]["state"] == State.STOPPED
+            news = False
+            line = min((len(lines) for lines in read.values()), default=0)
+            for row in rows_after(ask, handle, line=line, limit=limit):
+                lines = read.setdefault(row["jobId"], [])
+                if row["line"] > len(lines):
+                    lines.append(row["line"])
+                    news = True
+    assert list(read.values()) == [list(range(1, 42))] * 3
+    assert still.faults_injected.keys() == {f"{page}_page" for page in ANY_PAGE}
+
+
+@pytest.mark.parametrize("kind", ["SingleNodeRequest", "MultiNodeRequest"])
+@pytest.mark.parametrize("limit", [1, 5, 10_000])
+def test_the_client_survives_all_of_it(gradient_server, run, kind, limit):
+    """It has every row of each job once, in order, whatever pages come."""
+    gradient_server.clock.scale = 40
+    handle = run(kind, rows=20)
+    with (
+        ExperimentsClient(
+            "gradient-local", base_url=gradient_server.experiments_url, logs_url=gradient_server.url
+        ) as c,
+        gradient_server.faults(rate=0.6, log_pages=ANY_PAGE, seed=limit),
+    ):
+        rows = list(c.yield_logs(handle, limit=limit))
+    jobs = {row.job_id for row in rows}
+    assert len(jobs) == (1 if kind == "SingleNodeRequest" else 3)
+    for job in jobs:
+        assert [row.line for row in rows if row.job_id == job] == list(range(1, 21))
+
+
+# For how long, to whom, and how often
+
+
+def test_only_chosen_operations(ask, gradient_server, single_node_body):
+    """The others are answered as ever, on either of their paths."""
+    with gradient_server.faults(statuses=503, operations=["createExperiment", "getExperimentState"]):
+        for version in ("v1", "v2"):
+            path = EXPERIMENTS.replace("v1", version)
+            assert ask("POST", path, single_node_body).status == 503
+            assert ask("GET", path).status == 200
+            handle = ask("POST", path + "run/", single_node_body).body["handle"]
+            assert ask("GET", f"{path}{handle}/state/").status == 503
+            assert ask("GET", f"{path}{handle}/").status == 200
+
+
+def test_an_operation_that_there_is_not(gradient_server):
+    """Is refused with those that there are, and what was set before stays."""
+    gradient_server.faults(statuses=503)
+    with pytest.raises(ValueError, match=r"operations: There is no getLog; there are .*getLogs"):
+        gradient_server.faults(statuses=500, operations=["getLogs", "getLog"])
+    with pytest.raises(ValueError, match="rate"):
+        gradient_server.faults(statuses=500, rate=2)
+    with pytest.raises(TypeError, match="ratio"):
+        gradient_server.faults(statuses=500, ratio=0.5)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_number_of_times(ask, gradient_server, times):
+    """Then it is over; a request with which nothing can go wrong does not count."""
+    with gradient_server.faults(bodies="half", times=times):
+        for _ in range(times):
+            assert ask("GET", "/jobs/logs?experimentId=nobody", headers={"X-API-Key": "wrong"}).status == 401
+            with pytest.raises(json.JSONDecodeError):
+                ask("GET", EXPERIMENTS)
+        assert [ask("GET", EXPERIMENTS).status for _ in range(20)] == [200] * 20
+    assert gradient_server.faults_injected == {"half_body": times}
+
+
+def test_until_it_is_set_anew(ask, gradient_server):
+    """A plain call stays; another one takes its place; one without settings ends it."""
+    gradient_server.faults(statuses=503)
+    assert [ask("GET", EXPERIMENTS).status for _ in range(3)] == [503] * 3
+    gradient_server.faults(statuses=500)
+    assert [ask("GET", EXPERIMENTS).status for _ in range(3)] == [500] * 3
+    gradient_server.faults()
+    assert [ask("GET", EXPERIMENTS).status for _ in range(3)] == [200] * 3
+    gradient_server.faults(statuses=503)
+    gradient_server.reset()
+    assert ask("GET", EXPERIMENTS).status == 200
+    assert gradient_server.faults_injected == {}
+
+
+def test_blocks(ask, gradient_server):
+    """After a block there is what was before it, also if it ends with an error, or if all was reset inside."""
+    gradient_server.faults(statuses=500)
+    with gradient_server.faults(statuses=501):
+        with contextlib.suppress(ZeroDivisionError), gradient_server.faults(statuses=502):
+            assert ask("GET", EXPERIMENTS).status == 502
+            raise ZeroDivisionError
+        assert ask("GET", EXPERIMENTS).status == 501
+        with gradient_server.faults():
+            assert ask("GET", EXPERIMENTS).status == 200
+        assert ask("GET", EXPERIMENTS).status == 501
+    assert ask("GET", EXPERIMENTS).status == 500
+    with gradient_server.faults(statuses=503):
+        gradient_server.reset()
+    assert ask("GET", EXPERIMENTS).status == 200
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_every_test_begins_without_faults(ask, gradient_server, number):
+    """What a test leaves behind does not reach the next one."""
+    assert ask("GET", EXPERIMENTS).status == 200
+    assert gradient_server.faults_injected == {}
+    gradient_server.faults(statuses=503)
+    assert ask("GET", EXPERIMENTS).status == 503
+
+
+def what_happens(ask, total):
+    """What a client meets in a hundred requests."""
+    met = []
+    for _ in range(total):
+        try:
+            answered = ask("GET", EXPERIMENTS)
+            met.append((answered.status, answered.headers["X-Gradient-Fault"]))
+        except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+            ask.close()
+            met.append(type(error).__name__)
+    return met
+
+
+def test_the_same_seed_does_the_same_again(ask, gradient_server):
+    """Request by request; another seed does something else. What was done is counted."""
+    found = []
+    for seed in (1, 1, 2):
+        with gradient_server.faults(rate=0.5, seed=seed, **EVERYTHING):
+            found.append(what_happens(ask, 100))
+    assert found[0] == found[1] != found[2]
+    assert found[0].count((200, None)) in range(30, 70)
+    injected = gradient_server.faults_injected
+    assert sum(injected.values()) == sum(met != (200, None) for some in found for met in some)
+    assert injected.keys() == {kind.value for kind in Kind if not kind.value.endswith("_page")}
+    assert list(injected) == sorted(injected)
+
+
+def test_only_with_the_contract_things_go_wrong(ask, gradient_server):
+    """Not with what is no address or method of it; and a client without the key is no better off."""
+    with gradient_server.faults(statuses=503):
+        assert ask("GET", "/nowhere").status == 404
+        assert ask("PATCH", EXPERIMENTS).status == 405
+        assert ask("GET", EXPERIMENTS, headers={"X-API-Key": "wrong"}).status == 503
+    with gradient_server.faults(latency=0):
+        assert ask("GET", EXPERIMENTS, headers={"X-API-Key": "wrong"}).status == 403
+
+
+def test_help_explains_every_setting(gradient_server):
+    """Types, units and defaults are in the documentation of the method, and its signature has all of them."""
+    settings = [name for name in inspect.signature(gradient_server.faults).parameters if name != "self"]
+    text = gradient_server.faults.__doc__
+    assert len(settings) > 10
+    for name in settings:
+        assert f" {name}: " in text
+    assert "{parameters}" not in text
+
+
+def test_faults_that_are_over_are_forgotten(gradient_server):
+    """However often something else goes wrong: only what will come back is kept."""
+    over = [weakref.ref(gradient_server.faults(statuses=503)) for _ in range(5)]
+    with gradient_server.faults(latency=1):
+        gc.collect()
+        assert [period() is None for period in over] == [True] * 4 + [False]
+    assert gradient_server.faults() is not None
+    gradient_server.faults()
+    gc.collect()
+    assert [period() is None for period in over] == [True] * 5

@@ -1,0 +1,207 @@
+"""Experiments of several nodes, which run as processes that find each other."""
+
+import json
+import shutil
+import subprocess
+import sys
+from base64 import urlsafe_b64decode
+
+import pytest
+from gradient_api.constants import END_OF_LOG, TERMINAL_STATES, ExperimentType
+
+from tests.server.runners.process.conftest import is_alive, wait_until
+
+
+def multi_node(workers="true", servers="exec sleep 60", worker_count=2, server_count=1):
+    return {
+        "experimentTypeId": int(ExperimentType.GRPC_MULTI_NODE),
+        "workerCommand": workers,
+        "workerCount": worker_count,
+        "parameterServerCommand": servers,
+        "parameterServerCount": server_count,
+    }
+
+
+def mpi(master, workers="exec sleep 60", worker_count=2):
+    return {
+        "experimentTypeId": int(ExperimentType.MPI_MULTI_NODE),
+        "workerCommand": workers,
+        "workerCount": worker_count,
+        "masterCommand": master,
+        "masterCount": 1,
+    }
+
+
+def test_all_nodes_run(bench):
+    """Each node is a job with its own log and numbers, and rows come ordered by line and job."""
+    workers = "echo $TYPE $INDEX; while [ ! -e up ]; do sleep 0.01; done"
+    run = bench.run(**multi_node(workers, "echo $TYPE $INDEX; touch up; exec sleep 60"))
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert bench.outcome(run) == ("stopped", None)
+    assert [job.title for job in run.jobs] == ["worker 1", "worker 2", "parameter server 1"]
+    rows = [(row.line, job.title, row.message) for job, row in run.rows(0, 100, bench.clock.now())]
+    assert rows == [
+        (1, "worker 1", "worker 0"),
+        (1, "worker 2", "worker 1"),
+        (1, "parameter server 1", "ps 0"),
+        (2, "worker 1", END_OF_LOG),
+        (2, "worker 2", END_OF_LOG),
+        (2, "parameter server 1", END_OF_LOG),
+    ]
+
+
+def test_parameter_servers_are_stopped_when_the_workers_have_ended(bench):
+    """That is how they end in good order; it is no failure, whatever their exit code is."""
+    run = bench.run(**multi_node("exit 0", "trap 'exit 9' TERM; echo $$; while :; do sleep 0.05; done"))
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert bench.outcome(run) == ("stopped", None)
+    assert not any(is_alive(int(row)) for row in bench.rows(run, "parameter server 1") if row.isdigit())
+
+
+def test_one_failed_worker_fails_the_experiment(bench):
+    """The error says which; the others are stopped."""
+    run = bench.run(**multi_node('echo $$; [ "$INDEX" = 0 ] || exit 4; exec sleep 60'))
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert bench.outcome(run) == ("failed", "The command of worker 2 ended with exit code 4")
+    assert not any(is_alive(int(row)) for row in bench.rows(run, "worker 1"))
+
+
+def test_workers_that_have_ended_do_not_end_the_others(bench):
+    """The experiment goes on until the last worker has ended."""
+    run = bench.run(**multi_node('[ "$INDEX" = 0 ] || { sleep 0.4; echo last; }'))
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert bench.rows(run, "worker 2") == ["last"]
+
+
+def test_nodes_can_talk(bench):
+    """A parameter server listens where the workers look for it."""
+    listen = (
+        "import os, socket; host, port = os.environ['PS_HOSTS'].split(':'); "
+        "s = socket.create_server((host, int(port))); [s.accept()[0].sendall(b'weights') for _ in range(2)]"
+    )
+    connect = """
+import os, socket, time
+host, port = os.environ["PS_HOSTS"].split(":")
+while True:
+    try:
+        print(socket.create_connection((host, int(port))).recv(100).decode())
+        break
+    except ConnectionRefusedError:
+        time.sleep(0.01)
+"""
+    run = bench.run(**multi_node(f"{sys.executable} -c '{connect}'", f'{sys.executable} -c "{listen}"'))
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert bench.outcome(run) == ("stopped", None)
+    assert [bench.rows(run, f"worker {number}") for number in (1, 2)] == [["weights"]] * 2
+
+
+def test_what_is_not_used_is_said_to_whom_it_concerns(bench):
+    """Each job's first row speaks of its own parameters."""
+    run = bench.done(**multi_node("true", "true"), workerContainer="a", parameterServerContainer="b", clusterId="c")
+    found = {job.title: row.message for job, row in run.rows(0, 3, bench.clock.now())}
+    text = "This runs as a process of the server's machine: {} and clusterId are not used."
+    assert found["worker 1"] == found["worker 2"] == text.format("workerContainer a")
+    assert found["parameter server 1"] == text.format("parameterServerContainer b")
+
+
+@pytest.fixture(scope="module")
+def gradient_utils(tmp_path_factory):
+    """The published library that programs used inside of experiments, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("gradient-utils")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "gradient-utils==0.5.0"]
+    try:
+        said = subprocess.run(install, capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("gradient-utils 0.5.0 could not be installed within two minutes")
+    if said.returncode:
+        pytest.skip(f"gradient-utils 0.5.0 cannot be installed here: {said.stderr.strip()[-200:]}")
+    return folder
+
+
+USING = """
+import json, os
+from gradient_utils import data_dir, export_dir, get_tf_config, job_name, model_dir, ps_hosts, task_index, worker_hosts
+from gradient_utils.metrics.env import get_workload_id, get_workload_type
+
+get_tf_config()
+print(json.dumps({
+    "tf_config": json.loads(os.environ["TF_CONFIG"]), "job_name": job_name(), "task_index": task_index(),
+    "worker_hosts": worker_hosts(), "ps_hosts": ps_hosts(), "data_dir": data_dir(), "model_dir": model_dir("m"),
+    "export_dir": export_dir(), "workload": [get_workload_type(), get_workload_id()],
+}))
+"""
+
+
+def test_the_published_library_works_unchanged(bench, gradient_utils):
+    """`gradient-utils` finds in every node what it found on the service."""
+    bench.directory.joinpath("using.py").write_text(USING)
+    command = f"{sys.executable} {bench.directory}/using.py"
+    env = {"PYTHONPATH": str(gradient_utils)}
+    run = bench.run(**multi_node(command, command, 3, 2), experimentEnv=env, modelPath="/storage/models/mine")
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert bench.outcome(run) == ("stopped", None), bench.rows(run, "worker 1")
+    nodes = {job.title: json.loads(bench.rows(run, job.title)[0]) for job in run.jobs}
+    workers = nodes["worker 1"]["worker_hosts"].split(",")
+    servers = nodes["worker 1"]["ps_hosts"].split(",")
+    assert (len(set(workers)), len(set(servers))) == (3, 2)
+    storage = bench.directory / "es1" / "storage"
+    tasks = {}
+    for title, found in nodes.items():
+        assert found["worker_hosts"] == ",".join(workers)
+        assert found["ps_hosts"] == ",".join(servers)
+        assert found["tf_config"]["cluster"] == {"master": workers[:1], "worker": workers[1:], "ps": servers}
+        assert found["tf_config"]["environment"] == "cloud"
+        assert found["data_dir"] == str(storage)
+        assert found["model_dir"] == str(storage / "models/mine/m")
+        assert found["export_dir"] == str(storage / "models/mine")
+        assert found["workload"] == ["experiment", "es1"]
+        tasks[title] = (found["job_name"], found["task_index"], *found["tf_config"]["task"].values())
+    assert tasks == {
+        "worker 1": ("worker", "0", "master", 0),
+        "worker 2": ("worker", "1", "worker", 0),
+        "worker 3": ("worker", "2", "worker", 1),
+        "parameter server 1": ("ps", "0", "ps", 0),
+        "parameter server 2": ("ps", "1", "ps", 1),
+    }
+
+
+def test_ps_config_is_url_safe(bench):
+    """Programs decode it themselves, too, as the samples of the service do."""
+    run = bench.done(**multi_node("echo $PS_CONFIG"))
+    config = json.loads(urlsafe_b64decode(bench.rows(run, "worker 2")[0]))
+    assert config["task"] == {"type": "worker", "index": 0}
+
+
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun (Debian: openmpi-bin)")
+def test_mpi_runs_the_command_of_the_master(bench):
+    """`mpirun` finds the nodes by itself, or in the host file; the workers are stopped when the master has ended."""
+    rank = 'echo "$OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE"'
+    run = bench.run(**mpi(f"mpirun sh -c '{rank}'; mpirun --hostfile $OMPI_MCA_orte_default_hostfile -np 2 echo again"))
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert bench.outcome(run) == ("stopped", None), bench.rows(run, "master 1")
+    assert sorted(bench.rows(run, "master 1")) == ["0 of 3", "1 of 3", "2 of 3", "again", "again"]
+    assert (bench.directory / run.handle / "hostfile").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun (Debian: openmpi-bin)")
+def test_mpi_leaves_nothing(bench):
+    """The processes that `mpirun` has started, in process groups of their own, end with a run that is stopped."""
+    run = bench.run(**mpi("mpirun sh -c 'echo $$; exec sleep 60'"))
+    wait_until(lambda: len(bench.rows(run, "master 1")) == 3)
+    ranks = [int(row) for row in bench.rows(run, "master 1")]
+    run.stop(bench.clock.now())
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    assert not any(map(is_alive, ranks))
+
+
+def test_mpi_needs_mpirun(bench, monkeypatch, tmp_path):
+    """Where there is none, the error says what is missing and where it comes from."""
+    for name in ("sh", "ps"):
+        tmp_path.joinpath(name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = bench.run(**mpi("true"))
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    state, error = bench.outcome(run)
+    assert state == "error"
+    assert "needs mpirun" in error
+    assert "openmpi-bin" in error

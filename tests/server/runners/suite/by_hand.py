@@ -1,0 +1,137 @@
+"""A runner whose runs go on when a test says so, one step at a time. It says what has happened when it has."""
+
+import math
+from collections.abc import Callable, Mapping
+
+from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
+from gradient_api.constants import ExperimentState as State
+
+from gradient_server.clock import Clock
+from gradient_server.runners.base import Entered, Job, Prepared, Refused, Row, Run, Runner
+from gradient_server.runners.jobs import jobs_of
+
+
+class ByHandRunner(Runner):
+    """Runs for tests. The body says what they do: `rows`, None if they cannot be set up, and `code`, None if they wait.
+
+    :param kept: what outlives the runner: all runs that were started, by their handles
+    """
+
+    name = "by-hand"
+
+    def __init__(self, kept: dict[str, "HandRun"]) -> None:
+        self.kept = kept
+        self.calls: list[tuple[str, str]] = []
+        """What runs were told to do, and which: `("start", handle)`."""
+        self.prepared: dict[str, HandRun] = {}
+        self.begun = self.closed = 0
+
+    def attach(self, clock: Clock, changed: Callable[[str], object]) -> None:
+        self.clock, self.changed = clock, changed
+
+    def prepare(self, experiment: Prepared) -> Run:
+        if experiment.body.get("rows", 0) == -1:
+            raise Refused("rows cannot be fewer than none.", "rows")
+        run = self.kept.get(experiment.handle) or self.new_run(experiment)
+        run.runner = self
+        self.prepared[experiment.handle] = run
+        if experiment.started is not None and not run.entered:
+            run.start(experiment.started)
+        if experiment.stopped is not None:
+            run.stop(experiment.stopped)
+        return run
+
+    def new_run(self, experiment: Prepared) -> "HandRun":
+        return HandRun(experiment)
+
+    def begin(self) -> None:
+        self.begun += 1
+        for handle in self.kept.keys() - self.prepared.keys():
+            del self.kept[handle]
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def go_on(self) -> None:
+        """Let every run do the next thing."""
+        for run in list(self.kept.values()):
+            if run.go_on(self.clock.now()):
+                self.changed(run.handle)
+
+
+class HandRun(Run):
+    """One run."""
+
+    runner: ByHandRunner
+
+    def __init__(self, experiment: Prepared) -> None:
+        self.handle = experiment.handle
+        self.jobs = jobs_of(experiment.handle, experiment.body)
+        self._rows, self._code = experiment.body.get("rows", 1), experiment.body.get("code")
+        self._entered: list[tuple[float, int]] = []
+        self._printed: dict[Job, list[Row]] = {job: [] for job in self.jobs}
+        self._stopping = False
+
+    @property
+    def entered(self) -> Entered:
+        return tuple(self._entered)
+
+    def error(self, now: float) -> str | None:
+        return "There is nothing to run." if self._state == State.ERROR else None
+
+    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
+        after = [(job, row) for job, rows in self._printed.items() for row in rows[line:]]
+        return sorted(after, key=lambda found: found[1].line)[:limit]
+
+    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+        return self._printed[job][line:][:limit]
+
+    def ends(self, now: float) -> Mapping[Job, int]:
+        return {job: len(rows) for job, rows in self._printed.items()}
+
+    def next_row(self, line: int, now: float) -> float | None:
+        if self._state in TERMINAL_STATES:
+            return None
+        return now if max(map(len, self._printed.values())) > line else math.inf
+
+    def start(self, moment: float) -> None:
+        self.runner.calls.append(("start", self.handle))
+        self.runner.kept[self.handle] = self
+        self._entered.append((moment, State.PENDING))
+
+    def stop(self, moment: float) -> None:
+        self.runner.calls.append(("stop", self.handle))
+        self._stopping = True
+        if self._state in (None, State.PENDING):
+            self._entered.append((moment, State.CANCELLED))
+
+    def forget(self) -> None:
+        self.runner.calls.append(("forget", self.handle))
+        self.runner.prepared.pop(self.handle, None)
+        self.runner.kept.pop(self.handle, None)
+
+    def go_on(self, now: float) -> bool:
+        """Do the next thing, and say whether there was one."""
+        shortest = min(self._printed.values(), key=len)
+        match self._state:
+            case State.PENDING:
+                self._enter(State.ERROR if self._rows is None else State.RUNNING, now)
+            case State.RUNNING if not self._stopping and len(shortest) < self._rows:
+                shortest.append(Row(len(shortest) + 1, now, "a row"))
+            case State.RUNNING if self._stopping or self._code is not None:
+                self._enter(State.NETWORK_TEARING_DOWN, now)
+            case State.NETWORK_TEARING_DOWN:
+                for rows in self._printed.values():
+                    rows.append(Row(len(rows) + 1, now, END_OF_LOG))
+                outcome = State.FAILED if self._code else State.STOPPED
+                self._enter(State.CANCELLED if self._stopping else outcome, now)
+            case _:
+                return False
+        return True
+
+    @property
+    def _state(self) -> int | None:
+        return self._entered[-1][1] if self._entered else None
+
+    def _enter(self, state: int, now: float) -> None:
+        self._entered.append((now, state))
