@@ -8,7 +8,7 @@ EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-debian demo serve test test-versions faults bench contract contract-independent \
-	contract-mutants lint types check-spec check-generated breaking generate clean
+	lint types check-spec check-generated breaking generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,9 +57,6 @@ contract: $(READY) ## Try client and server against the contract; SEED=random EX
 
 contract-independent: $(READY) ## Let Prism and Redocly judge contract, client and server; needs Node
 	@$(BIN)/python tests/contract/independent $(ARGS)
-
-contract-mutants: $(READY) ## Put faults into copies of the project, and see which the tests notice; takes a while
-	@$(BIN)/python tests/contract/mutants $(ARGS)
 
 bench: $(READY) ## Time this client beside raw httpx and the old one; ARGS='--only get list_10k' for instance
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,0 +1,1 @@
+"""What runs experiments: one module or package for each runner."""

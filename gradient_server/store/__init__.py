@@ -1,0 +1,1 @@
+"""The experiments of a server, in memory and in a file."""

@@ -1,4 +1,4 @@
-"""Make `docs/demo.svg` anew, of what the demo prints to a terminal: `.venv/bin/python -m tests.e2e.examples.picture`."""
+"""Make `docs/demo.svg` of what the demo prints: `.venv/bin/python -m tests.e2e.examples.picture`."""
 
 import io
 import os
