@@ -7,8 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
-from gradient_server.api.exposure import checked_exposure
-from gradient_server.api.own_names import checked_name
+from gradient_server.api.security import check_bind_host, check_host_name
 from gradient_server.settings import (
     DEFAULT_KEY,
     checked_file,
@@ -69,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         options.slots = options.slots or os.cpu_count() or 1
         options.grace = _GRACE if options.grace is None else options.grace
         try:
-            checked_exposure(options.host, runner_is_real=is_real, expose=options.expose)
+            check_bind_host(options.host, executes_commands=is_real, expose=options.expose)
         except ValueError as error:
             self.error(f"--host {options.host}: {error}")
         return options
@@ -102,7 +101,9 @@ def parser() -> Parser:
     add("--host", "ADDRESS", checked_host, "127.0.0.1", "address to listen on (default: %(default)s)")
     add("--port", "PORT", checked_port, 8090, "port to listen on; 0: a free one (default: %(default)s)")
     text = "another name by which clients call it; can be given again"
-    made.add_argument("--allow-host", metavar="NAME", type=_said(checked_name), default=[], action="append", help=text)
+    made.add_argument(
+        "--allow-host", metavar="NAME", type=_said(check_host_name), default=[], action="append", help=text
+    )
     _add_key(made)
     add("--seed", "NUMBER", checked_seed, 0, "what the ids of experiments and jobs follow from (default: %(default)s)")
     text = "file to keep experiments in, so that a later server goes on with them (default: none; real runs: see below)"

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from gradient_server.api.responses import TOO_MANY_CONNECTIONS, Answer, not_http, rendered, too_slow
+from gradient_server.api.responses import TOO_MANY_CONNECTIONS, ApiResponse, malformed_http, request_timeout
 from gradient_server.connection_limit import longest_waiting, most_connections
 from gradient_server.listening import BACKLOG
 from gradient_server.slow_clients import SECONDS, STEP, Part, SlowClients, Step
@@ -183,7 +183,7 @@ class Protocol(H11Protocol):
         error = sys.exception()
         status = HTTPStatus(error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400)
         problem, _, _ = str(error).partition(": b")  # what was sent is not repeated; a key may be in it
-        self._refuse(not_http(status, problem))
+        self._refuse(malformed_http(status, problem))
 
     def on_response_complete(self) -> None:
         """Go on with what the client has sent in the meantime."""
@@ -197,7 +197,7 @@ class Protocol(H11Protocol):
         elif part is Part.HEAD and not self.conn.trailing_data[0]:
             self.transport.close()  # it has not begun, and waits for nothing
         else:
-            self._refuse(too_slow(part.value, SECONDS[part]))
+            self._refuse(request_timeout(part.value, SECONDS[part]))
 
     def _make_room(self) -> None:
         others: list[Protocol] = [found for found in self.connections if isinstance(found, Protocol)]
@@ -209,7 +209,7 @@ class Protocol(H11Protocol):
         else:
             self._refuse(TOO_MANY_CONNECTIONS)
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse(self, answer: ApiResponse) -> None:
         """Answer, unless an answer is under way, let go of the request, and close the connection after a while."""
         self._refused = True
         if self._cycle is not None:
@@ -222,8 +222,8 @@ class Protocol(H11Protocol):
         # Closing at once would take the refusal away from a client that is still sending.
         self.loop.call_later(LINGER, self.transport.close)
 
-    def _send(self, answer: Answer) -> None:
-        response = rendered(answer)
+    def _send(self, answer: ApiResponse) -> None:
+        response = answer.render()
         status = HTTPStatus(response.status_code)
         headers = [*response.raw_headers, (b"connection", b"close")]
         events = (

@@ -14,11 +14,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from gradient_server.api.contract import Contract
-from gradient_server.api.exposure import checked_exposure
-from gradient_server.api.foreign_requests import own_requests_only
 from gradient_server.api.long_poll import LongPolls
-from gradient_server.api.own_names import OwnNames, checked_name
-from gradient_server.api.wrong_keys import WrongKeys
+from gradient_server.api.security import (
+    OriginCheckMiddleware,
+    RateLimiter,
+    TrustedHosts,
+    check_bind_host,
+    check_host_name,
+)
 from gradient_server.app import application
 from gradient_server.chosen_key import key_for
 from gradient_server.clock import Clock
@@ -82,9 +85,9 @@ class LocalServer:
         self._runner = runner or SimulatedRunner()
         is_real = self._runner.executes_commands
         self.api_key = key_for(api_key, runner_is_real=is_real)
-        checked_exposure(host, runner_is_real=is_real, expose=expose)
+        check_bind_host(host, executes_commands=is_real, expose=expose)
         scale = checked_scale(time_scale)
-        also = tuple(checked_name(name) for name in allow_hosts)
+        also = tuple(check_host_name(name) for name in allow_hosts)
         with contextlib.ExitStack() as opened:
             self._sockets = [opened.enter_context(listening(host, port))]
             kept = StoreFile(Path(store), self._runner.name) if store is not None else None
@@ -96,7 +99,7 @@ class LocalServer:
             self._store = Store(self.clock, seed, self._runner, file)
             self._opened = opened.pop_all()
         self._injection = FaultInjection(self._store, self.clock)
-        self._wrong_keys = WrongKeys()
+        self._rate_limiter = RateLimiter()
         app = application(
             self._store,
             self.clock,
@@ -104,11 +107,11 @@ class LocalServer:
             check_answers=check_answers,
             polls=self._polls,
             injection=self._injection,
-            wrong_keys=self._wrong_keys,
+            rate_limiter=self._rate_limiter,
         )
         address, bound_port, *_ = self._sockets[0].getsockname()
-        names = OwnNames(host=host, address=address, also=also)
-        self._http = http_server(own_requests_only(app, names), before_stopping=self._polls.end)
+        names = TrustedHosts(host=host, address=address, allowed=also)
+        self._http = http_server(OriginCheckMiddleware(app, names), before_stopping=self._polls.end)
         self._place = host, bound_port
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._place[1]}"
         self._thread = threading.Thread(target=self.run, daemon=True, name="gradient_server")
@@ -148,7 +151,7 @@ class LocalServer:
     def reset(self) -> None:
         """Forget all experiments, idempotency keys and wrong API keys; nothing goes wrong on purpose any more."""
         self._injection.forget()
-        self._wrong_keys.forget()
+        self._rate_limiter.reset()
         self._store.reset()
         self._polls.wake()
 

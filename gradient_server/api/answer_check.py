@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gradient_server.api.contract import Operation
-from gradient_server.api.responses import Answer
+from gradient_server.api.responses import ApiResponse
 
 
-def problem_of(operation: Operation, answer: Answer) -> str | None:
+def problem_of(operation: Operation, answer: ApiResponse) -> str | None:
     """Say what the contract does not allow in an answer; None: it is as it should be."""
     media_types = operation.answers.get(answer.status)
     if media_types is None:

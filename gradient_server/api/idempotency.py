@@ -9,12 +9,12 @@ from typing import Any
 
 from attrs import frozen
 
-from gradient_server.api.responses import NOT_FOUND, OTHER_REQUEST, Answer, conflict
+from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, ApiResponse, conflict
 
 HEADER = "Idempotency-Key"
 KEPT_SECONDS = 24 * 60 * 60.0
 """Real seconds for which a key is kept at least."""
-_DECIDED = {NOT_FOUND.status, conflict("").status}
+_DECIDED = {EXPERIMENT_NOT_FOUND.status, conflict("").status}
 
 
 @frozen(kw_only=True)
@@ -33,7 +33,7 @@ class FirstAnswer:
     moment: float
 
     @classmethod
-    def of(cls, request: bytes, answer: Answer, moment: float) -> FirstAnswer:
+    def of(cls, request: bytes, answer: ApiResponse, moment: float) -> FirstAnswer:
         """Make one out of an answer."""
         return cls(request=request, status=answer.status, body=json.dumps(answer.body), moment=moment)
 
@@ -52,7 +52,7 @@ def request_of(operation_id: str, given: Mapping[str, Any], body: Mapping[str, A
     return _digest([operation_id, {name: value for name, value in given.items() if name != HEADER}, body])
 
 
-def known_answer(first: FirstAnswer | None, request: bytes, now: float) -> Answer | None:
+def known_answer(first: FirstAnswer | None, request: bytes, now: float) -> ApiResponse | None:
     """Decide what is answered without doing anything; None: the request is new, and has to be done.
 
     :param FirstAnswer first: the first answer to the key of the request, if there is one
@@ -61,10 +61,10 @@ def known_answer(first: FirstAnswer | None, request: bytes, now: float) -> Answe
     """
     if first is None or first.is_over(now):
         return None
-    return Answer(first.status, json.loads(first.body)) if first.request == request else OTHER_REQUEST
+    return ApiResponse(first.status, json.loads(first.body)) if first.request == request else IDEMPOTENCY_KEY_REUSED
 
 
-def is_kept(answer: Answer) -> bool:
+def is_kept(answer: ApiResponse) -> bool:
     """Say whether an answer is what the operation decided. Others can be different the next time, and are not kept."""
     return 200 <= answer.status < 300 or answer.status in _DECIDED
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Generator
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from gradient_server.api.responses import Answer
+from gradient_server.api.responses import ApiResponse
 from gradient_server.clock import Clock
 
 
@@ -40,7 +40,7 @@ class LongPolls:
         self._over = True
         self.wake()
 
-    async def answer(self, act: Callable[[], Awaitable[Answer]], seconds: float, receive: Receive) -> Answer:
+    async def answer(self, act: Callable[[], Awaitable[ApiResponse]], seconds: float, receive: Receive) -> ApiResponse:
         """Give an answer that nothing is pending of, or that is not the first one; or the first, when time is over.
 
         :param act: says what the answer is now
@@ -62,7 +62,7 @@ class LongPolls:
                     left = deadline - loop.time()
                     if left <= 0 or self._over:
                         break
-                    await _within(min(left, self._clock.real_seconds_to(answer.pending.moment)), woken)
+                    await _within(min(left, self._clock.real_seconds_to(answer.pending.timestamp)), woken)
                     if leaving.done():
                         raise ClientDisconnect
             finally:

@@ -10,12 +10,12 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from gradient_server.api.idempotency import HEADER, FirstAnswer, is_kept, known_answer, name_of, request_of
-from gradient_server.api.responses import Answer
+from gradient_server.api.responses import ApiResponse
 from gradient_server.store.store import Store
 
 Given = Mapping[str, Any]
 Body = dict[str, Any]
-Act = Callable[[Given, Body], Answer | Awaitable[Answer]]
+Act = Callable[[Given, Body], ApiResponse | Awaitable[ApiResponse]]
 
 
 class Once:
@@ -33,10 +33,10 @@ class Once:
         # A lock is there for as long as somebody has it or waits for it.
         self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
-    def guarded(self, operation_id: str, act: Act) -> Callable[[Given, Body], Awaitable[Answer]]:
+    def guarded(self, operation_id: str, act: Act) -> Callable[[Given, Body], Awaitable[ApiResponse]]:
         """Give an operation that does a request with a key once, whether it comes later again or at the same time."""
 
-        async def guarded(given: Given, body: Body) -> Answer:
+        async def guarded(given: Given, body: Body) -> ApiResponse:
             key = given.get(HEADER)
             if key is None:
                 return await _acted(act, given, body)
@@ -56,6 +56,6 @@ class Once:
         return guarded
 
 
-async def _acted(act: Act, given: Given, body: Body) -> Answer:
+async def _acted(act: Act, given: Given, body: Body) -> ApiResponse:
     answer = act(given, body)
     return await answer if inspect.isawaitable(answer) else answer

@@ -9,7 +9,7 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.api.descriptions import experiment_answer, log_answer
-from gradient_server.api.responses import NOT_FOUND, Answer, Pending, conflict, invalid
+from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending, conflict, invalid_request
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Refused
 from gradient_server.runners.states import next_state, state_at
@@ -18,7 +18,7 @@ from gradient_server.store.stored_experiment import StoredExperiment
 
 Given = Mapping[str, Any]
 DEFAULT_PAGE = 20
-_DONE = Answer(200, {"message": "success"})
+_DONE = ApiResponse(200, {"message": "success"})
 
 
 class Operations:
@@ -32,7 +32,7 @@ class Operations:
         self._store = store
         self._clock = clock
 
-    def list_experiments(self, given: Given, body: dict[str, Any]) -> Answer:
+    def list_experiments(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """List experiments: flat without a filter, in groups with one. Pages are cut through all that match."""
         limit, offset = given.get("limit", DEFAULT_PAGE), given.get("offset", 0)
         everything = self._store.newest_first()
@@ -48,26 +48,28 @@ class Operations:
             data = [self._group(name, group, shown) for name, group in groups.items()]
             total = len(matching)
         meta: dict[str, Any] = {"filter": [], "limit": limit, "offset": offset, "totalItems": total}
-        return Answer(200, {"data": data, "message": "success", "meta": meta})
+        return ApiResponse(200, {"data": data, "message": "success", "meta": meta})
 
-    def get_experiment(self, given: Given, body: dict[str, Any]) -> Answer:
+    def get_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """Describe one experiment."""
         found = self._store.get(given["handle"])
-        return Answer(200, {"data": self._described(found), "message": "success"}) if found else NOT_FOUND
+        return (
+            ApiResponse(200, {"data": self._described(found), "message": "success"}) if found else EXPERIMENT_NOT_FOUND
+        )
 
-    def create_experiment(self, given: Given, body: dict[str, Any]) -> Answer:
+    def create_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """Keep a new experiment."""
         return self._create(body, start=False)
 
-    def run_experiment(self, given: Given, body: dict[str, Any]) -> Answer:
+    def run_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """Keep a new experiment and start it."""
         return self._create(body, start=True)
 
-    def start_experiment(self, given: Given, body: dict[str, Any]) -> Answer:
+    def start_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """Start an experiment that has not run."""
         found = self._store.get(given["handle"])
         if found is None:
-            return NOT_FOUND
+            return EXPERIMENT_NOT_FOUND
         state = state_at(found.run.entered, self._clock.now())
         if state != State.CREATED:
             word = State.get_state_str(state)
@@ -75,52 +77,52 @@ class Operations:
         self._store.start(found)
         return _DONE
 
-    def stop_experiment(self, given: Given, body: dict[str, Any]) -> Answer:
+    def stop_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """Stop an experiment that has not ended."""
         found = self._store.get(given["handle"])
         if found is None:
-            return NOT_FOUND
+            return EXPERIMENT_NOT_FOUND
         state = state_at(found.run.entered, self._clock.now())
         if state in TERMINAL_STATES:
             return conflict(f"The experiment is {State.get_state_str(state)}; it has ended and cannot be stopped")
         self._store.stop(found)
         return _DONE
 
-    def delete_experiment(self, given: Given, body: dict[str, Any]) -> Answer:
+    def delete_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """Forget an experiment."""
         found = self._store.get(given["handle"])
         if found is None:
-            return NOT_FOUND
+            return EXPERIMENT_NOT_FOUND
         self._store.delete(found)
-        return Answer(204)
+        return ApiResponse(204)
 
-    def get_experiment_state(self, given: Given, body: dict[str, Any]) -> Answer:
+    def get_experiment_state(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """Tell the state of an experiment."""
         found = self._store.get(given["handle"])
         if found is None:
-            return NOT_FOUND
+            return EXPERIMENT_NOT_FOUND
         now, run = self._clock.now(), found.run
         data = {"handle": found.handle, "state": state_at(run.entered, now), "experimentError": run.error(now)}
         is_new = given.get("known", data["state"]) != data["state"]
         pending = None if is_new else _pending(found, next_state(run.entered, now))
-        return Answer(200, {"data": data, "message": "success"}, pending=pending)
+        return ApiResponse(200, {"data": data, "message": "success"}, pending=pending)
 
-    def get_logs(self, given: Given, body: dict[str, Any]) -> Answer:
+    def get_logs(self, given: Given, body: dict[str, Any]) -> ApiResponse:
         """Give log rows, or 204 where there are none."""
         found = self._store.get(given["experimentId"])
         if found is None:
-            return NOT_FOUND
+            return EXPERIMENT_NOT_FOUND
         # Before the rows are read: what comes in between is then still to come, not missed.
         moment = found.run.next_row(given["line"], self._clock.now())
         rows = log_answer(found, self._clock, given["line"], given["limit"])
-        return Answer(200, rows) if rows else Answer(204, pending=_pending(found, moment))
+        return ApiResponse(200, rows) if rows else ApiResponse(204, pending=_pending(found, moment))
 
-    def _create(self, body: dict[str, Any], *, start: bool) -> Answer:
+    def _create(self, body: dict[str, Any], *, start: bool) -> ApiResponse:
         try:
             experiment = self._store.add(body, start=start)
         except Refused as error:
-            return invalid({error.member: [str(error)]})
-        return Answer(200, {"handle": experiment.handle, "message": "success"})
+            return invalid_request({error.member: [str(error)]})
+        return ApiResponse(200, {"handle": experiment.handle, "message": "success"})
 
     def _described(self, experiment: StoredExperiment) -> dict[str, Any]:
         return experiment_answer(experiment, self._clock)

@@ -1,4 +1,4 @@
-"""What the server answers when it cannot do what it was asked, in the words of the historical services."""
+"""What the API answers: `ApiResponse`, and the error bodies in the words of the historical services."""
 
 from __future__ import annotations
 
@@ -12,96 +12,99 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 @frozen
 class Pending:
-    """What an answer waits for that will be another one when something happens.
+    """The event that would change a response; a long poll waits for it.
 
-    :param str handle: the experiment to which it happens
-    :param float moment: the simulated moment at which it happens if nobody does anything; infinity: it does not
+    :param str handle: the experiment that the event is about
+    :param float timestamp: when it happens if nobody intervenes, in simulated seconds; infinity: unknown
     """
 
     handle: str
-    moment: float
+    timestamp: float
 
 
 @frozen
-class Answer:
-    """A status and a body: JSON, plain text, or nothing."""
+class ApiResponse:
+    """A status and a body: JSON, plain text, or none.
+
+    :param Pending pending: what a long poll would wait for; None: the response is final
+    """
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(factory=dict[str, str])
     pending: Pending | None = field(default=None, eq=False)
-    """What a long poll would wait for; None: it has this answer at once."""
+
+    def render(self) -> Response:
+        """Return the Starlette response to send."""
+        headers = dict(self.headers)
+        if self.body is None:
+            return Response(status_code=self.status, headers=headers)
+        if isinstance(self.body, str):
+            return PlainTextResponse(self.body, self.status, headers)
+        return JSONResponse(self.body, self.status, headers)
 
 
-MOST_BYTES = 8 * 2**20
-"""The largest body that is taken; the largest that makes sense is a thousand times smaller."""
-FORBIDDEN = Answer(403, {"details": "Incorrect API Key provided", "error": "Forbidden"})
-UNAUTHORIZED = Answer(401, "Authentication failed")
-NOT_FOUND = Answer(404, {"details": "Experiment not found", "error": "Object not found"})
-NO_SUCH_PATH = Answer(404, {"details": "There is nothing at this address", "error": "Not found"})
-TOO_LARGE = Answer(
-    413, {"details": f"A body can have at most {MOST_BYTES // 2**20} MiB", "error": "Request entity too large"}
-)
-WRONG_MEDIA_TYPE = Answer(415, {"details": "Send the body as application/json", "error": "Unsupported media type"})
-TOO_MANY_CONNECTIONS = Answer(
-    503, {"details": "Too many connections are open", "error": "Service unavailable"}, {"Retry-After": "1"}
-)
-OTHER_REQUEST = Answer(
+def _error(status: int, error: str, details: object, headers: Mapping[str, str] | None = None) -> ApiResponse:
+    return ApiResponse(status, {"details": details, "error": error}, headers or {})
+
+
+MAX_BODY_BYTES = 8 * 2**20
+"""The largest request body that is accepted; the largest useful one is a thousand times smaller."""
+INCORRECT_API_KEY = _error(403, "Forbidden", "Incorrect API Key provided")
+UNAUTHORIZED = ApiResponse(401, "Authentication failed")
+EXPERIMENT_NOT_FOUND = _error(404, "Object not found", "Experiment not found")
+NO_SUCH_ENDPOINT = _error(404, "Not found", "There is nothing at this address")
+BODY_TOO_LARGE = _error(413, "Request entity too large", f"A body can have at most {MAX_BODY_BYTES // 2**20} MiB")
+UNSUPPORTED_MEDIA_TYPE = _error(415, "Unsupported media type", "Send the body as application/json")
+IDEMPOTENCY_KEY_REUSED = _error(
     422,
-    {
-        "details": "The Idempotency-Key belongs to another request; give each call a key of its own",
-        "error": "Unprocessable content",
-    },
+    "Unprocessable content",
+    "The Idempotency-Key belongs to another request; give each call a key of its own",
 )
+TOO_MANY_CONNECTIONS = _error(503, "Service unavailable", "Too many connections are open", {"Retry-After": "1"})
 
 
-def invalid(problems: Mapping[str, list[str]] | str) -> Answer:
-    """Answer a request that is not as the contract says; the problems are listed by the name of the member."""
-    return Answer(400, {"details": problems, "error": "Experiment data error"})
+def invalid_request(problems: Mapping[str, list[str]] | str) -> ApiResponse:
+    """Return a 400 that lists the problems by the name of the field."""
+    return _error(400, "Experiment data error", problems)
 
 
-def broken(details: str) -> Answer:
-    """Answer when something is wrong with the server itself."""
-    return Answer(500, {"details": details, "error": "Internal server error"})
+def forbidden(details: str) -> ApiResponse:
+    """Return a 403 for a request that is rejected whatever its API key is."""
+    return _error(403, "Forbidden", details)
 
 
-def forbidden(details: str) -> Answer:
-    """Answer a request that is refused whatever its key is."""
-    return Answer(403, {"details": details, "error": FORBIDDEN.body["error"]})
+def method_not_allowed(allowed: str) -> ApiResponse:
+    """Return a 405 that names the methods of the endpoint."""
+    return _error(405, "Method not allowed", f"This address answers to {allowed}", {"Allow": allowed})
 
 
-def too_many_wrong_keys(seconds: int) -> Answer:
-    """Answer who has given wrong keys again and again."""
+def request_timeout(what: str, seconds: float) -> ApiResponse:
+    """Return a 408 for a request that does not arrive in time."""
+    return _error(408, "Request timeout", f"The {what} took longer than {seconds:g} seconds")
+
+
+def conflict(details: str) -> ApiResponse:
+    """Return a 409 for a request that does not fit the state of the experiment."""
+    return _error(409, "Conflict", details)
+
+
+def too_many_incorrect_keys(seconds: int) -> ApiResponse:
+    """Return a 429 for a client that has sent too many incorrect API keys."""
     details = f"Too many incorrect API keys; try again in {seconds} seconds"
-    return Answer(429, {"details": details, "error": "Too many requests"}, {"Retry-After": str(seconds)})
+    return _error(429, "Too many requests", details, {"Retry-After": str(seconds)})
 
 
-def too_slow(what: str, seconds: float) -> Answer:
-    """Answer a request that does not come to its end."""
-    return Answer(408, {"details": f"The {what} took longer than {seconds:g} seconds", "error": "Request timeout"})
+def internal_error(details: str) -> ApiResponse:
+    """Return a 500."""
+    return _error(500, "Internal server error", details)
 
 
-def conflict(details: str) -> Answer:
-    """Answer a request that does not fit the state of the experiment."""
-    return Answer(409, {"details": details, "error": "Conflict"})
+def not_implemented(operation_id: str) -> ApiResponse:
+    """Return a 501 for an operation of the contract that has no handler."""
+    return _error(501, "Not implemented", f"This server does not implement {operation_id}")
 
 
-def wrong_method(allowed: str) -> Answer:
-    """Answer a method that an address does not have."""
-    details = f"This address answers to {allowed}"
-    return Answer(405, {"details": details, "error": "Method not allowed"}, {"Allow": allowed})
-
-
-def not_http(status: HTTPStatus, problem: str) -> Answer:
-    """Answer what cannot be read as a request."""
-    return Answer(status, {"details": f"This is not a request in HTTP/1.1: {problem}", "error": status.phrase})
-
-
-def rendered(answer: Answer) -> Response:
-    """Write an answer down as it is sent."""
-    headers = dict(answer.headers)
-    if answer.body is None:
-        return Response(status_code=answer.status, headers=headers)
-    if isinstance(answer.body, str):
-        return PlainTextResponse(answer.body, answer.status, headers)
-    return JSONResponse(answer.body, answer.status, headers)
+def malformed_http(status: HTTPStatus, problem: str) -> ApiResponse:
+    """Return a response to bytes that are not an HTTP request."""
+    return _error(status, status.phrase, f"This is not a request in HTTP/1.1: {problem}")

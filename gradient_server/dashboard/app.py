@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, quote
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from gradient_server.api.key_check import KeyCheck
 from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.operations import Operations
-from gradient_server.api.responses import FORBIDDEN
+from gradient_server.api.responses import INCORRECT_API_KEY
+from gradient_server.api.security import Authentication
 from gradient_server.clock import Clock
 from gradient_server.dashboard.experiments import Experiments
 from gradient_server.dashboard.frame import login_page, message_page
@@ -52,10 +52,12 @@ class Page:
     :param Operations operations: what can be asked about them
     :param Clock clock: what time it is
     :param LongPolls polls: the requests that are held open
-    :param KeyCheck keys: knows the key that has to be given
+    :param Authentication keys: knows the key that has to be given
     """
 
-    def __init__(self, store: Store, operations: Operations, clock: Clock, polls: LongPolls, keys: KeyCheck) -> None:
+    def __init__(
+        self, store: Store, operations: Operations, clock: Clock, polls: LongPolls, keys: Authentication
+    ) -> None:
         self._experiments = Experiments(store, operations, clock)
         self._news = News(self._experiments)
         self._polls = polls
@@ -131,8 +133,8 @@ class Page:
     async def _try_key(self, request: Request) -> Response:
         given = await _form(request)
         to = _here(given.get("to", ""))
-        if refusal := self._keys.refusal_of(given.get("key", "").strip(), request, FORBIDDEN):
-            text = _WRONG_KEY if refusal is FORBIDDEN else _TOO_MANY_WRONG_KEYS
+        if refusal := self._keys.check_key(given.get("key", "").strip(), request, INCORRECT_API_KEY):
+            text = _WRONG_KEY if refusal is INCORRECT_API_KEY else _TOO_MANY_WRONG_KEYS
             return HTMLResponse(login_page(to, text), refusal.status, refusal.headers)
         response = RedirectResponse(to, 303)
         response.set_cookie(_cookie(request), self._sessions.begin(), path="/", httponly=True, samesite="strict")

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from gradient_server.api.descriptions import log_row
 from gradient_server.api.operations import Operations
-from gradient_server.api.responses import Answer
+from gradient_server.api.responses import ApiResponse
 from gradient_server.clock import Clock
 from gradient_server.dashboard.curves import Curve, Numbers, curves_of
 from gradient_server.dashboard.log_numbers import numbers_in
@@ -67,13 +67,13 @@ class Experiments:
         found = self._store.get(handle)
         return {job.id: job.title for job in found.run.jobs} if found else {}
 
-    def state(self, handle: str, known: int | None) -> Answer:
+    def state(self, handle: str, known: int | None) -> ApiResponse:
         """Tell the state of an experiment, as those get to hear it who know one already."""
         return self._operations.get_experiment_state(
             {"handle": handle, **({} if known is None else {"known": known})}, {}
         )
 
-    def log(self, handle: str, line: int, limit: int) -> Answer:
+    def log(self, handle: str, line: int, limit: int) -> ApiResponse:
         """Give rows after a line, as clients get them."""
         return self._operations.get_logs({"experimentId": handle, "line": line, "limit": limit}, {})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 
-from gradient_server.api.responses import Answer, Pending
+from gradient_server.api.responses import ApiResponse, Pending
 from gradient_server.dashboard.experiments import Experiments
 from gradient_server.dashboard.log_parts import Ends, Row, Rows, last_rows
 from gradient_server.dashboard.log_view import (
@@ -20,7 +20,7 @@ from gradient_server.dashboard.log_view import (
     which_rows,
 )
 
-Look = Callable[[], Awaitable[Answer]]
+Look = Callable[[], Awaitable[ApiResponse]]
 NOTHING = 204
 
 
@@ -75,7 +75,7 @@ class News:
         """
         known = None if seen is None else seen_from(seen)
 
-        async def look() -> Answer:
+        async def look() -> ApiResponse:
             told = self._experiments.state(handle, state)
             if told.status != 200:
                 return told
@@ -87,19 +87,19 @@ class News:
                 is_longer = self._experiments.ends(handle) != known
             if told.body["data"]["state"] != state or is_longer:
                 return self._told(handle, None if known is None else self.log(handle, None, known))
-            moments = [found.moment for found in pending if found]
+            moments = [found.timestamp for found in pending if found]
             if not moments:
-                return Answer(200, {"over": True})
-            return Answer(NOTHING, pending=Pending(handle, min(moments)))
+                return ApiResponse(200, {"over": True})
+            return ApiResponse(NOTHING, pending=Pending(handle, min(moments)))
 
         return look
 
-    def _told(self, handle: str, log: LogPart | None) -> Answer:
+    def _told(self, handle: str, log: LogPart | None) -> ApiResponse:
         from gradient_server.dashboard.experiment_view import summary, title_of
 
         experiment = self._experiments.find(handle)
         if experiment is None:
-            return Answer(404, {"error": "It has been deleted"})
+            return ApiResponse(404, {"error": "It has been deleted"})
         news: dict[str, Any] = {
             "state": experiment.state,
             "title": title_of(experiment),
@@ -114,4 +114,4 @@ class News:
                 "seen": seen_text(log.ends),
                 "which": which_rows(log),
             }
-        return Answer(200, news)
+        return ApiResponse(200, news)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from attrs import asdict, fields_dict
 
 from gradient_server.api.json_object import NotAnObject, json_object
-from gradient_server.api.responses import Answer
+from gradient_server.api.responses import ApiResponse
 from gradient_server.faults.injection import FaultInjection
 from gradient_server.faults.settings import Faults, WrongFaults
 
@@ -30,14 +30,14 @@ class FaultControl:
 
     def __init__(self, injection: FaultInjection) -> None:
         self._injection = injection
-        self.methods: Mapping[str, Callable[[bytes], Answer]] = {
+        self.methods: Mapping[str, Callable[[bytes], ApiResponse]] = {
             "GET": lambda body: self._told(),
             "PUT": self._begin,
             "DELETE": lambda body: self._end(),
         }
         """What each method does with the body of a request."""
 
-    def _begin(self, body: bytes) -> Answer:
+    def _begin(self, body: bytes) -> ApiResponse:
         try:
             settings = json_object(body)
             problems = {name: [_unknown(name)] for name in settings if name not in fields_dict(Faults)}
@@ -50,18 +50,18 @@ class FaultControl:
             return _wrong(error.problems)
         return self._told()
 
-    def _end(self) -> Answer:
+    def _end(self) -> ApiResponse:
         self._injection.begin(None)
         return self._told()
 
-    def _told(self) -> Answer:
+    def _told(self) -> ApiResponse:
         faults = self._injection.faults
         settings = json.loads(json.dumps(asdict(faults))) if faults else None
-        return Answer(200, {"faults": settings, "injected": dict(self._injection.injected)})
+        return ApiResponse(200, {"faults": settings, "injected": dict(self._injection.injected)})
 
 
-def _wrong(problems: Mapping[str, list[str]] | str) -> Answer:
-    return Answer(400, {"details": problems, "error": "Fault settings error"})
+def _wrong(problems: Mapping[str, list[str]] | str) -> ApiResponse:
+    return ApiResponse(400, {"details": problems, "error": "Fault settings error"})
 
 
 def _unknown(name: str) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.api.responses import MOST_BYTES
+from gradient_server.api.responses import MAX_BODY_BYTES
 
 pytestmark = pytest.mark.usefixtures("sound")
 V1, V2 = "/experiments/v1/experiments/", "/experiments/v2/experiments/"
@@ -111,7 +111,7 @@ def test_a_request_that_was_refused_before_can_be_mended(ask, do, experiments, s
         do("create", under="a", body=body).assert_error(400)
     ask("POST", V1, {}, {**key("a"), "Content-Type": "text/plain"}).assert_error(415)
     ask("POST", V1, single_node_body, {**key("a"), "X-API-Key": "wrong"}).assert_error(403)
-    ask("POST", V1, b" " * (MOST_BYTES + 1), key("a")).assert_error(413)
+    ask("POST", V1, b" " * (MAX_BODY_BYTES + 1), key("a")).assert_error(413)
     assert experiments() == []
     first = do("create", under="a")
     assert first.status == 200

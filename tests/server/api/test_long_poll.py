@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from gradient import ExperimentsClient
 from gradient_server import LocalServer
 from gradient_server.api.long_poll import LongPolls
-from gradient_server.api.responses import Answer, Pending
+from gradient_server.api.responses import ApiResponse, Pending
 from gradient_server.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("sound")
@@ -347,7 +347,11 @@ class Looking:
 
     async def __call__(self):
         self.times += 1
-        return Answer(200) if self.clock.now() >= self.moment else Answer(204, pending=Pending("handle", self.moment))
+        return (
+            ApiResponse(200)
+            if self.clock.now() >= self.moment
+            else ApiResponse(204, pending=Pending("handle", self.moment))
+        )
 
 
 async def never():

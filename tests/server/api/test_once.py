@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gradient_server.api.idempotency import FirstAnswer, is_kept, known_answer, name_of, request_of
 from gradient_server.api.once import Once
-from gradient_server.api.responses import OTHER_REQUEST, Answer
+from gradient_server.api.responses import IDEMPOTENCY_KEY_REUSED, ApiResponse
 from gradient_server.clock import Clock
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.store.store import Store
@@ -49,7 +49,7 @@ class Counted:
         self.under_way[given["Idempotency-Key"]] -= 1
         if body["answer"] is None:
             raise ZeroDivisionError
-        return Answer(body["answer"], {"number": len(self.done)})
+        return ApiResponse(body["answer"], {"number": len(self.done)})
 
 
 @frozen
@@ -101,7 +101,7 @@ def test_one_after_the_other(steps):
         answer = asyncio.run(calling(step))
         asked, first, moment = model.get(step.key, (None, None, 0))
         if first and calling.time.seconds - moment <= DAY:
-            assert answer == (first if asked == step.asks_for else OTHER_REQUEST)
+            assert answer == (first if asked == step.asks_for else IDEMPOTENCY_KEY_REUSED)
         else:
             done += 1
             assert (answer and answer.status) == step.answer
@@ -125,10 +125,10 @@ def test_all_at_the_same_time(calls):
         assert all(answer == kept[0] for answer in kept)
         (asked,) = {call.asks_for for call, answer in told if answer and is_kept(answer)} or {None}
         # Who was refused because of the key had asked for something else.
-        assert all(call.asks_for != asked for call, answer in told if answer == OTHER_REQUEST)
+        assert all(call.asks_for != asked for call, answer in told if answer == IDEMPOTENCY_KEY_REUSED)
         assert kept or len(told) == Counter(name for name, _ in calling.operation.done)[key]
     # What was not answered by the operation itself was not done.
-    own = [answer for answer in answers if answer and answer != OTHER_REQUEST]
+    own = [answer for answer in answers if answer and answer != IDEMPOTENCY_KEY_REUSED]
     numbers = {answer.body["number"] for answer in own}
     assert len(numbers) + answers.count(None) == len(calling.operation.done)
 
@@ -142,7 +142,7 @@ def test_a_repetition_waits_for_the_first_answer():
         async def act(given, body):
             begun.append(body)
             await go_on.wait()
-            return Answer(200, {"handle": "es1"})
+            return ApiResponse(200, {"handle": "es1"})
 
         guarded = calling.once.guarded("createExperiment", act)
         waiting = [asyncio.create_task(guarded({"Idempotency-Key": "a"}, {})) for _ in range(20)]
@@ -153,8 +153,8 @@ def test_a_repetition_waits_for_the_first_answer():
         assert len(begun) == 2  # that of the other key does not wait
         assert not any(task.done() for task in [*waiting, other, elsewhere])
         go_on.set()
-        assert set(map(repr, await asyncio.gather(*waiting, elsewhere))) == {repr(Answer(200, {"handle": "es1"}))}
-        assert await other == OTHER_REQUEST
+        assert set(map(repr, await asyncio.gather(*waiting, elsewhere))) == {repr(ApiResponse(200, {"handle": "es1"}))}
+        assert await other == IDEMPOTENCY_KEY_REUSED
         assert len(begun) == 2
 
     asyncio.run(scene())
@@ -175,7 +175,7 @@ def test_a_repetition_takes_over_when_the_first(ending):
                 raise ZeroDivisionError
             if len(begun) == 1:
                 await asyncio.Event().wait()
-            return Answer(200)
+            return ApiResponse(200)
 
         guarded = calling.once.guarded("createExperiment", act)
         first, second = (asyncio.create_task(guarded({"Idempotency-Key": "a"}, {})) for _ in range(2))
@@ -202,7 +202,7 @@ def test_a_reset_while_it_is_worked_on():
             for _ in range(3):
                 calling.store.add(BODY)
             await go_on.wait()
-            return Answer(200)
+            return ApiResponse(200)
 
         guarded = calling.once.guarded("createExperiment", act)
         working = asyncio.create_task(guarded({"Idempotency-Key": "a"}, {}))
@@ -230,7 +230,7 @@ def test_an_answer_that_cannot_be_kept():
 
     async def act(given, body):
         store.add(BODY)
-        return Answer(200)
+        return ApiResponse(200)
 
     guarded = Once(store, "key").guarded("createExperiment", act)
     with pytest.raises(OSError, match="no space"):
@@ -244,11 +244,11 @@ def test_an_operation_that_does_not_await():
 
     def act(given, body):
         done.append(body)
-        return Answer(204)
+        return ApiResponse(204)
 
     guarded = calling.once.guarded("deleteExperiment", act)
     for parameters in ({"Idempotency-Key": "a"}, {"Idempotency-Key": "a"}, {}, {}):
-        assert asyncio.run(guarded(parameters, {})) == Answer(204)
+        assert asyncio.run(guarded(parameters, {})) == ApiResponse(204)
     assert len(done) == 3
 
 
@@ -268,7 +268,7 @@ def test_each_api_key_has_keys_of_its_own():
     store = Store(Clock(), 0, SimulatedRunner())
     number = iter(range(10))
     for api_key in ("one", "two", "one", "two"):
-        guarded = Once(store, api_key).guarded("createExperiment", lambda given, body: Answer(200, next(number)))
+        guarded = Once(store, api_key).guarded("createExperiment", lambda given, body: ApiResponse(200, next(number)))
         answer = asyncio.run(guarded({"Idempotency-Key": "a"}, {}))
         assert answer.body == {"one": 0, "two": 1}[api_key]
     # Also where putting them together would give the same text.
@@ -286,11 +286,11 @@ def test_each_api_key_has_keys_of_its_own():
 def test_what_is_kept_comes_back_as_it_was(status, body, age):
     """Status and body, for a day; also when real time has been set back since."""
     request = request_of("createExperiment", {}, {})
-    first = FirstAnswer.of(request, Answer(status, body), moment=1e9)
+    first = FirstAnswer.of(request, ApiResponse(status, body), moment=1e9)
     now = 1e9 + age
-    assert known_answer(first, request, now) == (Answer(status, body) if now - 1e9 <= DAY else None)
-    assert known_answer(first, b"another", now) == (OTHER_REQUEST if now - 1e9 <= DAY else None)
-    assert is_kept(Answer(status)) == (status in KEEPING)
+    assert known_answer(first, request, now) == (ApiResponse(status, body) if now - 1e9 <= DAY else None)
+    assert known_answer(first, b"another", now) == (IDEMPOTENCY_KEY_REUSED if now - 1e9 <= DAY else None)
+    assert is_kept(ApiResponse(status)) == (status in KEEPING)
 
 
 OBJECTS = st.dictionaries(st.text(max_size=2), st.integers(0, 2) | st.text(max_size=2), max_size=2)

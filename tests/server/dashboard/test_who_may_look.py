@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from gradient_server import LocalServer
-from gradient_server.api.wrong_keys import MOST as MOST_WRONG
-from gradient_server.api.wrong_keys import PERIOD
+from gradient_server.api.security import MAX_INCORRECT_KEYS as MOST_WRONG
+from gradient_server.api.security import RATE_LIMIT_WINDOW
 from gradient_server.dashboard.sessions import MOST, SECONDS, Sessions
 from tests.server.conftest import RawClient
 from tests.server.dashboard.conftest import PATIENCE, Visitor
@@ -74,7 +74,7 @@ def test_guessing_keys_at_the_login():
             guesser("GET", "/experiments/v1/experiments/").assert_error(403)
         refused = stranger.log_in()
         assert refused.status == 429
-        assert 0 < int(refused.headers["Retry-After"]) <= PERIOD
+        assert 0 < int(refused.headers["Retry-After"]) <= RATE_LIMIT_WINDOW
         assert "too many wrong keys" in refused.text.lower()
         guesser("GET", "/experiments/v1/experiments/").assert_error(429)
         assert Visitor(server.url, key).log_in().status == 303

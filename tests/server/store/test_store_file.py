@@ -14,7 +14,7 @@ import pytest
 
 from gradient_server import LocalServer
 from gradient_server.api.idempotency import FirstAnswer
-from gradient_server.api.responses import Answer
+from gradient_server.api.responses import ApiResponse
 from gradient_server.clock import Clock, Reading
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.store.sqlite import StoreFile
@@ -221,7 +221,7 @@ def test_keys_are_let_go(path):
     """What has been kept for a day goes out of the file, too."""
     with opened(path) as store:
         for name, moment in ((b"one", 0), (b"two", 1000), (b"three", 86401)):
-            store.keep(name, FirstAnswer.of(b"request", Answer(204), moment))
+            store.keep(name, FirstAnswer.of(b"request", ApiResponse(204), moment))
     with opened(path) as store:
         assert [store.first_answer(name) is not None for name in (b"one", b"two", b"three")] == [False, True, True]
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 
 from gradient_server.api.descriptions import experiment_answer, log_answer
 from gradient_server.api.idempotency import FirstAnswer
-from gradient_server.api.responses import Answer
+from gradient_server.api.responses import ApiResponse
 from gradient_server.clock import Clock, Reading
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.store.sqlite import StoreFile
@@ -79,14 +79,14 @@ class Reopening(RuleBasedStateMachine):
     def keep(self, name, moment, body):
         self.names.append(name)
         for store in (self.store, self.twin):
-            store.keep(name, FirstAnswer.of(b"request", Answer(200, body), moment))
+            store.keep(name, FirstAnswer.of(b"request", ApiResponse(200, body), moment))
 
     @rule(fails=st.booleans())
     def transaction(self, fails):
         for store in (self.store, self.twin):
             with contextlib.suppress(ZeroDivisionError), store.transaction():
                 store.add({"experimentTypeId": 1, "projectHandle": "p"})
-                store.keep(b"in a transaction", FirstAnswer.of(b"request", Answer(200), 1.0))
+                store.keep(b"in a transaction", FirstAnswer.of(b"request", ApiResponse(200), 1.0))
                 if fails:
                     raise ZeroDivisionError
             # The number of the one that failed may be given again, but not when a later one has been told of.

@@ -1,0 +1,424 @@
+"""Bind policy, authentication, rate limiter, trusted hosts and origin check: as decisions, and over real sockets."""
+
+import doctest
+import json
+import secrets
+import socket
+import sys
+from urllib.parse import urlsplit
+
+import pytest
+from starlette.requests import Request
+
+from gradient_server import LocalServer
+from gradient_server.api import security
+from gradient_server.api.responses import INCORRECT_API_KEY
+from gradient_server.api.security import (
+    MAX_INCORRECT_KEYS,
+    MAX_PEERS,
+    RATE_LIMIT_WINDOW,
+    THIS_MACHINE,
+    Authentication,
+    RateLimiter,
+    TrustedHosts,
+    check_bind_host,
+    check_host_name,
+    is_loopback,
+    is_same_origin,
+    peer_of,
+)
+from tests.server.conftest import RawClient
+
+EXPERIMENTS = "/experiments/v1/experiments/"
+KEY = "a key that is long enough"
+
+
+def test_docstring_examples():
+    assert doctest.testmod(security).failed == 0
+
+
+# --- bind policy
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost", "LOCALHOST"])
+@pytest.mark.parametrize("expose", [False, True])
+def test_loopback_needs_no_permission(host, expose):
+    assert is_loopback(host)
+    assert check_bind_host(host, executes_commands=True, expose=expose) == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "0.0.0.0",
+        "::",
+        "192.0.2.7",
+        "2001:db8::1",
+        "box",
+        "localhost.example.com",
+        "127.0.0.1.example.com",
+        "127.1",
+    ],
+)
+def test_other_addresses_need_expose_where_commands_are_executed(host):
+    assert not is_loopback(host)
+    with pytest.raises(ValueError, match=r"run any command here as you.*--expose"):
+        check_bind_host(host, executes_commands=True, expose=False)
+    assert check_bind_host(host, executes_commands=True, expose=True) == host
+    assert check_bind_host(host, executes_commands=False, expose=False) == host
+
+
+@pytest.mark.parametrize("host", ["", "a" * 64])
+@pytest.mark.parametrize("expose", [False, True])
+def test_an_impossible_address_is_rejected(host, expose):
+    with pytest.raises(ValueError, match="no address"):
+        check_bind_host(host, executes_commands=True, expose=expose)
+
+
+# --- authentication and rate limiter
+
+
+@pytest.fixture
+def now():
+    return [1000.0]
+
+
+@pytest.fixture
+def rate_limiter(now):
+    return RateLimiter(lambda: now[0])
+
+
+@pytest.fixture
+def authentication(rate_limiter):
+    return Authentication("X-API-Key", KEY, rate_limiter)
+
+
+def status_of(authentication, peer, key):
+    """The status of a request with a key; 200: it is accepted."""
+    headers = [(b"x-api-key", key.encode("latin-1"))] if key is not None else []
+    request = Request({"type": "http", "headers": headers, "client": (peer, 1)})
+    response = authentication.check(request, INCORRECT_API_KEY)
+    return response.status if response else 200
+
+
+@pytest.fixture
+def secret_server():
+    with LocalServer(api_key=KEY, check_answers=True) as server:
+        yield server
+
+
+def test_guessing_on_this_machine_is_throttled_and_the_correct_key_accepted(secret_server):
+    guesser, owner = (RawClient(secret_server.url, key) for key in ("guess", KEY))
+    for _ in range(MAX_INCORRECT_KEYS):
+        guesser("GET", EXPERIMENTS).assert_error(403)
+    for path in (EXPERIMENTS, "/jobs/logs?experimentId=es1", "/_gradient/faults"):
+        rejected = guesser("GET", path)
+        rejected.assert_error(429)
+        assert 0 < int(rejected.headers["Retry-After"]) <= RATE_LIMIT_WINDOW
+        assert rejected.headers["Retry-After"] in rejected.body["details"]
+    assert owner("GET", EXPERIMENTS).status == 200
+    secret_server.reset()
+    guesser("GET", EXPERIMENTS).assert_error(403)
+    for client in (guesser, owner):
+        client.close()
+
+
+def test_the_documented_default_key_has_no_rate_limit(ask):
+    for _ in range(3 * MAX_INCORRECT_KEYS):
+        ask("GET", EXPERIMENTS, headers={"X-API-Key": "wrong"}).assert_error(403)
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_a_missing_key_does_not_count_as_a_guess(authentication, key):
+    statuses = [status_of(authentication, "127.0.0.1", key) for _ in range(MAX_INCORRECT_KEYS + 1)]
+    assert set(statuses) == {403}
+
+
+def test_guessing_from_another_machine_locks_out_that_machine_alone(authentication, now):
+    guesses = [status_of(authentication, "192.0.2.7", f"guess {number}") for number in range(MAX_INCORRECT_KEYS)]
+    assert guesses == [403] * MAX_INCORRECT_KEYS
+    assert status_of(authentication, "192.0.2.7", KEY) == 429
+    assert [status_of(authentication, peer, KEY) for peer in ("192.0.2.8", "127.0.0.1", "::1")] == [200] * 3
+    now[0] += RATE_LIMIT_WINDOW
+    assert status_of(authentication, "192.0.2.7", KEY) == 200
+
+
+def test_continuous_guessing_gets_a_bounded_number_of_keys_checked(authentication, now):
+    checked = 0
+    for second in range(600):
+        now[0] = 1000.0 + second
+        checked += sum(status_of(authentication, "192.0.2.7", "guess") == 403 for _ in range(50))
+    assert checked == MAX_INCORRECT_KEYS * 600 / RATE_LIMIT_WINDOW
+
+
+def test_an_occasional_incorrect_key_is_never_throttled(authentication, now):
+    for _ in range(100):
+        now[0] += RATE_LIMIT_WINDOW / (MAX_INCORRECT_KEYS - 2)
+        assert status_of(authentication, "192.0.2.7", "mistyped") == 403
+    assert status_of(authentication, "192.0.2.7", KEY) == 200
+
+
+def test_guessing_from_many_addresses_takes_bounded_memory(authentication, rate_limiter, now):
+    peers = [f"10.0.{number // 250}.{number % 250}" for number in range(3 * MAX_PEERS)]
+    statuses = [status_of(authentication, peer, "guess") for peer in peers]
+    assert rate_limiter.peers <= MAX_PEERS + 1
+    assert statuses.count(429) > MAX_PEERS
+    assert status_of(authentication, "127.0.0.1", KEY) == 200
+    now[0] += 2 * RATE_LIMIT_WINDOW
+    assert status_of(authentication, "192.0.2.7", "guess") == 403
+    assert rate_limiter.peers == 1
+
+
+def test_addresses_of_this_machine_or_one_network_are_one_peer():
+    assert {peer_of(found) for found in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1")} == {THIS_MACHINE}
+    assert peer_of("2001:db8::1") == peer_of("2001:db8::ffff:1") != peer_of("2001:db8:0:1::1")
+    assert peer_of("fe80::1%eth0") == peer_of("fe80::2%eth1")
+    assert peer_of("::ffff:192.0.2.7") == peer_of("192.0.2.7") != peer_of("192.0.2.8")
+    assert peer_of("") == ""
+
+
+@pytest.mark.parametrize("given", [KEY, KEY[:-1], KEY + "x", "x" + KEY[1:], "", None, "\xe9"])
+def test_keys_are_compared_in_constant_time(authentication, given):
+    called = []
+
+    def watch(frame, event, what):
+        if event == "c_call":
+            called.append(what)
+
+    sys.setprofile(watch)
+    try:
+        status = status_of(authentication, "127.0.0.1", given)
+    finally:
+        sys.setprofile(None)
+    assert called.count(secrets.compare_digest) == 1, called
+    assert status == (200 if given == KEY else 403)
+
+
+def test_a_key_in_two_headers_is_not_joined(secret_server):
+    keys = f"X-API-Key: {KEY[:5]}\r\nX-API-Key: {KEY[5:]}\r\n"
+    assert statuses(secret_server, f"GET {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\n{keys}\r\n") == [403]
+
+
+# --- trusted hosts
+
+LOOPBACK = TrustedHosts(host="127.0.0.1", address="127.0.0.1")
+LOOPBACK_6 = TrustedHosts(host="::1", address="::1")
+NAMED = TrustedHosts(host="Box.Example.COM", address="192.0.2.7")
+EVERYWHERE = TrustedHosts(host="0.0.0.0", address="0.0.0.0")
+EVERYWHERE_6 = TrustedHosts(host="::", address="::")
+PROXIED = TrustedHosts(host="127.0.0.1", address="127.0.0.1", allowed=("gradient.example.com", "2001:db8::1"))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "header"),
+    [
+        (LOOPBACK, "127.0.0.1"),
+        (LOOPBACK, "127.0.0.1:8090"),
+        (LOOPBACK, "127.0.0.1:"),
+        (LOOPBACK, "localhost:1"),
+        (LOOPBACK, "LocalHost."),
+        (LOOPBACK, "[::1]:8090"),
+        (LOOPBACK, "[::ffff:127.0.0.1]"),
+        (LOOPBACK_6, "[::1]:8090"),
+        (LOOPBACK_6, "[0:0:0:0:0:0:0:1]"),
+        (LOOPBACK_6, "localhost"),
+        (NAMED, "box.example.com:8090"),
+        (NAMED, "192.0.2.7"),
+        (EVERYWHERE, "192.0.2.7:8090"),
+        (EVERYWHERE, "0.0.0.0:8090"),
+        (EVERYWHERE, "localhost:8090"),
+        (EVERYWHERE_6, "[2001:db8::1]:8090"),
+        (PROXIED, "gradient.example.com"),
+        (PROXIED, "GRADIENT.example.com.:443"),
+        (PROXIED, "[2001:db8::1]"),
+        (PROXIED, "127.0.0.1:8090"),
+    ],
+)
+def test_hosts_that_mean_the_server_are_trusted(hosts, header):
+    assert hosts.include(header)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "header"),
+    [
+        (LOOPBACK, ""),
+        (LOOPBACK, ":8090"),
+        (LOOPBACK, "evil.example"),
+        (LOOPBACK, "localhost.evil.example"),
+        (LOOPBACK, "127.0.0.1.evil.example:8090"),
+        (LOOPBACK, "evil.example@127.0.0.1"),
+        (LOOPBACK, "127.0.0.1@evil.example"),
+        (LOOPBACK, "127.0.0.1:8090:evil.example"),
+        (LOOPBACK, "127.0.0.1, evil.example"),
+        (LOOPBACK, "127.0.0.1:port"),
+        (LOOPBACK, "127.0.0.1:123456"),
+        (LOOPBACK, "::1"),
+        (LOOPBACK, "[::1"),
+        (LOOPBACK, "[::1]evil"),
+        (LOOPBACK, "127.1"),
+        (LOOPBACK, "2130706433"),
+        (LOOPBACK, "192.0.2.7"),
+        (LOOPBACK, "0.0.0.0:8090"),
+        (LOOPBACK, "localhost..:8090"),
+        (LOOPBACK, "gradient.example.com"),
+        (NAMED, "example.com"),
+        (NAMED, "localhost"),
+        (NAMED, "127.0.0.1"),
+        (EVERYWHERE, "evil.example"),
+        (EVERYWHERE_6, "evil.example:8090"),
+        (PROXIED, "example.com"),
+        (PROXIED, "192.0.2.7"),
+    ],
+)
+def test_other_hosts_are_not_trusted(hosts, header):
+    assert not hosts.include(header)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "expected"),
+    [
+        ("http://127.0.0.1:8090", "127.0.0.1:8090", True),
+        ("http://localhost", "localhost", True),
+        ("http://localhost", "localhost:80", True),
+        # Behind a proxy with TLS.
+        ("https://gradient.example.com", "gradient.example.com", True),
+        ("https://gradient.example.com", "Gradient.Example.com:443", True),
+        ("http://[::1]:8090", "[::1]:8090", True),
+        ("null", "127.0.0.1:8090", False),
+        ("", "127.0.0.1:8090", False),
+        ("http://127.0.0.1:3000", "127.0.0.1:8090", False),
+        ("http://127.0.0.1", "127.0.0.1:8090", False),
+        ("http://localhost:8090", "127.0.0.1:8090", False),
+        ("https://127.0.0.1", "127.0.0.1:80", False),
+        ("http://evil.example", "127.0.0.1:8090", False),
+        ("http://127.0.0.1:8090.evil.example", "127.0.0.1:8090", False),
+        ("http://127.0.0.1:8090/", "127.0.0.1:8090", False),
+        ("file://127.0.0.1:8090", "127.0.0.1:8090", False),
+        ("chrome-extension://127.0.0.1:8090", "127.0.0.1:8090", False),
+        ("http://127.0.0.1:8090", None, False),
+    ],
+)
+def test_same_origin_means_same_host_and_port(origin, host, expected):
+    assert is_same_origin(origin, host) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("box", "box"),
+        ("Gradient.Example.COM.", "gradient.example.com"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("[2001:db8::1]", "2001:db8::1"),
+    ],
+)
+def test_allowed_names_are_canonicalized(text, name):
+    assert check_host_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text", ["", "*", "*.example.com", "box:8090", "http://box", "a b", "-box", "box..com", "a" * 64]
+)
+def test_ports_and_patterns_are_not_names(text):
+    with pytest.raises(ValueError, match=r"give one such as box\.example\.com, without a port"):
+        check_host_name(text)
+
+
+# --- origin check, over real sockets
+
+
+def statuses(server, *requests):
+    """Send raw requests on one connection; return the statuses of their responses."""
+    parts = urlsplit(server.url)
+    found = []
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+        connection.sendall("".join(requests).encode("latin-1"))
+        with connection.makefile("rb") as reader:
+            for _ in requests:
+                found.append(int(reader.readline().split()[1]))
+                length = 0
+                while (line := reader.readline()) not in (b"\r\n", b""):
+                    name, _, value = line.partition(b":")
+                    length = int(value) if name.lower() == b"content-length" else length
+                reader.read(length)
+    return found
+
+
+def request_to(host, key="gradient-local", headers=""):
+    return f"GET {EXPERIMENTS} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\n{headers}\r\n"
+
+
+@pytest.mark.usefixtures("sound")
+class TestOriginCheck:
+    @pytest.mark.parametrize("host", ["evil.example:8090", "127.0.0.1.evil.example", "", "192.0.2.7"])
+    @pytest.mark.parametrize("path", [EXPERIMENTS, "/jobs/logs?experimentId=es1", "/_gradient/faults", "/nothing"])
+    def test_an_untrusted_host_is_rejected_at_every_address(self, ask, host, path):
+        response = ask("GET", path, headers={"Host": host})
+        response.assert_error(403)
+        assert repr(host) in response.body["details"]
+        assert "--allow-host" in response.body["details"]
+        assert ask("GET", EXPERIMENTS).status == 200  # on the same connection
+
+    def test_a_rejected_request_has_no_effect(self, ask, single_node_body):
+        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            ask("POST", EXPERIMENTS + "run/", single_node_body, headers).assert_error(403)
+        assert ask("GET", EXPERIMENTS).body["data"] == []
+
+    @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+    @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
+    def test_another_origin_is_rejected_and_gets_no_cors_headers(self, ask, origin, method):
+        response = ask(method, EXPERIMENTS, headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+        response.assert_error(403)
+        assert not [name for name in response.headers if name.lower().startswith("access-control-")]
+
+    def test_a_trusted_origin_does_not_hide_another_one(self, gradient_server):
+        host = gradient_server.url.removeprefix("http://")
+        ours, theirs = f"Origin: http://{host}\r\n", "Origin: http://evil.example\r\n"
+        requests = [request_to(host, headers=headers) for headers in (ours, ours + theirs, theirs + ours)]
+        assert statuses(gradient_server, *requests) == [200, 403, 403]
+
+    @pytest.mark.parametrize(
+        ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), ("new", 403)]
+    )
+    def test_requests_of_other_sites_without_an_origin_are_rejected(self, ask, gradient_server, site, status):
+        assert ask("GET", EXPERIMENTS, headers={"Sec-Fetch-Site": site}).status == status
+        headers = {"Sec-Fetch-Site": site, "Origin": gradient_server.url}
+        assert ask("GET", EXPERIMENTS, headers=headers).status == status
+
+    def test_a_request_for_a_proxy_is_not_found(self, gradient_server):
+        head = f"Host: localhost\r\nX-API-Key: {gradient_server.api_key}\r\n\r\n"
+        assert statuses(gradient_server, f"GET http://evil.example{EXPERIMENTS} HTTP/1.1\r\n{head}") == [404]
+
+    @pytest.mark.parametrize("host", ["e" * 9000, '"><script>alert(1)</script>', "\xe9\xff"])
+    def test_an_error_repeats_little_of_a_host_and_is_json(self, ask, host):
+        response = ask("GET", EXPERIMENTS, headers={"Host": host})
+        response.assert_error(403)
+        assert len(json.dumps(response.body)) < 400
+        assert response.headers["Content-Type"] == "application/json"
+
+    def test_a_rejected_request_uses_up_no_fault(self, ask, gradient_server):
+        with gradient_server.faults(statuses=503, times=1):
+            ask("GET", EXPERIMENTS, headers={"Host": "evil.example"}).assert_error(403)
+            assert ask("GET", EXPERIMENTS).status == 503
+
+
+def test_hosts_allowed_on_the_command_line_are_trusted_and_no_others(launch):
+    process = launch("--port", "0", "--allow-host", "gradient.example.com", "--allow-host", "box")
+    url = process.stdout.readline().split(" at ")[1].split()[0]
+    parts = urlsplit(url)
+    for host, status in (("gradient.example.com", 200), ("BOX:443", 200), ("localhost", 200), ("example.com", 403)):
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+            connection.sendall(request_to(host).encode())
+            assert connection.recv(9000).startswith(b"HTTP/1.1 %d " % status), host
+
+
+def test_a_server_on_all_addresses_trusts_addresses_and_localhost_only():
+    with LocalServer(host="0.0.0.0") as server:
+        port = int(server.url.rpartition(":")[2])
+        hosts = ("127.0.0.1", "0.0.0.0", "192.0.2.7", "localhost", "evil.example")
+        assert statuses(server, *(request_to(f"{host}:{port}") for host in hosts)) == [200, 200, 200, 200, 403]
+
+
+def test_a_server_with_an_impossible_allowed_host_is_not_made():
+    with pytest.raises(ValueError, match="without a port"):
+        LocalServer(allow_hosts=["box:8090"])
