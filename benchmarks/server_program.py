@@ -20,8 +20,7 @@ from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.validation import checked_body
 from gradient_server.app import application
 from gradient_server.clock import Clock
-from gradient_server.http_server import http_server
-from gradient_server.listening import listening
+from gradient_server.http_server import http_server, listen
 from gradient_server.runners.simulated.runner import SimulatedRunner
 from gradient_server.settings import DEFAULT_KEY
 from gradient_server.store.store import Store
@@ -60,7 +59,7 @@ def main() -> None:
     app = Counted(application(store, clock, DEFAULT_KEY, polls=polls))
     http = http_server(app, before_stopping=polls.end)
     http.config.ssl_certfile = settings["certificate"]
-    opened = listening("127.0.0.1", 0)
+    opened = listen("127.0.0.1", 0)
     serving = threading.Thread(target=http.run, kwargs={"sockets": [opened]}, daemon=True)
     serving.start()
     http.serving.wait()

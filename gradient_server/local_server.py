@@ -27,8 +27,7 @@ from gradient_server.chosen_key import key_for
 from gradient_server.clock import Clock
 from gradient_server.faults.injection import FaultInjection, FaultPeriod
 from gradient_server.faults.settings import Faults
-from gradient_server.http_server import http_server
-from gradient_server.listening import listening, listening_again
+from gradient_server.http_server import http_server, listen, listen_again
 from gradient_server.ready_file import ATTRIBUTES, PID
 from gradient_server.runners.base import Runner
 from gradient_server.runners.simulated import SimulatedRunner
@@ -89,7 +88,7 @@ class LocalServer:
         scale = checked_scale(time_scale)
         also = tuple(check_host_name(name) for name in allow_hosts)
         with contextlib.ExitStack() as opened:
-            self._sockets = [opened.enter_context(listening(host, port))]
+            self._sockets = [opened.enter_context(listen(host, port))]
             kept = StoreFile(Path(store), self._runner.name) if store is not None else None
             file = opened.enter_context(contextlib.closing(kept)) if kept else None
             self.clock = _clock_of(file, scale) if file else Clock(scale)
@@ -199,7 +198,7 @@ class LocalServer:
         if not keep:
             self._store.reset()
         time.sleep(pause)
-        self._sockets[:] = [listening_again(*self._place)]
+        self._sockets[:] = [listen_again(*self._place)]
         asyncio.run_coroutine_threadsafe(self._http.startup(self._sockets), self._http.loop).result()
 
     def run(self) -> None:

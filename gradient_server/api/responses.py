@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from attrs import field, frozen
@@ -61,7 +60,6 @@ IDEMPOTENCY_KEY_REUSED = _error(
     "Unprocessable content",
     "The Idempotency-Key belongs to another request; give each call a key of its own",
 )
-TOO_MANY_CONNECTIONS = _error(503, "Service unavailable", "Too many connections are open", {"Retry-After": "1"})
 
 
 def invalid_request(problems: Mapping[str, list[str]] | str) -> ApiResponse:
@@ -77,11 +75,6 @@ def forbidden(details: str) -> ApiResponse:
 def method_not_allowed(allowed: str) -> ApiResponse:
     """Return a 405 that names the methods of the endpoint."""
     return _error(405, "Method not allowed", f"This address answers to {allowed}", {"Allow": allowed})
-
-
-def request_timeout(what: str, seconds: float) -> ApiResponse:
-    """Return a 408 for a request that does not arrive in time."""
-    return _error(408, "Request timeout", f"The {what} took longer than {seconds:g} seconds")
 
 
 def conflict(details: str) -> ApiResponse:
@@ -103,8 +96,3 @@ def internal_error(details: str) -> ApiResponse:
 def not_implemented(operation_id: str) -> ApiResponse:
     """Return a 501 for an operation of the contract that has no handler."""
     return _error(501, "Not implemented", f"This server does not implement {operation_id}")
-
-
-def malformed_http(status: HTTPStatus, problem: str) -> ApiResponse:
-    """Return a response to bytes that are not an HTTP request."""
-    return _error(status, status.phrase, f"This is not a request in HTTP/1.1: {problem}")

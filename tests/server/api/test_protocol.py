@@ -58,49 +58,50 @@ def assert_error(answered, status):
     assert "gradient-local" not in raw.decode()
 
 
+def assert_malformed(answered):
+    """uvicorn's own answer, which repeats nothing of what was sent."""
+    status, headers, raw = answered
+    assert (status, headers["connection"]) == (400, "close")
+    assert raw.removeprefix(b"1e\r\n").removesuffix(b"\r\n0\r\n\r\n") == b"Invalid HTTP request received."
+
+
 LIST = request("GET", EXPERIMENTS)
 JSON_TYPE = "Content-Type: application/json"
 BROKEN = {
-    "not HTTP": (b"HELO\r\n\r\n", 400),
-    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500 + b"\r\n\r\n", 400),
-    "no version": (b"GET /\r\n\r\n", 400),
-    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
-    "two hosts": (request("GET", EXPERIMENTS, "Host: again"), 400),
-    "a space in the path": (request("GET", "/a b"), 400),
-    "letters with accents in the path": (request("GET", "/é"), 400),
-    "NUL in the path": (request("GET", "/\0"), 400),
-    "NUL in a header": (request("GET", EXPERIMENTS, key="gradient-local\0"), 400),
-    "a header without a name": (request("GET", EXPERIMENTS, ": value"), 400),
-    "a header without a colon": (request("GET", EXPERIMENTS, "header"), 400),
-    "a space in a header's name": (request("GET", EXPERIMENTS, "X Header: 1"), 400),
-    "a length that is none": (request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: x"), 400),
-    "a negative length": (request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: -1"), 400),
-    "two lengths": (request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1", "Content-Length: 2"), 400),
-    "a length of too many digits": (request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: " + "9" * 30), 400),
-    "an unknown transfer encoding": (request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: gzip"), 501),
-    "a chunk that is none": (
-        request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n"),
-        400,
+    "not HTTP": b"HELO\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500 + b"\r\n\r\n",
+    "no version": b"GET /\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": request("GET", EXPERIMENTS, "Host: again"),
+    "a space in the path": request("GET", "/a b"),
+    "letters with accents in the path": request("GET", "/é"),
+    "NUL in the path": request("GET", "/\0"),
+    "NUL in a header": request("GET", EXPERIMENTS, key="gradient-local\0"),
+    "a header without a name": request("GET", EXPERIMENTS, ": value"),
+    "a header without a colon": request("GET", EXPERIMENTS, "header"),
+    "a space in a header's name": request("GET", EXPERIMENTS, "X Header: 1"),
+    "a length that is none": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: x"),
+    "a negative length": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: -1"),
+    "two lengths": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1", "Content-Length: 2"),
+    "a length of too many digits": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: " + "9" * 30),
+    "an unknown transfer encoding": request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: gzip"),
+    "a chunk that is none": request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n"),
+    "a chunk that is none, and a wrong key": request(
+        "POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n", key="wrong"
     ),
-    "a chunk that is none, and a wrong key": (
-        request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n", key="wrong"),
-        400,
-    ),
-    "a very long path": (request("GET", EXPERIMENTS + "a" * 200_000 + "/"), 431),
-    "a very long query": (request("GET", EXPERIMENTS + "?" + "a" * 200_000), 431),
-    "a very long header": (request("GET", EXPERIMENTS, "X-Header: " + "a" * 200_000), 431),
-    "very many headers": (request("GET", EXPERIMENTS, *[f"X-{number}: a" for number in range(20_000)]), 431),
-    "a header without end": (request("GET", EXPERIMENTS, "X-Header: " + "a" * 5 * MIB), 431),
+    "a path without end": b"GET /" + b"a" * 20_000,
+    "a header without end": b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Header: " + b"a" * 20_000,
+    "headers without end": request("GET", EXPERIMENTS, *[f"X-{number}: a" for number in range(2_000)])[:-2],
 }
 
 
-@pytest.mark.parametrize(("sent", "status"), BROKEN.values(), ids=BROKEN)
-def test_what_is_not_http(connect, sent, status):
-    """The historical error body with the right status, which the client can read, and then the connection is closed."""
+@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
+def test_what_is_not_http(connect, sent):
+    """It is answered with 400, and then the connection is closed."""
     connection = connect()
-    connection.sendall(sent)  # all of it, though the server may have seen enough before
+    connection.sendall(sent)
     with connection.makefile("rb") as reader:
-        assert_error(read_answer(reader), status)
+        assert_malformed(read_answer(reader))
         assert reader.read() == b""
 
 
@@ -115,7 +116,7 @@ def test_a_chunk_that_is_none_when_the_answer_is_given_or_not(connect, key):
             assert_error(read_answer(reader), 403)
         connection.sendall(b"no chunk\r\n\r\n")
         if key != "wrong":
-            assert_error(read_answer(reader), 400)
+            assert_malformed(read_answer(reader))
         assert reader.read() == b""
 
 
@@ -125,7 +126,7 @@ def test_a_whole_request_and_half_a_broken_one(connect):
     connection.sendall(LIST + b"BROKEN\r\n\r\n")
     with connection.makefile("rb") as reader:
         assert read_answer(reader)[0] == 200
-        assert_error(read_answer(reader), 400)
+        assert_malformed(read_answer(reader))
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
