@@ -54,7 +54,7 @@ def main() -> None:
     polls, runner = LongPolls(clock), SimulatedRunner()
     runner.attach(clock, polls.wake)
     store = Store(clock, 0, runner)
-    runner.begin()
+    runner.recover()
     handles = list(_filled(store, settings["experiments"]))
     app = Counted(application(store, clock, DEFAULT_KEY, polls=polls))
     http = http_server(app, before_stopping=polls.end)

@@ -12,20 +12,25 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from gradient_server.cli import PROCESS, RUNS, STORE, Parser, parser
+from gradient_server.cli import STORE, Parser, parser
 from gradient_server.ready_file import ready_file
+from gradient_server.runners.base import runners
 
 if TYPE_CHECKING:
     from gradient_server import LocalServer
     from gradient_server.chosen_key import ChosenKey
-    from gradient_server.runners.base import Runner
 
 
 def main() -> int:
     """Run the command line."""
     # As long as there is no server, there is nothing that a signal would have to bring to an end.
     _on_signals(lambda: os._exit(0))
-    reader = parser()
+    try:
+        reader = parser()
+    except ModuleNotFoundError as error:
+        needed = f"The local server needs {error.name}: pip install 'gradient-experiments[server]'"
+        print(f"python -m gradient_server: {needed}", file=sys.stderr)
+        return 1
     options = reader.parsed()
     try:
         with ready_file(options.ready_file) as write_ready_file:
@@ -49,7 +54,9 @@ def _key(reader: Parser, options: argparse.Namespace) -> ChosenKey:
     from gradient_server.chosen_key import chosen_key  # not before: a file of an earlier server is to go first
 
     try:
-        return chosen_key(options.api_key, options.api_key_file, runner_is_real=options.runner == PROCESS)
+        return chosen_key(
+            options.api_key, options.api_key_file, runner_is_real=runners()[options.runner].executes_commands
+        )
     except ValueError as error:
         reader.error(f"--api-key{'' if options.api_key_file is None else '-file'}: {error}")
     except ModuleNotFoundError as error:
@@ -63,15 +70,17 @@ def _server(reader: Parser, options: argparse.Namespace, key: ChosenKey) -> Loca
     try:
         from gradient_server import LocalServer  # not before: it takes a while, and the extra may not be installed
 
-        store, runner = _real_runs(options) if options.runner == PROCESS else (options.store, None)
+        runner_type = runners()[options.runner]
+        if runner_type.executes_commands and options.store is None:
+            options.store = _default_store()
         return LocalServer(
             host=options.host,
             port=options.port,
             api_key=key.text,
             time_scale=options.time_scale,
             seed=options.seed,
-            store=store,
-            runner=runner,
+            store=options.store,
+            runner=runner_type.from_arguments(options),
             allow_hosts=options.allow_host,
             expose=options.expose,
         )
@@ -84,19 +93,14 @@ def _server(reader: Parser, options: argparse.Namespace, key: ChosenKey) -> Loca
         reader.exit(1, f"{reader.prog}: Cannot listen on {place}: {error.strerror}\n")
 
 
-def _real_runs(options: argparse.Namespace) -> tuple[Path, Runner]:
-    """Give the file of experiments, and what runs them, with its folder beside the file."""
+def _default_store() -> Path:
+    """Return the path of the store of a server that executes commands, in a folder of this user alone."""
     from gradient_server.keys import default_folder
     from gradient_server.private_files import private_folder
-    from gradient_server.runners.process import ProcessRunner
 
-    store: Path | None = options.store
-    if store is None:
-        folder = default_folder()
-        with private_folder(folder):
-            store = folder / STORE
-    runs = store.with_name(store.name + RUNS)
-    return store, ProcessRunner(runs, slots=options.slots, grace=options.grace)
+    folder = default_folder()
+    with private_folder(folder):
+        return folder / STORE
 
 
 def _on_signals(act: Callable[[], object] | None) -> None:
@@ -111,7 +115,7 @@ def _on_signals(act: Callable[[], object] | None) -> None:
 
 
 def _say_where(server: LocalServer, key: ChosenKey, options: argparse.Namespace) -> None:
-    runs = "commands run on this machine" if options.runner == PROCESS else "simulated runs"
+    runs = runners()[options.runner].description
     print(f"Serving the Gradient Experiments API at {server.url} ({runs}; Ctrl-C stops it)")
     places = {name: text for name, text in server.environment.items() if name not in key.environment}
     print("export", *_assignments(places))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from gradient_server.api.security import check_bind_host, check_host_name
+from gradient_server.runners.base import runners
+from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import (
     DEFAULT_KEY,
     checked_file,
@@ -15,24 +17,20 @@ from gradient_server.settings import (
     checked_key,
     checked_port,
     checked_scale,
-    checked_seconds,
     checked_seed,
-    checked_slots,
 )
 
 _Value = TypeVar("_Value")
-SIMULATED, PROCESS = RUNNERS = ("simulated", "process")
-STORE, RUNS = "experiments", ".runs"
-"""What the file of experiments is called where nothing else was said, and what its name ends with for that of runs."""
-_GRACE = 5.0
+STORE = "experiments"
+"""The name of the store in its default folder."""
 _EPILOG = f"""\
 It prints two lines to paste into another terminal: clients that start there find the server and its key. At the address
 below them a browser shows what the server knows, to those who have the key.
 
 Real runs: with --runner process, commands run on this machine, as the user who starts the server, and who has the key
 can run any. What is kept is in the folder gradient-experiments of the user's state directory (~/.local/state on Linux),
-which nobody else can read: config.json, with the random key; {STORE}, the store; {STORE}{RUNS}, a folder for each run.
-With --store FILE, the runs are in FILE{RUNS}. When the server ends, commands that are running go on; the next server
+which nobody else can read: config.json, with the random key; {STORE}, the store; {STORE}.runs, a folder for each run.
+With --store FILE, the runs are in FILE.runs. When the server ends, commands that are running go on; the next server
 with the same store follows them to their end.
 
 Ctrl-C, SIGINT and SIGTERM stop the server, and the exit code is then 0. It is 1 where it cannot start, and 2 where an
@@ -50,6 +48,11 @@ class _Formatter(argparse.HelpFormatter):
 class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.runner_options: dict[str, dict[str, object]] = {}
+        """The defaults of the options that belong to each runner."""
+
     def error(self, message: str) -> NoReturn:
         """Say it, and end."""
         self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
@@ -57,18 +60,19 @@ class Parser(argparse.ArgumentParser):
     def parsed(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Read the command line; where options do not go together, that is said as of any that is wrong."""
         options = self.parse_args(arguments)
-        is_real = options.runner == PROCESS
-        if is_real and options.time_scale != 1:
-            self.error("--time-scale: commands run in real time; it goes with simulated runs")
-        for name in ("slots", "grace", "expose"):
-            given = getattr(options, name)
-            if not is_real and given is not None and given is not False:
-                self.error(f"--{name}: with simulated runs nothing is executed; it goes with --runner process")
+        executes = runners()[options.runner].executes_commands
+        if executes and options.time_scale != 1:
+            self.error(f"--time-scale: commands run in real time; it does not go with --runner {options.runner}")
+        if options.expose and not executes:
+            self.error(f"--expose: nothing is executed with --runner {options.runner}; every host is allowed")
+        for runner, defaults in self.runner_options.items():
+            given = [name for name, default in defaults.items() if getattr(options, name) != default]
+            if runner != options.runner and given:
+                option = given[0].replace("_", "-")
+                self.error(f"--{option}: it goes with --runner {runner}, not with --runner {options.runner}")
         self._check_files(options)
-        options.slots = options.slots or os.cpu_count() or 1
-        options.grace = _GRACE if options.grace is None else options.grace
         try:
-            check_bind_host(options.host, executes_commands=is_real, expose=options.expose)
+            check_bind_host(options.host, executes_commands=executes, expose=options.expose)
         except ValueError as error:
             self.error(f"--host {options.host}: {error}")
         return options
@@ -96,8 +100,9 @@ def parser() -> Parser:
     )
 
     add = _adding(made.add_argument)
-    text = "simulated: nothing is executed; process: commands run on this machine, as you (default: %(default)s)"
-    made.add_argument("--runner", choices=RUNNERS, default=SIMULATED, help=text)
+    known = runners()
+    text = "; ".join(f"{name}: {runner.description}" for name, runner in known.items())
+    made.add_argument("--runner", choices=known, default=SimulatedRunner.name, help=f"{text} (default: %(default)s)")
     add("--host", "ADDRESS", checked_host, "127.0.0.1", "address to listen on (default: %(default)s)")
     add("--port", "PORT", checked_port, 8090, "port to listen on; 0: a free one (default: %(default)s)")
     text = "another name by which clients call it; can be given again"
@@ -110,9 +115,14 @@ def parser() -> Parser:
     add("--store", "FILE", checked_file, None, text)
     text = "file, readable by you alone, to write addresses, key and pid to, in JSON, once it serves"
     add("--ready-file", "PATH", checked_file, None, text)
-    add = _adding(made.add_argument_group("simulated runs").add_argument)
-    add("--time-scale", "FACTOR", checked_scale, 1.0, "simulated seconds in a real second (default: %(default)s)")
-    _add_real_runs(made.add_argument_group("real runs, with --runner process").add_argument)
+    text = "simulated seconds in a real second, where nothing is executed (default: %(default)s)"
+    add("--time-scale", "FACTOR", checked_scale, 1.0, text)
+    text = "let other machines run commands here: needed for a --host that they can reach"
+    made.add_argument("--expose", action="store_true", help=text)
+    for name, runner in known.items():
+        before = vars(made.parse_args([]))
+        runner.add_arguments(made.add_argument_group(f"with --runner {name}"))
+        made.runner_options[name] = {key: text for key, text in vars(made.parse_args([])).items() if key not in before}
     return made
 
 
@@ -125,16 +135,6 @@ can see it, so prefer a file"
     key.add_argument("--api-key", metavar="KEY", type=_said(checked_key), help=text)
     text = 'file with the key, as clients read it: {"apiKey": "..."}'
     key.add_argument("--api-key-file", metavar="FILE", type=_said(checked_file), help=text)
-
-
-def _add_real_runs(add_argument: Callable[..., object]) -> None:
-    add = _adding(add_argument)
-    text = f"how many experiments run at once, the others wait (default: one for each processor, {os.cpu_count()})"
-    add("--slots", "NUMBER", checked_slots, None, text)
-    text = f"seconds that a command has to end when it is stopped, before it is killed (default: {_GRACE})"
-    add("--grace", "SECONDS", checked_seconds, None, text)
-    text = "let other machines run commands here: needed for a --host that they can reach"
-    add_argument("--expose", action="store_true", help=text)
 
 
 def _adding(add_argument: Callable[..., object]) -> Callable[[str, str, Callable[[str], object], object, str], None]:

@@ -203,7 +203,7 @@ class LocalServer:
 
     def run(self) -> None:
         """Serve until stopped. In the main thread SIGINT and SIGTERM stop it, and are passed on when it has stopped."""
-        self._runner.begin()
+        self._runner.recover()
         self._http.run(sockets=self._sockets)
 
     def start(self) -> Self:

@@ -83,30 +83,6 @@ def checked_seed(text: str) -> int:
         raise ValueError(f"{reprlib.repr(text)} is no seed; give a whole number") from None
 
 
-def checked_slots(text: str) -> int:
-    """Return how many experiments may run at once.
-
-    :raises ValueError: it is no number, or there would be no room for any
-    """
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:6]) <= 1000:
-        raise ValueError(f"{reprlib.repr(text)} is no number of experiments; give one from 1 to 1000")
-    return int(text)
-
-
-def checked_seconds(text: str) -> float:
-    """Return some seconds, from 0 to an hour.
-
-    :raises ValueError: it is no such number
-    """
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= 3600:
-        raise ValueError(f"{reprlib.repr(text)} is no number of seconds; give one from 0 to 3600")
-    return seconds
-
-
 def checked_file(text: str) -> Path:
     """Return the path of a file that is to be written.
 

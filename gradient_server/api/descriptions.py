@@ -10,8 +10,7 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Job, Row
-from gradient_server.runners.states import entries_until
+from gradient_server.runners.base import Job, LogRow, entries_until
 from gradient_server.store.stored_experiment import StoredExperiment
 
 MOST_ROWS_AT_ONCE = 50_000
@@ -21,7 +20,7 @@ MOST_ROWS_AT_ONCE = 50_000
 def experiment_answer(experiment: StoredExperiment, clock: Clock) -> dict[str, Any]:
     """Describe an experiment as it is now."""
     now, run, body = clock.now(), experiment.run, experiment.body
-    entries = entries_until(run.entered, now)
+    entries = entries_until(run.transitions, now)
     state = next(reversed(entries), State.CREATED)
     # What never ran has neither begun nor ended in the sense of these dates.
     ended = entries[state] if state in TERMINAL_STATES and State.RUNNING in entries else None
@@ -67,9 +66,9 @@ def log_answer(experiment: StoredExperiment, clock: Clock, line: int, limit: int
     return [log_row(job, row, clock) for job, row in rows]
 
 
-def log_row(job: Job, row: Row, clock: Clock) -> dict[str, Any]:
+def log_row(job: Job, row: LogRow, clock: Clock) -> dict[str, Any]:
     """Give a row of a job."""
-    return {"jobId": job.id, "line": row.line, "timestamp": _log_stamp(clock, row.moment), "message": row.message}
+    return {"jobId": job.id, "line": row.line, "timestamp": _log_stamp(clock, row.timestamp), "message": row.message}
 
 
 # Writing dates is most of the work where many experiments are described, or one of them again and again.

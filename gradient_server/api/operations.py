@@ -11,8 +11,7 @@ from gradient_api.constants import ExperimentState as State
 from gradient_server.api.descriptions import experiment_answer, log_answer
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending, conflict, invalid_request
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Refused
-from gradient_server.runners.states import next_state, state_at
+from gradient_server.runners.base import RunRejectedError, next_state_at, state_at
 from gradient_server.store.store import Store
 from gradient_server.store.stored_experiment import StoredExperiment
 
@@ -70,7 +69,7 @@ class Operations:
         found = self._store.get(given["handle"])
         if found is None:
             return EXPERIMENT_NOT_FOUND
-        state = state_at(found.run.entered, self._clock.now())
+        state = state_at(found.run.transitions, self._clock.now())
         if state != State.CREATED:
             word = State.get_state_str(state)
             return conflict(f"The experiment is {word}; only one that has not run can be started")
@@ -82,7 +81,7 @@ class Operations:
         found = self._store.get(given["handle"])
         if found is None:
             return EXPERIMENT_NOT_FOUND
-        state = state_at(found.run.entered, self._clock.now())
+        state = state_at(found.run.transitions, self._clock.now())
         if state in TERMINAL_STATES:
             return conflict(f"The experiment is {State.get_state_str(state)}; it has ended and cannot be stopped")
         self._store.stop(found)
@@ -102,9 +101,9 @@ class Operations:
         if found is None:
             return EXPERIMENT_NOT_FOUND
         now, run = self._clock.now(), found.run
-        data = {"handle": found.handle, "state": state_at(run.entered, now), "experimentError": run.error(now)}
+        data = {"handle": found.handle, "state": state_at(run.transitions, now), "experimentError": run.error(now)}
         is_new = given.get("known", data["state"]) != data["state"]
-        pending = None if is_new else _pending(found, next_state(run.entered, now))
+        pending = None if is_new else _pending(found, next_state_at(run.transitions, now))
         return ApiResponse(200, {"data": data, "message": "success"}, pending=pending)
 
     def get_logs(self, given: Given, body: dict[str, Any]) -> ApiResponse:
@@ -113,14 +112,14 @@ class Operations:
         if found is None:
             return EXPERIMENT_NOT_FOUND
         # Before the rows are read: what comes in between is then still to come, not missed.
-        moment = found.run.next_row(given["line"], self._clock.now())
+        moment = found.run.next_row_at(given["line"], self._clock.now())
         rows = log_answer(found, self._clock, given["line"], given["limit"])
         return ApiResponse(200, rows) if rows else ApiResponse(204, pending=_pending(found, moment))
 
     def _create(self, body: dict[str, Any], *, start: bool) -> ApiResponse:
         try:
             experiment = self._store.add(body, start=start)
-        except Refused as error:
+        except RunRejectedError as error:
             return invalid_request({error.member: [str(error)]})
         return ApiResponse(200, {"handle": experiment.handle, "message": "success"})
 

@@ -65,7 +65,7 @@ class Experiments:
     def jobs(self, handle: str) -> dict[str, str]:
         """Give the jobs of an experiment, and what they are called."""
         found = self._store.get(handle)
-        return {job.id: job.title for job in found.run.jobs} if found else {}
+        return {job.id: job.name for job in found.run.jobs} if found else {}
 
     def state(self, handle: str, known: int | None) -> ApiResponse:
         """Tell the state of an experiment, as those get to hear it who know one already."""
@@ -85,7 +85,7 @@ class Experiments:
     def ends(self, handle: str) -> dict[str, int]:
         """Say the last line of each job, the marker that ends a log included; 0: it has none yet."""
         found = self._store.get(handle)
-        return {job.id: line for job, line in found.run.ends(self._clock.now()).items()} if found else {}
+        return {job.id: line for job, line in found.run.last_lines(self._clock.now()).items()} if found else {}
 
     def rows_of(self, handle: str, job: str, line: int, limit: int) -> Sequence[Row]:
         """Give rows of one job after a line; none where there is nothing."""
@@ -95,7 +95,7 @@ class Experiments:
         run, now = found.run, self._clock.now()
         asked = (other for other in run.jobs if other.id == job)
         return [
-            log_row(printer, row, self._clock) for printer in asked for row in run.rows_of(printer, line, limit, now)
+            log_row(printer, row, self._clock) for printer in asked for row in run.job_rows(printer, line, limit, now)
         ]
 
     async def curves(self, handle: str) -> Curves:

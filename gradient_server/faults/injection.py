@@ -17,7 +17,7 @@ from gradient_server.api.validation import InvalidRequest, checked_parameters
 from gradient_server.clock import Clock
 from gradient_server.faults.effects import Page, instead_of_acting, instead_of_answering, instead_of_asking
 from gradient_server.faults.settings import LOGS, Fault, Faults, WrongFaults
-from gradient_server.runners.states import state_at
+from gradient_server.runners.base import state_at
 from gradient_server.store.store import Store
 
 HEADER = "X-Gradient-Fault"
@@ -154,5 +154,5 @@ class FaultInjection:
         except InvalidRequest:
             return None
         found = self._store.get(given["experimentId"])
-        goes_on = found is not None and state_at(found.run.entered, self._clock.now()) not in TERMINAL_STATES
+        goes_on = found is not None and state_at(found.run.transitions, self._clock.now()) not in TERMINAL_STATES
         return Page(given=given, run_goes_on=goes_on)

@@ -1,56 +1,65 @@
-"""What the server asks of whatever runs experiments: simulated runs, processes of this machine, a cluster.
+"""The interface between the server and what runs experiments, and the registry of its implementations.
 
-The server keeps what was asked for, and decides who may ask what when. A runner knows how it goes. All that the server
-says about a run, it reads from the run when it is asked; all moments are those of the server's clock.
+The server stores what was requested and decides what is allowed. A runner executes or simulates it. Everything that
+the server reports about a run, it reads from the run when a client asks. All timestamps are seconds on the server's
+clock.
 
-Several threads may call. Nothing here waits for anything that takes long: the server answers nobody meanwhile.
+Several threads may call any method. No method may block for long: the server answers nobody in the meantime.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import math
+import pkgutil
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from base64 import b32encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, ClassVar, NamedTuple, Self
 
 from attrs import frozen
+from gradient_api.constants import TERMINAL_STATES
+from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
 
-Entered = Sequence[tuple[float, int]]
-"""States with the moments at which they are entered, in order. Empty: the experiment is created, and no more."""
+Transitions = Sequence[tuple[float, int]]
+"""The states that a run enters, each with its timestamp, in order. Empty while the experiment is only created."""
 
 
 @frozen(kw_only=True)
 class Job:
     """One node of a run.
 
-    :param str id: its id, the same whenever the experiment is prepared again
-    :param str title: what it is called in words, `worker 1`
+    :param str id: its id, which stays the same when the experiment is admitted again
+    :param str name: its name for people, such as `worker 1`
     """
 
     id: str
-    title: str
+    name: str
 
 
-class Row(NamedTuple):
-    """One log row of a job; a tuple, because there are many."""
+class LogRow(NamedTuple):
+    """One log row of a job. A tuple, because there are many."""
 
     line: int
-    """From 1, without gaps, for each job."""
-    moment: float
-    """When it was read."""
+    """Counts from 1, without gaps, for each job."""
+    timestamp: float
     message: str
 
 
 @frozen(kw_only=True)
-class Prepared:
-    """An experiment, as far as the server knows it.
+class RunSpec:
+    """An experiment as the server knows it.
 
     :param str handle: its handle
-    :param body: what it was created with, by the names of the contract, with defaults; commands are text
+    :param body: the request that created it, by the names of the contract, with defaults; commands are text
     :param float created: when it was created
-    :param float started: when it was started, as a server knows that ended since; None: it was not
-    :param float stopped: when it was told to stop, likewise
+    :param float started: when an earlier server was asked to start it; None: never
+    :param float stopped: when an earlier server was asked to stop it; None: never
     """
 
     handle: str
@@ -60,11 +69,11 @@ class Prepared:
     stopped: float | None = None
 
 
-class Refused(ValueError):
-    """The experiment cannot be run like that. The caller is told, as of any member that is wrong.
+class RunRejectedError(ValueError):
+    """The experiment cannot be run as requested. The client receives it as an error of a field.
 
     :param str text: what is wrong, and what would be right
-    :param str member: the member of the body that it is about
+    :param str member: the field of the request body that it is about
     """
 
     def __init__(self, text: str, member: str) -> None:
@@ -73,126 +82,244 @@ class Refused(ValueError):
 
 
 class Run(ABC):
-    """One experiment, as what runs it knows it. What goes wrong with it is told by its states, never raised."""
+    """One experiment, as its runner knows it. Failures show in its transitions and `error`; nothing is raised."""
 
     jobs: tuple[Job, ...]
-    """Its nodes, in the order in which rows of the same line come."""
+    """Its nodes. Rows with the same line number come in this order."""
 
     @property
     @abstractmethod
-    def entered(self) -> Entered:
-        """Every state that it has entered, and that it will enter as far as is known now.
+    def transitions(self) -> Transitions:
+        """Every state that it has entered, and those that it is going to enter, as far as they are known.
 
-        States come in the order that the contract documents; some can be missing, a terminal one is the last. What has
-        been entered stays; what was to come may change when it is stopped, or when the runner says that it has changed.
+        States come in the order that the contract documents. Some may be missing; a terminal state is the last one. A
+        past transition never changes. A future one may change when the run is stopped, or when the runner reports a
+        change.
         """
 
     @abstractmethod
     def error(self, now: float) -> str | None:
-        """Say in words what went wrong; None: nothing, or there is no more to say than that the command failed."""
+        """Return what went wrong, in words, or None if there is no more to say than that the command failed."""
 
     @abstractmethod
-    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
-        """Give the rows after a line, of all jobs, ordered by line, at most `limit` of them.
+    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
+        """Return the rows after a line, of all jobs, ordered by line and then by job; at most `limit` of them.
 
-        Rows of the same line come in the order of the jobs; those that are left out all come later in this order.
-        There may be fewer than the limit where they are so long that memory would not do; then all rows of the last
-        line are there.
+        There may be fewer than `limit` if they are too long for memory; all rows of the last line are there then.
 
-        The last row of a job has the message `END_OF_LOG`, and no other row has. It comes when the run has ended as a
-        whole: who has followed a log to its end finds the outcome. A job of a run that never ran may have no rows.
+        The last row of each job has the message `END_OF_LOG`, and no other row has it. It appears when the whole run
+        has ended, so that a client that has followed the log to its end finds the final state. The jobs of a run that
+        never ran may have no rows.
         """
 
     @abstractmethod
-    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
-        """Give the rows of one job after a line, at most `limit` of them, as `rows` would among those of the others.
+    def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
+        """Return the rows of one job after a line, at most `limit`, or fewer if they are too long for memory."""
 
-        There may be fewer than the limit where they are so long that memory would not do.
+    @abstractmethod
+    def last_lines(self, now: float) -> Mapping[Job, int]:
+        """Return the number of the last line of each job, in the order of `jobs`; 0 if it has no row yet.
+
+        The server calls this often, also for logs with millions of rows. It must not read a whole log.
         """
 
     @abstractmethod
-    def ends(self, now: float) -> Mapping[Job, int]:
-        """Say the last line of each job, in their order; 0: it has no row yet. All rows up to these lines are there.
+    def next_row_at(self, line: int, now: float) -> float | None:
+        """Return when the first row after a line appears.
 
-        It is asked for often, also of logs with millions of rows: nothing is to be read for it that was read before.
+        A past timestamp: it is there. A future one: not before, unless the runner reports a change; at that time it is
+        there or the run has ended. Infinity: not before the runner reports a change. None: the run has ended and all
+        of its rows are there.
         """
 
     @abstractmethod
-    def next_row(self, line: int, now: float) -> float | None:
-        """Say when to look again for a row after a line.
+    def start(self, timestamp: float) -> None:
+        """Start it; it is pending from then on. Called once at most, after `recover` and never after `stop`."""
 
-        A moment that has gone by: it is there. Another one: not before that moment, unless the runner says that
-        something has changed; then it is there, or the run has ended. Infinity: not before the runner says so, or
-        somebody does something. None: the run has ended, and all rows that it will ever have are there.
+    @abstractmethod
+    def stop(self, timestamp: float) -> None:
+        """Cancel it: at once if it does not run yet, otherwise as soon as it is torn down.
+
+        Does nothing if it has ended, is ending, or was stopped before. It may not have been started.
         """
 
     @abstractmethod
-    def start(self, moment: float) -> None:
-        """Run it. It is pending from that moment on. Comes once, never after a stop, and never before `begin`."""
+    def delete(self) -> None:
+        """End it and remove what is kept of it, in the background.
 
-    @abstractmethod
-    def stop(self, moment: float) -> None:
-        """End it, as canceled: at once where it does not run yet, otherwise as soon as it is torn down.
-
-        Where it has ended, ends already, or was told before, that changes nothing. Comes also where it was not started.
+        Called once at most, as the last call that changes anything; a reader may still ask, and gets some answer. The
+        handle may be used for another experiment as soon as this returns.
         """
-
-    @abstractmethod
-    def forget(self) -> None:
-        """Let it be as if it had never been: what runs is ended, what is kept is removed, by and by.
-
-        Comes at most once, and last. Who was in the middle of reading may still ask, and gets some answer. The same
-        handle can come again, for another experiment, as soon as this returns.
-        """
-
-    def make_room(self) -> bool:
-        """Where it runs, and takes of the disk, which is full: end it, as canceled, and tell that it is so.
-
-        It was asked to stop or to be forgotten, and that could not be written down: it may be asked again, and a server
-        that starts again does not know of it. One that does not run yet stays as it is. Simulated ones take no room.
-        """
-        return False
 
 
 class Runner(ABC):
-    """What runs the experiments of one server.
+    """Runs the experiments of one server.
 
-    It has to survive that its server is killed. The server writes down what it was asked before it tells a run, so that
-    it may know of a start, a stop or an end that it could not tell any more: `prepare` says it again.
+    A runner must survive a crash of its server. The server writes down each request before it tells a run, so it may
+    know of a start, a stop or a deletion that the run was never told: `admit` repeats those.
+
+    A subclass that sets `name` is registered: it can be chosen with `--runner NAME`.
     """
 
-    name: str
-    """What it is called, on the command line and in the store: what one runner has run, no other takes up."""
-    executes_commands: bool = True
-    """Whether callers choose what is executed somewhere: then nobody may guess the key, and other machines stay out."""
+    name: ClassVar[str]
+    """Its name on the command line and in the store. A runner does not take over the experiments of another one."""
+    description: ClassVar[str]
+    """What happens to a command, in a few words, for `--help` and the first line that the server prints."""
+    executes_commands: ClassVar[bool] = True
+    """Whether clients choose what is executed. The server then wants a long API key and stays on the loopback."""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in vars(cls):
+            _registered[cls.name] = cls
+
+    @classmethod  # noqa: B027 - most runners have no options
+    def add_arguments(cls, parser: argparse._ArgumentGroup) -> None:
+        """Add its own command-line options; none by default.
+
+        Their defaults must be values that nobody can give, such as None: the server refuses options that were given for
+        another runner.
+        """
+
+    @classmethod
+    def from_arguments(cls, options: argparse.Namespace) -> Self:
+        """Return a runner as the command line describes it. Must not create files: `attach` may.
+
+        :param options: the parsed command line; `options.store` is the path of the store, or None for simulated runs
+            that are kept in memory
+        """
+        return cls()
 
     @abstractmethod
-    def attach(self, clock: Clock, changed: Callable[[str], object]) -> None:
-        """Learn what time it is, and whom to tell. Comes once, before all else.
+    def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
+        """Connect it to a server. Called once, before anything else.
 
-        :param Clock clock: of all moments
-        :param changed: takes a handle, from any thread; to be called after something has happened to that experiment
-            that its run had not announced with a moment: it has entered a state, or has rows
+        :param Clock clock: for all timestamps
+        :param on_change: to be called, from any thread, with the handle of an experiment that has entered a state or
+            has new rows, unless `transitions` or `next_row_at` had announced when
 
         :raises ValueError: it cannot run with such a clock
         :raises OSError: something that it needs cannot be used; the error has its `filename`
         """
 
     @abstractmethod
-    def prepare(self, experiment: Prepared) -> Run:
-        """Take an experiment on. Nothing is begun or kept for one that was not started, as it may be dropped.
+    def admit(self, spec: RunSpec) -> Run:
+        """Accept an experiment. Nothing is started or kept yet, because the request may still fail.
 
-        Of a server that starts again come all experiments that it knows, before `begin`, the oldest first. What is
-        there of them is taken up; one that was started and of which there is nothing is run from `begin` on, and one
-        that was stopped is stopped, if that has not happened.
+        A server that starts again admits all experiments that it knows before it calls `recover`, the oldest first.
+        What is left of each is taken over. One that was started and has left nothing is run from `recover` on; one that
+        was stopped is stopped, if it was not.
 
-        :raises Refused: it cannot be run like that
+        :raises RunRejectedError: it cannot be run as requested
         """
 
     @abstractmethod
-    def begin(self) -> None:
-        """Begin to run what was prepared and started. Of whatever else is there of earlier servers nothing runs on."""
+    def recover(self) -> None:
+        """Run what was admitted and started. Stop whatever else is left of earlier servers."""
 
     @abstractmethod
     def close(self) -> None:
-        """End. What runs and is to outlive the server goes on, all else is ended. Comes once, also without `begin`."""
+        """End it. Runs that are to outlive the server go on, others are ended. Called once, also without `recover`."""
+
+
+class RejectedRun(Run):
+    """An experiment of an earlier server that its runner does not accept any more: it ends in an error if started."""
+
+    jobs: tuple[Job, ...] = ()
+
+    def __init__(self, spec: RunSpec, reason: RunRejectedError) -> None:
+        self._reason = reason
+        self._transitions: Transitions = ()
+        if spec.started is not None:
+            self.start(spec.started)
+        elif spec.stopped is not None:
+            self.stop(spec.stopped)
+
+    @property
+    def transitions(self) -> Transitions:
+        """Pending and error at once if it was started."""
+        return self._transitions
+
+    def error(self, now: float) -> str | None:
+        """Return why it cannot be run, if it was started."""
+        return f"It cannot be run any more: {self._reason}" if state_at(self._transitions, now) == State.ERROR else None
+
+    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
+        """Return nothing: it never runs."""
+        return []
+
+    def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
+        """Return nothing."""
+        return []
+
+    def last_lines(self, now: float) -> Mapping[Job, int]:
+        """Return nothing."""
+        return {}
+
+    def next_row_at(self, line: int, now: float) -> float | None:
+        """Return None if it has ended."""
+        return None if self._transitions else math.inf
+
+    def start(self, timestamp: float) -> None:
+        """End it with an error."""
+        self._transitions = ((timestamp, State.PENDING), (timestamp, State.ERROR))
+
+    def stop(self, timestamp: float) -> None:
+        """Cancel it if it was not started."""
+        self._transitions = self._transitions or ((timestamp, State.CANCELLED),)
+
+    def delete(self) -> None:
+        """Do nothing."""
+
+
+_registered: dict[str, type[Runner]] = {}
+
+
+def runners() -> Mapping[str, type[Runner]]:
+    """Return the runners of this package by name: each module or package in it may define one."""
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{__package__}.{module.name}")
+    return dict(sorted(_registered.items()))
+
+
+def new_handle(seed: int, number: int) -> str:
+    """Return the handle of the experiment with a number; the seed determines it."""
+    return _id("es", f"{seed} {number}")
+
+
+def jobs_of(handle: str, body: Mapping[str, Any]) -> tuple[Job, ...]:
+    """Return the jobs of an experiment: one for each node that it requests. Handle and name determine the ids."""
+    return tuple(Job(id=_id("js", f"{handle} {name}"), name=name) for name in _node_names(body))
+
+
+def state_at(transitions: Transitions, now: float) -> int:
+    """Return the state at a time."""
+    return next((state for timestamp, state in reversed(transitions) if timestamp <= now), State.CREATED)
+
+
+def entries_until(transitions: Transitions, now: float) -> dict[int, float]:
+    """Return the states entered up to a time, in order, each with its timestamp."""
+    return {state: timestamp for timestamp, state in transitions if timestamp <= now}
+
+
+def next_state_at(transitions: Transitions, now: float) -> float | None:
+    """Return when the next state is entered; infinity if that is not known yet, None if the run has ended."""
+    if state_at(transitions, now) in TERMINAL_STATES:
+        return None
+    return next((timestamp for timestamp, _ in transitions if timestamp > now), math.inf)
+
+
+def _node_names(body: Mapping[str, Any]) -> Iterator[str]:
+    """Name the nodes of an experiment: one for each that a `...Count` requests, or a single worker."""
+    counts = {field.removesuffix("Count"): count for field, count in body.items() if field.endswith("Count")}
+    for field, count in counts.items():
+        name = re.sub(r"(?=[A-Z])", " ", field).lower()
+        yield from (f"{name} {number}" for number in range(1, count + 1))
+    if not counts:
+        yield "worker"
+
+
+def _id(prefix: str, source: str) -> str:
+    """Return an id in the format of the hosted service. The same source has the same id."""
+    return prefix + b32encode(sha256(source.encode()).digest())[:12].decode().lower()

@@ -120,10 +120,6 @@ class StoreFile:
 class CannotBeKept(OSError):
     """Changes cannot be written, for want of space mostly; nothing of them is. `strerror` says why."""
 
-    def but(self, text: str) -> CannotBeKept:
-        """Give the same, with something that is done nevertheless."""
-        return CannotBeKept(self.errno, f"{self.strerror}; {text}", self.filename)
-
 
 class _Foreign(ValueError):
     """A database that is no store of this version."""

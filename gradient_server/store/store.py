@@ -11,11 +11,9 @@ from typing import Any
 
 from gradient_server.api.idempotency import FirstAnswer
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Prepared, Refused, Run, Runner
-from gradient_server.runners.ids import new_handle
-from gradient_server.runners.refused_run import RefusedRun
+from gradient_server.runners.base import RejectedRun, Run, Runner, RunRejectedError, RunSpec, new_handle
 from gradient_server.store.changes import Added, Answered, Change, Deleted, Started, Stopped
-from gradient_server.store.sqlite import CannotBeKept, StoreFile
+from gradient_server.store.sqlite import StoreFile
 from gradient_server.store.stored_experiment import StoredExperiment
 
 # Of the request that is being worked on: others that come in between have their own.
@@ -24,8 +22,6 @@ _gathered: ContextVar[list[Change] | None] = ContextVar("gathered", default=None
 
 class Store:
     """All experiments, and all first answers. A run is told what has been asked of it once that counts.
-
-    Where it does not count, as the file cannot be written, a run that was to end makes room all the same.
 
     :param Clock clock: what time it is
     :param int seed: what ids follow from
@@ -53,21 +49,21 @@ class Store:
             self._resets += 1
             self._number = 0
             for forgotten in self._experiments.values():
-                forgotten.run.forget()
+                forgotten.run.delete()
             self._experiments.clear()
             self._first_answers.clear()
 
     def add(self, body: dict[str, Any], *, start: bool = False) -> StoredExperiment:
         """Keep a new experiment, and start it at once if that is wanted.
 
-        :raises Refused: it cannot be run like that
+        :raises RunRejectedError: it cannot be run like that
         """
         now = self._clock.now()
         with self._lock:
             number = self._number + 1
             # As one that was not started, whatever is wanted: it starts when that counts.
-            wanted = Prepared(handle=new_handle(self._seed, number), body=body, created=now)
-            experiment = _stored(number, wanted, self._runner.prepare(wanted))
+            wanted = RunSpec(handle=new_handle(self._seed, number), body=body, created=now)
+            experiment = _stored(number, wanted, self._runner.admit(wanted))
             experiment.started = now if start else None
             self._number = number
             self._change(Added(experiment))
@@ -134,10 +130,8 @@ class Store:
             if self._file and changes:
                 try:
                     self._file.write(changes)
-                except BaseException as error:
+                except BaseException:
                     _drop(changes)
-                    if isinstance(error, CannotBeKept) and _made_room(changes):
-                        raise error.but("what runs is ended all the same") from error
                     raise
             for change in changes:
                 self._apply(change)
@@ -156,7 +150,7 @@ class Store:
                 experiment.run.stop(moment)
             case Deleted(experiment) if self._is_there(experiment):
                 del self._experiments[experiment.handle]
-                experiment.run.forget()
+                experiment.run.delete()
             case Answered(name, first, over):
                 for old in over:
                     self._first_answers.pop(old, None)
@@ -169,16 +163,16 @@ class Store:
     def _is_there(self, experiment: StoredExperiment) -> bool:
         return self._experiments.get(experiment.handle) is experiment
 
-    def _taken_up(self, number: int, known: Prepared) -> StoredExperiment:
+    def _taken_up(self, number: int, known: RunSpec) -> StoredExperiment:
         try:
-            run: Run = self._runner.prepare(known)
-        except Refused as error:
+            run: Run = self._runner.admit(known)
+        except RunRejectedError as error:
             # That it was taken once does not help: what runs it is another version, or another machine.
-            run = RefusedRun(known, error)
+            run = RejectedRun(known, error)
         return _stored(number, known, run)
 
 
-def _stored(number: int, known: Prepared, run: Run) -> StoredExperiment:
+def _stored(number: int, known: RunSpec, run: Run) -> StoredExperiment:
     return StoredExperiment(
         number=number,
         handle=known.handle,
@@ -194,11 +188,4 @@ def _drop(changes: Sequence[Change]) -> None:
     """Forget the runs of experiments that come to nothing."""
     for change in changes:
         if isinstance(change, Added):
-            change.experiment.run.forget()
-
-
-def _made_room(changes: Sequence[Change]) -> bool:
-    """End what runs of that which was to end; tell whether anything was."""
-    ending = [change.experiment for change in changes if isinstance(change, Stopped | Deleted)]
-    made = [experiment.run.make_room() for experiment in ending]
-    return any(made)
+            change.experiment.run.delete()

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from gradient_server.api.idempotency import FirstAnswer
 from gradient_server.clock import Reading
-from gradient_server.runners.base import Prepared
+from gradient_server.runners.base import RunSpec
 from gradient_server.store.changes import Added, Answered, Change, Deleted, Started, Stopped
 
 LAYOUT = 1
@@ -54,7 +54,7 @@ class Contents:
     :param Reading clock: what the clock showed when it was last set; None: there was no clock
     """
 
-    experiments: dict[int, Prepared]
+    experiments: dict[int, RunSpec]
     first_answers: dict[bytes, FirstAnswer]
     last_number: int
     last_moment: float
@@ -79,13 +79,13 @@ def contents_of(database: Connection) -> Contents:
     )
 
 
-def _experiments(database: Connection) -> Iterator[tuple[int, Prepared]]:
+def _experiments(database: Connection) -> Iterator[tuple[int, RunSpec]]:
     for number, handle, body, created, started, stopped in database.execute(
         "SELECT number, handle, body, created, started, stopped FROM experiments ORDER BY number"
     ):
         yield (
             number,
-            Prepared(handle=handle, body=json.loads(body), created=created, started=started, stopped=stopped),
+            RunSpec(handle=handle, body=json.loads(body), created=created, started=started, stopped=stopped),
         )
 
 

@@ -74,7 +74,7 @@ def node_environment(
         "PAPERSPACE_EXPERIMENT_ID": handle,
         "PAPERSPACE_METRIC_WORKLOAD_ID": handle,
         "PAPERSPACE_METRIC_WORKLOAD_TYPE": "experiment",
-        "HOSTNAME": f"{node.title.replace(' ', '')}-{handle}-{node.index}",
+        "HOSTNAME": f"{node.name.replace(' ', '')}-{handle}-{node.index}",
         "PS_JOBSPACE": str(place.storage),
         "PS_MODEL_PATH": str(place.model_path(body.get("modelPath"))),
         "WORK_ENV": "local",

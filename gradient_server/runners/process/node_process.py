@@ -53,7 +53,7 @@ class NodeProcess:
                 process_group=0,
             )
         except (OSError, ValueError) as error:
-            raise CannotSetUp(f"The command of {node.title} cannot be started: {error}") from error
+            raise CannotSetUp(f"The command of {node.name} cannot be started: {error}") from error
         finally:
             os.close(gate)
             os.close(theirs)
@@ -112,4 +112,4 @@ class NodeProcess:
             try:
                 self.log.write(time.time(), rows)
             except OSError as error:
-                self.problem = f"The log of {self.node.title} cannot be kept: {error.strerror}"
+                self.problem = f"The log of {self.node.name} cannot be kept: {error.strerror}"

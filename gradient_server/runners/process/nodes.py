@@ -19,7 +19,7 @@ _TYPES = {"parameterServer": "ps"}
 class Node:
     """One process of an experiment.
 
-    :param str title: what it is called in words, `worker 1`
+    :param str name: what it is called in words, `worker 1`
     :param str prefix: how the names of its parameters begin, `worker`; of a single node nothing
     :param str type: its part, as its command is told: `worker`, `ps`, `master`
     :param int index: which of its part it is, from 0
@@ -27,7 +27,7 @@ class Node:
     :param bool leads: whether the experiment goes on as long as it does; the others are stopped when those have ended
     """
 
-    title: str
+    name: str
     prefix: str
     type: str
     index: int
@@ -35,14 +35,14 @@ class Node:
     leads: bool
 
 
-def nodes_of(titles: Sequence[str], body: Mapping[str, Any]) -> tuple[Node, ...]:
-    """Give the nodes in the order of their titles.
+def nodes_of(names: Sequence[str], body: Mapping[str, Any]) -> tuple[Node, ...]:
+    """Give the nodes in the order of their names.
 
-    :param titles: of its jobs: `worker 1`, or `worker` where it has but one
+    :param names: of its jobs: `worker 1`, or `worker` where it has but one
     :param body: what the experiment was created with, by the names of the contract
     """
     leading = _leading(body)
-    return tuple(_node(title, body, leading) for title in titles)
+    return tuple(_node(name, body, leading) for name in names)
 
 
 def is_mpi(body: Mapping[str, Any]) -> bool:
@@ -57,14 +57,14 @@ def _leading(body: Mapping[str, Any]) -> str:
     return "master" if "masterCommand" in body else "parameterServer"
 
 
-def _node(title: str, body: Mapping[str, Any], leading: str) -> Node:
-    words, _, number = title.rpartition(" ")
+def _node(name: str, body: Mapping[str, Any], leading: str) -> Node:
+    words, _, number = name.rpartition(" ")
     if not words:
-        return Node(title=title, prefix="", type=title, index=0, command=body["command"], leads=True)
+        return Node(name=name, prefix="", type=name, index=0, command=body["command"], leads=True)
     prefix = re.sub(r" (\w)", lambda found: found[1].upper(), words)
     kind = "master" if is_mpi(body) and prefix == leading else _TYPES.get(prefix, prefix)
     return Node(
-        title=title,
+        name=name,
         prefix=prefix,
         type=kind,
         index=int(number) - 1,

@@ -34,7 +34,7 @@ def outcome_of(nodes: Sequence[Node], exits: Mapping[str, int]) -> Outcome | Non
     for title, status in exits.items():
         if status:
             return Outcome(State.FAILED, _failure(title if len(nodes) > 1 else "", status))
-    if all(node.title in exits for node in nodes if node.leads):
+    if all(node.name in exits for node in nodes if node.leads):
         return Outcome(State.STOPPED)
     return None
 

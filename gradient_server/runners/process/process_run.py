@@ -13,7 +13,7 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Entered, Job, Row, Run
+from gradient_server.runners.base import Job, LogRow, Run, Transitions
 from gradient_server.runners.process.followed_run import FollowedRun
 from gradient_server.runners.process.log_file import LogReader
 
@@ -67,7 +67,7 @@ class ProcessRun(Run):
         self._error: str | None = None
 
     @property
-    def entered(self) -> Entered:
+    def transitions(self) -> Transitions:
         """Every state that it has entered; nobody knows what comes."""
         return self._entered
 
@@ -75,21 +75,21 @@ class ProcessRun(Run):
         """Say what went wrong."""
         return self._error
 
-    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
+    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Give rows as they are in the files, as many as are asked for, or as much text as there may be at once."""
         end = self._end()
         logs = [self._rows_of(index, line, now, end) for index in range(len(self._logs))]
         rows = heapq.merge(*logs, key=lambda found: found[1].line) if len(logs) > 1 else logs[0] if logs else iter(())
         return list(islice(_bounded(rows), limit))
 
-    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+    def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
         """Give rows of a job as they are in its file, or as much text of them as there may be at once."""
         index = self.jobs.index(job)
         if index >= len(self._logs):
             return []
         return [row for _, row in islice(_bounded(self._rows_of(index, line, now, self._end())), limit)]
 
-    def ends(self, now: float) -> Mapping[Job, int]:
+    def last_lines(self, now: float) -> Mapping[Job, int]:
         """Say where the files end, or the markers are."""
         end = self._end()
         if self._logs and end is not None and end <= now and self.files.history.rows:
@@ -98,44 +98,35 @@ class ProcessRun(Run):
             counts = [log.count() for log in self._logs] or [0] * len(self.jobs)
         return dict(zip(self.jobs, counts, strict=True))
 
-    def next_row(self, line: int, now: float) -> float | None:
+    def next_row_at(self, line: int, now: float) -> float | None:
         """Say whether there is one; when the next one comes, nobody knows."""
         end = self._end()
         if end is not None:
             return None if end <= now else end
         return now if any(log.count() > line for log in self._logs) else math.inf
 
-    def start(self, moment: float) -> None:
+    def start(self, timestamp: float) -> None:
         """Put it at the end of the queue."""
         with self._lock:
-            self._enter(moment, State.PENDING)
-            self.started = moment
+            self._enter(timestamp, State.PENDING)
+            self.started = timestamp
             self.phase = Phase.QUEUED
             self._act(self)
 
-    def stop(self, moment: float) -> None:
+    def stop(self, timestamp: float) -> None:
         """Take it out of the queue, or have it stopped."""
         with self._lock:
             if self.phase in (Phase.NEW, Phase.QUEUED):
                 self.phase = Phase.ENDED
-                self._enter(moment, State.CANCELLED)
+                self._enter(timestamp, State.CANCELLED)
             self.is_to_stop = True
             self._act(self)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Have it ended and removed."""
         with self._lock:
             self.is_forgotten = self.is_to_stop = True
             self._act(self)
-
-    def make_room(self) -> bool:
-        """Have it stopped if it runs: its own events say then how it has ended, to later servers, too."""
-        with self._lock:
-            if self.phase is not Phase.ACTIVE:
-                return False
-            self.is_to_stop = True
-            self._act(self)
-            return True
 
     def take_news(self) -> None:
         """Note what its supervisor has written since."""
@@ -170,21 +161,21 @@ class ProcessRun(Run):
         last = self._entered[-1][0] if self._entered else -math.inf
         self._entered = (*self._entered, (max(moment, last), state))
 
-    def _rows_of(self, index: int, line: int, now: float, end: float | None) -> Iterator[tuple[Job, Row]]:
+    def _rows_of(self, index: int, line: int, now: float, end: float | None) -> Iterator[tuple[Job, LogRow]]:
         job, shift = self.jobs[index], self._shift
         for number, real, message in self.files.logs[index].after(line):
-            yield job, Row(number, real + shift, message)
+            yield job, LogRow(number, real + shift, message)
         if end is not None and end <= now and self.files.history.rows:
             last = self.files.history.rows[index] + 1
             if line < last:
-                yield job, Row(last, end, END_OF_LOG)
+                yield job, LogRow(last, end, END_OF_LOG)
 
     def _end(self) -> float | None:
         moment, state = self._entered[-1] if self._entered else (0.0, State.CREATED)
         return moment if state in TERMINAL_STATES else None
 
 
-def _bounded(rows: Iterator[tuple[Job, Row]]) -> Iterator[tuple[Job, Row]]:
+def _bounded(rows: Iterator[tuple[Job, LogRow]]) -> Iterator[tuple[Job, LogRow]]:
     """Leave out what would be too much, but give all rows of a line: what is left out then comes after that line."""
     left, line = MOST_CHARACTERS, 0
     for found in rows:

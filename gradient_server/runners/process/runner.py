@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import math
 import os
+import reprlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Prepared, Runner
-from gradient_server.runners.jobs import jobs_of
+from gradient_server.runners.base import Runner, RunSpec, jobs_of
 from gradient_server.runners.process.bounds import check
 from gradient_server.runners.process.followed_run import FollowedRun
 from gradient_server.runners.process.following import Following
@@ -35,6 +38,7 @@ class ProcessRunner(Runner):
     """
 
     name = "process"
+    description = "commands run on this machine"
 
     def __init__(self, directory: Path, *, slots: int, keep: bool = True, grace: float = GRACE) -> None:
         self._directory = RunsDirectory(directory)
@@ -45,7 +49,22 @@ class ProcessRunner(Runner):
         self._opened = contextlib.ExitStack()
         self._clock: Clock | None = None
 
-    def attach(self, clock: Clock, changed: Callable[[str], object]) -> None:
+    @classmethod
+    def add_arguments(cls, parser: argparse._ArgumentGroup) -> None:
+        """Add `--slots` and `--grace`."""
+        text = f"how many experiments run at once, the others wait (default: one for each processor, {os.cpu_count()})"
+        parser.add_argument("--slots", metavar="NUMBER", type=_slots, help=text)
+        text = f"seconds that a command has to end when it is stopped, before it is killed (default: {GRACE})"
+        parser.add_argument("--grace", metavar="SECONDS", type=_seconds, help=text)
+
+    @classmethod
+    def from_arguments(cls, options: argparse.Namespace) -> Self:
+        """Return a runner that keeps its runs beside the store."""
+        directory = options.store.with_name(options.store.name + ".runs")
+        slots, grace = options.slots or os.cpu_count() or 1, options.grace
+        return cls(directory, slots=slots, grace=GRACE if grace is None else grace)
+
+    def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
         """Learn what time it is, and whom to tell.
 
         :raises ValueError: the clock does not show real time
@@ -55,33 +74,33 @@ class ProcessRunner(Runner):
             raise ValueError("Commands run in real time: the time scale must be 1 for them")
         clock.fix()
         self._clock = clock
-        self._following.changed = changed
+        self._following.changed = on_change
         self._opened.enter_context(self._directory.held())
 
-    def prepare(self, experiment: Prepared) -> ProcessRun:
+    def admit(self, spec: RunSpec) -> ProcessRun:
         """Take an experiment on; what is there of its run is taken up.
 
-        :raises Refused: it cannot be run like that
+        :raises RunRejectedError: it cannot be run like that
         """
         assert self._clock is not None
-        check(experiment.body)
-        jobs = jobs_of(experiment.handle, experiment.body)
-        spec = Spec(
-            handle=experiment.handle,
-            body=experiment.body,
-            nodes=nodes_of([job.title for job in jobs], experiment.body),
+        check(spec.body)
+        jobs = jobs_of(spec.handle, spec.body)
+        given = Spec(
+            handle=spec.handle,
+            body=spec.body,
+            nodes=nodes_of([job.name for job in jobs], spec.body),
             grace=self._grace,
             server=None if self._keep else ProcessId.of(os.getpid()),
         )
-        files = FollowedRun(self._directory.of(experiment.handle), len(jobs), spec)
-        run = ProcessRun(experiment.handle, jobs, files, self._clock, self._lock, self._following.act)
-        if experiment.started is not None:
-            self._take_up(run, experiment.started, experiment.stopped)
-        elif experiment.stopped is not None:
-            run.stop(experiment.stopped)
+        files = FollowedRun(self._directory.of(spec.handle), len(jobs), given)
+        run = ProcessRun(spec.handle, jobs, files, self._clock, self._lock, self._following.act)
+        if spec.started is not None:
+            self._take_up(run, spec.started, spec.stopped)
+        elif spec.stopped is not None:
+            run.stop(spec.stopped)
         return run
 
-    def begin(self) -> None:
+    def recover(self) -> None:
         """Begin to run what is in the queue. Runs in the directory that nobody knows are ended, and kept aside."""
         self._following.begin()
 
@@ -104,3 +123,21 @@ class ProcessRunner(Runner):
             # One that was about to be taken on by its supervisor finds out, too.
             run.files.stop()
             run.stop(stopped)
+
+
+def _slots(text: str) -> int:
+    """Return how many experiments may run at once."""
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:6]) <= 1000:
+        raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is no number of experiments; give one from 1 to 1000")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Return some seconds, from 0 to an hour."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is no number of seconds; give one from 0 to 3600")
+    return seconds

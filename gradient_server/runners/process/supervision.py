@@ -104,8 +104,8 @@ class Supervision:
                 return True
             for node in self._nodes:
                 if node.id.pid == pid:
-                    self._exits[node.node.title] = os.waitstatus_to_exitcode(status)
-                    node.has_ended(self._exits[node.node.title])
+                    self._exits[node.node.name] = os.waitstatus_to_exitcode(status)
+                    node.has_ended(self._exits[node.node.name])
                     # Mostly nobody is left in its group, and from now on others can be given its number.
                     if not node.id.may_have_group():
                         self._groups.discard(node.id)

@@ -43,16 +43,16 @@ class Life:
     plan: Plan
     started: float | None = None
     stopped: float | None = None
-    entered: tuple[tuple[float, int], ...] = field(init=False)
+    transitions: tuple[tuple[float, int], ...] = field(init=False)
     """Every state that it enters, with the moment, in order."""
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "entered", tuple(_entered(self)))
+        object.__setattr__(self, "transitions", tuple(_entered(self)))
 
     @property
     def running(self) -> tuple[float, float] | None:
         """From when to when its command runs; None: never."""
-        moments = {state: moment for moment, state in self.entered}
+        moments = {state: moment for moment, state in self.transitions}
         if State.RUNNING not in moments:
             return None
         return moments[State.RUNNING], moments[State.NETWORK_TEARING_DOWN]

@@ -8,7 +8,7 @@ import zlib
 from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.base import Job, Row
+from gradient_server.runners.base import Job, LogRow
 from gradient_server.runners.simulated.lifecycle import Life
 from gradient_server.runners.simulated.wish import Wish
 
@@ -27,7 +27,7 @@ class Log:
         self._span = life.running
         if self._span is not None:
             begin, end = self._span
-            self._ended = life.entered[-1][0]
+            self._ended = life.transitions[-1][0]
             planned = Life(plan=wish.plan, started=life.started).running
             assert planned is not None
             self._pause = (planned[1] - begin) / (wish.rows + 1)
@@ -48,10 +48,10 @@ class Log:
             moment = math.nextafter(moment, math.inf)
         return moment
 
-    def row(self, job: Job, line: int) -> Row:
+    def row(self, job: Job, line: int) -> LogRow:
         """Give a row of a job, one that is visible."""
         message = END_OF_LOG if line > self._printed else _message(self._wish, job, line)
-        return Row(line, self._moment(line), message)
+        return LogRow(line, self._moment(line), message)
 
     def _moment(self, line: int) -> float:
         assert self._span is not None
@@ -66,9 +66,9 @@ class Log:
 
 def _message(wish: Wish, job: Job, line: int) -> str:
     if line == wish.rows and wish.plan.outcome == State.FAILED:
-        return f"{job.title}: the command ended with exit code 1 (simulated)"
+        return f"{job.name}: the command ended with exit code 1 (simulated)"
     share = line / wish.rows
     # As good as random, the same whenever the row is asked for, and quick: there may be millions of them.
     noise = zlib.crc32(f"{job.id} {line}".encode()) / 2**32
     loss = 2.3 * math.exp(-3 * share) + 0.03 + 0.04 * noise
-    return f"{job.title}: step {line}/{wish.rows}  loss {loss:.4f}  accuracy {1 - loss / 2.6:.3f}"
+    return f"{job.name}: step {line}/{wish.rows}  loss {loss:.4f}  accuracy {1 - loss / 2.6:.3f}"

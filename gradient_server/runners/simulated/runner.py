@@ -10,12 +10,10 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Entered, Job, Prepared, Row, Run, Runner
-from gradient_server.runners.jobs import jobs_of
+from gradient_server.runners.base import Job, LogRow, Run, Runner, RunSpec, Transitions, jobs_of, state_at
 from gradient_server.runners.simulated.lifecycle import Life
 from gradient_server.runners.simulated.log import Log
 from gradient_server.runners.simulated.wish import Wish, wish_of
-from gradient_server.runners.states import state_at
 
 ERROR_TEXT = "The machine could not be set up (simulated: GRADIENT_MOCK_OUTCOME=error)"
 
@@ -24,21 +22,22 @@ class SimulatedRunner(Runner):
     """Runs that are simulated, as the GRADIENT_MOCK variables of an experiment say."""
 
     name = "simulated"
+    description = "simulated runs, nothing is executed"
     executes_commands = False
 
-    def attach(self, clock: Clock, changed: Callable[[str], object]) -> None:
-        """Tell nobody: whatever happens, it has been announced with its moment."""
+    def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
+        """Tell nobody: whatever happens, it has been announced with its timestamp."""
 
-    def prepare(self, experiment: Prepared) -> SimulatedRun:
+    def admit(self, spec: RunSpec) -> SimulatedRun:
         """Plan a run.
 
-        :raises Refused: one of the variables is wrong
+        :raises RunRejectedError: one of the variables is wrong
         """
-        wish = wish_of(experiment.body)
-        life = Life(plan=wish.plan, started=experiment.started, stopped=experiment.stopped)
-        return SimulatedRun(jobs_of(experiment.handle, experiment.body), wish, life)
+        wish = wish_of(spec.body)
+        life = Life(plan=wish.plan, started=spec.started, stopped=spec.stopped)
+        return SimulatedRun(jobs_of(spec.handle, spec.body), wish, life)
 
-    def begin(self) -> None:
+    def recover(self) -> None:
         """Do nothing: runs go on by themselves, with time."""
 
     def close(self) -> None:
@@ -59,47 +58,47 @@ class SimulatedRun(Run):
         self._life = life
 
     @property
-    def entered(self) -> Entered:
+    def transitions(self) -> Transitions:
         """Every state that it enters: all is known beforehand."""
-        return self._life.entered
+        return self._life.transitions
 
     def error(self, now: float) -> str | None:
         """Say what went wrong, if it has."""
-        return ERROR_TEXT if state_at(self._life.entered, now) == State.ERROR else None
+        return ERROR_TEXT if state_at(self._life.transitions, now) == State.ERROR else None
 
-    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
+    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Give rows. All jobs have printed equally much: the rows form a table, with one of each job in a line."""
         log, jobs = Log(self._wish, self._life), self.jobs
         lines = _lines_after(line, log, now)
         return list(islice(((job, log.row(job, number)) for number in lines for job in jobs), limit))
 
-    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+    def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
         """Give rows of a job."""
         log = Log(self._wish, self._life)
         return [log.row(job, number) for number in islice(_lines_after(line, log, now), limit)]
 
-    def ends(self, now: float) -> Mapping[Job, int]:
+    def last_lines(self, now: float) -> Mapping[Job, int]:
         """Say how much all jobs have printed: equally much."""
         return dict.fromkeys(self.jobs, Log(self._wish, self._life).visible(now))
 
-    def next_row(self, line: int, now: float) -> float | None:
+    def next_row_at(self, line: int, now: float) -> float | None:
         """Say when there is a row after a line, or the run ends without one."""
-        entered = self._life.entered
+        entered = self._life.transitions
         if state_at(entered, now) in TERMINAL_STATES:
             return None
         appears = Log(self._wish, self._life).appears(line + 1)
         return min(appears, entered[-1][0]) if entered else appears
 
-    def start(self, moment: float) -> None:
+    def start(self, timestamp: float) -> None:
         """Let its life begin."""
-        self._life = evolve(self._life, started=moment)
+        self._life = evolve(self._life, started=timestamp)
 
-    def stop(self, moment: float) -> None:
+    def stop(self, timestamp: float) -> None:
         """Let its life end earlier than planned."""
         if self._life.stopped is None:
-            self._life = evolve(self._life, stopped=moment)
+            self._life = evolve(self._life, stopped=timestamp)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """There is nothing to end, and nothing is kept."""
 
 

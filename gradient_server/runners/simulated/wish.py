@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.base import Refused
+from gradient_server.runners.base import RunRejectedError
 from gradient_server.runners.simulated.lifecycle import Plan
 
 OUTCOMES = {State.get_state_str(state): state for state in (State.STOPPED, State.FAILED, State.ERROR)}
@@ -31,16 +31,16 @@ class Wish:
 def wish_of(body: Mapping[str, Any]) -> Wish:
     """Read the GRADIENT_MOCK variables of an experiment.
 
-    :raises Refused: one of them is wrong; the text says which and what would be right
+    :raises RunRejectedError: one of them is wrong; the text says which and what would be right
     """
     environment: Mapping[str, Any] = body.get(_MEMBER) or {}
     outcome = str(environment.get("GRADIENT_MOCK_OUTCOME", State.get_state_str(State.STOPPED)))
     if outcome not in OUTCOMES:
-        raise Refused(f"GRADIENT_MOCK_OUTCOME must be one of {', '.join(OUTCOMES)}.", _MEMBER)
+        raise RunRejectedError(f"GRADIENT_MOCK_OUTCOME must be one of {', '.join(OUTCOMES)}.", _MEMBER)
     seconds = _number(environment, "GRADIENT_MOCK_SECONDS", DEFAULT_SECONDS, MOST_SECONDS)
     rows = _number(environment, "GRADIENT_MOCK_LOG_LINES", DEFAULT_ROWS, MOST_ROWS)
     if rows != int(rows):
-        raise Refused("GRADIENT_MOCK_LOG_LINES must be a whole number.", _MEMBER)
+        raise RunRejectedError("GRADIENT_MOCK_LOG_LINES must be a whole number.", _MEMBER)
     return Wish(plan=Plan(seconds=seconds, outcome=OUTCOMES[outcome]), rows=int(rows))
 
 
@@ -51,5 +51,5 @@ def _number(environment: Mapping[str, Any], name: str, default: float, most: flo
     except (ValueError, OverflowError):
         value = math.nan
     if not 0 <= value <= most:
-        raise Refused(f"{name} must be a number from 0 to {most:.0f}.", _MEMBER)
+        raise RunRejectedError(f"{name} must be a number from 0 to {most:.0f}.", _MEMBER)
     return value

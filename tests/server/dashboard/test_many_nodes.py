@@ -10,7 +10,7 @@ from gradient import ExperimentsClient
 from gradient_server import LocalServer
 from gradient_server.dashboard.experiments import MOST_READ
 from gradient_server.dashboard.log_view import MOST_ROWS
-from gradient_server.runners.base import Row
+from gradient_server.runners.base import LogRow
 from tests.server.dashboard.conftest import Visitor
 from tests.server.runners.suite.by_hand import ByHandRunner, HandRun
 
@@ -26,20 +26,20 @@ class Counted(HandRun):
         """Let each node print some more rows, many of them another number."""
         for number, rows in enumerate(self._printed.values()):
             first = len(rows) + 1
-            rows += [Row(line, 0.0, f"loss {line}") for line in range(first, first + 1 + 7 * number % 50)]
+            rows += [LogRow(line, 0.0, f"loss {line}") for line in range(first, first + 1 + 7 * number % 50)]
 
     def rows(self, line, limit, now):
         self.looks += len(self.jobs)
         return super().rows(line, limit, now)
 
-    def rows_of(self, job, line, limit, now):
+    def job_rows(self, job, line, limit, now):
         self.looks += 1
-        return super().rows_of(job, line, limit, now)
+        return super().job_rows(job, line, limit, now)
 
 
 class Counting(ByHandRunner):
-    def new_run(self, experiment):
-        return Counted(experiment)
+    def new_run(self, spec):
+        return Counted(spec)
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server import LocalServer
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Refused
-from gradient_server.runners.states import state_at
+from gradient_server.runners.base import RunRejectedError, state_at
 from gradient_server.store.sqlite import StoreFile
 from gradient_server.store.store import Store
 from tests.server.conftest import PATIENCE
@@ -32,8 +31,8 @@ class Broken(HandRun):
 class Choosy(ByHandRunner):
     """A runner that takes nothing any more."""
 
-    def prepare(self, experiment):
-        raise Refused("there is no mpirun on this machine.", "experimentTypeId")
+    def admit(self, spec):
+        raise RunRejectedError("there is no mpirun on this machine.", "experimentTypeId")
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def test_a_whole_life(runner, single_node_body):
         assert (row["line"], row["message"]) == (1, END_OF_LOG)
         assert client.put(f"{at}{handle}/stop/").status_code == 409
         assert client.delete(f"{at}{handle}/").status_code == 204
-        assert runner.calls == [(what, handle) for what in ("start", "stop", "forget")]
+        assert runner.calls == [(what, handle) for what in ("start", "stop", "delete")]
         assert (runner.begun, runner.closed) == (1, 0)
     assert (runner.begun, runner.closed) == (1, 1)
 
@@ -153,7 +152,7 @@ def test_what_is_rolled_back_is_not_begun(runner, store):
     with contextlib.suppress(ZeroDivisionError), store.transaction():
         failed = store.add(BODY, start=True)
         raise ZeroDivisionError
-    assert (runner.calls, store.newest_first()) == ([("forget", failed.handle)], [])
+    assert (runner.calls, store.newest_first()) == ([("delete", failed.handle)], [])
     runner.calls.clear()
     with store.transaction():
         made = store.add(BODY, start=True)
@@ -167,7 +166,7 @@ def test_what_cannot_be_written_is_not_begun(runner, tmp_path):
         for block in (contextlib.nullcontext, store.transaction):
             with pytest.raises(TypeError), block():
                 store.add({**BODY, "name": object()}, start=True)
-        assert [what for what, _ in runner.calls] == ["forget", "forget"]
+        assert [what for what, _ in runner.calls] == ["delete", "delete"]
         assert runner.prepared == runner.kept == {}
 
 
@@ -178,12 +177,12 @@ def test_what_was_reset_in_between(runner, store):
         runner.calls.clear()
         store.reset()
         act(found)
-        assert runner.calls == [("forget", found.handle)]
+        assert runner.calls == [("delete", found.handle)]
     with store.transaction():
         added = store.add(BODY, start=True)
         runner.calls.clear()
         store.reset()
-    assert runner.calls == [("forget", added.handle)]
+    assert runner.calls == [("delete", added.handle)]
 
 
 def test_a_reset_forgets_every_run(runner, store):
@@ -191,7 +190,7 @@ def test_a_reset_forgets_every_run(runner, store):
     handles = [store.add(BODY, start=start).handle for start in (True, False)]
     runner.calls.clear()
     store.reset()
-    assert runner.calls == [("forget", handle) for handle in handles]
+    assert runner.calls == [("delete", handle) for handle in handles]
 
 
 def test_a_server_that_starts_again(tmp_path):
@@ -206,7 +205,7 @@ def test_a_server_that_starts_again(tmp_path):
     with filed(path, again) as store:
         assert list(again.prepared) == handles[:3]
         assert again.calls == [("stop", handles[2])]
-        states = [state_at(store.get(handle).run.entered, 0) for handle in handles[:3]]
+        states = [state_at(store.get(handle).run.transitions, 0) for handle in handles[:3]]
         assert states == [State.RUNNING, State.CREATED, State.CANCELLED]
 
 
@@ -221,7 +220,7 @@ def test_a_server_that_is_killed_between_writing_and_telling(tmp_path, monkeypat
     with filed(path, again) as store:
         (found,) = store.newest_first()
         assert again.calls == [("start", found.handle)]
-        assert state_at(found.run.entered, found.started) == State.PENDING
+        assert state_at(found.run.transitions, found.started) == State.PENDING
 
 
 def test_what_the_runner_does_not_take_any_more(tmp_path):

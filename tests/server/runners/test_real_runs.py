@@ -242,7 +242,8 @@ def test_what_only_real_runs_have(plain_home, options):
     """It is refused for simulated ones, for which it would mean nothing."""
     code, line = plain_home.refused(*options)
     assert code == 2
-    assert f"{options[0]}: with simulated runs nothing is executed; it goes with --runner process" in line
+    assert f"{options[0]}: " in line
+    assert "--runner simulated" in line
 
 
 @pytest.mark.parametrize(("first", "second"), [("simulated", "process"), ("process", "simulated")])

@@ -7,7 +7,7 @@ from gradient_api.constants import ExperimentState as State
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_server.runners.states import entries_until, next_state, state_at
+from gradient_server.runners.base import entries_until, next_state_at, state_at
 
 MOMENTS = st.sampled_from([0.0, 1.0, 2.0]) | st.floats(0, 10)
 STATES = [State.PENDING, State.PROVISIONING, State.RUNNING, State.NETWORK_TEARING_DOWN]
@@ -33,7 +33,7 @@ def test_the_state_is_the_last_one_that_was_entered(entered, now):
 @given(data=st.data(), entered=entered(), now=MOMENTS)
 def test_the_next_state(data, entered, now):
     """The same until the moment, then another; infinity where it is not known yet, None where it has ended."""
-    moment, state = next_state(entered, now), state_at(entered, now)
+    moment, state = next_state_at(entered, now), state_at(entered, now)
     assert (moment is None) == (state in TERMINAL_STATES)
     if moment is not None:
         assert moment > now

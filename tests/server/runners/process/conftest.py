@@ -13,9 +13,8 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Prepared, Run
+from gradient_server.runners.base import Run, RunSpec, state_at
 from gradient_server.runners.process.runner import ProcessRunner
-from gradient_server.runners.states import state_at
 
 PATIENCE = 20
 """Seconds after which something that should have happened will not happen any more."""
@@ -65,7 +64,7 @@ class Bench:
         if "workerCommand" in given:
             del body["command"]
         name = handle or f"es{self._count}"
-        return self.runner.prepare(Prepared(handle=name, body=body, created=0, **prepared))
+        return self.runner.admit(RunSpec(handle=name, body=body, created=0, **prepared))
 
     def run(self, command: str = "true", **given: object) -> Run:
         """Start an experiment."""
@@ -80,18 +79,18 @@ class Bench:
         return run
 
     def state(self, run: Run) -> int:
-        return state_at(run.entered, self.clock.now())
+        return state_at(run.transitions, self.clock.now())
 
     def outcome(self, run: Run) -> tuple[str, str | None]:
         now = self.clock.now()
-        return State.get_state_str(state_at(run.entered, now)), run.error(now)
+        return State.get_state_str(state_at(run.transitions, now)), run.error(now)
 
     def rows(self, run: Run, job: str = "worker") -> list[str]:
         """All that a job has printed so far, without the marker of the end, and without what is not used."""
         found, line = [], 0
         while page := run.rows(line, 10**9, self.clock.now()):
             line = page[-1][1].line
-            found += [row.message for owner, row in page if owner.title == job]
+            found += [row.message for owner, row in page if owner.name == job]
         return [message for message in found if message != END_OF_LOG and "server's machine" not in message]
 
     def wait_for_row(self, run: Run, wanted: str, job: str = "worker") -> None:
@@ -110,7 +109,7 @@ def make_bench(tmp_path) -> Iterator[Callable[..., Bench]]:
             bench = Bench(directory, **{"keep": False, **options})
             opened.callback(bench.runner.close)
             if begin:
-                bench.runner.begin()
+                bench.runner.recover()
             return bench
 
         yield make

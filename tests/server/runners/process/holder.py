@@ -14,9 +14,8 @@ from pathlib import Path
 from gradient_api.constants import TERMINAL_STATES
 
 from gradient_server.clock import Clock, Reading
-from gradient_server.runners.base import Prepared
+from gradient_server.runners.base import RunSpec, state_at
 from gradient_server.runners.process.runner import ProcessRunner
-from gradient_server.runners.states import state_at
 
 
 def main(directory: Path, store: dict) -> None:
@@ -24,8 +23,8 @@ def main(directory: Path, store: dict) -> None:
     clock = Clock(earlier=Reading(epoch=epoch, passed=0.0, scale=1.0, real=store["epoch"]))
     runner = ProcessRunner(directory, slots=store["slots"], grace=1.0)
     runner.attach(clock, lambda handle: None)
-    runs = {given["handle"]: runner.prepare(Prepared(created=0.0, **given)) for given in store["experiments"]}
-    runner.begin()
+    runs = {given["handle"]: runner.admit(RunSpec(created=0.0, **given)) for given in store["experiments"]}
+    runner.recover()
     ended = []
     signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     seen = dict.fromkeys(runs, 0)
@@ -36,7 +35,7 @@ def main(directory: Path, store: dict) -> None:
             for _, row in run.rows(seen[handle], 100, now):
                 seen[handle] = row.line
                 print(json.dumps([handle, row.line, row.message]), flush=True)
-            state = state_at(run.entered, now)
+            state = state_at(run.transitions, now)
             if state in TERMINAL_STATES and handle not in outcomes and not run.rows(seen[handle], 1, now):
                 outcomes.add(handle)
                 print(json.dumps([handle, state, None, run.error(now)]), flush=True)

@@ -9,7 +9,7 @@ import pytest
 from gradient_api.constants import ExperimentState as State
 from gradient_api.constants import ExperimentType
 
-from gradient_server.runners.base import Refused
+from gradient_server.runners.base import RunRejectedError
 from gradient_server.runners.process.bounds import check
 from gradient_server.runners.process.environment import Place, node_environment, passed_on
 from gradient_server.runners.process.nodes import MOST_NODES, nodes_of
@@ -40,7 +40,7 @@ def environment(node, addresses=(), body=SINGLE, server=(), **place):
 
 
 def facts(nodes):
-    return [(node.title, node.type, node.index, node.command, node.leads) for node in nodes]
+    return [(node.name, node.type, node.index, node.command, node.leads) for node in nodes]
 
 
 def test_nodes_are_what_the_experiment_says():
@@ -173,7 +173,7 @@ def test_the_first_failure_is_the_outcome(exits, error):
 )
 def test_what_cannot_be_run_is_refused(body, member):
     """Before anything is kept, with the member that is wrong."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RunRejectedError) as caught:
         check(body)
     assert caught.value.member == member
 

@@ -38,8 +38,8 @@ def test_all_nodes_run(bench):
     run = bench.run(**multi_node(workers, "echo $TYPE $INDEX; touch up; exec sleep 60"))
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert bench.outcome(run) == ("stopped", None)
-    assert [job.title for job in run.jobs] == ["worker 1", "worker 2", "parameter server 1"]
-    rows = [(row.line, job.title, row.message) for job, row in run.rows(0, 100, bench.clock.now())]
+    assert [job.name for job in run.jobs] == ["worker 1", "worker 2", "parameter server 1"]
+    rows = [(row.line, job.name, row.message) for job, row in run.rows(0, 100, bench.clock.now())]
     assert rows == [
         (1, "worker 1", "worker 0"),
         (1, "worker 2", "worker 1"),
@@ -98,7 +98,7 @@ while True:
 def test_what_is_not_used_is_said_to_whom_it_concerns(bench):
     """Each job's first row speaks of its own parameters."""
     run = bench.done(**multi_node("true", "true"), workerContainer="a", parameterServerContainer="b", clusterId="c")
-    found = {job.title: row.message for job, row in run.rows(0, 3, bench.clock.now())}
+    found = {job.name: row.message for job, row in run.rows(0, 3, bench.clock.now())}
     text = "This runs as a process of the server's machine: {} and clusterId are not used."
     assert found["worker 1"] == found["worker 2"] == text.format("workerContainer a")
     assert found["parameter server 1"] == text.format("parameterServerContainer b")
@@ -140,7 +140,7 @@ def test_the_published_library_works_unchanged(bench, gradient_utils):
     run = bench.run(**multi_node(command, command, 3, 2), experimentEnv=env, modelPath="/storage/models/mine")
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert bench.outcome(run) == ("stopped", None), bench.rows(run, "worker 1")
-    nodes = {job.title: json.loads(bench.rows(run, job.title)[0]) for job in run.jobs}
+    nodes = {job.name: json.loads(bench.rows(run, job.name)[0]) for job in run.jobs}
     workers = nodes["worker 1"]["worker_hosts"].split(",")
     servers = nodes["worker 1"]["ps_hosts"].split(",")
     assert (len(set(workers)), len(set(servers))) == (3, 2)

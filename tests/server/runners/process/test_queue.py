@@ -34,7 +34,7 @@ def test_one_that_is_forgotten_while_it_waits_never_runs(make_bench):
     first = bench.run("read -r _ < /dev/null; sleep 0.3")
     waiting = bench.run(f"touch {bench.directory}/wrong")
     last = bench.run("echo last")
-    waiting.forget()
+    waiting.delete()
     wait_until(lambda: bench.state(last) in TERMINAL_STATES)
     assert bench.outcome(first)[0] == "stopped"
     assert not (bench.directory / "wrong").exists()
@@ -84,7 +84,7 @@ def test_what_is_no_event_is_passed_over(bench):
     (folder / "workspace" / "go").touch()
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["begun", "done"])
-    run.forget()
+    run.delete()
     wait_until(lambda: not folder.exists(), "the end of its files")
     assert bench.rows(bench.done("echo other")) == ["other"]
 
@@ -101,7 +101,7 @@ def test_one_that_could_not_be_started_does_not_run_later(make_bench, tmp_path):
     later = make_bench(directory, keep=True, begin=False)
     known = later.prepare(f"touch {ran}", handle="es1", started=0.0)
     assert later.outcome(known) == outcome
-    later.runner.begin()
+    later.runner.recover()
     assert later.rows(later.done("echo other", handle="es2")) == ["other"]
     assert later.outcome(known) == outcome
     assert not ran.exists()
@@ -115,7 +115,7 @@ def test_what_could_not_be_written_of_it_is_written_later(make_bench, tmp_path):
         (directory / handle).write_text("in the way")
     outcome, forgotten = bench.outcome(bench.done(f"touch {ran}")), bench.done("true")
     assert outcome[0] == "error"
-    forgotten.forget()
+    forgotten.delete()
     wait_until(lambda: not (directory / "es2").exists(), "the end of its files")
     (directory / "es1").unlink()
     wait_until((directory / "es1" / "events.jsonl").exists, "the error in its files")
@@ -123,7 +123,7 @@ def test_what_could_not_be_written_of_it_is_written_later(make_bench, tmp_path):
     assert not (directory / "es2").exists()
     later = make_bench(directory, keep=True, begin=False)
     known = later.prepare(f"touch {ran}", handle="es1", started=0.0)
-    later.runner.begin()
+    later.runner.recover()
     assert later.rows(later.done("echo other", handle="es3")) == ["other"]
     assert later.outcome(known) == outcome
     assert not ran.exists()
@@ -136,7 +136,7 @@ def test_one_that_is_being_ended_keeps_its_slot(make_bench):
     wait_until(lambda: bench.rows(leaving))
     pid = bench.rows(leaving)[0]
     other = bench.run(f"kill -0 {pid} && echo still there || echo gone")
-    leaving.forget()
+    leaving.delete()
     wait_until(lambda: bench.state(other) in TERMINAL_STATES)
     assert bench.rows(other)[-1] == "gone"
 
@@ -151,7 +151,7 @@ def test_one_whose_files_cannot_be_made_is_an_error(make_bench):
     assert (state, bench.rows(broken), bench.rows(other)) == ("error", [], ["other"])
     assert "The run cannot be started: " in error
     assert "File exists" in error
-    assert broken.next_row(0, bench.clock.now()) is None
+    assert broken.next_row_at(0, bench.clock.now()) is None
     assert bench.told.count("es1") >= 1
 
 

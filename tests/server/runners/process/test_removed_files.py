@@ -27,7 +27,7 @@ def test_a_run_that_goes_on(make_bench, what, asked):
     state, error = bench.outcome(run)
     assert (state, "have been removed" in error) == ("error", True)
     assert not is_alive(pid)
-    assert run.next_row(0, bench.clock.now()) is None
+    assert run.next_row_at(0, bench.clock.now()) is None
     assert bench.rows(bench.done("echo other")) == ["other"]
 
 
@@ -38,7 +38,7 @@ def test_a_run_that_is_forgotten(make_bench):
     wait_until(lambda: bench.rows(run), "the row with the pid")
     pid = int(bench.rows(run)[0])
     shutil.rmtree(bench.directory / run.handle)
-    run.forget()
+    run.delete()
     other = bench.done(f"kill -0 {pid} 2>/dev/null && echo still there || echo gone")
     assert bench.rows(other) == ["gone"]
     wait_until(lambda: not list(bench.directory.glob(".*")), "the end of its files")
@@ -86,7 +86,7 @@ def test_an_error_that_stays(make_bench, tmp_path):
     bench.runner.close()
     later = make_bench(directory, keep=True, begin=False)
     known = later.prepare(f"echo again >> {ran}", handle="es1", started=0.0)
-    later.runner.begin()
+    later.runner.recover()
     assert later.rows(later.done("echo other", handle="es2")) == ["other"]
     assert later.outcome(known) == outcome
     assert ran.read_text() == "ran\n"

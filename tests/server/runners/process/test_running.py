@@ -31,8 +31,8 @@ def test_a_command_runs(bench):
     run = bench.done("echo one; echo two >&2")
     assert bench.rows(run) == ["one", "two"]
     assert bench.outcome(run) == ("stopped", None)
-    assert [state for _, state in run.entered] == [*PATH, State.STOPPED]
-    moments = [moment for moment, _ in run.entered]
+    assert [state for _, state in run.transitions] == [*PATH, State.STOPPED]
+    moments = [moment for moment, _ in run.transitions]
     assert moments == sorted(moments)
     assert moments[-1] <= bench.clock.now()
 
@@ -41,8 +41,8 @@ def test_moments_do_not_go_back(bench):
     """Whatever clock says when it was started: what comes after that has not been before."""
     run = bench.prepare("true")
     run.start(bench.clock.now() + 3600)
-    wait_until(lambda: run.entered[-1][1] in TERMINAL_STATES)
-    moments = [moment for moment, _ in run.entered]
+    wait_until(lambda: run.transitions[-1][1] in TERMINAL_STATES)
+    moments = [moment for moment, _ in run.transitions]
     assert moments == sorted(moments)
 
 
@@ -67,7 +67,7 @@ def test_who_sees_a_row_finds_that_its_run_has_begun(bench):
         run = bench.run("echo one; exec sleep 60")
         wait_until(lambda run=run: bench.rows(run))
         assert bench.state(run) == State.RUNNING
-        run.forget()
+        run.delete()
 
 
 def test_rows_have_numbers_and_times(bench):
@@ -77,9 +77,9 @@ def test_rows_have_numbers_and_times(bench):
     found = run.rows(0, 100, bench.clock.now())
     assert [row.line for _, row in found] == [1, 2, 3, 4]
     assert [row.message for _, row in found][1:] == ["one", "two", END_OF_LOG]
-    moments = [row.moment for _, row in found]
+    moments = [row.timestamp for _, row in found]
     assert begin < moments[0] < moments[1] < moments[2] - 0.25
-    assert moments[3] == run.entered[-1][0]
+    assert moments[3] == run.transitions[-1][0]
     assert run.rows(2, 1, bench.clock.now()) == found[2:3]
     assert run.rows(4, 10, bench.clock.now()) == []
 
@@ -89,8 +89,8 @@ def test_rows_are_there_as_soon_as_they_are_printed(bench):
     run = bench.run("mkfifo go; echo first; read -r line < go; echo $line; exec sleep 60")
     bench.wait_for_row(run, "first")
     wait_until(lambda: bench.state(run) == State.RUNNING)
-    assert run.next_row(1, bench.clock.now()) == math.inf
-    assert run.next_row(0, bench.clock.now()) <= bench.clock.now()
+    assert run.next_row_at(1, bench.clock.now()) == math.inf
+    assert run.next_row_at(0, bench.clock.now()) <= bench.clock.now()
     workspace_of(bench, run).joinpath("go").write_text("second\n")
     bench.wait_for_row(run, "second")
     assert set(bench.told) == {"es1"}
@@ -101,11 +101,11 @@ def test_no_marker_before_the_end(bench):
     run = bench.run("echo one; exec sleep 60")
     bench.wait_for_row(run, "one")
     assert [row.message for _, row in run.rows(0, 10, bench.clock.now())] == ["one"]
-    assert run.next_row(1, bench.clock.now()) == math.inf
+    assert run.next_row_at(1, bench.clock.now()) == math.inf
     run.stop(bench.clock.now())
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert [row.message for _, row in run.rows(0, 10, bench.clock.now())] == ["one", END_OF_LOG]
-    assert run.next_row(2, bench.clock.now()) is None
+    assert run.next_row_at(2, bench.clock.now()) is None
 
 
 def test_rows_of_another_run_that_had_the_handle(make_bench):
@@ -116,7 +116,7 @@ def test_rows_of_another_run_that_had_the_handle(make_bench):
     directory.make({})
     LogWriter(directory.log(0)).write(1, ["of another one"])
     assert bench.rows(run) == []
-    assert run.next_row(0, bench.clock.now()) == math.inf
+    assert run.next_row_at(0, bench.clock.now()) == math.inf
 
 
 def test_a_command_cannot_end_its_log(bench):
@@ -242,9 +242,9 @@ def test_a_run_that_is_forgotten_leaves_nothing(bench):
     run = bench.run("echo $$; exec sleep 60", handle="es7")
     wait_until(lambda: bench.rows(run))
     pid = int(bench.rows(run)[0])
-    run.forget()
+    run.delete()
     again = bench.done("echo again", handle="es7")
     assert bench.rows(again) == ["again"]
     wait_until(lambda: not is_alive(pid))
-    again.forget()
+    again.delete()
     wait_until(lambda: [path.name for path in bench.directory.iterdir()] == ["lock"])

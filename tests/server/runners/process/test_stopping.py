@@ -31,7 +31,7 @@ def test_a_run_is_stopped(bench):
     running = pids(bench, run, 2)
     stop(bench, run)
     assert bench.outcome(run) == ("canceled", None)
-    assert [state for _, state in run.entered][-3:] == [
+    assert [state for _, state in run.transitions][-3:] == [
         State.NETWORK_TEARING_DOWN,
         State.NETWORK_TEARDOWN,
         State.CANCELLED,
@@ -107,9 +107,9 @@ def test_a_run_is_stopped_before_it_was_started(bench):
     """It is canceled at once."""
     run = bench.prepare("echo one")
     run.stop(5.0)
-    assert list(run.entered) == [(5.0, State.CANCELLED)]
+    assert list(run.transitions) == [(5.0, State.CANCELLED)]
     assert run.rows(0, 10, 6.0) == []
-    assert run.next_row(0, 6.0) is None
+    assert run.next_row_at(0, 6.0) is None
 
 
 def test_a_run_is_stopped_at_any_moment(bench):
@@ -144,7 +144,7 @@ import sys, time
 from pathlib import Path
 from tests.server.runners.process.conftest import Bench, wait_until
 bench = Bench(Path({str(tmp_path / "runs")!r}), keep=False)
-bench.runner.begin()
+bench.runner.recover()
 run = bench.run("echo $$; exec sleep 60")
 wait_until(lambda: bench.rows(run))
 print(bench.rows(run)[0], flush=True)

@@ -21,7 +21,7 @@ folder, stranger = Path(sys.argv[1]), int(sys.argv[2])
 given = {"experimentTypeId": 2, "parameterServerCommand": "trap '' TERM; echo $$; while :; do sleep 1; done",
          "parameterServerCount": 1, "workerCommand": "true", "workerCount": 1}
 processes = [
-    NodeProcess(node, LogWriter(folder / f"{node.title}.log"), folder, os.environ)
+    NodeProcess(node, LogWriter(folder / f"{node.name}.log"), folder, os.environ)
     for node in nodes_of(["parameter server 1", "worker 1"], given)
 ]
 for process in processes:

@@ -122,7 +122,7 @@ def error_of(bench, command="echo wrong", **given):
     run = bench.done(command, **given)
     state, error = bench.outcome(run)
     assert state == "error", (state, error, bench.rows(run))
-    assert State.RUNNING not in [state for _, state in run.entered]
+    assert State.RUNNING not in [state for _, state in run.transitions]
     assert bench.rows(run) == []
     return error
 

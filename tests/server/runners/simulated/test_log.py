@@ -14,7 +14,7 @@ from gradient_server.runners.simulated.wish import MOST_ROWS, MOST_SECONDS, Wish
 SECONDS = st.sampled_from([0.0, 5e-324, 1e-300, 1.0, 20.0, MOST_SECONDS]) | st.floats(0, MOST_SECONDS)
 MOMENTS = st.sampled_from([0.0, 1.0, 12345.678]) | st.floats(0, 1e9)
 ROWS = st.sampled_from([0, 1, 2, MOST_ROWS]) | st.integers(0, 100)
-JOB = Job(id="jsaaaaaaaaaaaa", title="worker")
+JOB = Job(id="jsaaaaaaaaaaaa", name="worker")
 
 
 @st.composite
@@ -29,7 +29,7 @@ def runs(draw, rows=ROWS):
 
 def looks_at(life):
     """Moments to look at a run, from before its start to after its end."""
-    some = st.sampled_from([life.started - 1, *(moment for moment, _ in life.entered), 1e12])
+    some = st.sampled_from([life.started - 1, *(moment for moment, _ in life.transitions), 1e12])
     return some | st.floats(-0.1, 1.2).map(lambda share: life.started + life.plan.seconds * share)
 
 
@@ -70,9 +70,9 @@ def test_lines_are_counted_from_one_and_end_with_the_marker(run, look):
     log, now = Log(wish, life), life.started + wish.plan.seconds * look
     rows = [log.row(JOB, line) for line in range(1, log.visible(now) + 1)]
     assert [row.line for row in rows] == list(range(1, len(rows) + 1))
-    moments = [row.moment for row in rows]
+    moments = [row.timestamp for row in rows]
     assert moments == sorted(moments)
-    ended = life.entered[-1][0]
+    ended = life.transitions[-1][0]
     ends = [ended if row.message == END_OF_LOG else life.running[1] for row in rows]
     assert all(life.running[0] <= moment <= min(now, end) + 1e-6 for moment, end in zip(moments, ends, strict=True))
     assert END_OF_LOG not in [row.message for row in rows[:-1]]
@@ -89,7 +89,7 @@ def test_rows_are_spread_evenly_over_the_time_that_the_command_runs():
     wish = Wish(plan=Plan(seconds=1000.0, outcome=State.STOPPED), rows=4)
     life = Life(plan=wish.plan, started=0.0)
     log, (begin, end) = Log(wish, life), life.running
-    moments = [log.row(JOB, line).moment for line in range(1, 6)]
+    moments = [log.row(JOB, line).timestamp for line in range(1, 6)]
     assert moments == pytest.approx([*(begin + (end - begin) * share / 5 for share in range(1, 5)), 1000.0])
     for line, moment in enumerate(moments, start=1):
         assert (log.visible(moment - 0.001), log.visible(moment + 0.001)) == (line - 1, line)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from gradient_api.constants import TERMINAL_STATES
 
-from gradient_server.runners.base import Job, Prepared, Row, Run
-from gradient_server.runners.states import next_state, state_at
+from gradient_server.runners.base import Job, LogRow, Run, RunSpec, next_state_at, state_at
 from tests.server.conftest import PATIENCE
 from tests.server.runners.suite.kinds import Kind
 
@@ -47,7 +46,7 @@ class Bench:
         if handle is None:
             self._number += 1
             handle = f"es{self._number:012}"
-        run = self.runner.prepare(Prepared(handle=handle, body=body, created=0.0, started=started, stopped=stopped))
+        run = self.runner.admit(RunSpec(handle=handle, body=body, created=0.0, started=started, stopped=stopped))
         self._runs[handle] = run
         if begin and not self._begun:
             self.begin()
@@ -55,7 +54,7 @@ class Bench:
 
     def begin(self) -> None:
         self._begun = True
-        self.runner.begin()
+        self.runner.recover()
 
     def started(self, body: dict) -> Run:
         """Prepare an experiment, and start it."""
@@ -66,10 +65,10 @@ class Bench:
     def handle_of(self, run: Run) -> str:
         return next(handle for handle, found in self._runs.items() if found is run)
 
-    def forget(self, run: Run) -> str:
+    def delete(self, run: Run) -> str:
         """Forget a run; its handle."""
         handle = self.handle_of(run)
-        self._runs.pop(handle).forget()
+        self._runs.pop(handle).delete()
         return handle
 
     def replace_runner(self) -> None:
@@ -81,13 +80,13 @@ class Bench:
     def close(self) -> None:
         """End everything."""
         for run in self._runs.values():
-            run.forget()
+            run.delete()
         self.runner.close()
 
     def state(self, run: Run) -> int:
-        return state_at(run.entered, self.clock.now())
+        return state_at(run.transitions, self.clock.now())
 
-    def rows(self, run: Run) -> list[tuple[Job, Row]]:
+    def rows(self, run: Run) -> list[tuple[Job, LogRow]]:
         return run.rows(0, ALL, self.clock.now())
 
     def until(self, run: Run, holds: Callable[[], bool]) -> None:
@@ -98,9 +97,9 @@ class Bench:
             self.told.clear()
             if holds():
                 return
-            assert time.monotonic() < deadline, f"It did not come to pass; entered: {run.entered}"
+            assert time.monotonic() < deadline, f"It did not come to pass; entered: {run.transitions}"
             now, rows = self.clock.now(), self.rows(run)
-            moments = [next_state(run.entered, now), run.next_row(rows[-1][1].line if rows else 0, now)]
+            moments = [next_state_at(run.transitions, now), run.next_row_at(rows[-1][1].line if rows else 0, now)]
             self.pass_time(min([moment for moment in moments if moment is not None], default=now))
 
     def until_ended(self, run: Run) -> int:
@@ -108,7 +107,7 @@ class Bench:
         self.until(run, lambda: self.state(run) in TERMINAL_STATES)
         return self.state(run)
 
-    def until_printed(self, run: Run) -> list[tuple[Job, Row]]:
+    def until_printed(self, run: Run) -> list[tuple[Job, LogRow]]:
         """Let time pass until there is a row of its command; all rows."""
         self.until(run, lambda: len(self.rows(run)) > self.kind.notes)
         return self.rows(run)

@@ -7,8 +7,7 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Entered, Job, Prepared, Refused, Row, Run, Runner
-from gradient_server.runners.jobs import jobs_of
+from gradient_server.runners.base import Job, LogRow, Run, Runner, RunRejectedError, RunSpec, Transitions, jobs_of
 
 
 class ByHandRunner(Runner):
@@ -26,25 +25,25 @@ class ByHandRunner(Runner):
         self.prepared: dict[str, HandRun] = {}
         self.begun = self.closed = 0
 
-    def attach(self, clock: Clock, changed: Callable[[str], object]) -> None:
-        self.clock, self.changed = clock, changed
+    def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
+        self.clock, self.changed = clock, on_change
 
-    def prepare(self, experiment: Prepared) -> Run:
-        if experiment.body.get("rows", 0) == -1:
-            raise Refused("rows cannot be fewer than none.", "rows")
-        run = self.kept.get(experiment.handle) or self.new_run(experiment)
+    def admit(self, spec: RunSpec) -> Run:
+        if spec.body.get("rows", 0) == -1:
+            raise RunRejectedError("rows cannot be fewer than none.", "rows")
+        run = self.kept.get(spec.handle) or self.new_run(spec)
         run.runner = self
-        self.prepared[experiment.handle] = run
-        if experiment.started is not None and not run.entered:
-            run.start(experiment.started)
-        if experiment.stopped is not None:
-            run.stop(experiment.stopped)
+        self.prepared[spec.handle] = run
+        if spec.started is not None and not run.transitions:
+            run.start(spec.started)
+        if spec.stopped is not None:
+            run.stop(spec.stopped)
         return run
 
-    def new_run(self, experiment: Prepared) -> "HandRun":
-        return HandRun(experiment)
+    def new_run(self, spec: RunSpec) -> "HandRun":
+        return HandRun(spec)
 
-    def begin(self) -> None:
+    def recover(self) -> None:
         self.begun += 1
         for handle in self.kept.keys() - self.prepared.keys():
             del self.kept[handle]
@@ -64,49 +63,49 @@ class HandRun(Run):
 
     runner: ByHandRunner
 
-    def __init__(self, experiment: Prepared) -> None:
-        self.handle = experiment.handle
-        self.jobs = jobs_of(experiment.handle, experiment.body)
-        self._rows, self._code = experiment.body.get("rows", 1), experiment.body.get("code")
+    def __init__(self, spec: RunSpec) -> None:
+        self.handle = spec.handle
+        self.jobs = jobs_of(spec.handle, spec.body)
+        self._rows, self._code = spec.body.get("rows", 1), spec.body.get("code")
         self._entered: list[tuple[float, int]] = []
-        self._printed: dict[Job, list[Row]] = {job: [] for job in self.jobs}
+        self._printed: dict[Job, list[LogRow]] = {job: [] for job in self.jobs}
         self._stopping = False
 
     @property
-    def entered(self) -> Entered:
+    def transitions(self) -> Transitions:
         return tuple(self._entered)
 
     def error(self, now: float) -> str | None:
         return "There is nothing to run." if self._state == State.ERROR else None
 
-    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, Row]]:
+    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         after = [(job, row) for job, rows in self._printed.items() for row in rows[line:]]
         return sorted(after, key=lambda found: found[1].line)[:limit]
 
-    def rows_of(self, job: Job, line: int, limit: int, now: float) -> list[Row]:
+    def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
         return self._printed[job][line:][:limit]
 
-    def ends(self, now: float) -> Mapping[Job, int]:
+    def last_lines(self, now: float) -> Mapping[Job, int]:
         return {job: len(rows) for job, rows in self._printed.items()}
 
-    def next_row(self, line: int, now: float) -> float | None:
+    def next_row_at(self, line: int, now: float) -> float | None:
         if self._state in TERMINAL_STATES:
             return None
         return now if max(map(len, self._printed.values())) > line else math.inf
 
-    def start(self, moment: float) -> None:
+    def start(self, timestamp: float) -> None:
         self.runner.calls.append(("start", self.handle))
         self.runner.kept[self.handle] = self
-        self._entered.append((moment, State.PENDING))
+        self._entered.append((timestamp, State.PENDING))
 
-    def stop(self, moment: float) -> None:
+    def stop(self, timestamp: float) -> None:
         self.runner.calls.append(("stop", self.handle))
         self._stopping = True
         if self._state in (None, State.PENDING):
-            self._entered.append((moment, State.CANCELLED))
+            self._entered.append((timestamp, State.CANCELLED))
 
-    def forget(self) -> None:
-        self.runner.calls.append(("forget", self.handle))
+    def delete(self) -> None:
+        self.runner.calls.append(("delete", self.handle))
         self.runner.prepared.pop(self.handle, None)
         self.runner.kept.pop(self.handle, None)
 
@@ -117,12 +116,12 @@ class HandRun(Run):
             case State.PENDING:
                 self._enter(State.ERROR if self._rows is None else State.RUNNING, now)
             case State.RUNNING if not self._stopping and len(shortest) < self._rows:
-                shortest.append(Row(len(shortest) + 1, now, "a row"))
+                shortest.append(LogRow(len(shortest) + 1, now, "a row"))
             case State.RUNNING if self._stopping or self._code is not None:
                 self._enter(State.NETWORK_TEARING_DOWN, now)
             case State.NETWORK_TEARING_DOWN:
                 for rows in self._printed.values():
-                    rows.append(Row(len(rows) + 1, now, END_OF_LOG))
+                    rows.append(LogRow(len(rows) + 1, now, END_OF_LOG))
                 outcome = State.FAILED if self._code else State.STOPPED
                 self._enter(State.CANCELLED if self._stopping else outcome, now)
             case _:

@@ -10,10 +10,10 @@ def test_one_that_has_ended(bench, kind):
     run, started = bench.prepare(body), bench.clock.now()
     run.start(started)
     bench.until_ended(run)
-    entered, rows, handle = list(run.entered), bench.rows(run), bench.handle_of(run)
+    entered, rows, handle = list(run.transitions), bench.rows(run), bench.handle_of(run)
     bench.replace_runner()
     again = bench.prepare(body, handle=handle, started=started)
-    assert list(again.entered) == entered
+    assert list(again.transitions) == entered
     assert bench.rows(again) == rows
     assert again.jobs == run.jobs
 
@@ -24,7 +24,7 @@ def test_one_that_was_not_started(bench, kind):
     handle = bench.handle_of(bench.prepare(body))
     bench.replace_runner()
     run = bench.prepare(body, handle=handle)
-    assert list(run.entered) == []
+    assert list(run.transitions) == []
     run.start(bench.clock.now())
     assert bench.until_ended(run) == State.STOPPED
 
@@ -35,14 +35,14 @@ def test_one_that_runs(bench, kind):
     run, started = bench.prepare(body), bench.clock.now()
     run.start(started)
     rows, handle = bench.until_printed(run), bench.handle_of(run)
-    entered = list(run.entered)
+    entered = list(run.transitions)
     bench.replace_runner()
     again = bench.prepare(body, handle=handle, started=started)
     bench.until_printed(again)
     assert bench.rows(again)[: len(rows)] == rows
     now = bench.clock.now()
     past = [entry for entry in entered if entry[0] <= now]
-    assert list(again.entered)[: len(past)] == past
+    assert list(again.transitions)[: len(past)] == past
     assert bench.state(again) == State.RUNNING
     again.stop(now)
     assert bench.until_ended(again) == State.CANCELLED
@@ -73,7 +73,7 @@ def test_neither_start_nor_stop_was_told(bench, kind):
     now = bench.clock.now()
     run = bench.prepare(kind.prints(2), started=now, stopped=now)
     assert bench.until_ended(run) == State.CANCELLED
-    assert State.RUNNING not in [state for _, state in run.entered]
+    assert State.RUNNING not in [state for _, state in run.transitions]
 
 
 def test_one_that_was_stopped_before_it_was_started(bench, kind):
@@ -81,9 +81,9 @@ def test_one_that_was_stopped_before_it_was_started(bench, kind):
     body = kind.prints(1)
     run, now = bench.prepare(body), bench.clock.now()
     run.stop(now)
-    entered, handle = list(run.entered), bench.handle_of(run)
+    entered, handle = list(run.transitions), bench.handle_of(run)
     bench.replace_runner()
-    assert list(bench.prepare(body, handle=handle, stopped=now).entered) == entered
+    assert list(bench.prepare(body, handle=handle, stopped=now).transitions) == entered
 
 
 def test_what_the_server_does_not_know_any_more(bench, kind):
@@ -94,7 +94,7 @@ def test_what_the_server_does_not_know_any_more(bench, kind):
     bench.replace_runner()
     bench.begin()
     again = bench.prepare(kind.prints(2), handle=handle)
-    assert list(again.entered) == bench.rows(again) == []
+    assert list(again.transitions) == bench.rows(again) == []
     again.start(bench.clock.now())
     assert bench.until_ended(again) == State.STOPPED
     assert len(bench.rows(again)) == kind.notes + 3
@@ -108,4 +108,4 @@ def test_many_at_once(bench, kind):
     created = bench.prepare(kind.prints(1), begin=False)
     bench.begin()
     assert [bench.until_ended(run) for run in runs] == [State.STOPPED, State.FAILED, State.ERROR]
-    assert list(created.entered) == []
+    assert list(created.transitions) == []

@@ -7,7 +7,7 @@ from tests.server.runners.suite.bench import ALL
 
 
 def states_of(run):
-    return [state for _, state in run.entered]
+    return [state for _, state in run.transitions]
 
 
 def test_stopping_before_it_is_started(bench, kind):
@@ -18,7 +18,7 @@ def test_stopping_before_it_is_started(bench, kind):
     assert states_of(run) == [State.CANCELLED]
     assert bench.state(run) == State.CANCELLED
     assert bench.rows(run) == []
-    assert run.next_row(0, now) is None
+    assert run.next_row_at(0, now) is None
 
 
 def test_stopping_right_after_the_start(bench, kind):
@@ -39,7 +39,7 @@ def test_stopping_while_it_runs(bench, kind):
     assert rows[: len(before)] == before
     assert [row.message == END_OF_LOG for _, row in rows[len(before) :]][-1:] == [True]
     assert states_of(run).count(State.RUNNING) == states_of(run).count(State.CANCELLED) == 1
-    assert run.next_row(0, bench.clock.now()) is None
+    assert run.next_row_at(0, bench.clock.now()) is None
 
 
 def test_stopping_twice(bench, kind):
@@ -49,18 +49,18 @@ def test_stopping_twice(bench, kind):
     run.stop(bench.clock.now())
     run.stop(bench.clock.now())
     assert bench.until_ended(run) == State.CANCELLED
-    entered, rows = list(run.entered), bench.rows(run)
+    entered, rows = list(run.transitions), bench.rows(run)
     run.stop(bench.clock.now())
-    assert (list(run.entered), bench.rows(run)) == (entered, rows)
+    assert (list(run.transitions), bench.rows(run)) == (entered, rows)
 
 
 def test_stopping_what_has_ended(bench, kind):
     """Its outcome stays."""
     run = bench.started(kind.prints(1))
     bench.until_ended(run)
-    entered = list(run.entered)
+    entered = list(run.transitions)
     run.stop(bench.clock.now())
-    assert list(run.entered) == entered
+    assert list(run.transitions) == entered
     assert bench.state(run) == State.STOPPED
 
 
@@ -76,11 +76,11 @@ def test_forgetting(bench, kind):
     bench.until_printed(running)
     bench.until_ended(ended)
     for run in (created, pending, running, ended):
-        bench.forget(run)
+        bench.delete(run)
         now = bench.clock.now()
-        assert isinstance(list(run.entered), list)
+        assert isinstance(list(run.transitions), list)
         assert isinstance(run.rows(0, ALL, now), list)
-        assert isinstance(run.next_row(0, now), float | None)
+        assert isinstance(run.next_row_at(0, now), float | None)
         assert isinstance(run.error(now), str | None)
     rows = bench.until_printed(other)
     other.stop(bench.clock.now())
@@ -92,8 +92,8 @@ def test_the_same_handle_again(bench, kind):
     """Another experiment can have it at once; nothing of the forgotten one is in it."""
     run = bench.started(kind.waits())
     bench.until_printed(run)
-    again = bench.prepare(kind.prints(2), handle=bench.forget(run))
-    assert list(again.entered) == bench.rows(again) == []
+    again = bench.prepare(kind.prints(2), handle=bench.delete(run))
+    assert list(again.transitions) == bench.rows(again) == []
     again.start(bench.clock.now())
     assert bench.until_ended(again) == State.STOPPED
     assert len(bench.rows(again)) == kind.notes + 3

@@ -6,7 +6,7 @@ import pytest
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.states import next_state
+from gradient_server.runners.base import next_state_at
 from tests.server.conftest import PATIENCE
 from tests.server.runners.suite.bench import ALL
 
@@ -37,7 +37,7 @@ def test_rows(bench, kind, rows, code):
     seen, line = [], 0
     for _ in looks(bench):
         # The moment first, as the server does: what comes in between is then still to come, not missed.
-        moment = run.next_row(line, bench.clock.now())
+        moment = run.next_row_at(line, bench.clock.now())
         new = run.rows(line, ALL, bench.clock.now())
         seen += [row for _, row in new]
         if new:
@@ -59,7 +59,7 @@ def test_states(bench, kind):
     for _ in looks(bench):
         now = bench.clock.now()
         seen.append(bench.state(run))
-        moment = next_state(run.entered, now)
+        moment = next_state_at(run.transitions, now)
         if moment is None:
             break
         sleep(bench, moment)
@@ -72,7 +72,7 @@ def test_an_error(bench, kind):
     line = 0
     for _ in looks(bench):
         now = bench.clock.now()
-        moment, rows = run.next_row(line, now), run.rows(line, ALL, now)
+        moment, rows = run.next_row_at(line, now), run.rows(line, ALL, now)
         if rows:
             line = rows[-1][1].line
         elif moment is None:
@@ -88,7 +88,7 @@ def test_a_stop(bench, kind):
     bench.until_printed(run)
     run.stop(bench.clock.now())
     for _ in looks(bench):
-        moment = next_state(run.entered, bench.clock.now())
+        moment = next_state_at(run.transitions, bench.clock.now())
         if moment is None:
             break
         sleep(bench, moment)

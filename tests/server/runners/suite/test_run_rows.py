@@ -14,7 +14,7 @@ def assert_numbered(run, rows, now):
     for job in run.jobs:
         own = [row for found, row in rows if found == job]
         assert [row.line for row in own] == list(range(1, len(own) + 1))
-        moments = [row.moment for row in own]
+        moments = [row.timestamp for row in own]
         assert moments == sorted(moments)
         assert all(moment <= now + 1e-6 for moment in moments)
     places = [(row.line, run.jobs.index(job)) for job, row in rows]
@@ -36,7 +36,7 @@ def test_several_jobs(bench, kind, rows):
     """Each numbers its own rows, and has a marker of its own at its end."""
     run = bench.started(kind.prints_on_several_nodes(rows))
     assert len(run.jobs) > 1
-    assert len({job.id for job in run.jobs}) == len({job.title for job in run.jobs}) == len(run.jobs)
+    assert len({job.id for job in run.jobs}) == len({job.name for job in run.jobs}) == len(run.jobs)
     assert bench.until_ended(run) == State.STOPPED
     found = bench.rows(run)
     assert_numbered(run, found, bench.clock.now())
@@ -65,22 +65,22 @@ def test_each_job_alone(bench, kind, several):
     run = bench.started((kind.prints_on_several_nodes if several else kind.prints)(4))
     bench.until_ended(run)
     everything, now = bench.rows(run), bench.clock.now()
-    ends = run.ends(now)
+    ends = run.last_lines(now)
     assert tuple(ends) == run.jobs
     for job in run.jobs:
         own = [row for printer, row in everything if printer == job]
         assert ends[job] == own[-1].line
         for line in (*range(len(own) + 2), 10**30):
             for limit in (0, 1, 3, ALL):
-                assert run.rows_of(job, line, limit, now) == own[line:][:limit]
+                assert run.job_rows(job, line, limit, now) == own[line:][:limit]
 
 
 def test_each_job_before_it_is_started(bench, kind):
     """No log has begun, whatever came of it later."""
     run = bench.prepare(kind.prints_on_several_nodes(1))
     now = bench.clock.now()
-    assert dict(run.ends(now)) == dict.fromkeys(run.jobs, 0)
-    assert [run.rows_of(job, 0, ALL, now) for job in run.jobs] == [[]] * len(run.jobs)
+    assert dict(run.last_lines(now)) == dict.fromkeys(run.jobs, 0)
+    assert [run.job_rows(job, 0, ALL, now) for job in run.jobs] == [[]] * len(run.jobs)
 
 
 def test_while_it_runs(bench, kind):
@@ -89,7 +89,7 @@ def test_while_it_runs(bench, kind):
     seen = []
 
     def look():
-        (end,) = run.ends(bench.clock.now()).values()
+        (end,) = run.last_lines(bench.clock.now()).values()
         # The rows first: what comes in between is then only the end.
         rows, now = bench.rows(run), bench.clock.now()
         assert len(seen) <= end <= len(rows)
@@ -110,7 +110,7 @@ def test_one_that_waits(bench, kind):
     rows = bench.until_printed(run)
     assert bench.state(run) == State.RUNNING
     assert END_OF_LOG not in [row.message for _, row in rows]
-    assert run.next_row(0, bench.clock.now()) <= bench.clock.now()
+    assert run.next_row_at(0, bench.clock.now()) <= bench.clock.now()
 
 
 def test_after_the_end_no_row_is_promised(bench, kind):
@@ -118,7 +118,7 @@ def test_after_the_end_no_row_is_promised(bench, kind):
     run = bench.started(kind.prints(2))
     bench.until_ended(run)
     last = bench.rows(run)[-1][1].line
-    assert [run.next_row(line, bench.clock.now()) for line in (0, last - 1, last, last + 1, 10**30)] == [None] * 5
+    assert [run.next_row_at(line, bench.clock.now()) for line in (0, last - 1, last, last + 1, 10**30)] == [None] * 5
 
 
 def test_what_never_ran_has_no_rows_of_a_command(bench, kind):
@@ -127,4 +127,4 @@ def test_what_never_ran_has_no_rows_of_a_command(bench, kind):
     bench.until_ended(run)
     messages = [row.message for _, row in bench.rows(run)]
     assert END_OF_LOG not in messages[:-1]
-    assert run.next_row(0, bench.clock.now()) is None
+    assert run.next_row_at(0, bench.clock.now()) is None

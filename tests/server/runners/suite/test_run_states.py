@@ -7,8 +7,7 @@ import pytest
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.base import Refused
-from gradient_server.runners.states import next_state
+from gradient_server.runners.base import RunRejectedError, next_state_at
 
 # As the contract tells it in the description of the states; one of those that end a run comes last.
 DOCUMENTED_ORDER = [
@@ -37,10 +36,10 @@ def test_before_it_is_started(bench, kind):
     """It is created, prints nothing, and nothing will happen by itself."""
     run = bench.prepare(kind.prints(3))
     now = bench.clock.now()
-    assert list(run.entered) == []
+    assert list(run.transitions) == []
     assert run.error(now) is None
     assert bench.rows(run) == []
-    assert next_state(run.entered, now) == run.next_row(0, now) == math.inf
+    assert next_state_at(run.transitions, now) == run.next_row_at(0, now) == math.inf
     assert run.jobs
 
 
@@ -49,20 +48,20 @@ def test_a_run(bench, kind, code, outcome):
     """It is pending when it is started, enters states in the documented order, and ends as its exit code says."""
     run = bench.started(kind.prints(2, code))
     started = bench.clock.now()
-    assert run.entered[0] == (pytest.approx(started, abs=1), State.PENDING)
+    assert run.transitions[0] == (pytest.approx(started, abs=1), State.PENDING)
     assert bench.until_ended(run) == outcome
-    assert_documented(run.entered)
-    assert State.RUNNING in [state for _, state in run.entered]
-    assert run.entered[-1][0] <= bench.clock.now()
-    assert next_state(run.entered, bench.clock.now()) is None
+    assert_documented(run.transitions)
+    assert State.RUNNING in [state for _, state in run.transitions]
+    assert run.transitions[-1][0] <= bench.clock.now()
+    assert next_state_at(run.transitions, bench.clock.now()) is None
 
 
 def test_what_cannot_be_set_up(bench, kind):
     """It ends with an error that says why, and has not run."""
     run = bench.started(kind.cannot_be_set_up())
     assert bench.until_ended(run) == State.ERROR
-    assert_documented(run.entered)
-    assert State.RUNNING not in [state for _, state in run.entered]
+    assert_documented(run.transitions)
+    assert State.RUNNING not in [state for _, state in run.transitions]
     assert run.error(bench.clock.now())
 
 
@@ -81,7 +80,7 @@ def test_what_was_entered_stays(bench, kind):
 
     def look():
         now = bench.clock.now()
-        looks.append([entry for entry in run.entered if entry[0] <= now])
+        looks.append([entry for entry in run.transitions if entry[0] <= now])
         return bench.state(run) in TERMINAL_STATES
 
     bench.until(run, look)
@@ -92,7 +91,7 @@ def test_what_was_entered_stays(bench, kind):
 def test_what_is_refused(bench, kind):
     """It is not taken, and the text and the member say why; another one is taken after that."""
     member, body = kind.is_refused()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RunRejectedError) as caught:
         bench.prepare(body)
     assert caught.value.member == member
     assert str(caught.value).endswith(".")
