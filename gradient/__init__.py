@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     )
     from gradient_ext.async_client import AsyncExperimentsClient
     from gradient_ext.client import ExperimentsClient
-    from gradient_ext.constants import ExperimentState, ExperimentType
     from gradient_ext.experiments import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
     from gradient_ext.lists import ExperimentList, LogRows
     from gradient_ext.logs import LogRow
+    from gradient_ext.states import ExperimentState, ExperimentType
 
     __version__: str
 
@@ -89,8 +89,8 @@ if not TYPE_CHECKING:  # which would take any name for one that is there
         "AsyncExperimentsClient": "gradient_ext.async_client",
         "BaseExperiment": "gradient_ext.experiments",
         "ExperimentList": "gradient_ext.lists",
-        "ExperimentState": "gradient_ext.constants",
-        "ExperimentType": "gradient_ext.constants",
+        "ExperimentState": "gradient_ext.states",
+        "ExperimentType": "gradient_ext.states",
         "ExperimentsClient": "gradient_ext.client",
         "LogRow": "gradient_ext.logs",
         "LogRows": "gradient_ext.lists",

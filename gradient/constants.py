@@ -6,8 +6,8 @@
 'GRPC multi node'
 """
 
-from gradient_ext.constants import ExperimentState, ExperimentType
-from gradient_ext.naming import public as _public
+from gradient_ext import public as _public
+from gradient_ext.states import ExperimentState, ExperimentType
 
 __all__ = ["ExperimentState", "ExperimentType"]
 

@@ -8,8 +8,8 @@ from typing import TypeGuard, cast
 
 from gradient_api.constants import ExperimentState
 
-from gradient_ext.argument_errors import InvalidParametersError
-from gradient_ext.json_types import is_sequence
+from gradient_ext._json import is_sequence
+from gradient_ext.errors import InvalidParametersError
 from gradient_ext.logs import LogQuestion
 
 _HANDLE = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)

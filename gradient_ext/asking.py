@@ -9,12 +9,11 @@ from attrs import frozen
 from gradient_api import operations
 from gradient_api.json_names import ExperimentAnswerNames
 
+from gradient_ext._json import as_object, is_array, require
 from gradient_ext.calls import Call, call_of
 from gradient_ext.experiments import BaseExperiment, experiment_from
-from gradient_ext.json_types import is_array, object_of
 from gradient_ext.logs import LogQuestion, LogRow, rows_from
 from gradient_ext.options import Options
-from gradient_ext.values import told
 
 _ACTION = "Failed to fetch data"
 Value_co = TypeVar("Value_co", covariant=True)
@@ -39,7 +38,7 @@ class Ask(ABC, Generic[Value_co]):
     def value(self, answer: Any) -> Value_co:
         """Say what the answer says.
 
-        :raises MalformedResponseError: it lacks what it must say
+        :raises ValueError: it lacks what it must say
         """
 
     @property
@@ -67,7 +66,7 @@ class AskExperiment(Ask[BaseExperiment]):
 
     def value(self, answer: Any) -> BaseExperiment:
         """Make the experiment."""
-        return experiment_from(object_of(answer[ExperimentAnswerNames.data]))
+        return experiment_from(as_object(answer[ExperimentAnswerNames.data]))
 
 
 @frozen(kw_only=True)
@@ -87,7 +86,7 @@ class AskState(Ask[int]):
 
     def value(self, answer: Any) -> int:
         """Take out the number."""
-        state: int = told("integer", answer.data.state, "state")
+        state: int = require("integer", answer.data.state, "state")
         return state
 
     @property

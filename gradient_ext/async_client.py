@@ -14,13 +14,12 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext import defaults
+from gradient_ext import defaults, public
 from gradient_ext.async_connections import AsyncConnections
 from gradient_ext.async_session import AsyncSession
+from gradient_ext.errors import GradientSdkError
 from gradient_ext.later import methods
-from gradient_ext.naming import public
 from gradient_ext.options import Options, changed_options
-from gradient_ext.root_error import GradientSdkError
 from gradient_ext.signatures import takes
 
 if TYPE_CHECKING:

@@ -8,11 +8,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gradient_ext.argument_errors import ConfigurationError
+from gradient_ext.errors import ConfigurationError, GradientSdkError
 from gradient_ext.home import MOVED, Home, is_elsewhere
 from gradient_ext.home import process_and_loop as home
 from gradient_ext.places import AsyncPlaces
-from gradient_ext.root_error import GradientSdkError
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar

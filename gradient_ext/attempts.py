@@ -10,9 +10,8 @@ from typing import Any
 import stamina
 from attrs import define, field
 
-from gradient_ext.network_errors import RequestTimeoutError
+from gradient_ext.errors import GradientSdkError, RequestTimeoutError
 from gradient_ext.options import Options
-from gradient_ext.root_error import GradientSdkError
 
 logger = logging.getLogger("gradient")
 RETRIES = ("stamina", "tenacity", "concurrent")

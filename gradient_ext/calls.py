@@ -10,11 +10,9 @@ from typing import Any, Generic, NoReturn, TypeVar
 from attrs import field, frozen
 from gradient_api.operations import Operation
 
-from gradient_ext.answers import details_of, words_of
-from gradient_ext.network_errors import MalformedResponseError
-from gradient_ext.printable import printable
+from gradient_ext.errors import MalformedResponseError, details_of, error_class, words_of
+from gradient_ext.redaction import escape_control_characters
 from gradient_ext.retrying import read_date, retry_after_seconds
-from gradient_ext.status_errors import error_class
 
 Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -120,13 +118,12 @@ def answer_to(call: Call[Answer], reply: Reply, url: str, discreetly: Callable[[
         if isinstance(answer, call.operation.answer) and not is_unknown:
             return call.meaning(answer)
         problem = f"status {reply.status_code} with a body of {len(reply.content)} bytes"
-    except MalformedResponseError as error:
-        problem = str(error)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         retryable, problem = True, f"its body is no JSON: {error!s:.100}"
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # What the generated decoders raise when an answer lacks a member, or has another type.
-        problem = f"{printable(discreetly(repr(error))):.200}"
+        # Raised where an answer lacks a member, or has another type.
+        text = str(error) if isinstance(error, ValueError) else repr(error)
+        problem = f"{escape_control_characters(discreetly(text)):.200}"
     # Out here, so that the error does not carry the frames of the decoders along, with all that was in the answer.
     answer = None
     text = f"{call.action}: the answer is not as the contract says; {problem}"
@@ -142,7 +139,10 @@ def _refuse(call: Call[Any], reply: Reply, url: str) -> NoReturn:
     if 300 <= reply.status_code < 400 and "Location" in reply.headers:
         target = reply.headers["Location"]
         leads = target.partition("?")[0].removesuffix(call.sent["url"])
-        words = (printable(f"the server redirects to {target}; give the client the address {leads}"), *words)
+        words = (
+            escape_control_characters(f"the server redirects to {target}; give the client the address {leads}"),
+            *words,
+        )
     raise error_class(reply.status_code)(
         call.action,
         status=reply.status_code,

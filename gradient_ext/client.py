@@ -13,12 +13,11 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext import defaults
+from gradient_ext import defaults, public
 from gradient_ext.connections import Connections
+from gradient_ext.errors import GradientSdkError
 from gradient_ext.later import methods
-from gradient_ext.naming import public
 from gradient_ext.options import Options, changed_options
-from gradient_ext.root_error import GradientSdkError
 from gradient_ext.session import Session
 from gradient_ext.signatures import takes
 

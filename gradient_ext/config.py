@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
 
-from gradient_ext.argument_errors import ConfigurationError
-from gradient_ext.json_types import is_object
-from gradient_ext.masking import masked
+from gradient_ext._json import is_object
+from gradient_ext.errors import ConfigurationError
+from gradient_ext.redaction import redact
 
 KEY_VARIABLE = "PAPERSPACE_API_KEY"
 EXPERIMENTS_VARIABLE = "PAPERSPACE_CONFIG_EXPERIMENTS_HOST"
@@ -146,12 +146,12 @@ def _checked_url(name: str, url: object) -> str:
     except ValueError:
         sound = has_user = False
     if sound and (not url.isprintable() or " " in url):
-        raise ConfigurationError(f"{name} must not hold spaces or line breaks: {masked(url)!r}")
+        raise ConfigurationError(f"{name} must not hold spaces or line breaks: {redact(url)!r}")
     if sound and has_user:
         # It would stand in logs and errors; httpx prints addresses whole.
         raise ConfigurationError(f"{name} must not hold a user or password; give them to an http_client, as its auth")
     if sound and ("?" in url or "#" in url):
         raise ConfigurationError(f"{name} must not hold a query or a fragment; paths are put at its end")
     if not sound:
-        raise ConfigurationError(f"{name} must be an address such as {EXPERIMENTS_URL!r}, not {masked(url)!r}")
+        raise ConfigurationError(f"{name} must be an address such as {EXPERIMENTS_URL!r}, not {redact(url)!r}")
     return url.rstrip("/")

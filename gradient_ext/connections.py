@@ -7,11 +7,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gradient_ext.argument_errors import ConfigurationError
+from gradient_ext.errors import ConfigurationError, GradientSdkError
 from gradient_ext.home import MOVED, Home, is_elsewhere
 from gradient_ext.home import process as home
 from gradient_ext.places import Places
-from gradient_ext.root_error import GradientSdkError
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar

@@ -10,11 +10,10 @@ from gradient_api.models import Created
 from gradient_api.operations import Operation
 from gradient_api.parameters import ParameterSet
 
-from gradient_ext.argument_errors import InvalidParametersError
+from gradient_ext._json import require
 from gradient_ext.calls import Call, call_of
-from gradient_ext.network_errors import ResourceCreatingError
+from gradient_ext.errors import InvalidParametersError, ResourceCreatingError
 from gradient_ext.parameters import request_body
-from gradient_ext.values import told
 
 
 @frozen
@@ -68,5 +67,5 @@ def _creation(
 
 
 def _handle_in(created: Created) -> str:
-    handle: str = told("string", created.handle, "handle", min_length=1)
+    handle: str = require("string", created.handle, "handle", min_length=1)
     return handle

@@ -11,16 +11,14 @@ from typing import Any, NoReturn
 import httpx
 from attrs import evolve, field, frozen
 
-from gradient_ext.argument_errors import ConfigurationError
 from gradient_ext.attempts import logger
 from gradient_ext.calls import Call, Reply, answer_to
 from gradient_ext.config import Configuration
 from gradient_ext.drafts import Drafts, address, content_of, headers_with
-from gradient_ext.masking import masked, masked_body, without_frames_of
-from gradient_ext.network_errors import RequestFailedError, RequestTimeoutError
+from gradient_ext.errors import ConfigurationError, RequestFailedError, RequestTimeoutError
 from gradient_ext.options import Options
 from gradient_ext.places import LONGEST_WAIT, NoPlaceError
-from gradient_ext.printable import printable
+from gradient_ext.redaction import escape_control_characters, redact, redact_body, without_frames_of
 
 # The key would go along to wherever they lead.
 FOLLOWS_REDIRECTS = False
@@ -130,7 +128,7 @@ class Exchange:
         if isinstance(error, httpx.TimeoutException | TimeoutError):
             text = "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
             return RequestTimeoutError(f"{action}: {text}", *place)
-        reason = printable(self._masked(str(error))) or type(error).__name__
+        reason = escape_control_characters(self._masked(str(error))) or type(error).__name__
         hopeless = isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError)
         retryable = not hopeless and not _is_about_a_certificate(error)
         return RequestFailedError(f"{action}: {reason}", *place, retryable=retryable)
@@ -145,7 +143,7 @@ class Exchange:
         return self.configuration.api_key, *self.call.secrets
 
     def _masked(self, text: str) -> str:
-        return masked(text, self._secrets)
+        return redact(text, self._secrets)
 
     def _discreet(self, reply: Reply) -> Reply:
         """Give an answer as people may see it: some errors repeat what was sent."""
@@ -153,7 +151,7 @@ class Exchange:
             return reply
         seen = {name: self._masked(value) for name, value in reply.headers.items()}
         headers = httpx.Headers(seen, encoding="utf-8")
-        return evolve(reply, headers=headers, content=masked_body(reply.text, self._secrets).encode())
+        return evolve(reply, headers=headers, content=redact_body(reply.text, self._secrets).encode())
 
 
 def timeout_of(options: Options, wait: float, remaining: float | None) -> httpx.Timeout:
@@ -181,7 +179,7 @@ def refused_environment(error: Exception) -> ConfigurationError:
     It is to be raised where the one that was caught is over: the frames of httpx hold the addresses of proxies, with
     their passwords.
     """
-    problem = masked(str(error))
+    problem = redact(str(error))
     return ConfigurationError(f"SSL_CERT_FILE, SSL_CERT_DIR or a proxy of the environment cannot be used: {problem}")
 
 

@@ -23,12 +23,11 @@ from gradient_api.experiment_fields import (
 )
 from gradient_api.json_names import ExperimentNames, TemplateHistoryNames
 
-from gradient_ext.json_types import is_object
-from gradient_ext.masking import MASK, masked, masked_within
-from gradient_ext.naming import public
+from gradient_ext import public
+from gradient_ext._json import coerce, is_object
 from gradient_ext.reading import AttributeReader
+from gradient_ext.redaction import REDACTED, redact, redact_json
 from gradient_ext.showing import Showing
-from gradient_ext.values import typed
 
 if TYPE_CHECKING:
     from gradient_ext.tables import Table
@@ -80,7 +79,7 @@ class BaseExperiment(BaseExperimentFields, Showing):
         >>> experiment.to_dict()["state"], experiment.to_dict()["registry_password"]
         (4, '********')
 
-        :param bool secrets: whether passwords and credentials are in it; default: they are masked, as in the repr
+        :param bool secrets: whether passwords and credentials are in it; default: they are redacted, as in the repr
 
         :returns: a value for every attribute, None where it has none
         :rtype: dict
@@ -132,16 +131,16 @@ def experiment_from(answer: Mapping[str, object]) -> BaseExperiment:
 
     :returns: a `SingleNodeExperiment` or `MultiNodeExperiment`; a `BaseExperiment` for numbers nobody knows
 
-    :raises MalformedResponseError: the answer does not say which experiment it is, of what kind, or in what state
+    :raises ValueError: the answer does not say which experiment it is, of what kind, or in what state
     """
-    kind = _KINDS.get(typed("integer", answer.get(_TYPE)), BaseExperiment)
+    kind = _KINDS.get(coerce("integer", answer.get(_TYPE)), BaseExperiment)
     return kind(**_READERS[kind].read(_stored_parameters(answer), answer))
 
 
 def check_complete(answer: Mapping[str, object]) -> None:
     """Look whether an answer has what every experiment has, without reading it.
 
-    :raises MalformedResponseError: something is missing
+    :raises ValueError: something is missing
     """
     _READERS[BaseExperiment].check_complete(answer)
 
@@ -176,12 +175,12 @@ def _stored_parameters(answer: Mapping[str, object]) -> Mapping[str, object]:
 def _told_of(field: ExperimentField, value: object, *, secrets: bool) -> object:
     if secrets:
         return deepcopy(value)
-    return MASK if field.secret and value is not None else masked_within(value)
+    return REDACTED if field.secret and value is not None else redact_json(value)
 
 
 def _shown(field: ExperimentField, value: Any) -> str:
     if value is not None and field.secret:
-        return repr(MASK)
+        return repr(REDACTED)
     if isinstance(value, str):
-        return repr(masked(value))
-    return masked(repr(value))
+        return repr(redact(value))
+    return redact(repr(value))

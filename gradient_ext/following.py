@@ -8,13 +8,12 @@ from attrs import define, field
 from gradient_api.constants import ExperimentState
 
 from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
+from gradient_ext.errors import GradientSdkError, LogsInterruptedError, LogsTimeoutError
 from gradient_ext.experiments import BaseExperiment, job_count
 from gradient_ext.logs import LogCursor, LogQuestion, LogRow
 from gradient_ext.pacing import SHORTEST_PAUSE
-from gradient_ext.root_error import GradientSdkError
+from gradient_ext.states import has_ended
 from gradient_ext.tasks import LONGEST_HOLD, Pause, Task
-from gradient_ext.waiting import has_ended
-from gradient_ext.waiting_errors import LogsInterruptedError, LogsTimeoutError
 
 # The logs come from another service than the state, and may be behind it.
 _SURE_SWEEPS = 3

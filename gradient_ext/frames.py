@@ -9,9 +9,9 @@ from attrs import fields_dict
 from gradient_api.constants import ExperimentState
 from gradient_api.experiment_fields import ExperimentField
 
+from gradient_ext._json import coerce
 from gradient_ext.experiments import fields_of_all_kinds
 from gradient_ext.logs import LogRow
-from gradient_ext.values import typed
 
 try:
     import pandas
@@ -31,7 +31,7 @@ def experiment_frame(told: Sequence[dict[str, object]]) -> pandas.DataFrame:
     for field in fields_of_all_kinds():
         columns[field.name] = _column([one.get(field.name) for one in told], _type_of(field))
         if field.name == "state":
-            words = [ExperimentState.get_state_str(typed("integer", one["state"])) for one in told]
+            words = [ExperimentState.get_state_str(coerce("integer", one["state"])) for one in told]
             columns["state_name"] = _column(words, _TEXT)
     return pandas.DataFrame(columns)
 

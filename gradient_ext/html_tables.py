@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from gradient_ext.tables import Cell, Column, Table, Tone
+from gradient_ext.states import Style
+from gradient_ext.tables import Cell, Column, Table
 
 # White on each of them has a contrast of at least 4.5 to 1, whatever the page behind it is.
 BACKGROUNDS = {"going": "#0969da", "succeeded": "#1a7f37", "failed": "#cf222e", "quiet": "#636c76"}
@@ -22,7 +23,7 @@ def html_of(table: Table) -> str:
     return "".join(_parts(table))
 
 
-def badge(text: str, tone: Tone) -> str:
+def badge(text: str, tone: Style) -> str:
     """Write a text on the colour that says how it is."""
     return f'<span style="{_BADGE.format(BACKGROUNDS[tone])}">{escape(text)}</span>'
 

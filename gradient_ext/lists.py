@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, SupportsIndex, TypeVar, overload
 
+from gradient_ext import public
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.logs import LogRow
-from gradient_ext.naming import public
 from gradient_ext.showing import Showing
 
 if TYPE_CHECKING:

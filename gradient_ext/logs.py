@@ -11,8 +11,8 @@ from attrs import asdict, define, field, fields, frozen
 from gradient_api.columns import GET_LOGS_COLUMNS
 from gradient_api.constants import END_OF_LOG
 
+from gradient_ext import public
 from gradient_ext.defaults import DEFAULT_LIMIT, FIRST_LINE
-from gradient_ext.naming import public
 from gradient_ext.rows import read_columns
 
 by_line = attrgetter("line")
@@ -64,7 +64,7 @@ def rows_from(answer: list[object] | None) -> list[LogRow]:
 
     :raises TypeError: a row is no object
     :raises KeyError: a row has no number, no message or no time
-    :raises MalformedResponseError: it has something else there
+    :raises ValueError: it has something else there
     """
     lines, messages, timestamps, jobs = read_columns(answer or [], _COLUMNS_OF_ROWS)
     return list(map(LogRow, lines, messages, timestamps, [job or None for job in jobs]))

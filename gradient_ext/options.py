@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from gradient_ext import defaults
-from gradient_ext.argument_errors import InvalidParametersError
+from gradient_ext.errors import InvalidParametersError
 
 if TYPE_CHECKING:
     from gradient_ext.retrying import RetryPolicy

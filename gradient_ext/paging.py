@@ -12,11 +12,10 @@ from gradient_api.json_names import ExperimentGroupNames, ExperimentListNames, E
 from gradient_api.models import ListExperimentsProjectHandle
 from gradient_api.types import UNSET
 
+from gradient_ext._json import as_array, as_object, coerce, is_object, require
 from gradient_ext.calls import Call, call_of
 from gradient_ext.defaults import PAGE_SIZE
 from gradient_ext.experiments import BaseExperiment, check_complete, experiment_from
-from gradient_ext.json_types import array_of, is_object, object_of
-from gradient_ext.values import told, typed
 
 JsonObject = dict[str, object]
 
@@ -80,7 +79,7 @@ class ListCursor:
         :param page: the answer, as it is in JSON
 
         :raises TypeError: there is something in it that is neither an experiment nor a group
-        :raises MalformedResponseError: an experiment does not say which it is, or is passed over and not whole
+        :raises ValueError: an experiment does not say which it is, or is passed over and not whole
         """
         found = list(_experiments(page))
         handles = [_handle(experiment) for experiment in found]
@@ -96,11 +95,11 @@ class ListCursor:
                 check_complete(experiment)
         said = page.get(ExperimentListNames.meta)
         meta = said if is_object(said) else {}
-        self.offset += self._step(page, len(found), typed("integer", meta.get(ListMetaNames.limit)))
+        self.offset += self._step(page, len(found), coerce("integer", meta.get(ListMetaNames.limit)))
         self._remember(set(handles))
         self._count += len(new)
         self._repeated += len(found) - len(unknown)
-        total = typed("integer", meta.get(ListMetaNames.total_items))
+        total = coerce("integer", meta.get(ListMetaNames.total_items))
         # A server that knows no offset repeats more than were created meanwhile.
         is_stale = self._repeated > self._growth(total) and not new
         is_end = not found or is_stale or (total is not None and self.offset >= total)
@@ -130,22 +129,22 @@ class ListCursor:
 
 
 def _is_grouped(page: Mapping[str, object]) -> bool:
-    return any(_HANDLE not in object_of(one) for one in array_of(page[ExperimentListNames.data]))
+    return any(_HANDLE not in as_object(one) for one in as_array(page[ExperimentListNames.data]))
 
 
 def _experiments(page: Mapping[str, object]) -> Iterator[JsonObject]:
-    for found in array_of(page[ExperimentListNames.data]):
-        one = object_of(found)
+    for found in as_array(page[ExperimentListNames.data]):
+        one = as_object(found)
         if _HANDLE in one:
             yield one
         else:
             # The contract says that what has no handle is a group.
-            yield from map(object_of, array_of(one[ExperimentGroupNames.data]))
+            yield from map(as_object, as_array(one[ExperimentGroupNames.data]))
 
 
 def _handle(experiment: JsonObject) -> str:
     handle = experiment.get(_HANDLE)
     if type(handle) is str and handle:
         return handle
-    brought: str = told("string", handle, _HANDLE, min_length=1)
+    brought: str = require("string", handle, _HANDLE, min_length=1)
     return brought

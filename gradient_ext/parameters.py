@@ -13,8 +13,8 @@ from typing import Any
 
 from gradient_api.parameters import Parameter, ParameterSet
 
-from gradient_ext.argument_errors import InvalidParametersError
-from gradient_ext.json_types import is_mapping
+from gradient_ext._json import is_mapping
+from gradient_ext.errors import InvalidParametersError
 
 _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "string": ((str,), "a str"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradient_ext.tables import Tone, tone_of
-from gradient_ext.waiting_errors import state_word
+from gradient_ext.states import Style, state_style, state_word
 
 
 def elapsed_text(seconds: float) -> str:
@@ -25,7 +24,7 @@ def line_text(
     row_count: int | None,
     seconds: float,
     *,
-    in_color: Callable[[str, Tone], str] = lambda word, tone: word,
+    in_color: Callable[[str, Style], str] = lambda word, tone: word,
 ) -> str:
     """Write the line.
 
@@ -35,7 +34,7 @@ def line_text(
     ('es1 running, 0:31, 1 row', 'es1, 0:00')
     """
     if state is not None:
-        word, tone = state_word(state), tone_of(state)
+        word, tone = state_word(state), state_style(state)
         handle = f"{handle} {in_color(word, tone) if tone else word}"
     rows = "" if row_count is None else f", {row_count} row{'' if row_count == 1 else 's'}"
     return f"{handle}, {elapsed_text(seconds)}{rows}"

@@ -12,8 +12,7 @@ from typing import Any
 
 from gradient_api.experiment_fields import ExperimentField
 
-from gradient_ext.network_errors import MalformedResponseError
-from gradient_ext.values import EXACT_TYPES, told, typed
+from gradient_ext._json import EXACT_TYPES, coerce, require
 
 
 class AttributeReader:
@@ -50,7 +49,7 @@ class AttributeReader:
 
         :returns: every attribute that has a value; others may be there as None
 
-        :raises MalformedResponseError: it lacks what every answer has to tell
+        :raises ValueError: it lacks what every answer has to tell
         """
         found: dict[str, Any] = {}
         for name, attribute, exact_type, field in self._required:
@@ -70,13 +69,13 @@ class AttributeReader:
             if value is not None and (around := place_around(name)) is not None:
                 attribute, exact_type, field = around
                 if found.get(attribute) is None:
-                    found[attribute] = value if type(value) is exact_type else typed(field.json_type, value)
+                    found[attribute] = value if type(value) is exact_type else coerce(field.json_type, value)
         return found
 
     def check_complete(self, answer: Mapping[str, object]) -> None:
         """Look whether everything is there that every answer has to tell, whatever it is.
 
-        :raises MalformedResponseError: something is missing
+        :raises ValueError: something is missing
         """
         for name, *_ in self._required:
             _present(name, answer)
@@ -84,18 +83,18 @@ class AttributeReader:
 
 def _present(name: str, answer: Mapping[str, object]) -> object:
     if name not in answer:
-        raise MalformedResponseError(f"an experiment lacks its {name}")
+        raise ValueError(f"an experiment lacks its {name}")
     return answer[name]
 
 
 def _told(field: ExperimentField, name: str, answer: Mapping[str, object]) -> Any:
-    return told(field.json_type, _present(name, answer), name, min_length=field.min_length)
+    return require(field.json_type, _present(name, answer), name, min_length=field.min_length)
 
 
 def _first(field: ExperimentField, stored: Mapping[str, object]) -> Any:
     """Take the first value of the right type that is there under any of the names of a field."""
     for name in field.stored_names:
-        value = typed(field.json_type, stored.get(name))
+        value = coerce(field.json_type, stored.get(name))
         if value is not None:
             return value
     return None

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from attrs import frozen
 
 from gradient_ext import defaults
-from gradient_ext.root_error import GradientSdkError
-from gradient_ext.status_errors import ResourceFetchingError
+from gradient_ext.errors import GradientSdkError, ResourceFetchingError
 
 
 @frozen(kw_only=True)

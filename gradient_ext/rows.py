@@ -11,8 +11,7 @@ from typing import Any
 
 from gradient_api.columns import Column
 
-from gradient_ext.json_types import object_of
-from gradient_ext.values import EXACT_TYPES, told, typed
+from gradient_ext._json import EXACT_TYPES, as_object, coerce, require
 
 
 def read_columns(table: list[Any], columns: Sequence[Column]) -> list[list[Any]]:
@@ -23,7 +22,7 @@ def read_columns(table: list[Any], columns: Sequence[Column]) -> list[list[Any]]
 
     :raises TypeError: a row is no object
     :raises KeyError: a row lacks what every row has
-    :raises MalformedResponseError: it has something else there, that cannot be brought to its type
+    :raises ValueError: it has something else there, that cannot be brought to its type
     """
     try:
         found = [[row.get(column.name) for row in table] for column in columns]
@@ -48,7 +47,7 @@ def _read_closely(table: list[object], columns: Sequence[Column]) -> list[list[A
 
 
 def _complete(given: object, columns: Sequence[Column]) -> dict[str, object]:
-    row = object_of(given)
+    row = as_object(given)
     for column in columns:
         if column.required and column.name not in row:
             raise KeyError(column.name)
@@ -56,4 +55,4 @@ def _complete(given: object, columns: Sequence[Column]) -> dict[str, object]:
 
 
 def _value(column: Column, value: object) -> Any:
-    return told(column.json_type, value, column.name) if column.required else typed(column.json_type, value)
+    return require(column.json_type, value, column.name) if column.required else coerce(column.json_type, value)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 
 from gradient_api.parameters import ParameterSet
 
-from gradient_ext.naming import public
+from gradient_ext import public
 
 _PLACE = ":param parameters:"
 Method = TypeVar("Method", bound=Callable[..., Any])

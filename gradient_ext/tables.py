@@ -1,4 +1,4 @@
-"""What is shown of experiments and log rows, whatever it is shown in. All texts are masked and safe to print."""
+"""What is shown of experiments and log rows, whatever it is shown in. All texts are redacted and safe to print."""
 
 # What is known of the attributes of an experiment is ours too.
 # pyright: reportPrivateUsage=false
@@ -6,22 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
 
 from attrs import frozen
-from gradient_api.constants import TERMINAL_STATES, ExperimentState, ExperimentType
+from gradient_api.constants import ExperimentState, ExperimentType
 from gradient_api.experiment_fields import ExperimentField
 
+from gradient_ext._json import is_object
 from gradient_ext.experiments import BaseExperiment
-from gradient_ext.json_types import is_object
 from gradient_ext.logs import LogRow
-from gradient_ext.masking import MASK, masked
-from gradient_ext.printable import printable
-from gradient_ext.waiting import has_failed
+from gradient_ext.redaction import REDACTED, escape_control_characters, redact
+from gradient_ext.states import Style, state_style
 
-Tone = Literal["going", "succeeded", "failed", "quiet"]
 _UNDEFINED = ExperimentState.get_state_str(None)
-_QUIET_STATES = (ExperimentState.CREATED, ExperimentState.CANCELLED)
 
 
 @frozen
@@ -38,7 +34,7 @@ class Cell:
     """One text of a table, and what its colour should say."""
 
     text: str
-    tone: Tone | None = None
+    tone: Style | None = None
 
 
 @frozen(kw_only=True)
@@ -68,7 +64,7 @@ def experiment_table(experiment: BaseExperiment) -> Table:
     """
     told = ((field, getattr(experiment, field.name)) for field in experiment._fields)
     return Table(
-        caption=printable(f"{type(experiment).__name__} {experiment.id}"),
+        caption=escape_control_characters(f"{type(experiment).__name__} {experiment.id}"),
         columns=(Column("name"), Column("value", wraps=True)),
         rows=tuple((Cell(field.name), _value(field, value)) for field, value in told if value is not None),
         has_head=False,
@@ -86,7 +82,7 @@ def experiments_table(experiments: Sequence[BaseExperiment], most: int | None = 
                 _cell(experiment.id),
                 _cell(experiment.name),
                 Cell(_word(ExperimentType.get_type_str, experiment.experiment_type_id)),
-                Cell(_word(ExperimentState.get_state_str, experiment.state), tone_of(experiment.state)),
+                Cell(_word(ExperimentState.get_state_str, experiment.state), state_style(experiment.state)),
                 _cell(experiment.project_id),
                 _cell(", ".join(_named(experiment, "container"))),
                 _cell(", ".join(_named(experiment, "machine_type"))),
@@ -114,7 +110,7 @@ def log_table(rows: Sequence[LogRow], most: int | None = None) -> Table:
                 *((_cell(row.job_id),) if has_jobs else ()),
                 Cell(str(row.line)),
                 _cell(row.timestamp),
-                Cell(printable(masked(row.message), lines=True)),
+                Cell(escape_control_characters(redact(row.message), multiline=True)),
             )
             for row in (*first, *last)
         ),
@@ -123,27 +119,16 @@ def log_table(rows: Sequence[LogRow], most: int | None = None) -> Table:
     )
 
 
-def tone_of(state: int) -> Tone | None:
-    """Say what the colour of a state should say; none for a state that nobody knows."""
-    if has_failed(state):
-        return "failed"
-    if state in _QUIET_STATES:
-        return "quiet"
-    if state in TERMINAL_STATES:
-        return "succeeded"
-    return "going" if ExperimentState.get_state_str(state) != _UNDEFINED else None
-
-
 def _value(field: ExperimentField, value: object) -> Cell:
     if field.secret:
-        return Cell(MASK)
+        return Cell(REDACTED)
     if field.name == "state" and isinstance(value, int):
-        return Cell(f"{ExperimentState.get_state_str(value)} ({value})", tone_of(value))
+        return Cell(f"{ExperimentState.get_state_str(value)} ({value})", state_style(value))
     if field.name == "experiment_type_id" and isinstance(value, int):
         return Cell(f"{ExperimentType.get_type_str(value)} ({value})")
     if is_object(value) and value:
-        return Cell("\n".join(printable(masked(f"{name}={inner}")) for name, inner in value.items()))
-    return Cell(printable(masked(str(value)), lines=True))
+        return Cell("\n".join(escape_control_characters(redact(f"{name}={inner}")) for name, inner in value.items()))
+    return Cell(escape_control_characters(redact(str(value)), multiline=True))
 
 
 def _named(experiment: BaseExperiment, name: str) -> Iterable[str]:
@@ -158,7 +143,7 @@ def _word(word_for: Callable[[int | None], str], number: int) -> str:
 
 
 def _cell(text: str | None) -> Cell:
-    return Cell(printable(masked(text or "")))
+    return Cell(escape_control_characters(redact(text or "")))
 
 
 def _counted(count: int, noun: str) -> str:

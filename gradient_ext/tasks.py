@@ -12,10 +12,9 @@ from typing import Any, Generic, TypeVar
 from attrs import define, evolve, field, frozen
 
 from gradient_ext.asking import Ask, AskExperiment
+from gradient_ext.errors import GradientSdkError, ResourceFetchingError
 from gradient_ext.options import Options
 from gradient_ext.pacing import Pacing
-from gradient_ext.root_error import GradientSdkError
-from gradient_ext.status_errors import ResourceFetchingError
 
 LONGEST_HOLD = 20.0
 """For how many seconds a server may hold a request open while it has nothing new to say."""

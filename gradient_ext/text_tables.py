@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import TextIO
 from unicodedata import combining, east_asian_width
 
-from gradient_ext.tables import Cell, Column, Table, Tone
+from gradient_ext.states import Style
+from gradient_ext.tables import Cell, Column, Table
 
 _GAP = "  "
 _NARROWEST = 8
@@ -44,7 +45,7 @@ def is_terminal(file: object) -> bool:
     return isatty is not None and bool(isatty())
 
 
-def colored(text: str, tone: Tone) -> str:
+def colored(text: str, tone: Style) -> str:
     """Write a text in the colour of a tone, for terminals."""
     return f"\x1b[{_COLORS[tone]}m{text}\x1b[0m"
 

@@ -6,35 +6,18 @@ from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 from attrs import define, field
-from gradient_api.constants import TERMINAL_STATES, ExperimentState
 
 from gradient_ext.asking import Ask, AskExperiment, AskLogs, AskState
+from gradient_ext.errors import ExperimentFailedError, GradientSdkError, StateNotReachedError, WaitTimeoutError
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.log_tail import LogTail
 from gradient_ext.logs import LogRow
-from gradient_ext.root_error import GradientSdkError
+from gradient_ext.states import FAILED_STATES, has_ended, state_word
 from gradient_ext.tasks import LONGEST_HOLD, Task
-from gradient_ext.waiting_errors import ExperimentFailedError, StateNotReachedError, WaitTimeoutError, state_word
 
-_FAILURES = frozenset((ExperimentState.ERROR, ExperimentState.FAILED))
 _SHOWN_ROWS = 10
 _LAST_WORDS = 5.0
 """For how many seconds to ask for what only tells about an end that has come in time."""
-
-
-def has_failed(state: int) -> bool:
-    """Say whether an experiment in this state has failed: its command, or the attempt to run it."""
-    return state in _FAILURES
-
-
-def has_ended(state: int) -> bool:
-    """Say whether an experiment in this state will not change any more.
-
-    >>> from gradient import constants
-    >>> has_ended(constants.ExperimentState.STOPPED), has_ended(constants.ExperimentState.RUNNING)
-    (True, False)
-    """
-    return state in TERMINAL_STATES
 
 
 @define(kw_only=True)
@@ -71,7 +54,7 @@ class Waiter(Task[int]):
 
     @property
     def _is_failure(self) -> bool:
-        return self.raise_on_failure and self.state in _FAILURES and self.state not in (self.until or ())
+        return self.raise_on_failure and self.state in FAILED_STATES and self.state not in (self.until or ())
 
     def _next_ask(self) -> Ask[Any] | None:
         if not self._is_there:

@@ -50,21 +50,21 @@ def experiment_page(experiment: BaseExperiment, log: LogPart, curves: Curves, jo
 
 def title_of(experiment: BaseExperiment) -> str:
     """Name the window: the state comes first, where it can be read in a narrow tab."""
-    from gradient_ext.masking import masked
-    from gradient_ext.waiting_errors import state_word
+    from gradient_ext.redaction import redact
+    from gradient_ext.states import state_word
 
-    return f"{state_word(experiment.state)} · {masked(experiment.name or experiment.id)} · Gradient"
+    return f"{state_word(experiment.state)} · {redact(experiment.name or experiment.id)} · Gradient"
 
 
 def summary(experiment: BaseExperiment) -> Html:
     """Say how an experiment is: its state, what went wrong, and its times."""
-    from gradient_ext.masking import masked
+    from gradient_ext.redaction import redact
 
     error = experiment.experiment_error
     return tag(
         "section",
-        tag("h1", masked(experiment.name or experiment.id), " ", badge(experiment.state)),
-        tag("p", masked(error), class_="problem") if error else None,
+        tag("h1", redact(experiment.name or experiment.id), " ", badge(experiment.state)),
+        tag("p", redact(error), class_="problem") if error else None,
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in _facts(experiment)]),
         id="summary",
     )
@@ -87,8 +87,8 @@ def curves_part(curves: Curves, jobs: Mapping[str, str]) -> Html:
 
 
 def _facts(experiment: BaseExperiment) -> list[tuple[str, Child]]:
-    from gradient_ext.constants import ExperimentType
     from gradient_ext.progress_text import elapsed_text
+    from gradient_ext.states import ExperimentType
 
     facts: list[tuple[str, Child]] = [
         ("id", tag("code", experiment.id)),
@@ -105,7 +105,7 @@ def _facts(experiment: BaseExperiment) -> list[tuple[str, Child]]:
 
 
 def _parameters(experiment: BaseExperiment) -> Html:
-    """Show all that is set, as notebooks do; secrets are masked. Times are there, too: in full."""
+    """Show all that is set, as notebooks do; secrets are redacted. Times are there, too: in full."""
     from gradient_ext.tables import experiment_table
 
     return tag(

@@ -67,7 +67,7 @@ def log_section(log: LogPart, jobs: Mapping[str, str], reload_seconds: int) -> H
 
 
 def rows_html(rows: Iterable[Row], jobs: Mapping[str, str]) -> Html:
-    """Write rows, by the time when they were printed. What does not print is written as Python does, and is masked."""
+    """Write rows, by the time when they were printed, escaped and redacted."""
     from gradient_ext.logs import LogRow
     from gradient_ext.tables import log_table
 
@@ -95,10 +95,10 @@ def rows_html(rows: Iterable[Row], jobs: Mapping[str, str]) -> Html:
 def _beginning(message: str) -> str:
     if len(message) <= MOST_CHARACTERS:
         return message
-    from gradient_ext.masking import masked
+    from gradient_ext.redaction import redact
 
     # Before it is cut: half an address would not be known for one.
-    return f"{masked(message)[:MOST_CHARACTERS]} \u2026 of {len(message):,} characters"
+    return f"{redact(message)[:MOST_CHARACTERS]} \u2026 of {len(message):,} characters"
 
 
 def which_rows(log: LogPart) -> Html:

@@ -43,10 +43,9 @@ def plain(column: Column, cell: Cell) -> Child:
 
 def badge(state: int) -> Html:
     """Write the word for a state, on the colour that says how it is."""
-    from gradient_ext.tables import tone_of
-    from gradient_ext.waiting_errors import state_word
+    from gradient_ext.states import state_style, state_word
 
-    return tag("span", state_word(state), class_=f"badge {tone_of(state) or ''}".rstrip())
+    return tag("span", state_word(state), class_=f"badge {state_style(state) or ''}".rstrip())
 
 
 def _class(column: Column) -> str:

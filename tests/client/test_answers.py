@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_ext.answers import words_of
+from gradient_ext.errors import words_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from gradient import ExperimentFailedError, ExperimentsClient, GradientSdkError, LogRow, SingleNodeExperiment
-from gradient_ext.masking import masked
+from gradient_ext.redaction import redact
 from tests.client.exposure import everything_about
 from tests.client.flaky import FlakyServer, status
 
@@ -41,7 +41,7 @@ ECHOES = {
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
 def test_what_a_server_repeats(flaky, secretive, single_node, echo):
-    """It is masked in the error, and all that the error carries."""
+    """It is redacted in the error, and all that the error carries."""
     flaky.plan = [echo]
     with pytest.raises(GradientSdkError) as caught:
         secretive.create_single_node(**single_node, **PASSWORDS)
@@ -87,7 +87,7 @@ def test_the_key_where_a_number_belongs(flaky, secretive):
 
 def test_secrets_that_begin_alike():
     """The shorter one does not leave the rest of the longer one behind."""
-    assert masked("sesame-open", ["sesame", "sesame-open"]) == "********"
+    assert redact("sesame-open", ["sesame", "sesame-open"]) == "********"
 
 
 def test_what_would_move_a_terminal(flaky, secretive):
@@ -129,7 +129,7 @@ def test_short_secrets_do_not_shred_what_is_said(flaky, secretive, single_node):
 )
 def test_addresses(address, shown):
     """Passwords are hidden, and tokens that stand in the place of the user."""
-    assert masked(address) == shown
+    assert redact(address) == shown
     experiment = SingleNodeExperiment(id="es1", state=7, experiment_type_id=1, workspace_url=address)
     assert repr(shown) in repr(experiment)
 

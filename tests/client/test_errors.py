@@ -9,7 +9,7 @@ import pytest
 
 import gradient
 from gradient import ExperimentsClient, errors
-from gradient_ext.status_errors import error_class
+from gradient_ext.errors import error_class
 from tests.client.flaky import FlakyServer, status
 
 EXAMPLES = [

@@ -5,7 +5,7 @@ from gradient_api.constants import END_OF_LOG
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradient import LogRow, MalformedResponseError
+from gradient import LogRow
 from gradient_ext.logs import LogCursor, rows_from
 
 
@@ -127,5 +127,5 @@ def test_a_row_has_a_number_a_message_and_a_time():
     whole = {"line": 1.0, "message": "", "timestamp": "2019-08-06T17:21:18.528Z", "jobId": None}
     assert rows_from([whole]) == [LogRow(1, "", whole["timestamp"])]
     for name in ("line", "message", "timestamp"):
-        with pytest.raises(MalformedResponseError, match=f"{name} is null"):
+        with pytest.raises(ValueError, match=f"{name} is null"):
             rows_from([{**whole, name: None}])

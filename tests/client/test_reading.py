@@ -7,9 +7,9 @@ from gradient_api.experiment_fields import ExperimentField
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradient import BaseExperiment, MalformedResponseError, MultiNodeExperiment, SingleNodeExperiment
+from gradient import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
+from gradient_ext._json import EXACT_TYPES, coerce, require
 from gradient_ext.reading import AttributeReader
-from gradient_ext.values import EXACT_TYPES, told, typed
 
 KINDS = [BaseExperiment, SingleNodeExperiment, MultiNodeExperiment]
 COMMON = st.sampled_from([None, True, False, 0, 2, 3, 2.0, "", "x", "y", "2", {}, {"a": 1}, []])
@@ -23,20 +23,20 @@ def reference(fields, stored, answer):
 
 
 def reference_of(field, stored, answer):
-    known = (typed(field.json_type, stored.get(name)) for name in field.stored_names)
+    known = (coerce(field.json_type, stored.get(name)) for name in field.stored_names)
     value = next((value for value in known if value is not None), None)
     if value is not None or field.outer_name is None:
         return value
     if field.required:
-        return told(field.json_type, answer.get(field.outer_name), field.outer_name, min_length=field.min_length)
-    return typed(field.json_type, answer.get(field.outer_name))
+        return require(field.json_type, answer.get(field.outer_name), field.outer_name, min_length=field.min_length)
+    return coerce(field.json_type, answer.get(field.outer_name))
 
 
 def outcome(read):
     """What comes of reading, in a form that tells 1 from 1.0 and true, and also compares errors."""
     try:
         found = read()
-    except MalformedResponseError as error:
+    except ValueError as error:
         return str(error)
     return {name: json.dumps(value, sort_keys=True) for name, value in found.items() if value is not None}
 
@@ -86,4 +86,4 @@ def test_attributes_that_share_names(kinds, stored):
 def test_what_is_of_its_type_stays_the_same_object(json_type, value):
     """So that it can be taken without being looked at."""
     if type(value) is EXACT_TYPES.get(json_type):
-        assert typed(json_type, value) is value
+        assert coerce(json_type, value) is value

@@ -16,11 +16,11 @@ from gradient_api.operations import GET_EXPERIMENT, LIST_EXPERIMENTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradient import BaseExperiment, MalformedResponseError, MultiNodeExperiment, SingleNodeExperiment
+from gradient import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
+from gradient_ext._json import coerce, require
 from gradient_ext.asking import AskExperiment
 from gradient_ext.calls import Reply
 from gradient_ext.paging import ListCursor
-from gradient_ext.values import told, typed
 
 KINDS = [SingleNodeExperiment, MultiNodeExperiment, BaseExperiment]
 FIELDS = {field.name: field for kind in KINDS for field in kind._fields}.values()
@@ -69,19 +69,19 @@ def by_the_model(model):
     history = model.template_history
     params = history.params if isinstance(history, TemplateHistory) else None
     stored = params.additional_properties if isinstance(params, TemplateHistoryParamsType0) else {}
-    number = typed("integer", model.experiment_type_id)
+    number = coerce("integer", model.experiment_type_id)
     kind = next((kind for kind in KINDS if number in kind._type_ids), BaseExperiment)
     return kind(**{field.name: attribute(field, stored, model.to_dict()) for field in kind._fields})
 
 
 def attribute(field: ExperimentField, stored, around):
-    known = (typed(field.json_type, stored.get(name)) for name in field.stored_names)
+    known = (coerce(field.json_type, stored.get(name)) for name in field.stored_names)
     value = next((value for value in known if value is not None), None)
     if value is not None or field.outer_name is None:
         return value
     if field.required:
-        return told(field.json_type, around[field.outer_name], field.outer_name, min_length=field.min_length)
-    return typed(field.json_type, around.get(field.outer_name))
+        return require(field.json_type, around[field.outer_name], field.outer_name, min_length=field.min_length)
+    return coerce(field.json_type, around.get(field.outer_name))
 
 
 def page_by_the_models(answer):
@@ -90,10 +90,10 @@ def page_by_the_models(answer):
     found = {}
     for model in page.data:
         if not isinstance(model, Experiment) and "handle" in model:
-            raise MalformedResponseError("what has a handle is no group")
+            raise ValueError("what has a handle is no group")
         for each in [model] if isinstance(model, Experiment) else model.data:
-            found.setdefault(told("string", each.handle, "handle", min_length=1), each)
-    total = typed("integer", page.meta.total_items) if isinstance(page.meta, ListMeta) else None
+            found.setdefault(require("string", each.handle, "handle", min_length=1), each)
+    total = coerce("integer", page.meta.total_items) if isinstance(page.meta, ListMeta) else None
     cursor = ListCursor()
     return [by_the_model(model) for model in found.values()], not found or (
         total is not None and total <= cursor.page_size
@@ -114,7 +114,7 @@ def outcome(read):
     """What comes of reading, in a form that tells 1 from 1.0 and true; what is malformed is one outcome."""
     try:
         found, *more = read()
-    except (KeyError, MalformedResponseError, TypeError):
+    except (KeyError, ValueError, TypeError):
         return "malformed"
     return [(type(one), json.dumps(one.to_dict(secrets=True))) for one in found], more
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient import MalformedResponseError, RequestFailedError
+from gradient_ext.errors import RETRIED_STATUSES, error_class
 from gradient_ext.retrying import RetryPolicy, retry_after_seconds
-from gradient_ext.status_errors import RETRIED_STATUSES, error_class
 
 
 def answered(status, retry_after=None):

@@ -8,10 +8,10 @@ from gradient_api.models import LogRow as LogRowModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradient import LogRow, MalformedResponseError
+from gradient import LogRow
+from gradient_ext._json import coerce, require
 from gradient_ext.logs import rows_from
 from gradient_ext.rows import read_columns
-from gradient_ext.values import told, typed
 
 ROW = {"line": 1, "message": "a", "timestamp": "2019-08-06T17:21:18.528Z", "jobId": "js1"}
 ODD = st.sampled_from([None, True, 2, 2.0, 0.5, "", "2", "x", [], {}, float("nan")])
@@ -32,10 +32,10 @@ def by_themselves(table):
     """Each row by itself, decoded by the model that is generated from the contract."""
     return [
         LogRow(
-            told("integer", row.line, "line"),
-            told("string", row.message, "message"),
-            told("string", row.timestamp, "timestamp"),
-            typed("string", row.job_id) or None,
+            require("integer", row.line, "line"),
+            require("string", row.message, "message"),
+            require("string", row.timestamp, "timestamp"),
+            coerce("string", row.job_id) or None,
         )
         for row in [LogRowModel.from_dict(row) for row in table]
     ]
@@ -45,7 +45,7 @@ def outcome(read, table):
     """What comes of reading, in a form that tells 1 from 1.0 and true, and also compares errors."""
     try:
         return json.dumps([row.to_dict() for row in read(table)])
-    except (KeyError, MalformedResponseError, TypeError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         return repr(error)
 
 

@@ -12,7 +12,7 @@ import pytest
 from gradient_api.parameters import MULTI_NODE_PARAMETERS, SINGLE_NODE_PARAMETERS
 
 from gradient import ExperimentsClient, GradientSdkError, NotFoundError
-from gradient_ext.masking import without_frames_of
+from gradient_ext.redaction import without_frames_of
 from tests.client.exposure import everything_about
 from tests.client.flaky import FlakyServer, cut, drop, half, hang, page, status
 

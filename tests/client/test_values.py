@@ -2,8 +2,7 @@
 
 import pytest
 
-from gradient import MalformedResponseError
-from gradient_ext.values import told, typed
+from gradient_ext._json import coerce, require
 
 
 @pytest.mark.parametrize(
@@ -22,7 +21,7 @@ from gradient_ext.values import told, typed
 )
 def test_values_come_in_their_type(json_type, value, expected):
     """Numbers and texts are taken for each other."""
-    found = typed(json_type, value)
+    found = coerce(json_type, value)
     assert (found, type(found)) == (expected, type(expected))
 
 
@@ -47,13 +46,13 @@ def test_values_come_in_their_type(json_type, value, expected):
 )
 def test_other_values_do_not_come_at_all(json_type, value):
     """Nothing is made of what is of another type, or of no number at all; where it must be there, it is an error."""
-    assert typed(json_type, value) is None
-    with pytest.raises(MalformedResponseError, match="handle is"):
-        told(json_type, value, "handle")
+    assert coerce(json_type, value) is None
+    with pytest.raises(ValueError, match="handle is"):
+        require(json_type, value, "handle")
 
 
 def test_texts_that_are_too_short():
     """An empty text is one, but names nothing."""
-    assert told("string", "", "message") == ""
-    with pytest.raises(MalformedResponseError, match="handle is an empty string"):
-        told("string", "", "handle", min_length=1)
+    assert require("string", "", "message") == ""
+    with pytest.raises(ValueError, match="handle is an empty string"):
+        require("string", "", "handle", min_length=1)

@@ -1,0 +1,144 @@
+"""Keep secrets and control characters out of what people see: errors, logs, tables, representations."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Container, Iterable
+from types import TracebackType
+
+from gradient_ext._json import is_mapping, is_sequence
+
+REDACTED = "********"
+"""What stands in the place of a secret."""
+
+# A quote belongs to a password, unless it ends a JSON string.
+_USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::((?:[^/\s"]|"(?![,:}\]]))*))?@', re.IGNORECASE)
+# A shorter secret would be found in ordinary words.
+_MIN_SECRET_LENGTH = 6
+
+
+class Secret:
+    """A string that does not show in representations, and so not in tracebacks that print local variables.
+
+    >>> key = Secret("sesame")
+    >>> key, str(key), key.reveal()
+    (Secret('********'), '********', 'sesame')
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the string."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({REDACTED!r})"
+
+    def __str__(self) -> str:
+        return REDACTED
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return a text without the passwords of URLs, and without these secrets.
+
+    >>> redact("git clone https://me:sesame@example.com/r.git")
+    'git clone https://me:********@example.com/r.git'
+    >>> redact("https://a-token@example.com/r.git, ssh://git@example.com/r.git")
+    'https://********@example.com/r.git, ssh://git@example.com/r.git'
+    """
+    for secret in sorted(secrets, key=len, reverse=True):  # A secret may be the beginning of another one.
+        if len(secret) >= _MIN_SECRET_LENGTH:
+            # In JSON and in a repr, quotes and backslashes are escaped.
+            for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+                text = text.replace(form, REDACTED)
+    return _USER_IN_URL.sub(_without_password, text)
+
+
+def redact_json(value: object, secrets: Collection[str] = ()) -> object:
+    """Return a copy of a JSON value in which every text is redacted, keys included.
+
+    >>> redact_json({"REPOSITORY": "https://me:sesame@example.com/r.git", "EPOCHS": [1, 2]})
+    {'REPOSITORY': 'https://me:********@example.com/r.git', 'EPOCHS': [1, 2]}
+    """
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if is_mapping(value):
+        return {redact(str(name), secrets): redact_json(inner, secrets) for name, inner in value.items()}
+    if is_sequence(value):
+        return [redact_json(inner, secrets) for inner in value]
+    # A number may be secret, too.
+    return REDACTED if secrets and redact(str(value), secrets) == REDACTED else value
+
+
+def redact_body(text: str, secrets: Collection[str]) -> str:
+    r"""Return the text of a response body, redacted. JSON is decoded first: a secret can be escaped in several ways.
+
+    >>> redact_body('{"error": "open\\/sesame is wrong"}', ["open/sesame"])
+    '{"error": "******** is wrong"}'
+    """
+    try:
+        return json.dumps(redact_json(json.loads(text), secrets))
+    except (ValueError, RecursionError):
+        return redact(text, secrets)
+
+
+def escape_control_characters(text: str, *, multiline: bool = False) -> str:
+    r"""Return a text that cannot move the cursor of a terminal, or change its colours.
+
+    :param str text: the text
+    :param bool multiline: whether to keep line breaks
+
+    >>> escape_control_characters("a\tname\n\x1b[31m")
+    'a   name\\n\\x1b[31m'
+    """
+    text = text.expandtabs(4)
+    if multiline:
+        return "\n".join(escape_control_characters(line) for line in text.splitlines())
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def _without_password(found: re.Match[str]) -> str:
+    scheme, user, password = found.groups()
+    if password and password != "x-oauth-basic":
+        return f"{scheme}://{user}:{REDACTED}@"
+    # In a web address without a password, the user is a token.
+    return f"{scheme}://{REDACTED}@" if scheme and user else found[0]
+
+
+def without_frames_of(packages: Container[str], error: BaseException) -> BaseException:
+    """Remove the frames of some packages from the traceback of an error, and of its causes and contexts."""
+    left: list[BaseException | None] = [error]
+    seen: list[BaseException] = []
+    while left:
+        found = left.pop()
+        if found is not None and found not in seen:
+            found.__traceback__ = _thinned(packages, found.__traceback__)
+            seen.append(found)
+            left += [found.__cause__, found.__context__]
+    return error
+
+
+def _thinned(packages: Container[str], traceback: TracebackType | None) -> TracebackType | None:
+    kept: list[TracebackType] = []
+    while traceback is not None:
+        if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in packages:
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    thinned = None
+    for part in reversed(kept):
+        # Some instructions have no line.
+        thinned = TracebackType(thinned, part.tb_frame, part.tb_lasti, part.tb_lineno or -1)
+    return thinned
