@@ -160,7 +160,7 @@ def test_a_total_that_is_none(meta):
 )
 def test_what_is_no_experiment(odd):
     """Is an error: it is neither left out nor taken for an empty group."""
-    with pytest.raises(ValueError, match="handle is|experimentTypeId"):
+    with pytest.raises(ValueError, match=r"handle is|experimentTypeId"):
         ListCursor().call().meaning({"data": [experiment("es1"), odd]})
 
 
