@@ -18,34 +18,20 @@ _USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::((?:[^/\s"]|"(?![,:}\]])
 _MIN_SECRET_LENGTH = 6
 
 
-class Secret:
-    """A string that does not show in representations, and so not in tracebacks that print local variables.
+class Secret(str):
+    """A text whose repr is masked: tracebacks, debuggers and logs that print variables do not show it.
+
+    It is the text itself in every other way, so that it can be sent.
 
     >>> key = Secret("sesame")
-    >>> key, str(key), key.reveal()
-    (Secret('********'), '********', 'sesame')
+    >>> key, [key], key == "sesame"
+    ('********', ['********'], True)
     """
 
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the string."""
-        return self._value
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({REDACTED!r})"
-
-    def __str__(self) -> str:
-        return REDACTED
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
+        return repr(REDACTED)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
