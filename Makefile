@@ -66,6 +66,7 @@ lint: $(READY) ## Run the linter and check the format
 	@$(BIN)/ruff format --check .
 
 types: $(READY) ## Run the type checkers
+	@$(BIN)/python -m compileall -q generated
 	@$(BIN)/mypy
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --project pyproject.toml
 

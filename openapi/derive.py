@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -40,6 +41,67 @@ def derive(spec: Schema) -> dict[str, Any]:
         "requests": [_request(spec, name) for name, schema in schemas.items() if "x-parameters" in schema],
         "views": list(_views(spec)),
     }
+
+
+def low_level(spec: Schema) -> dict[str, Any]:
+    """Return the contract as openapi-python-client should see it.
+
+    Responses that are marked `x-large` stay JSON, enumerations that are open to other values are plain numbers, each
+    request is one object, and schemas that no operation uses any more are left out.
+    """
+    result: dict[str, Any] = json.loads(json.dumps(spec))
+    schemas = result["components"]["schemas"]
+    for operation in operations(result):
+        for response in (resolve(result, each) for each in operation["responses"].values()):
+            if response.get("x-large"):
+                for content in response["content"].values():
+                    is_array = resolve(result, content["schema"]).get("type") == "array"
+                    content["schema"] = {"type": "array", "items": {}} if is_array else {}
+    for name, schema in schemas.items():
+        plain = [part for part in schema.get("anyOf", ()) if "enum" not in resolve(result, part)]
+        if len(plain) == 1 < len(schema["anyOf"]):
+            schemas[name] = {"description": schema.get("description", ""), **plain[0]}
+        if "allOf" in schema:
+            schemas[name] = _one_object(result, schema)
+    used = _used(result, result["paths"])
+    result["components"]["schemas"] = {name: schema for name, schema in schemas.items() if name in used}
+    return result
+
+
+def operations(spec: Schema) -> Iterator[dict[str, Any]]:
+    """Return the operations of the contract, in its order."""
+    for path in spec["paths"].values():
+        yield from (each for each in path.values() if isinstance(each, dict) and "responses" in each)
+
+
+def _one_object(spec: Schema, request: Schema) -> dict[str, Any]:
+    dependent = {
+        key: value for part in _groups(spec, request) for key, value in part.get("dependentRequired", {}).items()
+    }
+    return {
+        "type": "object",
+        "description": request["description"],
+        "properties": _properties(spec, request),
+        "required": _required(spec, request),
+        "dependentRequired": dependent,
+    }
+
+
+def _used(spec: Schema, node: Any) -> set[str]:
+    """Return the names of the schemas that a part of the contract refers to, also by way of others."""
+    found: set[str] = set()
+    waiting, seen = [node], set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            reference = part.get("$ref")
+            if isinstance(reference, str) and reference not in seen:
+                seen.add(reference)
+                waiting.append(resolve(spec, part))
+                if reference.startswith("#/components/schemas/"):
+                    found.add(reference.rpartition("/")[2])
+        waiting += part.values() if isinstance(part, Mapping) else part if isinstance(part, list) else ()
+    return found
 
 
 def snake_case(name: str) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 import jinja2
 from contract_file import CONTRACT, read, report
 from conventions import problems
-from derive import derive
+from derive import derive, low_level
 from derive_operations import derive_operations
 from twins import fresh_twins
 
@@ -64,10 +64,12 @@ def main() -> int:
 def generate(spec: dict[str, Any], spec_path: Path, output: Path, scratch: Path) -> None:
     """Write the package to a directory that does not exist yet."""
     templates = _template_directory(scratch)
+    reduced = scratch / "low_level.json"
+    reduced.write_text(json.dumps(low_level(spec)), encoding="utf-8")
     # The documented exit code is 0 for what it cannot do and drops, hence --fail-on-warning.
     _run(
         "openapi_python_client",
-        *("generate", "--meta", "none", "--fail-on-warning", "--path", str(spec_path), "--output-path", str(output)),
+        *("generate", "--meta", "none", "--fail-on-warning", "--path", str(reduced), "--output-path", str(output)),
         *("--config", str(HERE / "openapi-python-client.yaml"), "--custom-template-path", str(templates)),
     )
     _render_added_modules(spec, templates, output)

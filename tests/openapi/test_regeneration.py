@@ -199,7 +199,7 @@ def test_the_check_fails_while_the_code_is_stale(new_copy):
     done = project.generate("--check")
     assert done.returncode == 1
     assert "The generated code is stale; run `make generate`" in done.stderr
-    assert {"  parameters.py", "  experiments.json", "  models/common_fields.py"} <= set(done.stderr.splitlines())
+    assert {"  parameters.py", "  experiments.json", "  models/single_node_request.py"} <= set(done.stderr.splitlines())
     assert project.files() == before
 
 

@@ -43,11 +43,9 @@ class Created:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
+        if not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        if d.get("message", UNSET) is None:
-            del d["message"]
         handle = d.pop("handle")
 
         message = d.pop("message", UNSET)

@@ -23,7 +23,7 @@ class ListExperimentsProjectHandle:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
+        if not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
         list_experiments_project_handle = cls()

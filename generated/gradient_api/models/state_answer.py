@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.state_reading import StateReading
+
 
 T = TypeVar("T", bound="StateAnswer")
 
@@ -43,11 +47,11 @@ class StateAnswer:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
+        from ..models.state_reading import StateReading  # noqa: PLC0415
+
+        if not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        if d.get("message", UNSET) is None:
-            del d["message"]
         data = StateReading.from_dict(d.pop("data"))
 
         message = d.pop("message", UNSET)
@@ -75,6 +79,3 @@ class StateAnswer:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
-
-
-from ..models.state_reading import StateReading

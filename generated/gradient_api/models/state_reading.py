@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.experiment_state import ExperimentState
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="StateReading")
@@ -17,22 +16,18 @@ T = TypeVar("T", bound="StateReading")
 class StateReading:
     """
     Attributes:
-        state (ExperimentState | int): A state; numbers that this contract does not know are allowed.
+        state (int): A state; numbers that this contract does not know are allowed.
         handle (str | Unset): The id of the experiment.
         experiment_error (None | str | Unset): What went wrong.
     """
 
-    state: ExperimentState | int
+    state: int
     handle: str | Unset = UNSET
     experiment_error: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        state: int
-        if isinstance(self.state, ExperimentState):
-            state = self.state.value
-        else:
-            state = self.state
+        state = self.state
 
         handle = self.handle
 
@@ -58,19 +53,21 @@ class StateReading:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
+        if not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        if d.get("handle", UNSET) is None:
-            del d["handle"]
-        _state = d.pop("state")
-        state: ExperimentState | int = _state
-        if type(_state) is int:
-            state = ExperimentState._value2member_map_.get(_state, _state)
+        state = d.pop("state")
 
         handle = d.pop("handle", UNSET)
 
-        experiment_error = d.pop("experimentError", UNSET)
+        def _parse_experiment_error(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        experiment_error = _parse_experiment_error(d.pop("experimentError", UNSET))
 
         state_reading = cls(
             state=state,

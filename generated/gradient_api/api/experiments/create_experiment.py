@@ -7,7 +7,7 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.created import Created
-from ...models.error import Error
+from ...models.error_body import ErrorBody
 from ...models.mpi_multi_node_request import MpiMultiNodeRequest
 from ...models.multi_node_request import MultiNodeRequest
 from ...models.single_node_request import SingleNodeRequest
@@ -41,39 +41,39 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Created | Error | None:
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Created | ErrorBody | None:
     if response.status_code == 200:
         response_200 = Created.from_dict(response.json())
 
         return response_200
 
     if response.status_code == 400:
-        response_400 = Error.from_dict(response.json())
+        response_400 = ErrorBody.from_dict(response.json())
 
         return response_400
 
     if response.status_code == 403:
-        response_403 = Error.from_dict(response.json())
+        response_403 = ErrorBody.from_dict(response.json())
 
         return response_403
 
     if response.status_code == 404:
-        response_404 = Error.from_dict(response.json())
+        response_404 = ErrorBody.from_dict(response.json())
 
         return response_404
 
     if response.status_code == 413:
-        response_413 = Error.from_dict(response.json())
+        response_413 = ErrorBody.from_dict(response.json())
 
         return response_413
 
     if response.status_code == 415:
-        response_415 = Error.from_dict(response.json())
+        response_415 = ErrorBody.from_dict(response.json())
 
         return response_415
 
     if response.status_code == 422:
-        response_422 = Error.from_dict(response.json())
+        response_422 = ErrorBody.from_dict(response.json())
 
         return response_422
 
@@ -83,7 +83,7 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         return None
 
 
-def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Created | Error]:
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Created | ErrorBody]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -97,7 +97,7 @@ def sync_detailed(
     client: AuthenticatedClient | Client,
     body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
     idempotency_key: str | Unset = UNSET,
-) -> Response[Created | Error]:
+) -> Response[Created | ErrorBody]:
     """Create an experiment without starting it.
 
     Args:
@@ -109,7 +109,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Created | Error]
+        Response[Created | ErrorBody]
     """
 
     kwargs = _get_kwargs(
@@ -129,7 +129,7 @@ def sync(
     client: AuthenticatedClient | Client,
     body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
     idempotency_key: str | Unset = UNSET,
-) -> Created | Error | None:
+) -> Created | ErrorBody | None:
     """Create an experiment without starting it.
 
     Args:
@@ -141,7 +141,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Created | Error
+        Created | ErrorBody
     """
 
     return sync_detailed(
@@ -156,7 +156,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
     body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
     idempotency_key: str | Unset = UNSET,
-) -> Response[Created | Error]:
+) -> Response[Created | ErrorBody]:
     """Create an experiment without starting it.
 
     Args:
@@ -168,7 +168,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Created | Error]
+        Response[Created | ErrorBody]
     """
 
     kwargs = _get_kwargs(
@@ -186,7 +186,7 @@ async def asyncio(
     client: AuthenticatedClient | Client,
     body: MpiMultiNodeRequest | MultiNodeRequest | SingleNodeRequest,
     idempotency_key: str | Unset = UNSET,
-) -> Created | Error | None:
+) -> Created | ErrorBody | None:
     """Create an experiment without starting it.
 
     Args:
@@ -198,7 +198,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Created | Error
+        Created | ErrorBody
     """
 
     return (

@@ -7,8 +7,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.error import Error
-from ...models.experiment_answer import ExperimentAnswer
+from ...models.error_body import ErrorBody
 from ...types import Response
 
 
@@ -26,21 +25,18 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(
-    *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Error | ExperimentAnswer | None:
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Any | ErrorBody | None:
     if response.status_code == 200:
-        response_200 = ExperimentAnswer.from_dict(response.json())
-
+        response_200 = response.json()
         return response_200
 
     if response.status_code == 403:
-        response_403 = Error.from_dict(response.json())
+        response_403 = ErrorBody.from_dict(response.json())
 
         return response_403
 
     if response.status_code == 404:
-        response_404 = Error.from_dict(response.json())
+        response_404 = ErrorBody.from_dict(response.json())
 
         return response_404
 
@@ -50,9 +46,7 @@ def _parse_response(
         return None
 
 
-def _build_response(
-    *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Error | ExperimentAnswer]:
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Any | ErrorBody]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -65,7 +59,7 @@ def sync_detailed(
     handle: str,
     *,
     client: AuthenticatedClient | Client,
-) -> Response[Error | ExperimentAnswer]:
+) -> Response[Any | ErrorBody]:
     """Read one experiment.
 
     Args:
@@ -76,7 +70,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | ExperimentAnswer]
+        Response[Any | ErrorBody]
     """
 
     kwargs = _get_kwargs(
@@ -94,7 +88,7 @@ def sync(
     handle: str,
     *,
     client: AuthenticatedClient | Client,
-) -> Error | ExperimentAnswer | None:
+) -> Any | ErrorBody | None:
     """Read one experiment.
 
     Args:
@@ -105,7 +99,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | ExperimentAnswer
+        Any | ErrorBody
     """
 
     return sync_detailed(
@@ -118,7 +112,7 @@ async def asyncio_detailed(
     handle: str,
     *,
     client: AuthenticatedClient | Client,
-) -> Response[Error | ExperimentAnswer]:
+) -> Response[Any | ErrorBody]:
     """Read one experiment.
 
     Args:
@@ -129,7 +123,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | ExperimentAnswer]
+        Response[Any | ErrorBody]
     """
 
     kwargs = _get_kwargs(
@@ -145,7 +139,7 @@ async def asyncio(
     handle: str,
     *,
     client: AuthenticatedClient | Client,
-) -> Error | ExperimentAnswer | None:
+) -> Any | ErrorBody | None:
     """Read one experiment.
 
     Args:
@@ -156,7 +150,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | ExperimentAnswer
+        Any | ErrorBody
     """
 
     return (

@@ -6,8 +6,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.error import Error
-from ...models.experiment_list import ExperimentList
+from ...models.error_body import ErrorBody
 from ...models.list_experiments_project_handle import ListExperimentsProjectHandle
 from ...types import UNSET, Response, Unset
 
@@ -42,19 +41,18 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Error | ExperimentList | None:
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Any | ErrorBody | None:
     if response.status_code == 200:
-        response_200 = ExperimentList.from_dict(response.json())
-
+        response_200 = response.json()
         return response_200
 
     if response.status_code == 400:
-        response_400 = Error.from_dict(response.json())
+        response_400 = ErrorBody.from_dict(response.json())
 
         return response_400
 
     if response.status_code == 403:
-        response_403 = Error.from_dict(response.json())
+        response_403 = ErrorBody.from_dict(response.json())
 
         return response_403
 
@@ -64,9 +62,7 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         return None
 
 
-def _build_response(
-    *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Error | ExperimentList]:
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Any | ErrorBody]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -81,7 +77,7 @@ def sync_detailed(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
-) -> Response[Error | ExperimentList]:
+) -> Response[Any | ErrorBody]:
     """List experiments, newest first.
 
      Without a project filter `data` is a flat array of experiments. With one, `data` is an array of
@@ -97,7 +93,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | ExperimentList]
+        Response[Any | ErrorBody]
     """
 
     kwargs = _get_kwargs(
@@ -119,7 +115,7 @@ def sync(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
-) -> Error | ExperimentList | None:
+) -> Any | ErrorBody | None:
     """List experiments, newest first.
 
      Without a project filter `data` is a flat array of experiments. With one, `data` is an array of
@@ -135,7 +131,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | ExperimentList
+        Any | ErrorBody
     """
 
     return sync_detailed(
@@ -152,7 +148,7 @@ async def asyncio_detailed(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
-) -> Response[Error | ExperimentList]:
+) -> Response[Any | ErrorBody]:
     """List experiments, newest first.
 
      Without a project filter `data` is a flat array of experiments. With one, `data` is an array of
@@ -168,7 +164,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | ExperimentList]
+        Response[Any | ErrorBody]
     """
 
     kwargs = _get_kwargs(
@@ -188,7 +184,7 @@ async def asyncio(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
-) -> Error | ExperimentList | None:
+) -> Any | ErrorBody | None:
     """List experiments, newest first.
 
      Without a project filter `data` is a flat array of experiments. With one, `data` is an array of
@@ -204,7 +200,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | ExperimentList
+        Any | ErrorBody
     """
 
     return (

@@ -6,8 +6,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.error import Error
-from ...models.log_row import LogRow
+from ...models.error_body import ErrorBody
 from ...types import UNSET, Response, Unset
 
 
@@ -42,12 +41,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Any | Error | list[LogRow] | str | None:
+) -> Any | ErrorBody | list[Any] | str | None:
     if response.status_code == 200:
-        _response_200 = response.json()
-        if not isinstance(_response_200, list):
-            raise TypeError(f"an array was expected, not {type(_response_200).__name__}")
-        response_200 = [LogRow.from_dict(response_200_item_data) for response_200_item_data in _response_200]
+        response_200 = cast(list[Any], response.json())
 
         return response_200
 
@@ -56,7 +52,7 @@ def _parse_response(
         return response_204
 
     if response.status_code == 400:
-        response_400 = Error.from_dict(response.json())
+        response_400 = ErrorBody.from_dict(response.json())
 
         return response_400
 
@@ -65,7 +61,7 @@ def _parse_response(
         return response_401
 
     if response.status_code == 404:
-        response_404 = Error.from_dict(response.json())
+        response_404 = ErrorBody.from_dict(response.json())
 
         return response_404
 
@@ -77,7 +73,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Any | Error | list[LogRow] | str]:
+) -> Response[Any | ErrorBody | list[Any] | str]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -93,7 +89,7 @@ def sync_detailed(
     line: int | Unset = 0,
     limit: int | Unset = 2000,
     wait: float | Unset = UNSET,
-) -> Response[Any | Error | list[LogRow] | str]:
+) -> Response[Any | ErrorBody | list[Any] | str]:
     """Read log rows of an experiment, ordered by line.
 
      Every job of an experiment numbers its rows from 1; the rows of all jobs come in one array. The last
@@ -110,7 +106,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Any | Error | list[LogRow] | str]
+        Response[Any | ErrorBody | list[Any] | str]
     """
 
     kwargs = _get_kwargs(
@@ -134,7 +130,7 @@ def sync(
     line: int | Unset = 0,
     limit: int | Unset = 2000,
     wait: float | Unset = UNSET,
-) -> Any | Error | list[LogRow] | str | None:
+) -> Any | ErrorBody | list[Any] | str | None:
     """Read log rows of an experiment, ordered by line.
 
      Every job of an experiment numbers its rows from 1; the rows of all jobs come in one array. The last
@@ -151,7 +147,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Any | Error | list[LogRow] | str
+        Any | ErrorBody | list[Any] | str
     """
 
     return sync_detailed(
@@ -170,7 +166,7 @@ async def asyncio_detailed(
     line: int | Unset = 0,
     limit: int | Unset = 2000,
     wait: float | Unset = UNSET,
-) -> Response[Any | Error | list[LogRow] | str]:
+) -> Response[Any | ErrorBody | list[Any] | str]:
     """Read log rows of an experiment, ordered by line.
 
      Every job of an experiment numbers its rows from 1; the rows of all jobs come in one array. The last
@@ -187,7 +183,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Any | Error | list[LogRow] | str]
+        Response[Any | ErrorBody | list[Any] | str]
     """
 
     kwargs = _get_kwargs(
@@ -209,7 +205,7 @@ async def asyncio(
     line: int | Unset = 0,
     limit: int | Unset = 2000,
     wait: float | Unset = UNSET,
-) -> Any | Error | list[LogRow] | str | None:
+) -> Any | ErrorBody | list[Any] | str | None:
     """Read log rows of an experiment, ordered by line.
 
      Every job of an experiment numbers its rows from 1; the rows of all jobs come in one array. The last
@@ -226,7 +222,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Any | Error | list[LogRow] | str
+        Any | ErrorBody | list[Any] | str
     """
 
     return (

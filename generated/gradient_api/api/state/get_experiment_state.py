@@ -7,7 +7,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.error import Error
+from ...models.error_body import ErrorBody
 from ...models.state_answer import StateAnswer
 from ...types import UNSET, Response, Unset
 
@@ -38,24 +38,26 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Error | StateAnswer | None:
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> ErrorBody | StateAnswer | None:
     if response.status_code == 200:
         response_200 = StateAnswer.from_dict(response.json())
 
         return response_200
 
     if response.status_code == 400:
-        response_400 = Error.from_dict(response.json())
+        response_400 = ErrorBody.from_dict(response.json())
 
         return response_400
 
     if response.status_code == 403:
-        response_403 = Error.from_dict(response.json())
+        response_403 = ErrorBody.from_dict(response.json())
 
         return response_403
 
     if response.status_code == 404:
-        response_404 = Error.from_dict(response.json())
+        response_404 = ErrorBody.from_dict(response.json())
 
         return response_404
 
@@ -65,7 +67,9 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         return None
 
 
-def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Error | StateAnswer]:
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[ErrorBody | StateAnswer]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -80,7 +84,7 @@ def sync_detailed(
     client: AuthenticatedClient | Client,
     wait: float | Unset = UNSET,
     known: int | Unset = UNSET,
-) -> Response[Error | StateAnswer]:
+) -> Response[ErrorBody | StateAnswer]:
     """Read the state of an experiment and nothing else.
 
      An extension; the historical service did not have it.
@@ -95,7 +99,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | StateAnswer]
+        Response[ErrorBody | StateAnswer]
     """
 
     kwargs = _get_kwargs(
@@ -117,7 +121,7 @@ def sync(
     client: AuthenticatedClient | Client,
     wait: float | Unset = UNSET,
     known: int | Unset = UNSET,
-) -> Error | StateAnswer | None:
+) -> ErrorBody | StateAnswer | None:
     """Read the state of an experiment and nothing else.
 
      An extension; the historical service did not have it.
@@ -132,7 +136,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | StateAnswer
+        ErrorBody | StateAnswer
     """
 
     return sync_detailed(
@@ -149,7 +153,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
     wait: float | Unset = UNSET,
     known: int | Unset = UNSET,
-) -> Response[Error | StateAnswer]:
+) -> Response[ErrorBody | StateAnswer]:
     """Read the state of an experiment and nothing else.
 
      An extension; the historical service did not have it.
@@ -164,7 +168,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | StateAnswer]
+        Response[ErrorBody | StateAnswer]
     """
 
     kwargs = _get_kwargs(
@@ -184,7 +188,7 @@ async def asyncio(
     client: AuthenticatedClient | Client,
     wait: float | Unset = UNSET,
     known: int | Unset = UNSET,
-) -> Error | StateAnswer | None:
+) -> ErrorBody | StateAnswer | None:
     """Read the state of an experiment and nothing else.
 
      An extension; the historical service did not have it.
@@ -199,7 +203,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | StateAnswer
+        ErrorBody | StateAnswer
     """
 
     return (

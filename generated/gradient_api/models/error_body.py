@@ -2,34 +2,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="Error")
+if TYPE_CHECKING:
+    from ..models.error_body_details_type_1 import ErrorBodyDetailsType1
+    from ..models.error_body_error_type_1 import ErrorBodyErrorType1
+
+
+T = TypeVar("T", bound="ErrorBody")
 
 
 @_attrs_define
-class Error:
+class ErrorBody:
     """What was wrong. Historical servers had several shapes; all have one of these members.
 
     Attributes:
-        error (ErrorErrorType1 | str | Unset): What kind of error it is.
-        details (ErrorDetailsType1 | str | Unset): What exactly was wrong; an object names the members of the request.
+        error (ErrorBodyErrorType1 | str | Unset): What kind of error it is.
+        details (ErrorBodyDetailsType1 | str | Unset): What exactly was wrong; an object names the members of the
+            request.
     """
 
-    error: ErrorErrorType1 | str | Unset = UNSET
-    details: ErrorDetailsType1 | str | Unset = UNSET
+    error: ErrorBodyErrorType1 | str | Unset = UNSET
+    details: ErrorBodyDetailsType1 | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.error_body_details_type_1 import ErrorBodyDetailsType1  # noqa: PLC0415
+        from ..models.error_body_error_type_1 import ErrorBodyErrorType1  # noqa: PLC0415
+
         error: dict[str, Any] | str | Unset
         if isinstance(self.error, Unset):
             error = UNSET
-        elif isinstance(self.error, ErrorErrorType1):
+        elif isinstance(self.error, ErrorBodyErrorType1):
             error = self.error.to_dict()
         else:
             error = self.error
@@ -37,7 +46,7 @@ class Error:
         details: dict[str, Any] | str | Unset
         if isinstance(self.details, Unset):
             details = UNSET
-        elif isinstance(self.details, ErrorDetailsType1):
+        elif isinstance(self.details, ErrorBodyDetailsType1):
             details = self.details.to_dict()
         else:
             details = self.details
@@ -54,36 +63,50 @@ class Error:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
+        from ..models.error_body_details_type_1 import ErrorBodyDetailsType1  # noqa: PLC0415
+        from ..models.error_body_error_type_1 import ErrorBodyErrorType1  # noqa: PLC0415
+
+        if not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        if d.get("error", UNSET) is None:
-            del d["error"]
-        if d.get("details", UNSET) is None:
-            del d["details"]
-        _error = d.pop("error", UNSET)
-        error: ErrorErrorType1 | str | Unset = _error
-        if isinstance(_error, dict):
+
+        def _parse_error(data: object) -> ErrorBodyErrorType1 | str | Unset:
+            if isinstance(data, Unset):
+                return data
             try:
-                error = ErrorErrorType1.from_dict(_error)
+                if not isinstance(data, dict):
+                    raise TypeError()
+                error_type_1 = ErrorBodyErrorType1.from_dict(data)
+
+                return error_type_1
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
+            return cast(ErrorBodyErrorType1 | str | Unset, data)
 
-        _details = d.pop("details", UNSET)
-        details: ErrorDetailsType1 | str | Unset = _details
-        if isinstance(_details, dict):
+        error = _parse_error(d.pop("error", UNSET))
+
+        def _parse_details(data: object) -> ErrorBodyDetailsType1 | str | Unset:
+            if isinstance(data, Unset):
+                return data
             try:
-                details = ErrorDetailsType1.from_dict(_details)
+                if not isinstance(data, dict):
+                    raise TypeError()
+                details_type_1 = ErrorBodyDetailsType1.from_dict(data)
+
+                return details_type_1
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
+            return cast(ErrorBodyDetailsType1 | str | Unset, data)
 
-        error = cls(
+        details = _parse_details(d.pop("details", UNSET))
+
+        error_body = cls(
             error=error,
             details=details,
         )
 
-        error.additional_properties = d
-        return error
+        error_body.additional_properties = d
+        return error_body
 
     @property
     def additional_keys(self) -> list[str]:
@@ -100,7 +123,3 @@ class Error:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
-
-
-from ..models.error_details_type_1 import ErrorDetailsType1
-from ..models.error_error_type_1 import ErrorErrorType1

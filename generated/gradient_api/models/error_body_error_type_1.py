@@ -7,16 +7,11 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-T = TypeVar("T", bound="TemplateHistoryParamsType0")
+T = TypeVar("T", bound="ErrorBodyErrorType1")
 
 
 @_attrs_define
-class TemplateHistoryParamsType0:
-    """The parameters that the experiment was created with, commands as text. Names come in snake case, or as requests have
-    them, or both; older single node experiments carry their names with `worker_`.
-
-    """
-
+class ErrorBodyErrorType1:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -28,13 +23,13 @@ class TemplateHistoryParamsType0:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
+        if not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        template_history_params_type_0 = cls()
+        error_body_error_type_1 = cls()
 
-        template_history_params_type_0.additional_properties = d
-        return template_history_params_type_0
+        error_body_error_type_1.additional_properties = d
+        return error_body_error_type_1
 
     @property
     def additional_keys(self) -> list[str]:

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-T = TypeVar("T", bound="CommonFieldsExperimentEnv")
+T = TypeVar("T", bound="MultiNodeRequestExperimentEnv")
 
 
 @_attrs_define
-class CommonFieldsExperimentEnv:
+class MultiNodeRequestExperimentEnv:
     """Environment variables in a JSON"""
 
     additional_properties: dict[str, bool | float | None | str] = _attrs_field(init=False, factory=dict)
@@ -26,19 +26,25 @@ class CommonFieldsExperimentEnv:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        if type(src_dict) is not dict and not isinstance(src_dict, Mapping):
+        if not isinstance(src_dict, Mapping):
             raise TypeError(f"an object was expected, not {type(src_dict).__name__}")
         d = dict(src_dict)
-        common_fields_experiment_env = cls()
+        multi_node_request_experiment_env = cls()
 
         additional_properties = {}
         for prop_name, prop_dict in d.items():
-            additional_property = prop_dict
+
+            def _parse_additional_property(data: object) -> bool | float | None | str:
+                if data is None:
+                    return data
+                return cast(bool | float | None | str, data)
+
+            additional_property = _parse_additional_property(prop_dict)
 
             additional_properties[prop_name] = additional_property
 
-        common_fields_experiment_env.additional_properties = additional_properties
-        return common_fields_experiment_env
+        multi_node_request_experiment_env.additional_properties = additional_properties
+        return multi_node_request_experiment_env
 
     @property
     def additional_keys(self) -> list[str]:
