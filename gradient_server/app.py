@@ -61,7 +61,7 @@ def application(
     for operation in contract.operations:
         act = once.guarded(operation.id, getattr(operations, _snake_case(operation.id)))
         endpoint = _endpoint(operation, act, polls, keys, check_answers=check_answers)
-        faulty = injection.around(operation, endpoint)
+        faulty = injection.wrap(operation, endpoint)
         for prefix in operation.prefixes:
             places.setdefault(prefix + operation.path, {})[operation.method] = faulty
     control = FaultControl(injection)

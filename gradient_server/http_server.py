@@ -165,8 +165,8 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Reject a malformed request; if its response has been started, only close the connection."""
-        if self.cycle is not None:
-            self.cycle.disconnected = True  # the application sends no response any more
+        if cycle := self._cycle:
+            cycle.disconnected = True  # the application sends no response any more
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
         else:
@@ -183,14 +183,19 @@ class Connection(H11Protocol):
     @property
     def _is_idle(self) -> bool:
         """Whether the client has to send something: a request, or the rest of one."""
-        cycle: RequestResponseCycle | None = self.cycle  # uvicorn leaves out that there may be none
-        return cycle is None or cycle.response_complete or self.conn.their_state is h11.SEND_BODY
+        return self._cycle is None or self._cycle.response_complete or self.conn.their_state is h11.SEND_BODY
+
+    @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        return self.cycle  # uvicorn's annotation leaves out that there may be none
 
     def _evict_idle(self) -> None:
-        others = (found for found in self.connections if isinstance(found, Connection) and found is not self)
-        if idle := min((one for one in others if one._is_idle), key=lambda one: one._idle_since, default=None):
-            idle.transport.abort()
-            self.connections.discard(idle)
+        connections: list[Connection] = [found for found in self.connections if isinstance(found, Connection)]
+        idle = [found for found in connections if found is not self and found._is_idle]
+        if idle:
+            longest = min(idle, key=lambda found: found._idle_since)
+            longest.transport.abort()
+            self.connections.discard(longest)
 
 
 def _max_connections() -> int:

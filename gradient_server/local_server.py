@@ -149,7 +149,7 @@ class LocalServer:
 
     def reset(self) -> None:
         """Forget all experiments, idempotency keys and wrong API keys; nothing goes wrong on purpose any more."""
-        self._injection.forget()
+        self._injection.reset()
         self._rate_limiter.reset()
         self._store.reset()
         self._polls.wake()

@@ -1,71 +1,69 @@
 """Faults over HTTP, for servers in another process: `PUT`, `GET` and `DELETE` at `/_gradient/faults`, with the API key.
 
-`PUT` takes a JSON object of the settings that `Faults` documents, `{"rate": 0.3, "statuses": [502, 503]}` for instance,
-and `DELETE` ends it. All three answer what goes wrong now, and how often what has gone wrong since the server began:
-`{"faults": {"rate": 0.3, ...}, "injected": {"status": 12}}`, where `faults` is null if nothing does. This address is
-not part of the contract, and nothing goes wrong with it on purpose.
+`PUT` takes a JSON object of the settings that `Faults` documents, such as `{"rate": 0.3, "statuses": [502, 503]}`;
+`DELETE` ends them. All three return the settings, and how often each kind has been injected since the server began:
+`{"faults": {"rate": 0.3, ...}, "injected": {"status": 12}}`, where `faults` is null without settings. This path is not
+part of the contract, and no faults are injected into it.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping
 
-from attrs import asdict, fields_dict
+from attrs import asdict
 
 from gradient_server.api.json_object import NotAnObject, json_object
 from gradient_server.api.responses import ApiResponse
 from gradient_server.faults.injection import FaultInjection
-from gradient_server.faults.settings import Faults, WrongFaults
+from gradient_server.faults.settings import SCHEMA, Faults, InvalidFaultsError
 
 PATH = "/_gradient/faults"
 
 
 class FaultControl:
-    """What can be asked at this address.
+    """The handlers of this path.
 
-    :param FaultInjection injection: what lets things go wrong
+    :param FaultInjection injection: what they control
     """
 
     def __init__(self, injection: FaultInjection) -> None:
         self._injection = injection
         self.methods: Mapping[str, Callable[[bytes], ApiResponse]] = {
-            "GET": lambda body: self._told(),
+            "GET": lambda body: self._status(),
             "PUT": self._begin,
             "DELETE": lambda body: self._end(),
         }
-        """What each method does with the body of a request."""
+        """A handler for each method; it takes the body of the request."""
 
     def _begin(self, body: bytes) -> ApiResponse:
         try:
             settings = json_object(body)
-            problems = {name: [_unknown(name)] for name in settings if name not in fields_dict(Faults)}
+            problems = {name: [_unknown(name)] for name in settings if name not in SCHEMA}
             if problems:
-                return _wrong(problems)
+                return _invalid(problems)
             self._injection.begin(Faults(**settings))
         except NotAnObject as error:
-            return _wrong(str(error))
-        except WrongFaults as error:
-            return _wrong(error.problems)
-        return self._told()
+            return _invalid(str(error))
+        except InvalidFaultsError as error:
+            return _invalid(error.problems)
+        return self._status()
 
     def _end(self) -> ApiResponse:
         self._injection.begin(None)
-        return self._told()
+        return self._status()
 
-    def _told(self) -> ApiResponse:
+    def _status(self) -> ApiResponse:
         faults = self._injection.faults
-        settings = json.loads(json.dumps(asdict(faults))) if faults else None
+        settings = asdict(faults) if faults else None
         return ApiResponse(200, {"faults": settings, "injected": dict(self._injection.injected)})
 
 
-def _wrong(problems: Mapping[str, list[str]] | str) -> ApiResponse:
+def _invalid(problems: Mapping[str, list[str]] | str) -> ApiResponse:
     return ApiResponse(400, {"details": problems, "error": "Fault settings error"})
 
 
 def _unknown(name: str) -> str:
-    known = list(fields_dict(Faults))
-    close = difflib.get_close_matches(name, known, 1)
-    further = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
-    return f"There is no such setting; {further}"
+    close = difflib.get_close_matches(name, SCHEMA, 1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SCHEMA)}."
+    return f"There is no such setting; {hint}"

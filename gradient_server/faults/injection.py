@@ -1,119 +1,130 @@
-"""What goes wrong on purpose, around the operations: for how long, to which requests, and how often it did."""
+"""Injects faults around the operations: for how long, into which requests, and how often it did."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlencode
 
 from attrs import define, field
 from gradient_api.constants import TERMINAL_STATES
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from gradient_server.api.contract import Operation
 from gradient_server.api.validation import InvalidRequest, checked_parameters
 from gradient_server.clock import Clock
-from gradient_server.faults.effects import Page, instead_of_acting, instead_of_answering, instead_of_asking
-from gradient_server.faults.settings import LOGS, Fault, Faults, WrongFaults
+from gradient_server.faults.responses import (
+    DelayedResponse,
+    ResetResponse,
+    ThrottledResponse,
+    TruncatedResponse,
+    error_response,
+    part_of,
+)
+from gradient_server.faults.settings import LOGS, Fault, Faults, InvalidFaultsError, Kind
 from gradient_server.runners.base import state_at
 from gradient_server.store.store import Store
 
 HEADER = "X-Gradient-Fault"
-"""The header of an answer that says what was done to it."""
+"""The header of a response that names the fault injected into it."""
 Endpoint = Callable[[Request], Awaitable[Response]]
+Row = dict[str, Any]
 
 
 @define(eq=False)
 class FaultPeriod:
-    """A time in which something goes wrong. As a context manager it ends with the block; then what was before is back.
+    """A period of fault injection. As a context manager it ends with the block, and the period before it goes on.
 
-    :param Faults faults: what goes wrong
+    :param Faults faults: the settings; None: no faults
     """
 
     faults: Faults | None
     _injection: FaultInjection
-    _before: FaultPeriod | None = field(default=None, init=False)
+    _previous: FaultPeriod | None = None
+    _is_block: bool = field(default=False, init=False)
     _requests: int = field(default=0, init=False)
     _hits: int = field(default=0, init=False)
 
     def __enter__(self) -> Self:
-        # Not before: what will not come back is not kept, however often something else is let go wrong.
-        self._before = self._injection.before(self)
+        self._is_block = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._injection.end(self, self._before)
+        self._injection.end(self, self._previous)
+
+    def replace(self) -> None:
+        """Forget the previous period, if no block brings it back."""
+        if not self._is_block:
+            self._previous = None
 
     def next_fault(self, operation: str) -> Fault | None:
-        """Say what happens to the next request."""
+        """Return the fault of the next request; None: it is not hit."""
         faults = self.faults
         if faults is None or not faults.kinds_for(operation) or self._hits == faults.times:
             return None
-        fault = faults.fault(self._requests, operation)
+        fault = faults.fault_for(self._requests, operation)
         self._requests += 1
         self._hits += fault is not None
         return fault
 
-    def missed(self) -> None:
-        """Take back the last hit: there was nothing that could have gone wrong."""
+    def take_back(self) -> None:
+        """Do not count the last hit: the fault could not happen to that request."""
         self._hits -= 1
 
 
 class FaultInjection:
-    """Lets things go wrong, and counts them. Safe to be told so from other threads.
+    """Injects faults and counts them. Other threads may begin and end periods.
 
     :param Store store: the experiments
-    :param Clock clock: what time it is
+    :param Clock clock: the simulated time
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.injected: Counter[str] = Counter()
-        """How often what has gone wrong."""
+        """How often each kind of fault has been injected."""
         self._store = store
         self._clock = clock
         self._operations: list[str] = []
         self._period: FaultPeriod | None = None
-        self._replaced: FaultPeriod | None = None
 
     @property
     def faults(self) -> Faults | None:
-        """What goes wrong now."""
+        """The settings of the current period."""
         return self._period.faults if self._period else None
 
     def begin(self, faults: Faults | None) -> FaultPeriod:
-        """Let this go wrong from now on, and nothing else; None: nothing.
+        """Inject these faults from now on, in place of any others; None: no faults.
 
-        :raises WrongFaults: there is no such operation
+        :raises InvalidFaultsError: an operation does not exist
         """
         unknown = sorted({*faults.operations} - {*self._operations}) if faults else []
         if unknown:
             text = f"There is no {', '.join(unknown)}; there are {', '.join(self._operations)}."
-            raise WrongFaults({"operations": [text]})
-        period = FaultPeriod(faults, self)
-        self._replaced, self._period = self._period, period
-        return period
+            raise InvalidFaultsError({"operations": [text]})
+        if self._period:
+            self._period.replace()
+        self._period = FaultPeriod(faults, self, self._period)
+        return self._period
 
-    def before(self, period: FaultPeriod) -> FaultPeriod | None:
-        """Say what a period that has just begun has replaced."""
-        return self._replaced if self._period is period else None
-
-    def end(self, period: FaultPeriod, before: FaultPeriod | None) -> None:
-        """Go back to what was before a period, unless it has ended otherwise."""
+    def end(self, period: FaultPeriod, previous: FaultPeriod | None) -> None:
+        """Return to the previous period, unless this one has been replaced."""
         if self._period is period:
-            self._period = before
-            self._replaced = None
+            self._period = previous
 
-    def forget(self) -> None:
-        """Let nothing go wrong any more, and forget what has."""
-        self._period = self._replaced = None
+    def reset(self) -> None:
+        """Inject no faults any more, and forget how often it was done."""
+        self._period = None
         self.injected.clear()
 
-    def around(self, operation: Operation, endpoint: Endpoint) -> Endpoint:
-        """Give an operation with which things go wrong."""
+    def wrap(self, operation: Operation, endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint that injects faults into an operation."""
         self._operations.append(operation.id)
 
         async def injected(request: Request) -> Response:
@@ -121,38 +132,114 @@ class FaultInjection:
             fault = period.next_fault(operation.id) if period else None
             if not (period and period.faults and fault):
                 return await endpoint(request)
-            answer, is_spoiled = await self._answer(fault, period.faults, operation, endpoint, request)
-            if is_spoiled:
+            page = self._log_page(operation, request)
+            response, is_faulty = await _respond(fault, period.faults, page, endpoint, request)
+            if is_faulty:
                 self.injected[fault.kind.value] += 1
-                answer.headers[HEADER] = fault.kind.value
+                response.headers[HEADER] = fault.kind.value
             else:
-                period.missed()
-            return answer
+                period.take_back()
+            return response
 
         return injected
 
-    async def _answer(
-        self, fault: Fault, faults: Faults, operation: Operation, endpoint: Endpoint, request: Request
-    ) -> tuple[Response, bool]:
-        """Answer a request that was hit, and say whether there was something that could go wrong."""
-        if spoiled := instead_of_acting(fault, faults):
-            return spoiled, True
-        page = self._page_asked(operation, request)
-        if page and (earlier := instead_of_asking(fault, page, request)):
-            old_page = await endpoint(earlier)
-            if old_page.status_code == 200:
-                return old_page, True
-        answer = await endpoint(request)
-        spoiled = instead_of_answering(fault, faults, answer, page)
-        return (spoiled, True) if spoiled else (answer, False)
-
-    def _page_asked(self, operation: Operation, request: Request) -> Page | None:
+    def _log_page(self, operation: Operation, request: Request) -> _LogPage | None:
         if operation.id != LOGS:
             return None
         try:
-            given = checked_parameters(operation, request.path_params, request.query_params.multi_items(), {})
+            query = checked_parameters(operation, request.path_params, request.query_params.multi_items(), {})
         except InvalidRequest:
             return None
-        found = self._store.get(given["experimentId"])
-        goes_on = found is not None and state_at(found.run.transitions, self._clock.now()) not in TERMINAL_STATES
-        return Page(given=given, run_goes_on=goes_on)
+        found = self._store.get(query["experimentId"])
+        is_running = found is not None and state_at(found.run.transitions, self._clock.now()) not in TERMINAL_STATES
+        return _LogPage(query, is_running)
+
+
+@define
+class _LogPage:
+    """The log page that a request asks for; once the run has ended, nothing of it is withheld."""
+
+    query: dict[str, Any]
+    is_running: bool
+
+
+async def _respond(
+    fault: Fault, faults: Faults, page: _LogPage | None, endpoint: Endpoint, request: Request
+) -> tuple[Response, bool]:
+    """Return the response to a request that is hit, and whether the fault could happen to it."""
+    if fault.kind == Kind.STATUS:
+        return error_response(fault, faults), True
+    if fault.kind == Kind.RESET_BEFORE:
+        return ResetResponse(), True
+    if fault.kind == Kind.OLD_PAGE and page and page.is_running and page.query["line"]:
+        old_page = await endpoint(_older_request(request, page.query, fault.share))
+        if old_page.status_code == 200:
+            return old_page, True
+    response = await endpoint(request)
+    faulty = _altered(fault, faults, response) or _altered_page(fault, page, response)
+    return (faulty, True) if faulty else (response, False)
+
+
+def _altered(fault: Fault, faults: Faults, response: Response) -> Response | None:
+    """Return what becomes of a response; None: the fault cannot happen to this one."""
+    body = bytes(response.body)
+    match fault.kind:
+        case Kind.STATUS_AFTER:
+            return error_response(fault, faults)
+        case Kind.RESET_AFTER:
+            return ResetResponse()
+        case Kind.LATENCY:
+            return DelayedResponse(response, fault.seconds)
+        case Kind.SLOW_BODY if body:
+            return ThrottledResponse(response, fault.seconds)
+        case Kind.TRUNCATED_BODY if len(body) > 1:
+            return TruncatedResponse(response, fault.share)
+        case Kind.HALF_BODY if len(body) > 1 and isinstance(response, JSONResponse):
+            return Response(part_of(response, fault.share), response.status_code, media_type=response.media_type)
+        case _:
+            return None
+
+
+def _altered_page(fault: Fault, page: _LogPage | None, response: Response) -> Response | None:
+    if page is None or response.status_code != 200:
+        return None
+    rows = json.loads(bytes(response.body))
+    match fault.kind:
+        case Kind.LATE_PAGE if page.is_running:
+            return Response(status_code=204)
+        case Kind.REPEATED_PAGE:
+            altered = repeated(rows, page.query["limit"])
+        case Kind.MIXED_PAGE:
+            altered = mixed(rows, Random(fault.share))
+        case _:
+            return None
+    return JSONResponse(altered) if altered != rows else None
+
+
+def _older_request(request: Request, query: dict[str, Any], share: float) -> Request:
+    asked = {name: query[name] for name in ("experimentId", "limit")} | {"line": older(query["line"], share)}
+    return Request({**request.scope, "query_string": urlencode(asked).encode()}, request.receive)
+
+
+# Log pages of servers that keep rows in several places: true rows in another order. No job goes back, and no row is
+# left out of a page that is not full, so that a careful reader can follow.
+
+
+def repeated(rows: Sequence[Row], limit: int) -> list[Row]:
+    """Return rows twice, one right after the other: of a full page those that fit, else as many as have room."""
+    room = len(rows) if len(rows) >= limit else limit - len(rows)
+    return [row for place, row in enumerate(rows) for _ in range(2 if place < room else 1)][:limit]
+
+
+def mixed(rows: Sequence[Row], random: Random) -> list[Row]:
+    """Return the rows of all jobs in random order, but those of each job in theirs."""
+    turns = [row["jobId"] for row in rows]
+    random.shuffle(turns)
+    left = {job: iter([row for row in rows if row["jobId"] == job]) for job in set(turns)}
+    return [next(left[job]) for job in turns]
+
+
+def older(line: int, share: float) -> int:
+    """Return a line before another one."""
+    # In whole numbers: a line can have more digits than a float.
+    return line * int(share * 2**53) >> 53

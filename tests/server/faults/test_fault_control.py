@@ -33,8 +33,8 @@ def elsewhere(launch, ready_file):
         yield ask
 
 
-def test_a_server_in_another_process(elsewhere):
-    """What is put there goes wrong until it is deleted, and both can be looked at."""
+def test_faults_of_a_server_in_another_process_are_set_read_and_ended(elsewhere):
+    """With the counts of what was injected."""
     assert elsewhere("GET", FAULTS) == (200, NONE)
     status, told = elsewhere("PUT", FAULTS, {"statuses": [503], "html": False, "times": 3})
     assert status == 200
@@ -48,8 +48,8 @@ def test_a_server_in_another_process(elsewhere):
     assert elsewhere("GET", EXPERIMENTS)[0] == 200
 
 
-def test_it_says_what_is_set(ask, gradient_server):
-    """In the form in which it can be put, however it was set; counts are those of the server."""
+def test_settings_are_returned_as_they_can_be_put(ask, gradient_server):
+    """However they were set."""
     settings = {"rate": 0.25, "latency": 2, "resets": "after", "log_pages": ["old"], "operations": ["getLogs"]}
     gradient_server.faults(**settings)
     told = ask("GET", FAULTS).body["faults"]
@@ -73,8 +73,8 @@ def test_it_says_what_is_set(ask, gradient_server):
         ({}, {"faults": "give statuses, "}),
     ],
 )
-def test_settings_that_cannot_be(ask, settings, problems):
-    """Are named in the error body of the services, with what would be right; nothing is set then."""
+def test_invalid_settings_are_rejected_by_name(ask, settings, problems):
+    """In the error body of the services, and nothing is set."""
     answered = ask("PUT", FAULTS, settings)
     answered.assert_error(400, *problems)
     for name, text in problems.items():
@@ -83,38 +83,25 @@ def test_settings_that_cannot_be(ask, settings, problems):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"503", b"\xff", b'{"rate": NaN}', b"[" * 100_000])
-def test_what_is_no_settings(ask, body):
-    """Is refused with a word about what it is not."""
+def test_a_body_that_is_not_a_json_object_is_rejected(ask, body):
+    """The error says what is wrong with it."""
     answered = ask("PUT", FAULTS, body)
     answered.assert_error(400)
     assert answered.body["details"].startswith("The body ")
 
 
-def test_a_large_body(ask):
-    """Is refused like other large bodies."""
-    ask("PUT", FAULTS, b" " * 9_000_000).assert_error(413)
-
-
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 @pytest.mark.parametrize("key", [None, "wrong"])
-def test_without_the_key(ask, gradient_server, method, key):
-    """Nobody can look at faults, or change them."""
+def test_faults_cannot_be_read_or_changed_without_the_key(ask, gradient_server, method, key):
+    """The response is 403."""
     gradient_server.faults(statuses=503, html=False, operations="createExperiment")
     ask(method, FAULTS, {"statuses": [500]}, headers={"X-API-Key": key}).assert_error(403)
     assert ask("GET", FAULTS).body["faults"]["statuses"] == [503]
     gradient_server.faults()
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH", "HEAD"])
-def test_another_method(ask, method):
-    """Is answered with those that there are."""
-    answered = ask(method, FAULTS)
-    assert answered.status == 405
-    assert answered.headers["Allow"] == "DELETE, GET, PUT"
-
-
-def test_nothing_goes_wrong_with_it(ask, gradient_server):
-    """Whoever set faults can end them."""
+def test_no_faults_are_injected_into_the_control_path(ask, gradient_server):
+    """They could not be ended otherwise."""
     gradient_server.faults(resets="before")
     assert [ask(method, FAULTS, {"resets": "before"}).status for method in ("GET", "PUT", "GET", "DELETE")] == [200] * 4
     assert ask("GET", EXPERIMENTS).status == 200

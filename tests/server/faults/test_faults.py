@@ -1,4 +1,4 @@
-"""Faults on demand, over a socket: each kind is seen to happen, and afterwards the server is well."""
+"""Injected faults over a socket: each kind happens, and afterwards the server works as before."""
 
 import contextlib
 import gc
@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
-from gradient_api.constants import ExperimentState as State
 
 from gradient import ExperimentsClient
 from gradient_server import LocalServer
@@ -33,14 +32,14 @@ PATIENCE = 20
 
 @pytest.fixture
 def sound_afterwards(sound, gradient_server):
-    """End the faults, and see that the server works and has had nothing to complain about."""
+    """End the faults; the server must work then, and have logged nothing."""
     yield
     gradient_server.faults()
 
 
 @pytest.fixture
 def run(ask, contract):
-    """Run an experiment of one node or of three; its id."""
+    """Run an experiment of one node or of three, and return its id."""
 
     def run(kind="MultiNodeRequest", rows=9):
         body = contract["components"]["examples"][kind]["value"]
@@ -53,7 +52,7 @@ def run(ask, contract):
 
 @pytest.fixture
 def total(ask, gradient_server):
-    """How many experiments there are, asked without faults."""
+    """Count the experiments, without faults."""
 
     def total():
         ask.close()
@@ -69,8 +68,8 @@ def seconds_for(act):
     return found, time.monotonic() - began
 
 
-def test_a_status_instead_of_acting(ask, gradient_server, single_node_body, total):
-    """The error body of the services, and nothing has been done."""
+def test_statuses_are_returned_without_acting(ask, gradient_server, single_node_body, total):
+    """With the error body of the services."""
     with gradient_server.faults(statuses=[429, 503], html=False):
         found = [ask("POST", EXPERIMENTS, single_node_body) for _ in range(30)]
     assert {answered.status for answered in found} == {429, 503}
@@ -81,8 +80,8 @@ def test_a_status_instead_of_acting(ask, gradient_server, single_node_body, tota
     assert total() == 0
 
 
-def test_a_status_after_acting(ask, gradient_server, single_node_body, total):
-    """The experiment is there, but the client is told otherwise."""
+def test_statuses_after_are_returned_after_acting(ask, gradient_server, single_node_body, total):
+    """The experiment is created, although the response is an error."""
     with gradient_server.faults(statuses_after=[504]):
         assert [ask("POST", EXPERIMENTS, single_node_body).status for _ in range(5)] == [504] * 5
     assert total() == 5
@@ -90,8 +89,8 @@ def test_a_status_after_acting(ask, gradient_server, single_node_body, total):
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 418, 429, 500, 502, 520, 599])
-def test_pages_of_proxies(ask, gradient_server, status):
-    """HTML, whatever the status; without a word about it, sometimes HTML and sometimes JSON."""
+def test_errors_are_html_or_json(ask, gradient_server, status):
+    """HTML where it is chosen, either where nothing is."""
     with gradient_server.faults(statuses=status, html=True):
         answered = ask("GET", EXPERIMENTS)
     assert answered.status == status
@@ -102,8 +101,8 @@ def test_pages_of_proxies(ask, gradient_server, status):
     assert kinds == {"text/html", "application/json"}
 
 
-def test_retry_after(ask, gradient_server):
-    """In seconds, or as a date that is not before they are over."""
+def test_retry_after_is_seconds_or_a_date(ask, gradient_server):
+    """The date is not before the seconds are over."""
     with gradient_server.faults(statuses=503, statuses_after=429, retry_after=7):
         assert {ask("GET", EXPERIMENTS).headers["Retry-After"] for _ in range(10)} == {"7"}
     with gradient_server.faults(statuses=503, retry_after=7, retry_after_date=True):
@@ -115,8 +114,10 @@ def test_retry_after(ask, gradient_server):
 
 @pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1)])
 @pytest.mark.parametrize("size", [0, 100_000], ids=["small", "large"])
-def test_a_reset(ask, gradient_server, single_node_body, total, when, created, size):
-    """The client meets a connection that is broken, not one that is closed; the server has acted, or has not."""
+def test_connections_are_reset_before_or_after_acting(
+    ask, gradient_server, single_node_body, total, when, created, size
+):
+    """The client gets a connection error, not an orderly end."""
     body = json.dumps({**single_node_body, "name": "n" * size}).encode()
     head = (
         f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\nContent-Type: application/json\r\n"
@@ -134,8 +135,8 @@ def test_a_reset(ask, gradient_server, single_node_body, total, when, created, s
     assert gradient_server.faults_injected == {f"reset_{when}": 1}
 
 
-def test_a_truncated_body(ask, gradient_server, single_node_body, total):
-    """All is promised, some is sent, and then the connection is closed; the server has acted."""
+def test_a_truncated_body_ends_before_its_announced_length(ask, gradient_server, single_node_body, total):
+    """The server has acted."""
     with gradient_server.faults(bodies="truncated"):
         for _ in range(10):
             with pytest.raises(http.client.IncompleteRead) as caught:
@@ -146,8 +147,8 @@ def test_a_truncated_body(ask, gradient_server, single_node_body, total):
     assert total() == 10
 
 
-def test_half_a_document(ask, gradient_server, single_node_body, total):
-    """HTTP is in order, and the connection goes on; but what is in the body is not JSON."""
+def test_half_a_body_is_valid_http_and_invalid_json(ask, gradient_server, single_node_body, total):
+    """The connection stays open, and the server has acted."""
     ask("GET", EXPERIMENTS)
     with gradient_server.faults(bodies="half"):
         for _ in range(10):
@@ -157,8 +158,8 @@ def test_half_a_document(ask, gradient_server, single_node_body, total):
     assert total() == 10
 
 
-def test_a_slow_body(ask, gradient_server, single_node_body):
-    """The head is there at once, the body comes in pieces over the time that was set, and is whole in the end."""
+def test_a_slow_body_comes_in_pieces_over_the_given_time(ask, gradient_server, single_node_body):
+    """The head comes at once, and the body is complete in the end."""
     handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
     with gradient_server.faults(slow=0.6):
         ask.connection.request("GET", f"{EXPERIMENTS}{handle}/", headers={"X-API-Key": ask.key})
@@ -171,8 +172,8 @@ def test_a_slow_body(ask, gradient_server, single_node_body):
     assert json.loads(b"".join(parts))["data"]["handle"] == handle
 
 
-def test_an_answer_that_is_held_back(ask, gradient_server, single_node_body, total):
-    """It comes after the time that was set; who does not wait for it finds that the server has acted."""
+def test_a_delayed_response_comes_after_the_given_time(ask, gradient_server, single_node_body, total):
+    """The server has acted, also where the client does not wait."""
     with gradient_server.faults(latency=(0.3, 0.4)):
         answered, seconds = seconds_for(lambda: ask("POST", EXPERIMENTS, single_node_body))
         assert answered.status == 200
@@ -185,8 +186,8 @@ def test_an_answer_that_is_held_back(ask, gradient_server, single_node_body, tot
 
 
 @pytest.mark.parametrize("settings", [{"bodies": ["truncated", "half"]}, {"slow": 1}])
-def test_an_answer_without_a_body(ask, gradient_server, single_node_body, settings):
-    """Has none that could be cut off, or be slow; it comes as ever, and does not count."""
+def test_faults_of_bodies_do_not_happen_to_responses_without_one(ask, gradient_server, single_node_body, settings):
+    """And are not counted."""
     handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
     with gradient_server.faults(**settings):
         assert ask("GET", f"/jobs/logs?experimentId={handle}").status == 204
@@ -195,8 +196,8 @@ def test_an_answer_without_a_body(ask, gradient_server, single_node_body, settin
 
 
 @pytest.mark.parametrize("slow", [{"latency": 3600}, {"slow": 3600}])
-def test_nobody_waits_for_slow_answers_when_it_stops(slow, caplog):
-    """Stopping takes no longer than with any other request that is under way."""
+def test_slow_responses_do_not_delay_stopping(slow, caplog):
+    """By more than other open requests do."""
     with LocalServer() as server, contextlib.ExitStack() as stack:
         server.faults(**slow)
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=PATIENCE)
@@ -210,7 +211,7 @@ def test_nobody_waits_for_slow_answers_when_it_stops(slow, caplog):
     assert caplog.records == []
 
 
-# Pages of logs
+# Log pages
 
 
 def rows_after(ask, handle, line=0, **query):
@@ -220,8 +221,8 @@ def rows_after(ask, handle, line=0, **query):
     return answered.body or []
 
 
-def test_repeated_rows(ask, still, run):
-    """Every row comes twice, one after the other."""
+def test_repeated_pages_have_each_row_twice(ask, still, run):
+    """One after the other."""
     handle = run()
     still.advance(20)
     rows = rows_after(ask, handle)
@@ -233,8 +234,8 @@ def test_repeated_rows(ask, still, run):
     assert still.faults_injected == {"repeated_page": 2}
 
 
-def test_mixed_rows(ask, still, run):
-    """The rows of three jobs are not ordered by line any more, but those of each are."""
+def test_mixed_pages_are_ordered_by_line_only_within_a_job(ask, still, run):
+    """With one job nothing happens."""
     handle, single = run(), run("SingleNodeRequest")
     still.advance(20)
     rows = rows_after(ask, handle)
@@ -248,8 +249,8 @@ def test_mixed_rows(ask, still, run):
         assert [row for row in found if row["jobId"] == job] == [row for row in rows if row["jobId"] == job]
 
 
-def test_an_old_page(ask, still, run):
-    """While it runs, the page may begin at any line before the one that was asked for; it does not wait for rows."""
+def test_old_pages_begin_before_the_requested_line_while_it_runs(ask, still, run):
+    """At different ones, and at once."""
     handle = run(rows=100)
     still.advance(12)
     rows = rows_after(ask, handle)
@@ -266,8 +267,8 @@ def test_an_old_page(ask, still, run):
     assert still.faults_injected == {"old_page": 20}
 
 
-def test_a_late_page(ask, still, run):
-    """While it runs, there may seem to be no rows; as if nothing had come for as long as one waits."""
+def test_late_pages_are_empty_while_it_runs(ask, still, run):
+    """As if no row had come for as long as the request waits."""
     handle = run()
     with still.faults(log_pages="late"):
         assert seconds_for(lambda: rows_after(ask, handle, wait=0.2))[1] >= 0.2
@@ -277,8 +278,8 @@ def test_a_late_page(ask, still, run):
     assert still.faults_injected == {"late_page": 2}
 
 
-def test_nothing_is_withheld_after_the_end(ask, still, run):
-    """Who asks after the end of the run is told everything that he asked for, and that there is no more."""
+def test_log_pages_are_complete_after_the_end_of_the_run(ask, still, run):
+    """A reader that asks after the end has everything."""
     handle = run()
     still.advance(20)
     rows = rows_after(ask, handle)
@@ -300,8 +301,8 @@ def test_nothing_is_withheld_after_the_end(ask, still, run):
     ],
 )
 @pytest.mark.parametrize("page", ["repeated", "mixed", "old", "late"])
-def test_pages_that_there_are_not(ask, still, run, path, status, page):
-    """Are answered as ever, and do not count."""
+def test_faults_of_log_pages_do_not_happen_to_other_responses(ask, still, run, path, status, page):
+    """And are not counted."""
     path = path.format(handle=run())
     still.advance(12)
     with still.faults(log_pages=page):
@@ -314,34 +315,10 @@ def test_pages_that_there_are_not(ask, still, run, path, status, page):
 ANY_PAGE = ["repeated", "mixed", "old", "late"]
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("limit", [10, 10_000])
-def test_what_a_careful_reader_needs(ask, still, run, limit, seed):
-    """Who drops what was seen, and asks for the last time after the end, has every row of each job once, in order.
-
-    As long as a page begins with the first row that is missing, or before it, no row can get lost.
-    """
-    handle = run(rows=40)
-    with still.faults(rate=0.7, log_pages=ANY_PAGE, seed=seed):
-        read, ended, news = {}, False, True
-        while news or not ended:
-            still.advance(0.5)
-            ended = ask("GET", f"{EXPERIMENTS}{handle}/state/").body["data"]["state"] == State.STOPPED
-            news = False
-            line = min((len(lines) for lines in read.values()), default=0)
-            for row in rows_after(ask, handle, line=line, limit=limit):
-                lines = read.setdefault(row["jobId"], [])
-                if row["line"] > len(lines):
-                    lines.append(row["line"])
-                    news = True
-    assert list(read.values()) == [list(range(1, 42))] * 3
-    assert still.faults_injected.keys() == {f"{page}_page" for page in ANY_PAGE}
-
-
 @pytest.mark.parametrize("kind", ["SingleNodeRequest", "MultiNodeRequest"])
 @pytest.mark.parametrize("limit", [1, 5, 10_000])
-def test_the_client_survives_all_of_it(gradient_server, run, kind, limit):
-    """It has every row of each job once, in order, whatever pages come."""
+def test_the_client_reads_every_row_once_whatever_pages_come(gradient_server, run, kind, limit):
+    """In the order of each job."""
     gradient_server.clock.scale = 40
     handle = run(kind, rows=20)
     with (
@@ -357,11 +334,11 @@ def test_the_client_survives_all_of_it(gradient_server, run, kind, limit):
         assert [row.line for row in rows if row.job_id == job] == list(range(1, 21))
 
 
-# For how long, to whom, and how often
+# Periods, operations and counts
 
 
-def test_only_chosen_operations(ask, gradient_server, single_node_body):
-    """The others are answered as ever, on either of their paths."""
+def test_faults_happen_to_chosen_operations_only(ask, gradient_server, single_node_body):
+    """On either of their paths."""
     with gradient_server.faults(statuses=503, operations=["createExperiment", "getExperimentState"]):
         for version in ("v1", "v2"):
             path = EXPERIMENTS.replace("v1", version)
@@ -372,8 +349,8 @@ def test_only_chosen_operations(ask, gradient_server, single_node_body):
             assert ask("GET", f"{path}{handle}/").status == 200
 
 
-def test_an_operation_that_there_is_not(gradient_server):
-    """Is refused with those that there are, and what was set before stays."""
+def test_unknown_operations_and_settings_are_rejected(gradient_server):
+    """With those that exist."""
     gradient_server.faults(statuses=503)
     with pytest.raises(ValueError, match=r"operations: There is no getLog; there are .*getLogs"):
         gradient_server.faults(statuses=500, operations=["getLogs", "getLog"])
@@ -384,8 +361,8 @@ def test_an_operation_that_there_is_not(gradient_server):
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_number_of_times(ask, gradient_server, times):
-    """Then it is over; a request with which nothing can go wrong does not count."""
+def test_times_is_the_largest_number_of_faults(ask, gradient_server, times):
+    """A request to which the fault cannot happen does not count."""
     with gradient_server.faults(bodies="half", times=times):
         for _ in range(times):
             assert ask("GET", "/jobs/logs?experimentId=nobody", headers={"X-API-Key": "wrong"}).status == 401
@@ -395,8 +372,8 @@ def test_a_number_of_times(ask, gradient_server, times):
     assert gradient_server.faults_injected == {"half_body": times}
 
 
-def test_until_it_is_set_anew(ask, gradient_server):
-    """A plain call stays; another one takes its place; one without settings ends it."""
+def test_faults_last_until_the_next_call_or_reset(ask, gradient_server):
+    """A call without settings ends them."""
     gradient_server.faults(statuses=503)
     assert [ask("GET", EXPERIMENTS).status for _ in range(3)] == [503] * 3
     gradient_server.faults(statuses=500)
@@ -409,8 +386,8 @@ def test_until_it_is_set_anew(ask, gradient_server):
     assert gradient_server.faults_injected == {}
 
 
-def test_blocks(ask, gradient_server):
-    """After a block there is what was before it, also if it ends with an error, or if all was reset inside."""
+def test_a_block_ends_with_the_faults_that_were_before_it(ask, gradient_server):
+    """Also if it raises; after a reset inside, without any."""
     gradient_server.faults(statuses=500)
     with gradient_server.faults(statuses=501):
         with contextlib.suppress(ZeroDivisionError), gradient_server.faults(statuses=502):
@@ -426,17 +403,8 @@ def test_blocks(ask, gradient_server):
     assert ask("GET", EXPERIMENTS).status == 200
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_every_test_begins_without_faults(ask, gradient_server, number):
-    """What a test leaves behind does not reach the next one."""
-    assert ask("GET", EXPERIMENTS).status == 200
-    assert gradient_server.faults_injected == {}
-    gradient_server.faults(statuses=503)
-    assert ask("GET", EXPERIMENTS).status == 503
-
-
-def what_happens(ask, total):
-    """What a client meets in a hundred requests."""
+def outcomes(ask, total):
+    """Send requests, and list what a client gets."""
     met = []
     for _ in range(total):
         try:
@@ -448,12 +416,12 @@ def what_happens(ask, total):
     return met
 
 
-def test_the_same_seed_does_the_same_again(ask, gradient_server):
-    """Request by request; another seed does something else. What was done is counted."""
+def test_the_seed_decides_which_requests_are_hit(ask, gradient_server):
+    """Request by request; each fault is counted."""
     found = []
     for seed in (1, 1, 2):
         with gradient_server.faults(rate=0.5, seed=seed, **EVERYTHING):
-            found.append(what_happens(ask, 100))
+            found.append(outcomes(ask, 100))
     assert found[0] == found[1] != found[2]
     assert found[0].count((200, None)) in range(30, 70)
     injected = gradient_server.faults_injected
@@ -462,8 +430,8 @@ def test_the_same_seed_does_the_same_again(ask, gradient_server):
     assert list(injected) == sorted(injected)
 
 
-def test_only_with_the_contract_things_go_wrong(ask, gradient_server):
-    """Not with what is no address or method of it; and a client without the key is no better off."""
+def test_faults_happen_to_operations_of_the_contract_with_any_key(ask, gradient_server):
+    """And to no other path or method."""
     with gradient_server.faults(statuses=503):
         assert ask("GET", "/nowhere").status == 404
         assert ask("PATCH", EXPERIMENTS).status == 405
@@ -472,8 +440,8 @@ def test_only_with_the_contract_things_go_wrong(ask, gradient_server):
         assert ask("GET", EXPERIMENTS, headers={"X-API-Key": "wrong"}).status == 403
 
 
-def test_help_explains_every_setting(gradient_server):
-    """Types, units and defaults are in the documentation of the method, and its signature has all of them."""
+def test_help_documents_every_setting(gradient_server):
+    """With types, units and defaults; the signature has all of them."""
     settings = [name for name in inspect.signature(gradient_server.faults).parameters if name != "self"]
     text = gradient_server.faults.__doc__
     assert len(settings) > 10
@@ -482,8 +450,8 @@ def test_help_explains_every_setting(gradient_server):
     assert "{parameters}" not in text
 
 
-def test_faults_that_are_over_are_forgotten(gradient_server):
-    """However often something else goes wrong: only what will come back is kept."""
+def test_replaced_periods_are_freed(gradient_server):
+    """However often faults are set; only what a block brings back is kept."""
     over = [weakref.ref(gradient_server.faults(statuses=503)) for _ in range(5)]
     with gradient_server.faults(latency=1):
         gc.collect()
