@@ -11,9 +11,9 @@ from gradient_api.json_names import ExperimentAnswerNames
 
 from gradient_ext._json import as_object, is_array, require
 from gradient_ext.calls import Call, call_of
+from gradient_ext.config import Options
 from gradient_ext.experiments import BaseExperiment, experiment_from
 from gradient_ext.logs import LogQuestion, LogRow, rows_from
-from gradient_ext.options import Options
 
 _ACTION = "Failed to fetch data"
 Value_co = TypeVar("Value_co", covariant=True)

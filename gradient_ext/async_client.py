@@ -14,18 +14,17 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext import defaults, public
+from gradient_ext import config, public
 from gradient_ext.async_connections import AsyncConnections
 from gradient_ext.async_session import AsyncSession
-from gradient_ext.errors import GradientSdkError
+from gradient_ext.config import Options, changed_options, load_configuration, warn_about_cleartext
 from gradient_ext.later import methods
-from gradient_ext.options import Options, changed_options
+from gradient_ext.redaction import Secret
 from gradient_ext.signatures import takes
 
 if TYPE_CHECKING:
     import httpx
 
-    from gradient_ext.config import Configuration
     from gradient_ext.experiments import BaseExperiment
     from gradient_ext.lists import ExperimentList, LogRows
     from gradient_ext.logs import LogRow
@@ -70,15 +69,15 @@ class AsyncExperimentsClient(AsyncSession):
         *,
         base_url: str | None = None,
         logs_url: str | None = None,
-        timeout: float | None = defaults.TIMEOUT,
-        connect_timeout: float | None = defaults.CONNECT_TIMEOUT,
-        max_attempts: int = defaults.MAX_ATTEMPTS,
-        deadline: float | None = defaults.DEADLINE,
-        patience: float | None = defaults.PATIENCE,
+        timeout: float | None = config.TIMEOUT,
+        connect_timeout: float | None = config.CONNECT_TIMEOUT,
+        max_attempts: int = config.MAX_ATTEMPTS,
+        deadline: float | None = config.DEADLINE,
+        patience: float | None = config.PATIENCE,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        from gradient_ext.config import configuration, warn_of_keys_in_the_clear
-
+        if isinstance(api_key, str):
+            api_key = Secret(api_key)  # This frame is in the tracebacks of errors.
         chosen = {
             "timeout": timeout,
             "connect_timeout": connect_timeout,
@@ -86,19 +85,10 @@ class AsyncExperimentsClient(AsyncSession):
             "deadline": deadline,
             "patience": patience,
         }
-        found: tuple[Options, Configuration] | GradientSdkError
-        try:
-            options = changed_options(Options(), chosen, "AsyncExperimentsClient()")
-            found = options, configuration(api_key, base_url, logs_url)
-        except GradientSdkError as error:
-            # Without the frames that it has passed through, and the key in them.
-            found = error.with_traceback(None)
-        api_key = None  # This frame is in tracebacks, too.
-        if isinstance(found, GradientSdkError):
-            raise found
-        options, places = found
-        warn_of_keys_in_the_clear(places)
-        super().__init__(places, options, AsyncConnections(http_client))
+        options = changed_options(Options(), chosen, "AsyncExperimentsClient()")
+        configuration = load_configuration(api_key, base_url, logs_url)
+        warn_about_cleartext(configuration)
+        super().__init__(configuration, options, AsyncConnections(http_client))
 
     @takes(SINGLE_NODE_PARAMETERS)
     async def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -253,7 +243,7 @@ class AsyncExperimentsClient(AsyncSession):
         return found
 
     def iter_experiments(
-        self, project_id: str | Sequence[str] | None = None, *, page_size: int = defaults.PAGE_SIZE
+        self, project_id: str | Sequence[str] | None = None, *, page_size: int = config.PAGE_SIZE
     ) -> AsyncGenerator[BaseExperiment, None]:
         """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
 
@@ -287,7 +277,7 @@ class AsyncExperimentsClient(AsyncSession):
         return await self._transport.ask(*methods.state(experiment_id))
 
     async def logs(
-        self, experiment_id: str, line: int = defaults.FIRST_LINE, limit: int = defaults.DEFAULT_LIMIT
+        self, experiment_id: str, line: int = config.FIRST_LINE, limit: int = config.DEFAULT_LIMIT
     ) -> LogRows:
         """Show list of latest logs from the specified experiment.
 
@@ -314,8 +304,8 @@ class AsyncExperimentsClient(AsyncSession):
     def yield_logs(
         self,
         experiment_id: str,
-        line: int = defaults.FIRST_LINE,
-        limit: int = defaults.DEFAULT_LIMIT,
+        line: int = config.FIRST_LINE,
+        limit: int = config.DEFAULT_LIMIT,
         *,
         timeout: float | None = None,
         progress: bool = False,

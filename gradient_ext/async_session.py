@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from gradient_ext.async_connections import AsyncConnections
-from gradient_ext.options import ClientOptions, Options, changed_options
+from gradient_ext.config import ClientOptions, Options, changed_options
 
 if TYPE_CHECKING:
     from gradient_ext.async_transport import AsyncTransport

@@ -10,8 +10,9 @@ from typing import Any
 import stamina
 from attrs import define, field
 
+from gradient_ext.config import Options
 from gradient_ext.errors import GradientSdkError, RequestTimeoutError
-from gradient_ext.options import Options
+from gradient_ext.retrying import RetryPolicy
 
 logger = logging.getLogger("gradient")
 RETRIES = ("stamina", "tenacity", "concurrent")
@@ -73,7 +74,9 @@ class Attempts:
         if not isinstance(error, GradientSdkError):
             return False
         elapsed = time.monotonic() - self._began
-        pause = self.options.retries.pause(error, self.number, elapsed, random.random)
+        pause = RetryPolicy(attempts=self.options.max_attempts, deadline=self.options.deadline).pause(
+            error, self.number, elapsed, random.random
+        )
         if pause is None:
             if self.number > 1:
                 told = self.most_telling(error)

@@ -13,18 +13,17 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext import defaults, public
+from gradient_ext import config, public
+from gradient_ext.config import Options, changed_options, load_configuration, warn_about_cleartext
 from gradient_ext.connections import Connections
-from gradient_ext.errors import GradientSdkError
 from gradient_ext.later import methods
-from gradient_ext.options import Options, changed_options
+from gradient_ext.redaction import Secret
 from gradient_ext.session import Session
 from gradient_ext.signatures import takes
 
 if TYPE_CHECKING:
     import httpx
 
-    from gradient_ext.config import Configuration
     from gradient_ext.experiments import BaseExperiment
     from gradient_ext.lists import ExperimentList, LogRows
     from gradient_ext.logs import LogRow
@@ -69,15 +68,15 @@ class ExperimentsClient(Session):
         *,
         base_url: str | None = None,
         logs_url: str | None = None,
-        timeout: float | None = defaults.TIMEOUT,
-        connect_timeout: float | None = defaults.CONNECT_TIMEOUT,
-        max_attempts: int = defaults.MAX_ATTEMPTS,
-        deadline: float | None = defaults.DEADLINE,
-        patience: float | None = defaults.PATIENCE,
+        timeout: float | None = config.TIMEOUT,
+        connect_timeout: float | None = config.CONNECT_TIMEOUT,
+        max_attempts: int = config.MAX_ATTEMPTS,
+        deadline: float | None = config.DEADLINE,
+        patience: float | None = config.PATIENCE,
         http_client: httpx.Client | None = None,
     ) -> None:
-        from gradient_ext.config import configuration, warn_of_keys_in_the_clear
-
+        if isinstance(api_key, str):
+            api_key = Secret(api_key)  # This frame is in the tracebacks of errors.
         chosen = {
             "timeout": timeout,
             "connect_timeout": connect_timeout,
@@ -85,19 +84,10 @@ class ExperimentsClient(Session):
             "deadline": deadline,
             "patience": patience,
         }
-        found: tuple[Options, Configuration] | GradientSdkError
-        try:
-            options = changed_options(Options(), chosen, "ExperimentsClient()")
-            found = options, configuration(api_key, base_url, logs_url)
-        except GradientSdkError as error:
-            # Without the frames that it has passed through, and the key in them.
-            found = error.with_traceback(None)
-        api_key = None  # This frame is in tracebacks, too.
-        if isinstance(found, GradientSdkError):
-            raise found
-        options, places = found
-        warn_of_keys_in_the_clear(places)
-        super().__init__(places, options, Connections(http_client))
+        options = changed_options(Options(), chosen, "ExperimentsClient()")
+        configuration = load_configuration(api_key, base_url, logs_url)
+        warn_about_cleartext(configuration)
+        super().__init__(configuration, options, Connections(http_client))
 
     @takes(SINGLE_NODE_PARAMETERS)
     def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -252,7 +242,7 @@ class ExperimentsClient(Session):
         return found
 
     def iter_experiments(
-        self, project_id: str | Sequence[str] | None = None, *, page_size: int = defaults.PAGE_SIZE
+        self, project_id: str | Sequence[str] | None = None, *, page_size: int = config.PAGE_SIZE
     ) -> Generator[BaseExperiment, None, None]:
         """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
 
@@ -285,7 +275,7 @@ class ExperimentsClient(Session):
         """
         return self._transport.ask(*methods.state(experiment_id))
 
-    def logs(self, experiment_id: str, line: int = defaults.FIRST_LINE, limit: int = defaults.DEFAULT_LIMIT) -> LogRows:
+    def logs(self, experiment_id: str, line: int = config.FIRST_LINE, limit: int = config.DEFAULT_LIMIT) -> LogRows:
         """Show list of latest logs from the specified experiment.
 
         Where there are more rows than `limit`, these are the first ones after `line`; `yield_logs` gives all of them.
@@ -311,8 +301,8 @@ class ExperimentsClient(Session):
     def yield_logs(
         self,
         experiment_id: str,
-        line: int = defaults.FIRST_LINE,
-        limit: int = defaults.DEFAULT_LIMIT,
+        line: int = config.FIRST_LINE,
+        limit: int = config.DEFAULT_LIMIT,
         *,
         timeout: float | None = None,
         progress: bool = False,

@@ -1,4 +1,4 @@
-"""Where a client finds its key and its servers: arguments, then environment, then configuration file, then defaults."""
+"""The configuration of a client: API key, addresses and options, from arguments, environment, file or defaults."""
 
 from __future__ import annotations
 
@@ -9,71 +9,127 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final, NamedTuple, TypedDict, cast
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
 from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
 
-from gradient_ext._json import is_object
-from gradient_ext.errors import ConfigurationError
-from gradient_ext.redaction import redact
+from gradient_ext._json import as_object
+from gradient_ext.errors import ConfigurationError, InvalidParametersError
+from gradient_ext.redaction import Secret, redact
 
-KEY_VARIABLE = "PAPERSPACE_API_KEY"
-EXPERIMENTS_VARIABLE = "PAPERSPACE_CONFIG_EXPERIMENTS_HOST"
-LOGS_VARIABLE = "PAPERSPACE_CONFIG_LOG_HOST"
-DIRECTORY_VARIABLE = "PAPERSPACE_CONFIG_PATH"
-FILE_VARIABLE = "PAPERSPACE_CONFIG_FILE_NAME"
-KEY_MEMBER = "apiKey"
+TIMEOUT: Final = 30.0
+"""Default for the seconds to wait for each part of a response."""
+CONNECT_TIMEOUT: Final = 5.0
+"""Default for the seconds to wait for a connection."""
+MAX_ATTEMPTS: Final = 10
+"""Default for the number of attempts of one call."""
+DEADLINE: Final = 120.0
+"""Default for the seconds for all attempts of one call together."""
+PATIENCE: Final = 600.0
+"""Default for the seconds of nothing but failures after which following logs and waiting give up."""
+FIRST_LINE: Final = 0
+"""Default for the line after which logs are read."""
+DEFAULT_LIMIT: Final = 10_000
+"""Default for the number of log rows in one response."""
+PAGE_SIZE: Final = 1000
+"""Default for the number of experiments in one response."""
+
+KEY_VARIABLE: Final = "PAPERSPACE_API_KEY"
+EXPERIMENTS_VARIABLE: Final = "PAPERSPACE_CONFIG_EXPERIMENTS_HOST"
+LOGS_VARIABLE: Final = "PAPERSPACE_CONFIG_LOG_HOST"
+DIRECTORY_VARIABLE: Final = "PAPERSPACE_CONFIG_PATH"
+FILE_VARIABLE: Final = "PAPERSPACE_CONFIG_FILE_NAME"
+KEY_MEMBER: Final = "apiKey"
 
 
-@frozen(kw_only=True)
-class Configuration:
-    """The key and the servers of one client."""
+# The two classes are named tuples, because attrs takes longer to import than everything else that a client needs.
+class Configuration(NamedTuple):
+    """The API key and the addresses of a client."""
 
-    api_key: str = field(repr=False)
+    api_key: Secret
     experiments_url: str
     logs_url: str
 
 
-def configuration(
-    api_key: str | None = None,
-    base_url: str | None = None,
-    logs_url: str | None = None,
-    *,
-    environment: Mapping[str, str] = os.environ,
-) -> Configuration:
-    """Put together the configuration of a client that is being made now.
+class Options(NamedTuple):
+    """Timeouts and retries of a client, or of some of its calls."""
 
-    :param str api_key: the key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
-    :param str base_url: where experiments are; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`, then the hosted service
-    :param str logs_url: where logs are; default: `PAPERSPACE_CONFIG_LOG_HOST`, then the hosted service
-    :param environment: what to read instead of the environment of the process
+    timeout: float | None = TIMEOUT
+    connect_timeout: float | None = CONNECT_TIMEOUT
+    max_attempts: int = MAX_ATTEMPTS
+    deadline: float | None = DEADLINE
+    patience: float | None = PATIENCE
 
-    :raises ConfigurationError: there is no key, an address is none, or the configuration file cannot be read
+
+class ClientOptions(TypedDict, total=False):
+    """The keyword arguments of `with_options`."""
+
+    timeout: float | None
+    """Seconds to wait for each part of a response; None: no limit."""
+    connect_timeout: float | None
+    """Seconds to wait for a connection; None: as long as for a part of a response."""
+    max_attempts: int
+    """How often to try a call that fails with a transient error, the first attempt included."""
+    deadline: float | None
+    """Seconds for all attempts of one call together; None: no limit."""
+    patience: float | None
+    """Seconds of nothing but failures after which following logs and waiting give up; None: never."""
+
+
+def changed_options(options: Options, changes: Mapping[str, object], subject: str) -> Options:
+    """Return the options with some of them changed.
+
+    :param Options options: the options
+    :param changes: the new values
+    :param str subject: the method that was called, for the error
+
+    :raises TypeError: there is no such option
+    :raises InvalidParametersError: values are invalid; the error names all of them
     """
-    key = api_key or environment.get(KEY_VARIABLE) or _key_in_file(environment)
+    unknown = [name for name in changes if name not in Options._fields]
+    if unknown:
+        raise TypeError(f"{subject} got an unexpected keyword argument {unknown[0]!r}")
+    problems = [f"{name}: {problem}" for name, value in changes.items() if (problem := _option_problem(name, value))]
+    if problems:
+        raise InvalidParametersError(subject, problems)
+    return options._replace(**cast(ClientOptions, changes))
+
+
+def load_configuration(
+    api_key: str | None = None, base_url: str | None = None, logs_url: str | None = None
+) -> Configuration:
+    """Return the configuration of a client, read from arguments, environment and file.
+
+    :param str api_key: the API key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
+    :param str base_url: the experiments host; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`, then the hosted service
+    :param str logs_url: the logs host; default: `PAPERSPACE_CONFIG_LOG_HOST`, then the hosted service
+
+    :raises ConfigurationError: there is no API key, an address is invalid, or the configuration file cannot be read
+    """
+    # This frame is in the tracebacks of errors.
+    api_key = Secret(api_key) if isinstance(api_key, str) else api_key
     return Configuration(
-        api_key=_checked_key(key, environment),
-        experiments_url=_checked_url("base_url", base_url or environment.get(EXPERIMENTS_VARIABLE) or EXPERIMENTS_URL),
-        logs_url=_checked_url("logs_url", logs_url or environment.get(LOGS_VARIABLE) or LOGS_URL),
+        api_key=_checked_key(api_key or Secret(os.environ.get(KEY_VARIABLE, "")) or _key_in_file()),
+        experiments_url=_checked_url("base_url", base_url or os.environ.get(EXPERIMENTS_VARIABLE) or EXPERIMENTS_URL),
+        logs_url=_checked_url("logs_url", logs_url or os.environ.get(LOGS_VARIABLE) or LOGS_URL),
     )
 
 
-def keys_in_the_clear(places: Configuration) -> list[str]:
-    """Name the hosts that get the key over plain http and are not this machine: anybody on the way can read it.
-
-    >>> keys_in_the_clear(configuration("a key", "http://127.0.0.1:8090", "http://logs.example.com"))
-    ['logs.example.com']
-    """
-    parts = [urlsplit(url) for url in (places.experiments_url, places.logs_url)]
-    hosts = [part.hostname or "" for part in parts if part.scheme == "http"]
-    return [host for host in dict.fromkeys(hosts) if not _is_this_machine(host)]
+def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the path of the configuration file: `~/.paperspace/config.json`, unless the environment names another."""
+    directory = environment.get(DIRECTORY_VARIABLE) or "~/.paperspace"
+    # Unlike Path.expanduser, this does not raise where the home directory is unknown.
+    return Path(os.path.expanduser(directory)) / (environment.get(FILE_VARIABLE) or "config.json")
 
 
-def warn_of_keys_in_the_clear(places: Configuration) -> None:
-    """Warn, once for each host in the life of the process."""
-    for host in keys_in_the_clear(places):
-        _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
+def warn_about_cleartext(configuration: Configuration) -> None:
+    """Warn about each host that gets the API key over plain http, once in the life of the process."""
+    for url in (configuration.experiments_url, configuration.logs_url):
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme == "http" and not _is_loopback(host):
+            _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
 
 
 @functools.cache
@@ -81,7 +137,7 @@ def _warn_once(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=4)
 
 
-def _is_this_machine(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, 6.3
         return True
     try:
@@ -90,48 +146,41 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """Say which file is read: `~/.paperspace/config.json`, unless the environment names another."""
-    directory = environment.get(DIRECTORY_VARIABLE) or "~/.paperspace"
-    # Unlike that of Path, this one leaves alone what it cannot expand.
-    return Path(os.path.expanduser(directory)) / (environment.get(FILE_VARIABLE) or "config.json")
-
-
-def _key_in_file(environment: Mapping[str, str]) -> object:
-    path = configuration_file(environment)
-    key, problem = _read(path)
-    if problem:
-        # Out here: the errors that come from reading carry the whole text, and so the key.
-        raise ConfigurationError(f"The configuration file {path} {problem}")
-    return key
-
-
-def _read(path: Path) -> tuple[object, str | None]:
-    """Give the key in a file, and what is wrong with the file."""
+def _key_in_file() -> Secret:
+    path = configuration_file()
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8-sig"))
+        return _key_member(json.loads(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:
-        return None, None
+        return Secret("")
     except OSError as error:
-        return None, f"cannot be read: {error}"
+        problem = f"cannot be read: {error}"
     except UnicodeDecodeError as error:
-        return None, f"is not UTF-8 (see byte {error.start + 1})"
-    except (ValueError, RecursionError) as error:
-        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "its text"
-        return None, f"is not JSON (see {place})"
-    if not is_object(content):
-        return None, f'must hold an object such as {{"{KEY_MEMBER}": "..."}}'
-    return content.get(KEY_MEMBER), None
+        problem = f"is not UTF-8 (see byte {error.start + 1})"
+    except json.JSONDecodeError as error:
+        problem = f"is not JSON (see line {error.lineno})"
+    except (ValueError, RecursionError):
+        problem = "is not JSON (see its text)"
+    except TypeError:
+        problem = f'must hold an object such as {{"{KEY_MEMBER}": "..."}}'
+    # Outside of the except clauses: those errors, which would become its context, hold the content of the file.
+    raise ConfigurationError(f"The configuration file {path} {problem}")
 
 
-def _checked_key(key: object, environment: Mapping[str, str]) -> str:
+def _key_member(content: object) -> Secret:
+    key = as_object(content).get(KEY_MEMBER) or ""
+    if not isinstance(key, str):
+        raise TypeError
+    return Secret(key)
+
+
+def _checked_key(key: object) -> Secret:
     if not key:
         raise ConfigurationError(
             "There is no API key. Give one as ExperimentsClient(api_key=...), "
             f"in the environment variable {KEY_VARIABLE}, "
-            f'or as {{"{KEY_MEMBER}": "..."}} in {configuration_file(environment)}'
+            f'or as {{"{KEY_MEMBER}": "..."}} in {configuration_file()}'
         )
-    if not isinstance(key, str) or not key.isascii() or not key.isprintable() or key != key.strip():
+    if not (isinstance(key, Secret) and key.isascii() and key.isprintable() and key == key.strip()):
         raise ConfigurationError("The API key must be text of visible ASCII characters, without spaces around it")
     return key
 
@@ -141,17 +190,27 @@ def _checked_url(name: str, url: object) -> str:
         raise ConfigurationError(f"{name} must be a str such as {EXPERIMENTS_URL!r}, not {type(url).__name__}")
     try:
         parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        is_url = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
         has_user = "@" in parts.netloc
     except ValueError:
-        sound = has_user = False
-    if sound and (not url.isprintable() or " " in url):
+        is_url = has_user = False
+    if is_url and (not url.isprintable() or " " in url):
         raise ConfigurationError(f"{name} must not hold spaces or line breaks: {redact(url)!r}")
-    if sound and has_user:
-        # It would stand in logs and errors; httpx prints addresses whole.
+    if is_url and has_user:
+        # It would appear in logs and errors, as httpx prints addresses whole.
         raise ConfigurationError(f"{name} must not hold a user or password; give them to an http_client, as its auth")
-    if sound and ("?" in url or "#" in url):
+    if is_url and ("?" in url or "#" in url):
         raise ConfigurationError(f"{name} must not hold a query or a fragment; paths are put at its end")
-    if not sound:
+    if not is_url:
         raise ConfigurationError(f"{name} must be an address such as {EXPERIMENTS_URL!r}, not {redact(url)!r}")
     return url.rstrip("/")
+
+
+def _option_problem(name: str, value: object) -> str | None:
+    if name == "max_attempts":
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return None
+        return f"must be an int of at least 1, not {value!r:.60}"
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+        return None
+    return f"must be seconds, more than 0, or None, not {value!r:.60}"

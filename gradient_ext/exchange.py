@@ -13,10 +13,9 @@ from attrs import evolve, field, frozen
 
 from gradient_ext.attempts import logger
 from gradient_ext.calls import Call, Reply, answer_to
-from gradient_ext.config import Configuration
+from gradient_ext.config import Configuration, Options
 from gradient_ext.drafts import Drafts, address, content_of, headers_with
 from gradient_ext.errors import ConfigurationError, RequestFailedError, RequestTimeoutError
-from gradient_ext.options import Options
 from gradient_ext.places import LONGEST_WAIT, NoPlaceError
 from gradient_ext.redaction import escape_control_characters, redact, redact_body, without_frames_of
 

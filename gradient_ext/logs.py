@@ -12,7 +12,7 @@ from gradient_api.columns import GET_LOGS_COLUMNS
 from gradient_api.constants import END_OF_LOG
 
 from gradient_ext import public
-from gradient_ext.defaults import DEFAULT_LIMIT, FIRST_LINE
+from gradient_ext.config import DEFAULT_LIMIT, FIRST_LINE
 from gradient_ext.rows import read_columns
 
 by_line = attrgetter("line")

@@ -14,7 +14,7 @@ from gradient_api.types import UNSET
 
 from gradient_ext._json import as_array, as_object, coerce, is_object, require
 from gradient_ext.calls import Call, call_of
-from gradient_ext.defaults import PAGE_SIZE
+from gradient_ext.config import PAGE_SIZE
 from gradient_ext.experiments import BaseExperiment, check_complete, experiment_from
 
 JsonObject = dict[str, object]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from gradient_ext import defaults
+from gradient_ext import config
 from gradient_ext.errors import GradientSdkError, ResourceFetchingError
 
 
@@ -23,8 +23,8 @@ class RetryPolicy:
         error is raised at once, and carries it
     """
 
-    attempts: int = defaults.MAX_ATTEMPTS
-    deadline: float | None = defaults.DEADLINE
+    attempts: int = config.MAX_ATTEMPTS
+    deadline: float | None = config.DEADLINE
     first_pause: float = 0.2
     longest_pause: float = 10.0
     longest_retry_after: float = 60.0

@@ -8,8 +8,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
+from gradient_ext.config import ClientOptions, Options, changed_options
 from gradient_ext.connections import Connections
-from gradient_ext.options import ClientOptions, Options, changed_options
 
 if TYPE_CHECKING:
     from gradient_ext.config import Configuration

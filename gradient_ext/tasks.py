@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 from attrs import define, evolve, field, frozen
 
 from gradient_ext.asking import Ask, AskExperiment
+from gradient_ext.config import Options
 from gradient_ext.errors import GradientSdkError, ResourceFetchingError
-from gradient_ext.options import Options
 from gradient_ext.pacing import Pacing
 
 LONGEST_HOLD = 20.0

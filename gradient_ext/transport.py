@@ -11,12 +11,11 @@ from attrs import evolve, field, frozen
 from gradient_ext.asking import Ask, Value_co
 from gradient_ext.attempts import RETRIES, Attempts
 from gradient_ext.calls import Answer, Call, Reply
-from gradient_ext.config import Configuration
+from gradient_ext.config import Configuration, Options
 from gradient_ext.connections import Connections
 from gradient_ext.errors import GradientSdkError, ResourceFetchingError
 from gradient_ext.exchange import FOLLOWS_REDIRECTS, Exchange
 from gradient_ext.experiments import BaseExperiment
-from gradient_ext.options import Options
 from gradient_ext.paging import ListCursor
 from gradient_ext.places import NoPlaceError
 from gradient_ext.redaction import without_frames_of

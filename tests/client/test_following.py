@@ -14,7 +14,7 @@ from gradient import (
     RequestFailedError,
 )
 from gradient_ext.asking import AskExperiment, AskLogs, AskState
-from gradient_ext.options import Options
+from gradient_ext.config import Options
 from gradient_ext.tasks import LONGEST_HOLD, Pause
 from tests.client.simulated import FAULTS, STOPPED, TELLABLE, SimulatedLogs, Simulation
 

@@ -13,7 +13,7 @@ from gradient import (
     ServerError,
 )
 from gradient_ext.asking import AskLogs, AskState
-from gradient_ext.options import Options
+from gradient_ext.config import Options
 from gradient_ext.tasks import Pause
 from tests.client.simulated import STOPPED, SimulatedLogs, Simulation
 

@@ -15,7 +15,7 @@ from gradient import (
     WaitTimeoutError,
 )
 from gradient_ext.asking import AskExperiment, AskLogs, AskState
-from gradient_ext.options import Options
+from gradient_ext.config import Options
 from gradient_ext.tasks import Pause
 from gradient_ext.waiting import Waiter
 
