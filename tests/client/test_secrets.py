@@ -96,40 +96,6 @@ def test_redirects_do_not_lead_the_key_astray(flaky, secretive):
     elsewhere.close()
 
 
-@pytest.mark.parametrize(
-    ("url", "warned"),
-    [
-        ("http://experiments.example.com/v1", True),
-        ("https://experiments.example.com/v1", False),
-        ("http://localhost:8090", False),
-        ("http://127.0.0.2:8090", False),
-        ("http://[::1]:8090", False),
-        ("http://10.0.0.1:8090", True),
-    ],
-)
-def test_a_key_in_the_clear(url, warned):
-    """A warning says once that others can read the key, where they can."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(3):
-            ExperimentsClient("sesame-key", base_url=url, logs_url=url).close()
-    texts = [str(warning.message) for warning in caught]
-    assert len(texts) == warned
-    assert "sesame" not in "".join(texts)
-    assert not warned or caught[0].filename == __file__
-
-
-def test_each_host_that_gets_a_key_in_the_clear():
-    """Is warned of by itself, when the client is made; twins and other clients do not repeat it."""
-    places = {"base_url": "http://one.example.com", "logs_url": "http://two.example.com"}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(2):
-            with ExperimentsClient("sesame-key", **places) as client:
-                client.with_options(timeout=3)
-    assert [str(warning.message).split()[5] for warning in caught] == ["one.example.com", "two.example.com"]
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_refuses_a_client_of_the_users(flaky):
     """Its connections are shared with the parent, and nobody here may replace them."""
