@@ -1,10 +1,12 @@
-"""The log of one node in a file: one row a line, as JSON, only ever added to.
+"""The log of one node: output is split into rows, which one process appends to a file and others read meanwhile.
 
-One process writes it, others read it meanwhile. Readers keep no rows: they remember where in the file some lines are.
+The file has one row a line, as a JSON array of the time and the text. Readers keep no rows in memory: they remember the
+offsets of some lines.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -13,142 +15,214 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-from attrs import define, field
+from gradient_api.constants import END_OF_LOG
 
-BLOCK = 64 * 1024
-"""How many bytes are read at once, and how far apart the places are that a reader remembers, at the least."""
+MAX_ROW_LENGTH = 64 * 1024
+"""Characters; a longer line is split into several rows."""
+BLOCK_SIZE = 64 * 1024
+"""Bytes that are read at once, and the least distance between remembered offsets."""
 _PARSED_AT_ONCE = 32
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-class LogWriter:
-    """Adds rows to the log of a node. All that it was given is in the file when it returns.
+class RowSplitter:
+    r"""Splits the output of a node into rows, in bounded memory. The size of the chunks makes no difference.
 
-    :param Path path: where the log is
+    Output is decoded as UTF-8; invalid bytes become U+FFFD. A row ends with `\n`, `\r\n` or `\r`. A `\r` at the start
+    of a line, as progress bars print it, ends no row. A row that equals the end marker of logs gets a space at its end.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._partial = ""
+        # Whether a line break at the start of the next chunk belongs to a row that was already returned: the `\n` of a
+        # `\r\n`, or the end of a partial line.
+        self._ended_by_return = False
+        self._flushed = False
+
+    @property
+    def has_partial_line(self) -> bool:
+        """Whether there is text that no line break has followed yet."""
+        return bool(self._partial)
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """Return the rows that are completed by a chunk."""
+        return self._split(self._decoder.decode(chunk))
+
+    def flush(self) -> list[str]:
+        """Return the partial line as a row; text that follows begins a new row."""
+        rows, self._partial = ([self._partial] if self._partial else []), ""
+        self._flushed = self._flushed or bool(rows)
+        return _without_end_marker(rows)
+
+    def close(self) -> list[str]:
+        """Return the remaining rows, at the end of the output."""
+        return self._split(self._decoder.decode(b"", final=True)) + self.flush()
+
+    def _split(self, text: str) -> list[str]:
+        text = self._without_line_break(text)
+        if not text:
+            return []
+        *lines, rest = (self._partial + text).replace("\r\n", "\n").split("\n")
+        # Only for speed: most output has no `\r`.
+        rows = [row for line in lines for row in _updates(line)] if "\r" in text else lines
+        *updates, self._partial = rest.split("\r")
+        self._ended_by_return = bool(not self._partial and updates and updates[-1])
+        return _without_end_marker(self._limit_length([*rows, *filter(None, updates)]))
+
+    def _without_line_break(self, text: str) -> str:
+        """Remove the line break of a row that was already returned."""
+        if text and self._flushed:
+            self._flushed = False
+            if text.startswith("\r"):
+                self._ended_by_return, text = True, text[1:]
+            elif text.startswith("\n"):
+                return text[1:]
+        if text and self._ended_by_return:
+            self._ended_by_return = False
+            text = text.removeprefix("\n")
+        return text
+
+    def _limit_length(self, rows: list[str]) -> list[str]:
+        if len(self._partial) > MAX_ROW_LENGTH:
+            *pieces, self._partial = _pieces(self._partial)
+            rows = rows + pieces
+        if max(map(len, rows), default=0) > MAX_ROW_LENGTH:
+            return [piece for row in rows for piece in _pieces(row)]
+        return rows
+
+
+def _updates(line: str) -> list[str]:
+    *updates, last = line.split("\r")
+    return [*filter(None, updates), last]
+
+
+def _pieces(text: str) -> list[str]:
+    return [text[begin : begin + MAX_ROW_LENGTH] for begin in range(0, len(text), MAX_ROW_LENGTH)] or [""]
+
+
+def _without_end_marker(rows: list[str]) -> list[str]:
+    return [f"{row} " if row == END_OF_LOG else row for row in rows] if END_OF_LOG in rows else rows
+
+
+class LogWriter:
+    """Appends rows to a log. They are in the file when `write` returns.
+
+    :param Path path: the log
     """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.count = 0
-        """How many rows it has written."""
+        """How many rows were written."""
 
-    def write(self, real: float, messages: Sequence[str]) -> None:
-        """Add rows that were read at a moment of real time.
+    def write(self, time: float, messages: Sequence[str]) -> None:
+        """Append rows that were read at a time, in seconds since the epoch.
 
-        :raises OSError: they cannot be kept, say because the disk is full; the first ones may be in the file
+        :raises OSError: not all rows could be written, for example because the disk is full
         """
-        begin = f"[{real:.6f},"
-        data = "".join([f"{begin}{_encode(message)}]\n" for message in messages]).encode()
+        prefix = f"[{time:.6f},"
+        data = "".join([f"{prefix}{_encode(message)}]\n" for message in messages]).encode()
         written = 0
         try:
             while written < len(data):
                 written += os.write(self._file, data[written:])
         except OSError:
-            self._keep_whole_rows(data[:written])
+            self._keep_complete_rows(data[:written])
             raise
         self.count += len(messages)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)
 
-    def _keep_whole_rows(self, written: bytes) -> None:
-        # They can have been read: the next number, be it that of the marker, must not be one of theirs.
+    def _keep_complete_rows(self, written: bytes) -> None:
+        # Readers may have seen them, so that their line numbers, that of the end marker included, must not be reused.
         self.count += written.count(b"\n")
-        if torn := len(written) - written.rfind(b"\n") - 1:
-            os.ftruncate(self._file, os.fstat(self._file).st_size - torn)
-
-
-@define
-class _Places:
-    """Where in the file some lines begin: after how many rows, at which byte. The first entry is its beginning."""
-
-    rows: list[int] = field(factory=lambda: [0])
-    bytes: list[int] = field(factory=lambda: [0])
-
-    def before(self, line: int) -> tuple[int, int]:
-        """Give the last place that has no more than so many rows before it."""
-        place = bisect_right(self.rows, line) - 1
-        return self.rows[place], self.bytes[place]
-
-    def add(self, rows: int, offset: int) -> None:
-        if offset - self.bytes[-1] >= BLOCK:
-            self.rows.append(rows)
-            self.bytes.append(offset)
+        if incomplete := len(written) - written.rfind(b"\n") - 1:
+            os.ftruncate(self._file, os.fstat(self._file).st_size - incomplete)
 
 
 class LogReader:
-    """Reads the log of a node while it is written. Safe to use from several threads.
+    """Reads a log while it is written. Safe to use from several threads.
 
-    What comes after the last end of a line is not there yet; after a crash it never will be.
+    An incomplete last line is ignored; after a crash it stays incomplete.
 
-    :param Path path: where the log is; there may be none yet
+    :param Path path: the log; it need not exist yet
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.shown: int | None = None
-        """How many bytes of it are shown; None: all that are there."""
+        self.visible_size: int | None = None
+        """How many bytes of the file are read; None: all."""
         self._lock = threading.Lock()
-        self._places = _Places()
-        self._rows = 0
-        self._bytes = 0
+        self._count = 0
+        self._size = 0
+        # The index: the offsets of some lines, by the number of rows before them.
+        self._rows = [0]
+        self._offsets = [0]
 
     def count(self) -> int:
-        """Say how many rows there are; what was counted before is not read again."""
-        with self._lock, _opened(self.path) as file:
+        """Return the number of rows. What was counted before is not read again."""
+        with self._lock, _open(self.path) as file:
             self._read_on(file)
-            return self._rows
+            return self._count
 
     def after(self, line: int) -> Iterator[tuple[int, float, str]]:
-        """Give the rows after a line that are there, one by one: line, moment of real time, message."""
-        with _opened(self.path) as file:
+        """Yield the rows after a line: line, time in seconds since the epoch, message."""
+        with _open(self.path) as file:
             with self._lock:
-                if line > self._rows:
+                if line > self._count:
                     self._read_on(file)
-                if line > self._rows:
+                if line > self._count:
                     return
-                rows, offset = self._places.before(line)
-                known = self._rows, self._bytes
-            if known[0] == line:
-                rows, offset = known
-            left = b""
-            while chunk := self._chunk(file, offset):
+                rows, offset = self._position_before(line)
+            rest = b""
+            while chunk := self._read(file, offset):
                 offset += len(chunk)
-                *lines, left = (left + chunk).split(b"\n")
-                yield from _parsed(lines[max(0, line - rows) :], max(line, rows) + 1)
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from _parse(lines[max(0, line - rows) :], max(line, rows) + 1)
                 rows += len(lines)
 
-    def _chunk(self, file: int, offset: int) -> bytes:
-        size = BLOCK if self.shown is None else min(BLOCK, max(0, self.shown - offset))
+    def _position_before(self, line: int) -> tuple[int, int]:
+        if line == self._count:
+            return self._count, self._size
+        place = bisect_right(self._rows, line) - 1
+        return self._rows[place], self._offsets[place]
+
+    def _read(self, file: int, offset: int) -> bytes:
+        size = BLOCK_SIZE if self.visible_size is None else min(BLOCK_SIZE, max(0, self.visible_size - offset))
         return os.pread(file, size, offset)
 
     def _read_on(self, file: int) -> None:
-        offset = self._bytes
-        while chunk := self._chunk(file, offset):
+        offset = self._size
+        while chunk := self._read(file, offset):
             offset += len(chunk)
             rows = chunk.count(b"\n")
-            if rows:
-                self._rows += rows
-                self._bytes = offset - len(chunk) + chunk.rindex(b"\n") + 1
-                self._places.add(self._rows, self._bytes)
+            if not rows:
+                continue
+            self._count += rows
+            self._size = offset - len(chunk) + chunk.rindex(b"\n") + 1
+            if self._size - self._offsets[-1] >= BLOCK_SIZE:
+                self._rows.append(self._count)
+                self._offsets.append(self._size)
 
 
-def _parsed(lines: list[bytes], first: int) -> Iterator[tuple[int, float, str]]:
-    # Not all at once: who reads the logs of many nodes wants a few rows of each.
+def _parse(lines: list[bytes], first: int) -> Iterator[tuple[int, float, str]]:
+    # Not all at once: a reader of many logs takes a few rows of each.
     for begin in range(0, len(lines), _PARSED_AT_ONCE):
         some = lines[begin : begin + _PARSED_AT_ONCE]
-        for line, (real, message) in enumerate(json.loads(b"[%b]" % b",".join(some)), first + begin):
-            yield line, real, message
+        for line, (time, message) in enumerate(json.loads(b"[%b]" % b",".join(some)), first + begin):
+            yield line, time, message
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Generator[int, None, None]:
+def _open(path: Path) -> Generator[int, None, None]:
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        # Nothing has been written yet, or all is removed: it reads like an empty file.
+        # Not written yet, or removed: it reads like an empty file.
         file = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield file

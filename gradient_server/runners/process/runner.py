@@ -7,7 +7,6 @@ import contextlib
 import math
 import os
 import reprlib
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -15,26 +14,24 @@ from typing import Self
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Runner, RunSpec, jobs_of
 from gradient_server.runners.process.bounds import check
-from gradient_server.runners.process.followed_run import FollowedRun
-from gradient_server.runners.process.following import Following
 from gradient_server.runners.process.nodes import nodes_of
-from gradient_server.runners.process.process_groups import ProcessId
-from gradient_server.runners.process.process_run import Phase, ProcessRun
-from gradient_server.runners.process.runs_directory import RunsDirectory
-from gradient_server.runners.process.supervised_run import Spec
+from gradient_server.runners.process.processes import ProcessId
+from gradient_server.runners.process.run import ProcessRun, RunMonitor
+from gradient_server.runners.process.run_files import LaunchSpec, RunsDirectory
+from gradient_server.runners.process.scheduler import Scheduler
 
 GRACE = 5.0
-"""Seconds that commands have to end after they were asked to."""
+"""The default of the grace period, in seconds."""
 
 
 class ProcessRunner(Runner):
     """Runs commands as processes of this machine, each experiment in a directory of its own.
 
-    :param Path directory: where to keep the directories of all runs; no other server may use it, and no other user
-    :param int slots: how many experiments run at once; the others wait, first come first served
-    :param bool keep: whether runs go on when the server ends, for a later one to take them up; otherwise they are
-        ended and removed
-    :param float grace: seconds that commands have to end after they were asked to
+    :param Path directory: where the directories of all runs are; no other server and no other user may use it
+    :param int slots: how many experiments run at once; others wait in the order in which they were started
+    :param bool keep: whether runs outlive the server, so that a later one can take them over; otherwise they are
+        stopped and removed when the server ends
+    :param float grace: seconds that commands have to end after SIGTERM
     """
 
     name = "process"
@@ -44,9 +41,8 @@ class ProcessRunner(Runner):
         self._directory = RunsDirectory(directory)
         self._grace = grace
         self._keep = keep
-        self._lock = threading.RLock()
-        self._following = Following(self._directory, slots, self._lock)
-        self._opened = contextlib.ExitStack()
+        self._scheduler = Scheduler(self._directory, slots)
+        self._stack = contextlib.ExitStack()
         self._clock: Clock | None = None
 
     @classmethod
@@ -65,7 +61,7 @@ class ProcessRunner(Runner):
         return cls(directory, slots=slots, grace=GRACE if grace is None else grace)
 
     def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
-        """Learn what time it is, and whom to tell.
+        """Connect it to a server.
 
         :raises ValueError: the clock does not show real time
         :raises OSError: another server or another user may use the directory, or it cannot be used
@@ -74,55 +70,41 @@ class ProcessRunner(Runner):
             raise ValueError("Commands run in real time: the time scale must be 1 for them")
         clock.fix()
         self._clock = clock
-        self._following.changed = on_change
-        self._opened.enter_context(self._directory.held())
+        self._scheduler.on_change = on_change
+        self._stack.enter_context(self._directory.in_use())
 
     def admit(self, spec: RunSpec) -> ProcessRun:
-        """Take an experiment on; what is there of its run is taken up.
+        """Accept an experiment. What is left of its run is taken over.
 
-        :raises RunRejectedError: it cannot be run like that
+        :raises RunRejectedError: it cannot be run as requested
         """
         assert self._clock is not None
         check(spec.body)
         jobs = jobs_of(spec.handle, spec.body)
-        given = Spec(
+        launch_spec = LaunchSpec(
             handle=spec.handle,
             body=spec.body,
             nodes=nodes_of([job.name for job in jobs], spec.body),
             grace=self._grace,
             server=None if self._keep else ProcessId.of(os.getpid()),
         )
-        files = FollowedRun(self._directory.of(spec.handle), len(jobs), given)
-        run = ProcessRun(spec.handle, jobs, files, self._clock, self._lock, self._following.act)
+        monitor = RunMonitor(self._directory.run(spec.handle), len(jobs), launch_spec)
+        scheduler = self._scheduler
+        run = ProcessRun(spec.handle, jobs, monitor, self._clock, scheduler.lock, scheduler.schedule)
         if spec.started is not None:
-            self._take_up(run, spec.started, spec.stopped)
+            scheduler.recover(run, spec.started, spec.stopped)
         elif spec.stopped is not None:
             run.stop(spec.stopped)
         return run
 
     def recover(self) -> None:
-        """Begin to run what is in the queue. Runs in the directory that nobody knows are ended, and kept aside."""
-        self._following.begin()
+        """Start what is in the queue. Runs without an experiment are stopped, and their files are kept."""
+        self._scheduler.start()
 
     def close(self) -> None:
-        """End. Where runs are kept, those that have a supervisor go on; otherwise, nothing is left."""
-        self._following.end(keep=self._keep)
-        self._opened.close()
-
-    def _take_up(self, run: ProcessRun, started: float, stopped: float | None) -> None:
-        self._following.known.add(run.handle)
-        run.files.look()
-        run.start(started)
-        if run.files.history.supervisor or run.files.history.has_ended:
-            self._following.last_launch = max(self._following.last_launch, started)
-            with self._lock:
-                run.phase = Phase.ACTIVE
-                run.take_news()
-                self._following.act(run)
-        if stopped is not None:
-            # One that was about to be taken on by its supervisor finds out, too.
-            run.files.stop()
-            run.stop(stopped)
+        """End it. Where runs are kept, those that have a supervisor go on; otherwise nothing is left."""
+        self._scheduler.close(keep=self._keep)
+        self._stack.close()
 
 
 def _slots(text: str) -> int:

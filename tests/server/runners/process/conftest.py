@@ -1,9 +1,10 @@
-"""What the tests of the process runner share: a runner with a directory of its own, and a way to wait for things."""
+"""A process runner with a directory of its own, and ways to wait for things."""
 
 import contextlib
 import os
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,12 +18,13 @@ from gradient_server.runners.base import Run, RunSpec, state_at
 from gradient_server.runners.process.runner import ProcessRunner
 
 PATIENCE = 20
-"""Seconds after which something that should have happened will not happen any more."""
+"""Seconds after which a test fails if something has not happened."""
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux finds what has left its process group")
 
 
 @contextlib.contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """Let files be no larger than so many bytes: all files of this process, so for as short a time as can be."""
+def limit_file_size(size: int) -> Iterator[None]:
+    """Fail to write more than so many bytes to a file, anywhere in this process."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -32,7 +34,7 @@ def room_for(size: int) -> Iterator[None]:
 
 
 def wait_until(true: Callable[[], object], what: str = "it", patience: float = PATIENCE) -> None:
-    """Wait until something is true."""
+    """Wait until a function returns something true."""
     deadline = time.monotonic() + patience
     while not true():
         assert time.monotonic() < deadline, f"{what} did not happen"
@@ -40,40 +42,40 @@ def wait_until(true: Callable[[], object], what: str = "it", patience: float = P
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and was not waited for does not."""
+    """Whether a process runs; a zombie does not."""
     said = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return said.strip()[:1] not in ("", "Z")
 
 
 class Bench:
-    """A runner, and the experiments that a test gives it."""
+    """A runner, and the runs that a test starts."""
 
     def __init__(self, directory: Path, **options: object) -> None:
         self.directory = directory
         self.clock = Clock()
-        self.told: list[str] = []
-        self.when_changed: Callable[[str], object] = self.told.append
+        self.changes: list[str] = []
+        self.on_change: Callable[[str], object] = self.changes.append
         self.runner = ProcessRunner(directory, **{"slots": 2, "grace": 1.0, **options})
-        self.runner.attach(self.clock, lambda handle: self.when_changed(handle))
+        self.runner.attach(self.clock, lambda handle: self.on_change(handle))
         self._count = 0
 
-    def prepare(self, command: str = "true", *, handle: str | None = None, **given: object) -> Run:
+    def admit(self, command: str = "true", *, handle: str | None = None, **given: object) -> Run:
         self._count += 1
-        prepared = {name: given.pop(name) for name in ("started", "stopped") if name in given}
+        requests = {name: given.pop(name) for name in ("started", "stopped") if name in given}
         body = {"experimentTypeId": 1, "name": "test", "projectHandle": "p", "command": command, **given}
         if "workerCommand" in given:
             del body["command"]
         name = handle or f"es{self._count}"
-        return self.runner.admit(RunSpec(handle=name, body=body, created=0, **prepared))
+        return self.runner.admit(RunSpec(handle=name, body=body, created=0, **requests))
 
     def run(self, command: str = "true", **given: object) -> Run:
-        """Start an experiment."""
-        run = self.prepare(command, **given)
+        """Start a run."""
+        run = self.admit(command, **given)
         run.start(self.clock.now())
         return run
 
     def done(self, command: str = "true", **given: object) -> Run:
-        """Start an experiment, and wait for its end."""
+        """Start a run, and wait until it has ended."""
         run = self.run(command, **given)
         wait_until(lambda: self.state(run) in TERMINAL_STATES, "the end")
         return run
@@ -86,7 +88,7 @@ class Bench:
         return State.get_state_str(state_at(run.transitions, now)), run.error(now)
 
     def rows(self, run: Run, job: str = "worker") -> list[str]:
-        """All that a job has printed so far, without the marker of the end, and without what is not used."""
+        """Return what a job has printed so far, without the end marker and the row about ignored parameters."""
         found, line = [], 0
         while page := run.rows(line, 10**9, self.clock.now()):
             line = page[-1][1].line
@@ -105,10 +107,10 @@ def workspace_of(bench: Bench, run: Run) -> Path:
 def make_bench(tmp_path) -> Iterator[Callable[..., Bench]]:
     with contextlib.ExitStack() as opened:
 
-        def make(directory: Path = tmp_path / "runs", *, begin: bool = True, **options: object) -> Bench:
+        def make(directory: Path = tmp_path / "runs", *, recover: bool = True, **options: object) -> Bench:
             bench = Bench(directory, **{"keep": False, **options})
             opened.callback(bench.runner.close)
-            if begin:
+            if recover:
                 bench.runner.recover()
             return bench
 
@@ -122,8 +124,16 @@ def bench(make_bench) -> Bench:
 
 @pytest.fixture
 def broken_supervisor(monkeypatch, tmp_path) -> None:
-    """Supervisors do not start."""
+    """Make supervisors fail when they start."""
     package = tmp_path / "broken" / "gradient_server"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('broken on purpose')")
     monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen]:
+    """A process that belongs to no run, in a group of its own."""
+    with subprocess.Popen(["sleep", "60"], process_group=0) as process:
+        yield process
+        process.kill()

@@ -1,12 +1,10 @@
-"""The environment of nodes, what they are, and how their ends are told: pure functions."""
+"""The environment of nodes, and what they are: pure functions."""
 
 import json
-import signal
 from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import pytest
-from gradient_api.constants import ExperimentState as State
 from gradient_api.constants import ExperimentType
 
 from gradient_server.runners.base import RunRejectedError
@@ -14,7 +12,6 @@ from gradient_server.runners.process.bounds import check
 from gradient_server.runners.process.environment import Place, node_environment, passed_on
 from gradient_server.runners.process.nodes import MOST_NODES, nodes_of
 from gradient_server.runners.process.not_used import first_row
-from gradient_server.runners.process.outcome import Outcome, outcome_of
 
 GRPC = {
     "experimentTypeId": int(ExperimentType.GRPC_MULTI_NODE),
@@ -133,28 +130,6 @@ def test_what_the_contract_will_know_is_not_used():
     """A parameter that nobody here knows is not silently dropped."""
     (node,) = nodes_of(["worker"], SINGLE)
     assert "gpuCount is not used" in (first_row(node, {**SINGLE, "gpuCount": 2}, frozenset({""})) or "")
-
-
-def test_an_experiment_ends_with_those_that_lead():
-    """Not before the last one has ended; others may have ended before."""
-    nodes = nodes_of(TITLES, GRPC)
-    assert outcome_of(nodes, {}) is None
-    assert outcome_of(nodes, {"worker 1": 0, "parameter server 1": 0}) is None
-    assert outcome_of(nodes, {"worker 1": 0, "worker 2": 0}) == Outcome(State.STOPPED)
-
-
-@pytest.mark.parametrize(
-    ("exits", "error"),
-    [
-        ({"worker 2": 1}, "The command of worker 2 ended with exit code 1"),
-        ({"parameter server 1": -signal.SIGSEGV}, "The command of parameter server 1 was ended by the signal SIGSEGV"),
-        ({"worker 1": 3, "worker 2": 4}, "The command of worker 1 ended with exit code 3"),
-        ({"worker 1": 0, "worker 2": 255}, "The command of worker 2 ended with exit code 255"),
-    ],
-)
-def test_the_first_failure_is_the_outcome(exits, error):
-    """Of any node: the others cannot do without it."""
-    assert outcome_of(nodes_of(TITLES, GRPC), exits) == Outcome(State.FAILED, error)
 
 
 @pytest.mark.parametrize(

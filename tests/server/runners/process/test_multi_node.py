@@ -1,10 +1,9 @@
-"""Experiments of several nodes, which run as processes that find each other."""
+"""Runs of several nodes."""
 
 import json
 import shutil
 import subprocess
 import sys
-from base64 import urlsafe_b64decode
 
 import pytest
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES, ExperimentType
@@ -32,8 +31,8 @@ def mpi(master, workers="exec sleep 60", worker_count=2):
     }
 
 
-def test_all_nodes_run(bench):
-    """Each node is a job with its own log and numbers, and rows come ordered by line and job."""
+def test_every_node_is_a_job_with_its_own_log(bench):
+    """Rows are ordered by line, then by job."""
     workers = "echo $TYPE $INDEX; while [ ! -e up ]; do sleep 0.01; done"
     run = bench.run(**multi_node(workers, "echo $TYPE $INDEX; touch up; exec sleep 60"))
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
@@ -50,31 +49,31 @@ def test_all_nodes_run(bench):
     ]
 
 
-def test_parameter_servers_are_stopped_when_the_workers_have_ended(bench):
-    """That is how they end in good order; it is no failure, whatever their exit code is."""
+def test_parameter_servers_are_stopped_when_the_last_worker_has_ended(bench):
+    """Whatever their exit codes are then, the run has not failed."""
     run = bench.run(**multi_node("exit 0", "trap 'exit 9' TERM; echo $$; while :; do sleep 0.05; done"))
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert bench.outcome(run) == ("stopped", None)
     assert not any(is_alive(int(row)) for row in bench.rows(run, "parameter server 1") if row.isdigit())
 
 
-def test_one_failed_worker_fails_the_experiment(bench):
-    """The error says which; the others are stopped."""
+def test_a_failed_worker_fails_the_run_and_stops_the_others(bench):
+    """The error names it."""
     run = bench.run(**multi_node('echo $$; [ "$INDEX" = 0 ] || exit 4; exec sleep 60'))
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert bench.outcome(run) == ("failed", "The command of worker 2 ended with exit code 4")
     assert not any(is_alive(int(row)) for row in bench.rows(run, "worker 1"))
 
 
-def test_workers_that_have_ended_do_not_end_the_others(bench):
-    """The experiment goes on until the last worker has ended."""
+def test_a_run_goes_on_until_its_last_worker_has_ended(bench):
+    """Other workers may have ended before."""
     run = bench.run(**multi_node('[ "$INDEX" = 0 ] || { sleep 0.4; echo last; }'))
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
     assert bench.rows(run, "worker 2") == ["last"]
 
 
-def test_nodes_can_talk(bench):
-    """A parameter server listens where the workers look for it."""
+def test_workers_can_connect_to_parameter_servers(bench):
+    """At the addresses in their environment."""
     listen = (
         "import os, socket; host, port = os.environ['PS_HOSTS'].split(':'); "
         "s = socket.create_server((host, int(port))); [s.accept()[0].sendall(b'weights') for _ in range(2)]"
@@ -95,8 +94,8 @@ while True:
     assert [bench.rows(run, f"worker {number}") for number in (1, 2)] == [["weights"]] * 2
 
 
-def test_what_is_not_used_is_said_to_whom_it_concerns(bench):
-    """Each job's first row speaks of its own parameters."""
+def test_the_first_row_of_each_job_names_its_own_ignored_parameters(bench):
+    """And those of the whole experiment."""
     run = bench.done(**multi_node("true", "true"), workerContainer="a", parameterServerContainer="b", clusterId="c")
     found = {job.name: row.message for job, row in run.rows(0, 3, bench.clock.now())}
     text = "This runs as a process of the server's machine: {} and clusterId are not used."
@@ -106,7 +105,7 @@ def test_what_is_not_used_is_said_to_whom_it_concerns(bench):
 
 @pytest.fixture(scope="module")
 def gradient_utils(tmp_path_factory):
-    """The published library that programs used inside of experiments, in a folder of its own."""
+    """The published library that programs use inside of experiments, in a folder of its own."""
     folder = tmp_path_factory.mktemp("gradient-utils")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "gradient-utils==0.5.0"]
     try:
@@ -132,8 +131,8 @@ print(json.dumps({
 """
 
 
-def test_the_published_library_works_unchanged(bench, gradient_utils):
-    """`gradient-utils` finds in every node what it found on the service."""
+def test_gradient_utils_works_unchanged(bench, gradient_utils):
+    """It finds in every node what it found on the hosted service."""
     bench.directory.joinpath("using.py").write_text(USING)
     command = f"{sys.executable} {bench.directory}/using.py"
     env = {"PYTHONPATH": str(gradient_utils)}
@@ -165,16 +164,9 @@ def test_the_published_library_works_unchanged(bench, gradient_utils):
     }
 
 
-def test_ps_config_is_url_safe(bench):
-    """Programs decode it themselves, too, as the samples of the service do."""
-    run = bench.done(**multi_node("echo $PS_CONFIG"))
-    config = json.loads(urlsafe_b64decode(bench.rows(run, "worker 2")[0]))
-    assert config["task"] == {"type": "worker", "index": 0}
-
-
 @pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun (Debian: openmpi-bin)")
-def test_mpi_runs_the_command_of_the_master(bench):
-    """`mpirun` finds the nodes by itself, or in the host file; the workers are stopped when the master has ended."""
+def test_mpirun_starts_processes_on_all_nodes(bench):
+    """By itself and with the host file. The workers are stopped when the master has ended."""
     rank = 'echo "$OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE"'
     run = bench.run(**mpi(f"mpirun sh -c '{rank}'; mpirun --hostfile $OMPI_MCA_orte_default_hostfile -np 2 echo again"))
     wait_until(lambda: bench.state(run) in TERMINAL_STATES)
@@ -184,8 +176,8 @@ def test_mpi_runs_the_command_of_the_master(bench):
 
 
 @pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun (Debian: openmpi-bin)")
-def test_mpi_leaves_nothing(bench):
-    """The processes that `mpirun` has started, in process groups of their own, end with a run that is stopped."""
+def test_stopping_an_mpi_run_ends_the_processes_of_mpirun(bench):
+    """Which are in process groups of their own."""
     run = bench.run(**mpi("mpirun sh -c 'echo $$; exec sleep 60'"))
     wait_until(lambda: len(bench.rows(run, "master 1")) == 3)
     ranks = [int(row) for row in bench.rows(run, "master 1")]
@@ -194,8 +186,8 @@ def test_mpi_leaves_nothing(bench):
     assert not any(map(is_alive, ranks))
 
 
-def test_mpi_needs_mpirun(bench, monkeypatch, tmp_path):
-    """Where there is none, the error says what is missing and where it comes from."""
+def test_an_mpi_run_without_mpirun_ends_with_an_error(bench, monkeypatch, tmp_path):
+    """The error says how to install it."""
     for name in ("sh", "ps"):
         tmp_path.joinpath(name).symlink_to(shutil.which(name))
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,21 +1,20 @@
-"""Runs whose directories are removed by hand: what runs is ended, whoever looks, and what asks for them gets an end."""
+"""Runs whose directories are removed by hand."""
 
 import shutil
 
 import pytest
 from gradient_api.constants import TERMINAL_STATES
 
-from tests.server.runners.process.conftest import is_alive, wait_until
-from tests.server.runners.process.test_kill import left_over, servers  # noqa: F401
-from tests.server.runners.process.test_stopping import only_linux
+from tests.server.runners.process.conftest import is_alive, only_linux, wait_until
+from tests.server.runners.process.test_recovery import left_over, servers  # noqa: F401
 
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
 
 
 @pytest.mark.parametrize("what", ["the directory of the run", "the directory of all runs"])
 @pytest.mark.parametrize("asked", ["nothing", "stop"])
-def test_a_run_that_goes_on(make_bench, what, asked):
-    """It is ended, with an error that says so, and who follows its log finds the end; its slot is free then."""
+def test_a_run_whose_files_are_removed_ends_with_an_error(make_bench, what, asked):
+    """Its processes are killed, followers of its log find the end, and its slot is free."""
     bench = make_bench(slots=1, grace=0.3)
     run = bench.run(STUBBORN)
     wait_until(lambda: bench.rows(run), "the row with the pid")
@@ -31,8 +30,8 @@ def test_a_run_that_goes_on(make_bench, what, asked):
     assert bench.rows(bench.done("echo other")) == ["other"]
 
 
-def test_a_run_that_is_forgotten(make_bench):
-    """It ends, and nothing of it is left; only then another one has its slot."""
+def test_a_deleted_run_whose_files_were_removed_ends(make_bench):
+    """Its slot is free when nothing of it is left."""
     bench = make_bench(slots=1, grace=0.3)
     run = bench.run(STUBBORN)
     wait_until(lambda: bench.rows(run), "the row with the pid")
@@ -44,8 +43,8 @@ def test_a_run_that_is_forgotten(make_bench):
     wait_until(lambda: not list(bench.directory.glob(".*")), "the end of its files")
 
 
-def test_a_run_that_has_just_begun(make_bench):
-    """At whatever moment it loses its files, it comes to an end, and nothing of it is left."""
+def test_files_can_be_removed_at_any_time(make_bench):
+    """Whatever the run is doing, it ends, and nothing of it is left."""
     bench = make_bench(slots=1, grace=0.3)
     for number in range(8):
         run = bench.run("sleep 60")
@@ -57,15 +56,15 @@ def test_a_run_that_has_just_begun(make_bench):
 
 
 def is_removed(folder):
-    """Remove a folder in which others make files at the same time; tell whether it has gone."""
+    """Remove a folder while others may create files in it. Return whether it is gone."""
     shutil.rmtree(folder, ignore_errors=True)
     return not folder.exists()
 
 
 @only_linux
-def test_a_run_that_no_server_follows(servers):  # noqa: F811
+def test_a_supervisor_notices_that_its_files_were_removed(servers):  # noqa: F811
     """Its supervisor finds it out."""
-    servers.know("es1", STUBBORN.replace("trap '' TERM; ", ""))
+    servers.add("es1", STUBBORN.replace("trap '' TERM; ", ""))
     servers.start()
     wait_until(lambda: servers.rows.get("es1"))
     servers.end()
@@ -74,8 +73,8 @@ def test_a_run_that_no_server_follows(servers):  # noqa: F811
     assert not is_alive(int(servers.rows["es1"][1]))
 
 
-def test_an_error_that_stays(make_bench, tmp_path):
-    """What has lost its files is not run again by the next server."""
+def test_a_run_whose_files_were_removed_is_not_run_by_the_next_server(make_bench, tmp_path):
+    """It keeps its error."""
     directory, ran = tmp_path / "kept", tmp_path / "ran"
     bench = make_bench(directory, keep=True)
     run = bench.run(f"echo ran >> {ran}; echo begun; sleep 60", handle="es1")
@@ -84,8 +83,8 @@ def test_an_error_that_stays(make_bench, tmp_path):
     wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
     outcome = bench.outcome(run)
     bench.runner.close()
-    later = make_bench(directory, keep=True, begin=False)
-    known = later.prepare(f"echo again >> {ran}", handle="es1", started=0.0)
+    later = make_bench(directory, keep=True, recover=False)
+    known = later.admit(f"echo again >> {ran}", handle="es1", started=0.0)
     later.runner.recover()
     assert later.rows(later.done("echo other", handle="es2")) == ["other"]
     assert later.outcome(known) == outcome

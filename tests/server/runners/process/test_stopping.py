@@ -1,4 +1,4 @@
-"""Runs that are stopped, and what is left when a run has ended: nothing."""
+"""Stopped runs, and what is left of a run that has ended: nothing."""
 
 import os
 import subprocess
@@ -8,10 +8,9 @@ import pytest
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from tests.server.runners.process.conftest import is_alive, wait_until, workspace_of
+from tests.server.runners.process.conftest import is_alive, only_linux, wait_until, workspace_of
 
-only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux finds what has left its process group")
-# Starts something, says its number, and goes on.
+# Starts a program in a session of its own, and prints its pid.
 LEAVING = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], start_new_session=True).pid, flush=True)"
 
 
@@ -25,8 +24,8 @@ def pids(bench, run, count):
     return [int(row) for row in bench.rows(run)[:count]]
 
 
-def test_a_run_is_stopped(bench):
-    """It is torn down and canceled, its processes are gone, and what was printed is there."""
+def test_stopping_a_run_ends_its_processes_and_cancels_it(bench):
+    """Its output is complete, and stopping it again changes nothing."""
     run = bench.run("echo $$; sleep 60 & echo $!; wait")
     running = pids(bench, run, 2)
     stop(bench, run)
@@ -41,18 +40,18 @@ def test_a_run_is_stopped(bench):
     assert bench.outcome(run) == ("canceled", None)
 
 
-def test_commands_can_end_in_order(bench):
-    """They are asked with SIGTERM, and what they print then is a part of the log."""
+def test_a_command_can_handle_sigterm(bench):
+    """What it prints then is in the log."""
     run = bench.run("trap 'echo saving; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
     bench.wait_for_row(run, "ready")
     stop(bench, run)
-    rows = bench.rows(run)  # the shell tells in between what has ended its child
+    rows = bench.rows(run)  # the shell prints in between how its child has ended
     assert (rows[0], rows[-1]) == ("ready", "saving")
     assert bench.outcome(run) == ("canceled", None)
 
 
-def test_what_does_not_want_to_end_is_killed(make_bench):
-    """After the grace period comes SIGKILL, for all of the group."""
+def test_processes_that_ignore_sigterm_are_killed(make_bench):
+    """After the grace period, in the whole group."""
     bench = make_bench(grace=0.3)
     run = bench.run("trap '' TERM; echo $$; (trap '' TERM; while :; do sleep 1; done) & echo $!; wait")
     running = pids(bench, run, 2)
@@ -64,8 +63,8 @@ def test_what_does_not_want_to_end_is_killed(make_bench):
 
 @only_linux
 @pytest.mark.parametrize("ending", ["stopped", "by itself"])
-def test_what_has_left_its_group_is_found(make_bench, ending):
-    """A process in a session of its own ends with the run, too; where it has to be, it is killed."""
+def test_processes_that_have_left_their_group_are_killed(make_bench, ending):
+    """Also those in a session of their own."""
     bench = make_bench(grace=0.3)
     stubborn = "trap '' TERM; while :; do sleep 1; done"
     leave = f'{sys.executable} -c "{LEAVING}" sh -c "{stubborn}"'
@@ -79,14 +78,14 @@ def test_what_has_left_its_group_is_found(make_bench, ending):
 
 @only_linux
 @pytest.mark.parametrize("ending", ["stopped", "by itself"])
-def test_what_has_left_its_group_can_end_in_order(make_bench, ending):
-    """It is asked with SIGTERM as all others are, and has the grace period to do what it has to."""
+def test_processes_that_have_left_their_group_can_handle_sigterm(make_bench, ending):
+    """They have the grace period as all others do."""
     bench = make_bench(grace=10)
     saving = "trap 'echo saving; exit' TERM; echo ready; while :; do sleep 0.05; done"
     leave = f'{sys.executable} -c "{LEAVING}" sh -c "{saving}"'
     go_on = "sleep 60" if ending == "stopped" else "mkfifo go; read -r _ < go"
     run = bench.run(f"{leave}; {go_on}")
-    # It may come in the middle of the row with the number.
+    # It may come in the middle of the row with the pid.
     wait_until(lambda: any("ready" in row for row in bench.rows(run)))
     if ending == "stopped":
         stop(bench, run)
@@ -96,24 +95,15 @@ def test_what_has_left_its_group_can_end_in_order(make_bench, ending):
     assert "saving" in bench.rows(run)
 
 
-def test_what_goes_on_in_the_background_ends_with_the_command(bench):
-    """When the command has ended, the experiment has, and nothing is left of it."""
+def test_background_processes_end_with_the_command(bench):
+    """The run has ended when its command has."""
     run = bench.done("sleep 60 & echo $!")
     assert bench.outcome(run) == ("stopped", None)
     assert not is_alive(pids(bench, run, 1)[0])
 
 
-def test_a_run_is_stopped_before_it_was_started(bench):
-    """It is canceled at once."""
-    run = bench.prepare("echo one")
-    run.stop(5.0)
-    assert list(run.transitions) == [(5.0, State.CANCELLED)]
-    assert run.rows(0, 10, 6.0) == []
-    assert run.next_row_at(0, 6.0) is None
-
-
-def test_a_run_is_stopped_at_any_moment(bench):
-    """Right after the start, or a little later: it is canceled, whatever it was just doing, and nothing is left."""
+def test_a_run_can_be_stopped_at_any_time(bench):
+    """During launch, setup or execution, it is canceled and nothing is left."""
     for pause in range(0, 60, 6):
         run = bench.run(f"echo $$ >> {bench.directory}/started; exec sleep 60", workspaceUrl="none")
         begin = bench.clock.now()
@@ -124,8 +114,8 @@ def test_a_run_is_stopped_at_any_moment(bench):
     assert not any(is_alive(int(line)) for line in (started.read_text().split() if started.exists() else []))
 
 
-def test_a_supervisor_that_is_ended_from_outside_ends_its_run(bench):
-    """A machine that shuts down asks all processes to end; the run says that it was not stopped by hand."""
+def test_sigterm_to_the_supervisor_ends_the_run_with_an_error(bench):
+    """As when the machine shuts down: it was not stopped by a client."""
     run = bench.run("echo $$ $PPID; exec sleep 60")
     wait_until(lambda: bench.rows(run))
     command, supervisor = map(int, bench.rows(run)[0].split())
@@ -137,8 +127,8 @@ def test_a_supervisor_that_is_ended_from_outside_ends_its_run(bench):
     assert not is_alive(command)
 
 
-def test_runs_that_are_not_to_outlive_their_server_end_with_it(tmp_path):
-    """However it ends: where nothing is kept, a server that is killed leaves nothing running."""
+def test_runs_that_are_not_kept_end_with_a_killed_server(tmp_path):
+    """Their supervisors notice."""
     program = f"""
 import sys, time
 from pathlib import Path

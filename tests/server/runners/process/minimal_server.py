@@ -1,7 +1,7 @@
-"""A program that holds a process runner as a server does: `holder.py DIRECTORY STORE`. Tests kill it.
+"""A minimal server around a process runner, for tests to kill: `minimal_server.py DIRECTORY STORE`.
 
-The store is a JSON file with the experiments that the server knows. Whatever a client would see is printed, one JSON
-array a line: the handle, and a line with its message, or an outcome. It goes on until it is killed, or asked to end.
+The store is a JSON file with the experiments. What a client would see is printed as JSON arrays, one a line: a handle
+with a line and its message, or with an outcome. The server runs until it gets SIGTERM.
 """
 
 import json

@@ -1,17 +1,13 @@
-"""Slots: how many experiments run at once, and in which order the others come."""
-
-import errno
-import os
+"""Slots and the queue, and runs that cannot be started, written or monitored."""
 
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process.events import EventReader
 from tests.server.runners.process.conftest import is_alive, wait_until
 
 
-def test_others_wait_until_there_is_a_slot(make_bench):
-    """Not more run at once than there are slots; the others are pending, and come later."""
+def test_runs_wait_for_a_slot(make_bench):
+    """No more run at once than there are slots; the others are pending. One that is stopped meanwhile is canceled."""
     bench = make_bench(slots=2)
     order = bench.directory / "order"
     runs = [
@@ -28,8 +24,8 @@ def test_others_wait_until_there_is_a_slot(make_bench):
     assert sorted(order.read_text().split()[2:]) == ["2", "4"]
 
 
-def test_one_that_is_forgotten_while_it_waits_never_runs(make_bench):
-    """Its turn does not come, and that of the next one does."""
+def test_a_run_that_is_deleted_in_the_queue_never_runs(make_bench):
+    """The next one does."""
     bench = make_bench(slots=1)
     first = bench.run("read -r _ < /dev/null; sleep 0.3")
     waiting = bench.run(f"touch {bench.directory}/wrong")
@@ -40,8 +36,8 @@ def test_one_that_is_forgotten_while_it_waits_never_runs(make_bench):
     assert not (bench.directory / "wrong").exists()
 
 
-def test_a_thousand_can_wait(make_bench):
-    """They cost next to nothing: no process and no file."""
+def test_a_thousand_runs_wait_without_processes_or_files(make_bench):
+    """They cost next to nothing."""
     bench = make_bench(slots=1)
     first = bench.run("echo one; exec sleep 60")
     waiting = [bench.run("true") for _ in range(1000)]
@@ -54,8 +50,8 @@ def test_a_thousand_can_wait(make_bench):
     wait_until(lambda: bench.state(waiting[-1]) in TERMINAL_STATES)
 
 
-def test_one_that_cannot_be_followed_keeps_no_other_from_running(make_bench, caplog):
-    """It is ended, with an error that says so, and leaves its slot."""
+def test_a_run_that_cannot_be_monitored_does_not_block_others(make_bench, caplog):
+    """It is stopped with an error, and its slot is free."""
     bench = make_bench(slots=1)
     raised = []
 
@@ -64,7 +60,7 @@ def test_one_that_cannot_be_followed_keeps_no_other_from_running(make_bench, cap
             raised.append(handle)
             raise RuntimeError("on purpose")
 
-    bench.when_changed = fail_once
+    bench.on_change = fail_once
     broken = bench.run("echo $$; exec sleep 60")
     other = bench.run("echo other")
     wait_until(lambda: bench.state(other) in TERMINAL_STATES)
@@ -74,8 +70,8 @@ def test_one_that_cannot_be_followed_keeps_no_other_from_running(make_bench, cap
     assert "on purpose" in caplog.text
 
 
-def test_what_is_no_event_is_passed_over(bench):
-    """Whatever a machine that lost power has left in the file, the run goes on, ends, and can be forgotten."""
+def test_invalid_events_are_ignored(bench):
+    """As a power failure may leave them. The run goes on, ends, and can be deleted."""
     run = bench.run("echo begun; while [ ! -e go ]; do sleep 0.01; done; echo done")
     bench.wait_for_row(run, "begun")
     folder = bench.directory / run.handle
@@ -89,17 +85,18 @@ def test_what_is_no_event_is_passed_over(bench):
     assert bench.rows(bench.done("echo other")) == ["other"]
 
 
-def test_one_that_could_not_be_started_does_not_run_later(make_bench, tmp_path):
-    """Who asked has seen that it has ended in an error: it has for the next server, too."""
+def test_a_run_that_could_not_be_started_is_not_started_by_the_next_server(make_bench, tmp_path):
+    """Clients have seen that it has ended with an error. Its spec, which may hold secrets, is removed."""
     directory, ran = tmp_path / "kept", tmp_path / "ran"
     bench = make_bench(directory, keep=True)
     (directory / "es1" / "supervisor.log").mkdir(parents=True)
     outcome = bench.outcome(bench.done(f"touch {ran}"))
     assert outcome[0] == "error"
+    assert not list(directory.rglob("spec*"))
     bench.runner.close()
     (directory / "es1" / "supervisor.log").rmdir()
-    later = make_bench(directory, keep=True, begin=False)
-    known = later.prepare(f"touch {ran}", handle="es1", started=0.0)
+    later = make_bench(directory, keep=True, recover=False)
+    known = later.admit(f"touch {ran}", handle="es1", started=0.0)
     assert later.outcome(known) == outcome
     later.runner.recover()
     assert later.rows(later.done("echo other", handle="es2")) == ["other"]
@@ -107,8 +104,8 @@ def test_one_that_could_not_be_started_does_not_run_later(make_bench, tmp_path):
     assert not ran.exists()
 
 
-def test_what_could_not_be_written_of_it_is_written_later(make_bench, tmp_path):
-    """Also where it had no directory at first, say on a full disk; of one that is forgotten nothing comes back."""
+def test_an_error_that_cannot_be_written_is_written_later(make_bench, tmp_path):
+    """As soon as it is possible, so that the next server does not start the run; but not for a deleted run."""
     directory, ran = tmp_path / "kept", tmp_path / "ran"
     bench = make_bench(directory, keep=True)
     for handle in ("es1", "es2"):
@@ -121,16 +118,16 @@ def test_what_could_not_be_written_of_it_is_written_later(make_bench, tmp_path):
     wait_until((directory / "es1" / "events.jsonl").exists, "the error in its files")
     bench.runner.close()
     assert not (directory / "es2").exists()
-    later = make_bench(directory, keep=True, begin=False)
-    known = later.prepare(f"touch {ran}", handle="es1", started=0.0)
+    later = make_bench(directory, keep=True, recover=False)
+    known = later.admit(f"touch {ran}", handle="es1", started=0.0)
     later.runner.recover()
     assert later.rows(later.done("echo other", handle="es3")) == ["other"]
     assert later.outcome(known) == outcome
     assert not ran.exists()
 
 
-def test_one_that_is_being_ended_keeps_its_slot(make_bench):
-    """Also when it was forgotten: what it uses is not free before it has gone."""
+def test_a_deleted_run_occupies_its_slot_until_it_has_ended(make_bench):
+    """What it uses is not free before."""
     bench = make_bench(slots=1, grace=0.5)
     leaving = bench.run("trap '' TERM; echo $$; while :; do sleep 0.05; done")
     wait_until(lambda: bench.rows(leaving))
@@ -141,8 +138,8 @@ def test_one_that_is_being_ended_keeps_its_slot(make_bench):
     assert bench.rows(other)[-1] == "gone"
 
 
-def test_one_whose_files_cannot_be_made_is_an_error(make_bench):
-    """It says why, and leaves its slot to the next one."""
+def test_a_run_whose_files_cannot_be_created_ends_with_an_error(make_bench):
+    """The error says why, and the slot is free."""
     bench = make_bench(slots=1)
     (bench.directory / "es1").write_text("in the way")
     broken, other = bench.run("true"), bench.run("echo other")
@@ -152,11 +149,11 @@ def test_one_whose_files_cannot_be_made_is_an_error(make_bench):
     assert "The run cannot be started: " in error
     assert "File exists" in error
     assert broken.next_row_at(0, bench.clock.now()) is None
-    assert bench.told.count("es1") >= 1
+    assert "es1" in bench.changes
 
 
-def test_one_whose_supervisor_does_not_start_is_an_error(make_bench, monkeypatch, broken_supervisor):
-    """It says what was the last complaint, and leaves its slot to the next one."""
+def test_a_run_whose_supervisor_fails_to_start_ends_with_its_last_error(make_bench, monkeypatch, broken_supervisor):
+    """The slot is free."""
     bench = make_bench(slots=1)
     broken = bench.done("true")
     monkeypatch.undo()
@@ -168,21 +165,20 @@ def test_one_whose_supervisor_does_not_start_is_an_error(make_bench, monkeypatch
     assert bench.rows(other) == ["other"]
 
 
-def test_what_cannot_be_read_at_one_moment_is_read_at_the_next(make_bench, monkeypatch):
-    """Where too many files are open when a run ends, its end is found all the same, and its slot is free."""
+def test_events_that_cannot_be_read_at_first_are_read_later(make_bench):
+    """The end of the run is found, and its slot is free."""
     bench = make_bench(slots=1)
-    read_on, failed = EventReader.read_on, []
-
-    def fail_once(reader):
-        if not failed and b'"rows"' in (bench.directory / "es1" / "events.jsonl").read_bytes():
-            failed.append(reader)
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return read_on(reader)
-
     run = bench.run("echo begun; while [ ! -e go ]; do sleep 0.01; done")
     bench.wait_for_row(run, "begun")
-    monkeypatch.setattr(EventReader, "read_on", fail_once)
-    (bench.directory / "es1" / "workspace" / "go").touch()
+    folder = bench.directory / run.handle
+    events, moved = folder / "events.jsonl", folder / "moved"
+    events.rename(moved)
+    events.mkdir()
+    (folder / "workspace" / "go").touch()
+    wait_until(lambda: b'"rows"' in moved.read_bytes(), "the last event")
+    assert bench.state(run) == State.RUNNING
+    events.rmdir()
+    moved.rename(events)
     wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
-    assert (len(failed), bench.outcome(run)) == (1, ("stopped", None))
+    assert bench.outcome(run) == ("stopped", None)
     assert bench.rows(bench.done("echo other")) == ["other"]

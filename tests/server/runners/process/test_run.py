@@ -1,4 +1,4 @@
-"""One command that really runs: its rows, its states, its end."""
+"""One run: its rows, its states and its outcome, and its monitor at timestamps that are hard to meet."""
 
 import math
 import os
@@ -8,13 +8,14 @@ import pytest
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process import process_run
-from gradient_server.runners.process.log_file import LogWriter
-from gradient_server.runners.process.output import LONGEST_ROW
-from gradient_server.runners.process.run_directory import RunDirectory
+from gradient_server.runners.process import run as run_module
+from gradient_server.runners.process.log_file import MAX_ROW_LENGTH, LogWriter
+from gradient_server.runners.process.nodes import nodes_of
+from gradient_server.runners.process.run import RunMonitor
+from gradient_server.runners.process.run_files import EventReader, LaunchSpec, RunDirectory
 from tests.server.runners.process.conftest import is_alive, wait_until, workspace_of
 
-PATH = [
+STATES = [
     State.PENDING,
     State.PROVISIONING,
     State.PROVISIONED,
@@ -27,23 +28,23 @@ PATH = [
 
 
 def test_a_command_runs(bench):
-    """What it prints is its log, its exit code is its outcome, and states come in the documented order."""
+    """Its output is its log, its exit code is the outcome, and states come in the documented order."""
     run = bench.done("echo one; echo two >&2")
     assert bench.rows(run) == ["one", "two"]
     assert bench.outcome(run) == ("stopped", None)
-    assert [state for _, state in run.transitions] == [*PATH, State.STOPPED]
-    moments = [moment for moment, _ in run.transitions]
-    assert moments == sorted(moments)
-    assert moments[-1] <= bench.clock.now()
+    assert [state for _, state in run.transitions] == [*STATES, State.STOPPED]
+    timestamps = [moment for moment, _ in run.transitions]
+    assert timestamps == sorted(timestamps)
+    assert timestamps[-1] <= bench.clock.now()
 
 
-def test_moments_do_not_go_back(bench):
-    """Whatever clock says when it was started: what comes after that has not been before."""
-    run = bench.prepare("true")
+def test_timestamps_never_decrease(bench):
+    """Whatever time it was started at."""
+    run = bench.admit("true")
     run.start(bench.clock.now() + 3600)
     wait_until(lambda: run.transitions[-1][1] in TERMINAL_STATES)
-    moments = [moment for moment, _ in run.transitions]
-    assert moments == sorted(moments)
+    timestamps = [moment for moment, _ in run.transitions]
+    assert timestamps == sorted(timestamps)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +57,13 @@ def test_moments_do_not_go_back(bench):
         ("exit 200", "The command ended with exit code 200"),
     ],
 )
-def test_a_command_fails(bench, command, error):
-    """The error says with which exit code, or by which signal."""
+def test_a_failed_command_is_reported_with_its_exit_code(bench, command, error):
+    """Or with the signal that has killed it."""
     assert bench.outcome(bench.done(command)) == ("failed", error)
 
 
-def test_who_sees_a_row_finds_that_its_run_has_begun(bench):
-    """States are read from one file and rows from others: however that is timed, no row is ahead of its state."""
+def test_rows_are_not_visible_before_the_run_is_running(bench):
+    """States and rows come from different files; no row is ahead of its state."""
     for _ in range(10):
         run = bench.run("echo one; exec sleep 60")
         wait_until(lambda run=run: bench.rows(run))
@@ -70,22 +71,22 @@ def test_who_sees_a_row_finds_that_its_run_has_begun(bench):
         run.delete()
 
 
-def test_rows_have_numbers_and_times(bench):
-    """Rows are numbered from 1 without gaps, end with the marker, and have the moments at which they were read."""
+def test_rows_have_lines_and_timestamps(bench):
+    """Lines count from 1 without gaps up to the end marker; timestamps say when a row was read."""
     begin = bench.clock.now()
     run = bench.done("echo one; sleep 0.3; echo two", machineType="K80")
     found = run.rows(0, 100, bench.clock.now())
     assert [row.line for _, row in found] == [1, 2, 3, 4]
     assert [row.message for _, row in found][1:] == ["one", "two", END_OF_LOG]
-    moments = [row.timestamp for _, row in found]
-    assert begin < moments[0] < moments[1] < moments[2] - 0.25
-    assert moments[3] == run.transitions[-1][0]
+    timestamps = [row.timestamp for _, row in found]
+    assert begin < timestamps[0] < timestamps[1] < timestamps[2] - 0.25
+    assert timestamps[3] == run.transitions[-1][0]
     assert run.rows(2, 1, bench.clock.now()) == found[2:3]
     assert run.rows(4, 10, bench.clock.now()) == []
 
 
-def test_rows_are_there_as_soon_as_they_are_printed(bench):
-    """A row is seen while the command runs, and the runner says that there is one."""
+def test_rows_are_visible_as_soon_as_they_are_printed(bench):
+    """The runner reports a change, so that nobody has to poll."""
     run = bench.run("mkfifo go; echo first; read -r line < go; echo $line; exec sleep 60")
     bench.wait_for_row(run, "first")
     wait_until(lambda: bench.state(run) == State.RUNNING)
@@ -93,50 +94,32 @@ def test_rows_are_there_as_soon_as_they_are_printed(bench):
     assert run.next_row_at(0, bench.clock.now()) <= bench.clock.now()
     workspace_of(bench, run).joinpath("go").write_text("second\n")
     bench.wait_for_row(run, "second")
-    assert set(bench.told) == {"es1"}
+    assert set(bench.changes) == {"es1"}
 
 
-def test_no_marker_before_the_end(bench):
-    """As long as the experiment has not ended, no log ends."""
-    run = bench.run("echo one; exec sleep 60")
-    bench.wait_for_row(run, "one")
-    assert [row.message for _, row in run.rows(0, 10, bench.clock.now())] == ["one"]
-    assert run.next_row_at(1, bench.clock.now()) == math.inf
-    run.stop(bench.clock.now())
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
-    assert [row.message for _, row in run.rows(0, 10, bench.clock.now())] == ["one", END_OF_LOG]
-    assert run.next_row_at(2, bench.clock.now()) is None
-
-
-def test_rows_of_another_run_that_had_the_handle(make_bench):
-    """They are not its own, and are not shown, as long as the files of that one are still there."""
-    bench = make_bench(begin=False)
-    run = bench.prepare("echo mine", handle="es7")
-    directory = RunDirectory(bench.directory / "es7")
-    directory.make({})
-    LogWriter(directory.log(0)).write(1, ["of another one"])
+def test_rows_of_an_earlier_run_with_the_same_handle_are_not_visible(make_bench):
+    """Its files may still be there."""
+    bench = make_bench(recover=False)
+    run = bench.admit("echo mine", handle="es7")
+    (bench.directory / "es7" / "jobs").mkdir(parents=True)
+    LogWriter(bench.directory / "es7" / "jobs" / "0.log").write(1, ["of another one"])
     assert bench.rows(run) == []
     assert run.next_row_at(0, bench.clock.now()) == math.inf
 
 
-def test_a_command_cannot_end_its_log(bench):
-    """A row that reads like the end marker gets a space."""
-    assert bench.rows(bench.done(f"echo {END_OF_LOG}; echo more")) == [f"{END_OF_LOG} ", "more"]
-
-
-def test_all_kinds_of_output(bench):
-    """Progress bars, what is not UTF-8, NUL, long lines, and a last line without an end are all rows."""
-    run = bench.done(r"""printf '\r10%%\r20%%\r\nbad \377 byte\nnul \000 byte\n'; head -c 200000 /dev/zero | tr '\0' x
-        echo; printf 'no end'""")
+def test_any_output_becomes_rows(bench):
+    """Progress bars, invalid UTF-8, NUL, long lines, the end marker, and a last line without a line break."""
+    run = bench.done(r"""printf '\r10%%\r20%%\r\nbad \377 byte\nnul \000 byte\nPSEOF\n'
+        head -c 200000 /dev/zero | tr '\0' x; echo; printf 'no end'""")
     rows = bench.rows(run)
-    assert rows[:4] == ["10%", "20%", "bad \ufffd byte", "nul \0 byte"]
-    assert [len(row) for row in rows[4:-1]] == [LONGEST_ROW] * 3 + [200000 - 3 * LONGEST_ROW]
+    assert rows[:5] == ["10%", "20%", "bad \ufffd byte", "nul \0 byte", f"{END_OF_LOG} "]
+    assert [len(row) for row in rows[5:-1]] == [MAX_ROW_LENGTH] * 3 + [200000 - 3 * MAX_ROW_LENGTH]
     assert rows[-1] == "no end"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has had at most")
-def test_memory_is_bounded(bench):
-    """A line of many megabytes, binary noise and a million rows take the supervisor no more than a few rows do."""
+def test_the_memory_of_the_supervisor_is_bounded(bench):
+    """A line of many megabytes, binary noise and a million rows take no more than a few rows do."""
     noise = "head -c 50000000 /dev/zero | tr '\\0' x; head -c 20000000 /dev/urandom; yes | head -n 1000000"
     run = bench.done(f"{noise}; echo; grep VmHWM /proc/$PPID/status")
     rows = bench.rows(run)
@@ -144,8 +127,8 @@ def test_memory_is_bounded(bench):
     assert int(rows[-1].split()[1]) < 80_000, rows[-1]
 
 
-def test_what_is_given_at_once_is_bounded(bench):
-    """However many long rows are asked for, as much comes as the server has memory for; the others come after it."""
+def test_the_text_that_is_returned_at_once_is_bounded(bench):
+    """Whatever the limit is; a reader gets the rest with the next calls."""
     run = bench.done("head -c 80000000 /dev/zero | tr '\\0' x")
     sizes, line = [], 0
     while page := run.rows(line, 50_000, bench.clock.now()):
@@ -155,20 +138,20 @@ def test_what_is_given_at_once_is_bounded(bench):
     assert max(sizes) < 40_000_000
 
 
-def test_what_is_given_at_once_has_all_rows_of_a_line(bench, monkeypatch):
-    """Of several jobs, too, the others come after the last line: nobody could ask for the rest of it alone."""
+def test_all_rows_of_a_line_are_returned_at_once(bench, monkeypatch):
+    """With several jobs too: a reader could not request the rest of a line."""
     given = {"workerCommand": "seq 101 104", "workerCount": 3}
     given |= {"parameterServerCommand": "echo 101; exec sleep 60", "parameterServerCount": 1}
     run = bench.done(experimentTypeId=2, **given)
     everything = run.rows(0, 1000, bench.clock.now())
-    monkeypatch.setattr(process_run, "MOST_CHARACTERS", 1)
+    monkeypatch.setattr(run_module, "MAX_CHARACTERS", 1)
     pages = [run.rows(line, 1000, bench.clock.now()) for line in range(5)]
     assert [page[0][1].line for page in pages] == [page[-1][1].line for page in pages] == [1, 2, 3, 4, 5]
     assert [found for page in pages for found in page] == everything
 
 
-def test_a_row_that_stands_still_is_shown(bench):
-    """A prompt without an end of line is seen while the command waits, and goes on in the next row."""
+def test_a_partial_line_becomes_a_row_while_the_command_waits(bench):
+    """A prompt is visible; what follows it is the next row."""
     run = bench.run("mkfifo go; printf 'Ready? '; read -r line < go; echo $line")
     bench.wait_for_row(run, "Ready? ")
     workspace_of(bench, run).joinpath("go").write_text("yes\n")
@@ -176,14 +159,14 @@ def test_a_row_that_stands_still_is_shown(bench):
     assert bench.rows(run) == ["Ready? ", "yes"]
 
 
-def test_nothing_is_buffered(bench):
-    """A Python program that does not flush is seen at once."""
+def test_python_programs_do_not_buffer_their_output(bench):
+    """Without a flush, a row is visible at once."""
     run = bench.run(f"{sys.executable} -c 'import time; print(1); time.sleep(60)'")
     bench.wait_for_row(run, "1")
 
 
-def test_commands_see_nothing_secret_of_the_server(bench, monkeypatch):
-    """Of the server's environment only what programs need is passed on, to the supervisor too."""
+def test_commands_do_not_see_secrets_of_the_server(bench, monkeypatch):
+    """Of its environment, only what programs need is passed on, to the supervisor too."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
     monkeypatch.setenv("PAPERSPACE_API_KEY", "very-secret")
     run = bench.done("env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'", experimentEnv={"MINE": 1})
@@ -193,16 +176,16 @@ def test_commands_see_nothing_secret_of_the_server(bench, monkeypatch):
     assert [row for row in rows if "very-secret" in row] == []
 
 
-def test_experiment_env_is_on_top(bench):
-    """What an experiment sets is what its command sees, as text; null takes a variable away."""
+def test_experiment_env_overrides_variables(bench):
+    """Values become text; null removes a variable."""
     given = {"A": 1.5, "B": True, "C": "x y", "WORK_ENV": "mine", "TZ": None, "PYTHONUNBUFFERED": None}
     rows = bench.rows(bench.done("env", experimentEnv=given))
     assert {"A=1.5", "B=true", "C=x y", "WORK_ENV=mine", "PAPERSPACE_EXPERIMENT_ID=es1"} <= set(rows)
     assert [row for row in rows if row.startswith(("TZ=", "PYTHONUNBUFFERED="))] == []
 
 
-def test_what_is_not_used_is_said_first(bench):
-    """The first row says what the machine of the server cannot give, and no secret."""
+def test_the_first_row_names_the_parameters_that_are_ignored(bench):
+    """But no secret value."""
     run = bench.done(
         "echo one", container="tensorflow:1.13", machineType="K80", registryPassword="very-secret", isPreemptible=False
     )
@@ -215,19 +198,19 @@ def test_what_is_not_used_is_said_first(bench):
 
 
 def test_a_command_has_no_input(bench):
-    """Whoever reads finds the end at once, and does not wait for ever."""
+    """A read finds the end of the file at once."""
     assert bench.outcome(bench.done("cat; echo done"))[0] == "stopped"
 
 
 @pytest.mark.parametrize("name", ["INT", "HUP", "CHLD"])
-def test_commands_do_not_inherit_that_signals_are_ignored(bench, name):
-    """What they start can be interrupted, as in a terminal: `timeout --signal INT` for instance."""
+def test_commands_do_not_inherit_ignored_signals(bench, name):
+    """They can be interrupted as in a terminal, for example by `timeout --signal INT`."""
     run = bench.done(f"kill -{name} $$; echo survived")
     assert bench.rows(run) == (["survived"] if name == "CHLD" else [])
 
 
-def test_files_of_runs_are_their_owners_alone(bench):
-    """Nobody else can look into the directories of runs, and what may be secret is not kept."""
+def test_only_the_owner_can_read_the_files_of_a_run(bench):
+    """And none of them holds a secret once the run has started."""
     bench.done("echo one", registryPassword="very-secret", workspacePassword="very-secret")
     top = bench.directory
     assert top.stat().st_mode & 0o777 == 0o700
@@ -237,8 +220,8 @@ def test_files_of_runs_are_their_owners_alone(bench):
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
 
-def test_a_run_that_is_forgotten_leaves_nothing(bench):
-    """What runs is ended, what is kept is removed, and another run can have its name at once."""
+def test_a_deleted_run_leaves_nothing(bench):
+    """It is stopped, its files are removed, and its handle can be used again at once."""
     run = bench.run("echo $$; exec sleep 60", handle="es7")
     wait_until(lambda: bench.rows(run))
     pid = int(bench.rows(run)[0])
@@ -248,3 +231,59 @@ def test_a_run_that_is_forgotten_leaves_nothing(bench):
     wait_until(lambda: not is_alive(pid))
     again.delete()
     wait_until(lambda: [path.name for path in bench.directory.iterdir()] == ["lock"])
+
+
+BODY = {"experimentTypeId": 1, "name": "test", "projectHandle": "p", "command": "true"}
+SPEC = LaunchSpec(handle="es1", body=BODY, nodes=nodes_of(["worker"], BODY), grace=1.0)
+
+
+class LateDirectory(RunDirectory):
+    """A run whose last event becomes visible at the moment at which its lock is taken."""
+
+    def hide_last_event(self):
+        first, _, last = self.events.read_bytes().removesuffix(b"\n").rpartition(b"\n")
+        self.events.write_bytes(first + b"\n")
+        self.hidden = last + b"\n"
+
+    def lock(self):
+        file = super().lock()
+        if file is not None:
+            with self.events.open("ab") as events:
+                events.write(self.hidden)
+        return file
+
+
+def test_a_run_that_ends_while_its_supervisor_is_checked_leaves_no_process(tmp_path):
+    """The end is found after the supervisor; the process that has launched it is reaped all the same."""
+    directory = LateDirectory(tmp_path / "es1")
+    monitor = RunMonitor(directory, 1, SPEC)
+    monitor.launch()
+    reader = EventReader(directory.events)
+    wait_until(lambda: reader.read() and reader.history.has_ended, "the end")
+    wait_until(lambda: not reader.history.supervisor.is_alive(), "the end of the supervisor")
+    directory.hide_last_event()
+    monitor.poll()
+    assert monitor.history.states[-1][1] == State.STOPPED
+    assert monitor.is_over
+
+
+def test_an_error_that_cannot_be_written_at_first_is_written_by_a_later_poll(tmp_path, broken_supervisor):
+    """A supervisor that fails to start is such an error."""
+    directory = RunDirectory(tmp_path / "es1")
+    (directory.path / "lock").mkdir(parents=True)
+    monitor = RunMonitor(directory, 1, SPEC)
+    monitor.launch()
+
+    def fails():
+        try:
+            monitor.poll()
+        except IsADirectoryError:
+            return True
+        return False
+
+    wait_until(fails, "the poll that finds the error")
+    assert not monitor.is_over
+    (directory.path / "lock").rmdir()
+    wait_until(lambda: monitor.poll() or monitor.is_over, "the end")
+    assert monitor.history.states[-1][1] == State.ERROR
+    assert "broken on purpose" in monitor.history.error

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment, of the server or of a supervisor: no row is lost, nothing runs twice, nothing is left."""
+"""`kill -9` at any time, of the server or of a supervisor: no row is lost, nothing runs twice, nothing is left over."""
 
 import json
 import os
@@ -16,14 +16,14 @@ import pytest
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from tests.server.runners.process.conftest import PATIENCE, is_alive, wait_until
-from tests.server.runners.process.test_stopping import LEAVING, only_linux
+from tests.server.runners.process.conftest import PATIENCE, is_alive, only_linux, wait_until
+from tests.server.runners.process.test_stopping import LEAVING
 
-HOLDER = Path(__file__).with_name("holder.py")
+SERVER = Path(__file__).with_name("minimal_server.py")
 
 
 class Servers:
-    """Servers over the same directory, one after the other, and all that their clients have seen."""
+    """Servers that use the same directory one after the other, and what their clients have seen."""
 
     def __init__(self, directory, slots=2):
         self.directory = directory
@@ -32,13 +32,13 @@ class Servers:
         self.rows, self.outcomes, self.wrong = {}, {}, []
         self.process = None
 
-    def know(self, handle, command, *, started=0.0, **given):
+    def add(self, handle, command, *, started=0.0, **given):
         body = {"experimentTypeId": 1, "name": handle, "projectHandle": "p", "command": command}
         self.store["experiments"].append({"handle": handle, "body": body, "started": started, **given})
 
     def start(self):
         self.path.write_text(json.dumps(self.store))
-        program = [sys.executable, str(HOLDER), str(self.directory), str(self.path)]
+        program = [sys.executable, str(SERVER), str(self.directory), str(self.path)]
         self.process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
         self.reading = threading.Thread(target=self._read, args=[self.process.stdout])
         self.reading.start()
@@ -56,7 +56,7 @@ class Servers:
                 handle, number, message, *error = json.loads(line)
                 if error:
                     self.outcomes[handle] = (number, *error)
-                # Every client sees the same rows from the first on; a later one may see more of them.
+                # Every client sees the same rows from the first on.
                 elif self.rows.setdefault(handle, {}).setdefault(number, message) != message:
                     self.wrong.append((handle, number, message))
 
@@ -72,26 +72,26 @@ def servers(tmp_path):
 
 
 def left_over(directory):
-    """The processes that have to do with a directory, but for this one; on Linux, elsewhere none."""
+    """Return the other processes that name a directory in their arguments or environment. Only on Linux."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            said = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
         except OSError:
             continue
-        if str(directory).encode() in said and int(entry.name) != os.getpid():
+        if str(directory).encode() in text and int(entry.name) != os.getpid():
             found.append(int(entry.name))
     return found
 
 
-def test_the_server_is_killed_at_any_moment(servers, tmp_path, request):
-    """Runs go on, the next server takes them up where they are by then, and those that wait are run once."""
+def test_runs_survive_servers_that_are_killed_at_any_time(servers, tmp_path, request):
+    """The next server takes them over with every row, and each of them runs exactly once."""
     kills, length = max(10, request.config.option.examples // 5), 40
     chance = random.Random(1)
     rows = f"i=0; while [ $i -lt {length} ]; do echo row $i; i=$((i+1)); sleep 0.01; done"
     command = f"echo $EXPERIMENT_NAME >> {tmp_path}/ran; {rows}"
     for number in range(kills):
-        servers.know(f"es{number}", command, started=float(number))
+        servers.add(f"es{number}", command, started=float(number))
     for _ in range(kills):
         servers.start()
         time.sleep(chance.uniform(0, 1.2))
@@ -107,11 +107,11 @@ def test_the_server_is_killed_at_any_moment(servers, tmp_path, request):
     wait_until(lambda: left_over(tmp_path) == [], "that nothing is left")
 
 
-def test_the_order_of_the_queue_is_that_of_the_starts(servers, tmp_path):
-    """After a restart, too; those that have run are not run again."""
+def test_the_queue_keeps_its_order_across_servers(servers, tmp_path):
+    """Runs that have ended do not run again."""
     servers.store["slots"] = 1
     for number, started in enumerate([3.0, 1.0, 2.0]):
-        servers.know(f"es{number}", f"echo {number} >> {tmp_path}/order", started=started)
+        servers.add(f"es{number}", f"echo {number} >> {tmp_path}/order", started=started)
     servers.start()
     wait_until(lambda: len(servers.outcomes) == 3)
     servers.end()
@@ -121,16 +121,16 @@ def test_the_order_of_the_queue_is_that_of_the_starts(servers, tmp_path):
     assert (tmp_path / "order").read_text().split() == ["1", "2", "0"]
 
 
-def test_a_run_whose_directory_was_removed_does_not_run_again(servers, tmp_path):
-    """Somebody who needs space may do that. Later ones have run, so it has; one that still waited runs now."""
+def test_a_run_whose_directory_was_removed_between_servers_does_not_run_again(servers, tmp_path):
+    """Later runs have run, so it has; one that was still waiting runs."""
     for number in range(3):
-        servers.know(f"es{number}", f"echo {number} >> {tmp_path}/order", started=float(number))
+        servers.add(f"es{number}", f"echo {number} >> {tmp_path}/order", started=float(number))
     servers.start()
     wait_until(lambda: len(servers.outcomes) == 3)
     servers.end()
     servers.outcomes.clear()
     shutil.rmtree(servers.directory / "es1")
-    servers.know("es3", f"echo 3 >> {tmp_path}/order", started=3.0)
+    servers.add("es3", f"echo 3 >> {tmp_path}/order", started=3.0)
     servers.start()
     wait_until(lambda: len(servers.outcomes) == 4)
     assert sorted((tmp_path / "order").read_text().split()) == ["0", "1", "2", "3"]
@@ -138,9 +138,9 @@ def test_a_run_whose_directory_was_removed_does_not_run_again(servers, tmp_path)
     assert (state, "have been removed" in error) == (State.ERROR, True)
 
 
-def test_an_orderly_end_leaves_runs_alone(servers, tmp_path):
+def test_runs_go_on_when_the_server_ends(servers, tmp_path):
     """The next server follows them to their end."""
-    servers.know("es1", f"echo $$; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; echo end")
+    servers.add("es1", f"echo $$; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; echo end")
     servers.start()
     wait_until(lambda: servers.rows.get("es1"))
     servers.end(signal.SIGTERM)
@@ -151,10 +151,10 @@ def test_an_orderly_end_leaves_runs_alone(servers, tmp_path):
     assert list(servers.rows["es1"].values())[1:] == ["end", END_OF_LOG]
 
 
-def test_a_stop_that_could_not_be_told_is_told_by_the_next_server(servers):
-    """The server had written down that the run is to stop, and was killed."""
-    servers.know("es1", "echo $$; exec sleep 60")
-    servers.know("es2", "exec sleep 60", started=None, stopped=2.0)
+def test_a_stop_that_a_killed_server_has_only_stored_is_done_by_the_next_one(servers):
+    """For a run that is running, and for one that was never started."""
+    servers.add("es1", "echo $$; exec sleep 60")
+    servers.add("es2", "exec sleep 60", started=None, stopped=2.0)
     servers.start()
     wait_until(lambda: servers.rows.get("es1"))
     servers.end()
@@ -165,9 +165,9 @@ def test_a_stop_that_could_not_be_told_is_told_by_the_next_server(servers):
     assert not is_alive(int(servers.rows["es1"][1]))
 
 
-def test_what_nobody_knows_is_ended_and_kept(servers, tmp_path):
-    """A run whose experiment has gone, or is in a store that was lost, is no orphan; what it has made stays."""
-    servers.know("es1", "echo $$; exec sleep 60")
+def test_a_run_without_an_experiment_is_stopped_and_kept(servers, tmp_path):
+    """As when the store is lost."""
+    servers.add("es1", "echo $$; exec sleep 60")
     servers.start()
     wait_until(lambda: servers.rows.get("es1"))
     servers.end()
@@ -179,9 +179,9 @@ def test_what_nobody_knows_is_ended_and_kept(servers, tmp_path):
     wait_until(lambda: left_over(tmp_path) == [servers.process.pid], "that nothing is left")
 
 
-def test_what_was_being_removed_is_removed(servers):
-    """An experiment was deleted, and the server was killed before its run had gone."""
-    servers.know("es1", "echo $$; exec sleep 60")
+def test_a_run_that_a_killed_server_was_deleting_is_deleted(servers):
+    """It is stopped first."""
+    servers.add("es1", "echo $$; exec sleep 60")
     servers.start()
     wait_until(lambda: servers.rows.get("es1"))
     servers.end()
@@ -192,17 +192,10 @@ def test_what_was_being_removed_is_removed(servers):
     wait_until(lambda: [path.name for path in servers.directory.iterdir()] == ["lock"])
 
 
-def test_two_servers_do_not_share_a_directory(servers, make_bench):
-    """The second one says so, with the name of the directory."""
-    make_bench(servers.directory)
-    with pytest.raises(OSError, match="is used by another server"):
-        make_bench(servers.directory)
-
-
 @pytest.mark.parametrize("when", ["while a server follows", "while no server is there"])
-def test_a_supervisor_is_killed(servers, when):
-    """The run ends with an honest error, and what its commands have started is killed."""
-    servers.know("es1", "echo $PPID; echo $$; sleep 60 & echo $!; wait")
+def test_a_run_whose_supervisor_is_killed_ends_with_an_error(servers, when):
+    """Its processes are killed, and later servers report the same error."""
+    servers.add("es1", "echo $PPID; echo $$; sleep 60 & echo $!; wait")
     servers.start()
     wait_until(lambda: len(servers.rows.get("es1", {})) == 3)
     supervisor, *commands = map(int, servers.rows["es1"].values())
@@ -224,9 +217,9 @@ def test_a_supervisor_is_killed(servers, when):
 
 
 @only_linux
-def test_what_has_left_its_group_is_found_without_a_supervisor(servers):
-    """By a variable in its environment."""
-    servers.know("es1", f'echo $PPID; {sys.executable} -c "{LEAVING}" sleep 60; wait; sleep 60')
+def test_processes_that_have_left_their_group_are_killed_without_a_supervisor(servers):
+    """They are found by a variable in their environment."""
+    servers.add("es1", f'echo $PPID; {sys.executable} -c "{LEAVING}" sleep 60; wait; sleep 60')
     servers.start()
     wait_until(lambda: len(servers.rows.get("es1", {})) == 2)
     supervisor, left = map(int, servers.rows["es1"].values())
@@ -235,8 +228,8 @@ def test_what_has_left_its_group_is_found_without_a_supervisor(servers):
     assert not is_alive(left)
 
 
-def test_supervisors_are_killed_at_any_moment(make_bench, tmp_path):
-    """Each run ends, with its outcome or with the error; nothing runs twice, and nothing is left."""
+def test_supervisors_can_be_killed_at_any_time(make_bench, tmp_path):
+    """Each run ends with its outcome or an error, runs once at most, and leaves nothing."""
     bench = make_bench(slots=4)
     chance = random.Random(2)
     runs = [bench.run(f"echo {number} >> {tmp_path}/ran; echo one; sleep 0.1; echo two") for number in range(24)]

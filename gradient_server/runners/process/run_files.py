@@ -1,0 +1,325 @@
+"""The files of runs: where they are, who uses them, what is to be run, and what has happened.
+
+A supervisor writes the files of its run, and servers read them. Whoever reads all events of a run knows as much as
+those who followed it from the start: that is how a run outlives its server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Collection, Generator, Iterator, Mapping
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from attrs import asdict, define, field, frozen
+from gradient_api.constants import TERMINAL_STATES
+
+from gradient_server.private_files import private_folder
+from gradient_server.runners.process.nodes import Node
+from gradient_server.runners.process.processes import ProcessId
+
+FILES_REMOVED = "The files of the run have been removed: its outcome is unknown, and it does not run again"
+_DELETED = ".forgotten-"
+_KEPT = "kept-"
+
+
+@frozen(kw_only=True)
+class LaunchSpec:
+    """The run that a supervisor is started for.
+
+    :param str handle: of the experiment
+    :param body: the request that created it, by the names of the contract
+    :param nodes: the processes to start
+    :param float grace: seconds from SIGTERM to SIGKILL
+    :param ProcessId server: ends the run if this process ends; None: the run outlives its server
+    """
+
+    handle: str
+    body: Mapping[str, Any]
+    nodes: tuple[Node, ...]
+    grace: float
+    server: ProcessId | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as it is written to the file."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> LaunchSpec:
+        """Return what `as_json` was called on."""
+        nodes = tuple(Node(**node) for node in data["nodes"])
+        server = ProcessId(*data["server"]) if data["server"] else None
+        return cls(handle=data["handle"], body=data["body"], nodes=nodes, grace=data["grace"], server=server)
+
+
+class RunDirectory:
+    """The directory of one run. Only its owner can read it.
+
+    :param Path path: where it is
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.events = path / "events.jsonl"
+        self.storage = path / "storage"
+        """Where commands keep data and models."""
+        self.workspace = path / "workspace"
+        """Where commands run."""
+        self.host_file = path / "hostfile"
+        """The nodes, for `mpirun`."""
+        self.supervisor_log = path / "supervisor.log"
+        """The errors of the supervisor itself."""
+        self.stop_request = path / "stop"
+        """Exists if the run is to be stopped."""
+        self._spec = path / "spec.json"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is the directory of a run, and not something else."""
+        return (self.path / "jobs").is_dir() and (self.events.is_file() or self._spec.is_file())
+
+    def log(self, index: int) -> Path:
+        """Return the path of the log of a job."""
+        return self.path / "jobs" / f"{index}.log"
+
+    def create(self, spec: LaunchSpec) -> None:
+        """Create it for a run. The spec may hold secrets."""
+        self.create_empty()
+        _create_folders(self.path / "jobs", self.storage)
+        draft = self.path / "spec.new"
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(spec.as_json(), file)
+        draft.replace(self._spec)
+
+    def create_empty(self) -> None:
+        """Create the directory and its parent, if they are missing."""
+        _create_folders(self.path.parent, self.path)
+
+    def take_spec(self) -> LaunchSpec:
+        """Return the spec, and remove it from the disk."""
+        spec = LaunchSpec.from_json(json.loads(self._spec.read_bytes()))
+        self.remove_spec()
+        return spec
+
+    def remove_spec(self) -> None:
+        """Remove the spec, which nobody is going to read any more."""
+        self._spec.unlink(missing_ok=True)
+
+    def lock(self) -> int | None:
+        """Lock the run and return the open lock file, or None if another process holds the lock."""
+        return _locked(self.path / "lock")
+
+    @contextlib.contextmanager
+    def locked(self) -> Generator[bool, None, None]:
+        """Lock the run in the block, which receives whether that was possible."""
+        file = self.lock()
+        try:
+            yield file is not None
+        finally:
+            if file is not None:
+                os.close(file)
+
+
+class RunsDirectory:
+    """The directory of all runs, one subdirectory for each handle. It may contain files of others.
+
+    Deleted runs are renamed until they are removed, so that their handles can be used again. So are runs without an
+    experiment, which are kept: if a store is lost, they are all that is left.
+
+    :param Path path: where it is
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._is_new = False
+
+    @contextlib.contextmanager
+    def in_use(self) -> Generator[None, None, None]:
+        """Reserve it for this server in the block, and create it if it is missing.
+
+        :raises OSError: another server uses it, other users may, or it cannot be used; the error has its `filename`
+        """
+        self._is_new = not self.path.exists()
+        with private_folder(self.path):
+            file = _locked(self._lock, os.O_NOFOLLOW)
+        if file is None:
+            raise OSError(errno.EBUSY, "is used by another server", str(self.path))
+        try:
+            yield
+        finally:
+            os.close(file)
+
+    def run(self, handle: str) -> RunDirectory:
+        """Return the directory of a run."""
+        return RunDirectory(self.path / handle)
+
+    def unknown(self, known: Collection[str]) -> list[RunDirectory]:
+        """Return the runs without an experiment, and those that were being removed. Files of others are left out.
+
+        :param known: the handles of the experiments
+        """
+        return [run for run in self._runs() if run.path.name not in known]
+
+    def renamed(self, run: RunDirectory, *, keep: bool) -> RunDirectory:
+        """Return the directory that a run is to be moved to, so that its handle can be used again."""
+        name = run.path.name
+        if name.startswith((_DELETED, _KEPT)):
+            return run
+        return self.run(f"{_KEPT if keep else _DELETED}{name}-{token_hex(4)}")
+
+    def remove(self, run: RunDirectory) -> None:
+        """Remove a run. Of one that is kept, only the spec is removed."""
+        if run.path.name.startswith(_KEPT):
+            run.remove_spec()
+        else:
+            shutil.rmtree(run.path, ignore_errors=True)
+
+    def remove_all(self) -> None:
+        """Remove all runs that are not kept, and the directory too if this server created it."""
+        for run in self._runs():
+            self.remove(run)
+        self._lock.unlink(missing_ok=True)
+        if self._is_new:
+            with contextlib.suppress(OSError):  # it contains something else
+                self.path.rmdir()
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / "lock"
+
+    def _runs(self) -> Iterator[RunDirectory]:
+        for path in sorted(self.path.iterdir()) if self.path.exists() else ():
+            if path.is_symlink() or not path.is_dir():
+                continue
+            # A run that was being removed may be incomplete.
+            if path.name.startswith(_DELETED) or RunDirectory(path).is_run:
+                yield RunDirectory(path)
+
+
+@define
+class History:
+    """The events of a run up to now. Times are seconds since the epoch."""
+
+    supervisor: ProcessId | None = None
+    """The process that has claimed the run; None: nothing of it has run."""
+    groups: list[ProcessId] = field(factory=list[ProcessId])
+    """The process groups of its nodes."""
+    states: list[tuple[float, int]] = field(factory=list[tuple[float, int]])
+    """The states that it has entered, with the times."""
+    error: str | None = None
+    rows: tuple[int, ...] = ()
+    """The number of rows of each job, once it has ended."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has entered a terminal state."""
+        return bool(self.states) and self.states[-1][1] in TERMINAL_STATES
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Add an event."""
+        if "claimed" in event:
+            self.supervisor = ProcessId(*event["claimed"])
+        if "group" in event:
+            self.groups.append(ProcessId(*event["group"]))
+        if "error" in event:
+            self.error = event["error"]
+        if "rows" in event:
+            self.rows = tuple(event["rows"])
+        if "state" in event:
+            self.states.append((event["real"], event["state"]))
+
+
+class EventReader:
+    """Reads the events of a run while they are written: a file of JSON objects, one a line.
+
+    An incomplete last line is read when it is complete. A line that is no event, as after a power failure, is ignored.
+
+    :param Path path: the file, which need not exist yet; to be changed when it is moved
+    :param History history: events of an earlier file of the run
+    """
+
+    def __init__(self, path: Path, history: History | None = None) -> None:
+        self.path = path
+        self.history = history or History()
+        self._offset = 0
+
+    def read(self) -> bool:
+        """Read new events. Return whether there were any."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                complete = file.read().rpartition(b"\n")[0]
+        except FileNotFoundError:
+            return False
+        for line in complete.splitlines():
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                self.history.add(json.loads(line))
+        self._offset += len(complete) + bool(complete)
+        return bool(complete)
+
+
+class EventWriter:
+    """Appends events to the file of a run. An event is written completely, or not at all if the disk is full.
+
+    :param Path path: the file
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        size = os.fstat(self._file).st_size
+        # A writer that was killed may have left an incomplete event.
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            end = os.pread(self._file, size, 0).rfind(b"\n") + 1
+            os.ftruncate(self._file, end)
+
+    def claimed(self, supervisor: ProcessId) -> None:
+        """Write which process runs it."""
+        self._write(claimed=supervisor)
+
+    def group_started(self, leader: ProcessId) -> None:
+        """Write the process group of a node; to be called before its command can run."""
+        self._write(group=leader)
+
+    def entered(self, state: int) -> None:
+        """Write that it has entered a state."""
+        self._write(state=int(state))
+
+    def ended(self, state: int, error: str | None, rows: list[int]) -> None:
+        """Write how it has ended, in one event."""
+        self._write(state=int(state), rows=rows, **({"error": error} if error else {}))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _write(self, **event: Any) -> None:
+        line = json.dumps({"real": round(time.time(), 6), **event}).encode() + b"\n"
+        written = os.write(self._file, line)
+        if written < len(line):
+            # Otherwise the next event would be appended to the incomplete one, and neither could be read.
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _create_folders(*folders: Path) -> None:
+    for folder in folders:
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _locked(path: Path, flags: int = 0) -> int | None:
+    """Lock a file and return it open, or None if another process holds the lock."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file

@@ -1,0 +1,60 @@
+"""Processes are not confused with later ones of the same number, and never killed in their place."""
+
+import os
+import signal
+import subprocess
+import threading
+
+from gradient_server.runners.process.processes import ProcessId, kill_run, signal_group
+from tests.server.runners.process.conftest import only_linux, wait_until
+
+
+def test_a_process_is_alive_until_it_ends(stranger):
+    """A zombie is not alive."""
+    process = ProcessId.of(stranger.pid)
+    assert process.is_alive()
+    stranger.kill()
+    wait_until(lambda: not process.is_alive(), "the end")
+    assert stranger.returncode is None
+
+
+def test_a_later_process_with_the_same_number_is_another_one(stranger):
+    """Neither the process nor its group is the one that is meant."""
+    earlier = ProcessId(stranger.pid, ProcessId.of(os.getpid()).start_time)
+    assert not earlier.is_alive()
+    assert not earlier.may_have_group()
+    assert ProcessId.of(stranger.pid).may_have_group()
+
+
+def test_killing_a_run_spares_later_processes_with_its_numbers(stranger):
+    """Only the recorded processes are killed."""
+    threading.Thread(target=stranger.wait).start()
+    earlier = ProcessId(stranger.pid, ProcessId.of(os.getpid()).start_time)
+    kill_run(earlier, [earlier])
+    assert stranger.poll() is None
+    kill_run(None, [ProcessId.of(stranger.pid)])
+    assert stranger.wait() == -signal.SIGKILL
+
+
+@only_linux
+def test_a_group_is_found_after_its_leader_has_ended():
+    """But not after the machine was started again, when the number means nothing."""
+    command = "sleep 60 & read -r _"
+    leader = subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE, process_group=0)
+    known = ProcessId.of(leader.pid)
+    leader.communicate(b"\n")
+    try:
+        assert not known.is_alive()
+        assert known.may_have_group()
+        assert not ProcessId(leader.pid, f"another-boot {known.start_time.split()[-1]}").may_have_group()
+    finally:
+        kill_run(None, [known])
+    assert not signal_group(leader.pid, 0)
+
+
+@only_linux
+def test_the_identity_of_a_process_has_the_format_that_earlier_versions_wrote():
+    """Supervisors that an earlier version has started are recognized: id of the boot, and start time in clock ticks."""
+    with open("/proc/sys/kernel/random/boot_id") as boot_id, open("/proc/self/stat") as stat:
+        ticks = stat.read().rpartition(")")[2].split()[19]
+        assert ProcessId.of(os.getpid()) == (os.getpid(), f"{boot_id.read().strip()} {ticks}")

@@ -1,0 +1,192 @@
+"""The files of runs: events that survive a crash or a full disk, and a directory that may contain files of others."""
+
+import contextlib
+import os
+
+import pytest
+from gradient_api.constants import ExperimentState as State
+
+from gradient_server.runners.process.run_files import EventReader, EventWriter
+from tests.server.runners.process.conftest import limit_file_size, wait_until
+
+
+def states_in(reader):
+    reader.read()
+    return [state for _, state in reader.history.states]
+
+
+@pytest.fixture
+def events(tmp_path):
+    return tmp_path / "events.jsonl"
+
+
+@pytest.mark.parametrize("room", range(0, 60, 7))
+def test_an_event_is_written_completely_or_not_at_all(events, room):
+    """Whatever room there is on the disk, later events can be read."""
+    with contextlib.closing(EventWriter(events)) as writer:
+        writer.entered(State.PENDING)
+        size = events.stat().st_size
+        fits = True
+        with limit_file_size(size + room):
+            try:
+                writer.entered(State.RUNNING)
+            except OSError:
+                fits = False
+        assert fits == (events.stat().st_size > size)
+        writer.entered(State.STOPPED)
+    expected = [State.PENDING, State.RUNNING, State.STOPPED] if fits else [State.PENDING, State.STOPPED]
+    assert states_in(EventReader(events)) == expected
+
+
+def test_an_incomplete_event_is_read_when_it_is_complete(events):
+    """A reader misses none, however little of it has been written when it reads."""
+    with contextlib.closing(EventWriter(events)) as writer:
+        writer.entered(State.PENDING)
+        writer.ended(State.STOPPED, None, [1])
+    data = events.read_bytes()
+    events.write_bytes(b"")
+    reader = EventReader(events)
+    for place in range(len(data)):
+        with events.open("ab") as file:
+            file.write(data[place : place + 1])
+        assert reader.read() == (data[place : place + 1] == b"\n")
+    assert states_in(reader) == [State.PENDING, State.STOPPED]
+    assert reader.history.rows == (1,)
+
+
+def test_an_incomplete_event_of_a_killed_writer_is_dropped(events):
+    """Old and new readers read what the next writer appends."""
+    with contextlib.closing(EventWriter(events)) as writer:
+        writer.entered(State.PENDING)
+        writer.entered(State.RUNNING)
+    whole = events.read_bytes()
+    for length in range(len(whole)):
+        events.write_bytes(whole[:length])
+        reader = EventReader(events)
+        reader.read()
+        with contextlib.closing(EventWriter(events)) as writer:
+            writer.ended(State.ERROR, "killed", [])
+        expected = ([State.PENDING] if b"\n" in whole[:length] else []) + [State.ERROR]
+        assert states_in(reader) == states_in(EventReader(events)) == expected
+
+
+def test_the_files_of_an_earlier_version_are_read(events):
+    """The format is stable: runs outlive the version of the server that has started them."""
+    events.write_text(
+        '{"real": 1.5, "claimed": [10, "boot 7"]}\n'
+        '{"real": 2.0, "state": 4}\n'
+        '{"real": 2.5, "group": [11, "boot 8"]}\n'
+        '{"real": 3.0, "state": 8, "rows": [2, 0], "error": "reason"}\n'
+    )
+    reader = EventReader(events)
+    reader.read()
+    history = reader.history
+    assert (history.supervisor, history.groups) == ((10, "boot 7"), [(11, "boot 8")])
+    assert (history.states, history.error, history.rows) == ([(2.0, 4), (3.0, 8)], "reason", (2, 0))
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A directory that contains files of somebody else."""
+    directory = tmp_path / "mine"
+    directory.mkdir(mode=0o700)
+    (directory / "thesis").mkdir()
+    (directory / "thesis" / "chapter.txt").write_text("x")
+    (directory / "thesis" / "events.jsonl").write_text("mine\n")
+    (directory / "kept-photos").mkdir()
+    (directory / "notes").write_text("y")
+    (directory / "link").symlink_to(directory / "thesis")
+    return directory
+
+
+def contents_of(directory):
+    return {path: path.read_bytes() if path.is_file() else None for path in directory.rglob("*")}
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_files_of_others_are_left_alone(make_bench, shared, keep):
+    """Also if runs are not kept: only what the runner has created is removed."""
+    before = contents_of(shared)
+    bench = make_bench(shared, keep=keep)
+    assert bench.rows(bench.done("echo one", handle="es1")) == ["one"]
+    bench.runner.close()
+    assert contents_of(shared).items() >= before.items()
+    created = {path.name for path in shared.iterdir()} - {path.name for path in before}
+    assert created == ({"es1", "lock"} if keep else set())
+
+
+def test_a_directory_that_the_server_created_is_removed_if_runs_are_not_kept(make_bench, tmp_path):
+    """Nothing is left."""
+    bench = make_bench(tmp_path / "created", keep=False)
+    bench.done("echo one")
+    bench.runner.close()
+    assert not (tmp_path / "created").exists()
+
+
+def test_a_server_that_fails_to_start_removes_nothing(make_bench, tmp_path):
+    """For example because its store cannot be used."""
+    directory = tmp_path / "kept"
+    first = make_bench(directory, keep=True)
+    first.done("echo one > file", handle="es1")
+    first.runner.close()
+    make_bench(directory, keep=False, recover=False).runner.close()
+    assert (directory / "es1" / "workspace" / "file").read_text() == "one\n"
+
+
+def test_runs_without_an_experiment_are_kept_under_another_name(make_bench, tmp_path, caplog):
+    """If the store was lost, they are all that is left. The server logs where they are, once."""
+    directory = tmp_path / "kept"
+    first = make_bench(directory, keep=True)
+    first.done("echo one > file", handle="es1")
+    first.runner.close()
+    for _ in range(2):
+        later = make_bench(directory, keep=False)
+        assert later.rows(later.done("echo other", handle="es1")) == ["other"]
+        later.runner.close()
+        (kept,) = directory.iterdir()
+        assert kept.name.startswith("kept-es1-")
+        assert (kept / "workspace" / "file").read_text() == "one\n"
+    (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert str(kept) in warning
+
+
+def test_the_spec_of_a_run_without_an_experiment_is_removed(make_bench, tmp_path):
+    """It may hold secrets, and nobody is going to run it."""
+    directory = tmp_path / "kept"
+    (directory / "es1" / "jobs").mkdir(parents=True, mode=0o700)
+    directory.chmod(0o700)
+    (directory / "es1" / "spec.json").write_text('{"handle": "es1"}')
+    make_bench(directory, keep=True)
+    wait_until(lambda: not list(directory.rglob("spec.json")), "the removal")
+    assert len(list(directory.glob("kept-es1-*"))) == 1
+
+
+def test_a_directory_that_others_may_use_is_refused(make_bench, tmp_path):
+    """The error says what would be right."""
+    directory = tmp_path / "open"
+    directory.mkdir()
+    directory.chmod(0o770)
+    with pytest.raises(PermissionError, match=r"others may use it \(mode 770\); chmod 700") as raised:
+        make_bench(directory)
+    assert (raised.value.filename, list(directory.iterdir())) == (str(directory), [])
+
+
+@pytest.mark.parametrize("link", ["runs", "runs/lock"])
+def test_symbolic_links_are_refused(make_bench, tmp_path, link):
+    """As the directory or as its lock; nothing is created where they lead."""
+    (tmp_path / "there").mkdir(mode=0o700)
+    if link == "runs/lock":
+        (tmp_path / "runs").mkdir(mode=0o700)
+    os.symlink(tmp_path / "there" if link == "runs" else tmp_path / "there" / "lock", tmp_path / link)
+    with pytest.raises(OSError, match="symbolic link") as raised:
+        make_bench(tmp_path / "runs")
+    assert raised.value.filename == str(tmp_path / link)
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_two_servers_cannot_share_a_directory(make_bench, tmp_path):
+    """The second one fails to start."""
+    make_bench(tmp_path / "runs")
+    with pytest.raises(OSError, match="is used by another server") as raised:
+        make_bench(tmp_path / "runs")
+    assert raised.value.filename == str(tmp_path / "runs")
