@@ -1,9 +1,10 @@
-"""Write `generated/gradient_api` from `openapi/experiments.yaml`, and the asynchronous twins of what sends.
+"""Write `generated/gradient_api` from `openapi/experiments.yaml`, and the synchronous client from the asynchronous one.
 
-With `--check`, only say whether they are stale.
+With `--check`, only fail where they are stale. Nothing is written unless all of it compiles and can be imported. At the
+end the changes of the contract are listed, and operations that the client or the server lacks.
 
-openapi-python-client writes the models and operations; the templates beside this file add to its own, and say the rest
-of what the client derives from the contract. At the end it says what changed since the code was last written.
+openapi-python-client writes the models and endpoint functions; the templates beside this file add what else the client
+derives from the contract.
 """
 
 from __future__ import annotations
@@ -11,66 +12,83 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from contract_file import CONTRACT, read, report
-from conventions import problems
-from derive import derive, low_level
+from derive import derive, low_level, operations, snake_case
 from derive_operations import derive_operations
+from spec_lint import problems
 from twins import fresh_twins
+from unasync import derived_files
 
 HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent
+PACKAGE = PROJECT / "generated" / "gradient_api"
 HEADER = "# Generated from openapi/experiments.yaml by `make generate`. Do not edit.\n"
 PACKAGED = "experiments.json"
 ADDED_MODULES = ("columns", "constants", "experiment_fields", "json_names", "operations", "parameters")
+CALLERS = {
+    "method of the client": PROJECT / "gradient_ext" / "async_client.py",
+    "handler of the server": PROJECT / "gradient_server" / "api" / "operations.py",
+}
+"""Where each operation is used, by what uses it there."""
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import gradient_api
+for module in pkgutil.walk_packages(gradient_api.__path__, "gradient_api."):
+    importlib.import_module(module.name)
+"""
 
 
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; fail if the generated code is stale")
-    parser.add_argument("--spec", type=Path, default=CONTRACT, help="default: %(default)s")
-    parser.add_argument("--output", type=Path, default=HERE.parent / "generated" / "gradient_api")
     options = parser.parse_args()
-    spec = read(options.spec)
-    wrong = problems(spec)
-    if wrong:
-        sys.exit("\n  ".join([f"Nothing has been written: {options.spec.name} does not fit together.", *wrong]))
+    spec = read(CONTRACT)
+    if wrong := problems(spec):
+        sys.exit("\n  ".join([f"Nothing has been written: {CONTRACT.name} does not fit together.", *wrong]))
     with tempfile.TemporaryDirectory() as scratch:
-        fresh = Path(scratch) / "gradient_api"
-        generate(spec, options.spec, fresh, Path(scratch))
-        twins = fresh_twins()
+        fresh = generate(spec, Path(scratch))
+        derived = _derived()
         if options.check:
-            return check(fresh, options.output) or check_twins(twins)
-        before = _content(options.output / PACKAGED)
-        if options.output.exists():
-            shutil.rmtree(options.output)
-        shutil.copytree(fresh, options.output)
-    for path, text in twins.items():
+            return check(_contents(fresh, PACKAGE) | derived)
+        before = _content(PACKAGE / PACKAGED)
+        _replace(PACKAGE, fresh)
+    for path, text in derived.items():
         path.write_text(text, encoding="utf-8")
-    print(f"Wrote {options.output.name} from {options.spec.name}.")
-    _say_what_changed(before, spec)
+    print(f"Wrote {PACKAGE.name} from {CONTRACT.name}.")
+    _report_changes(before, spec)
+    for sentence in missing_callers(spec):
+        print(sentence)
     return 0
 
 
-def generate(spec: dict[str, Any], spec_path: Path, output: Path, scratch: Path) -> None:
-    """Write the package to a directory that does not exist yet."""
-    templates = _template_directory(scratch)
-    reduced = scratch / "low_level.json"
-    reduced.write_text(json.dumps(low_level(spec)), encoding="utf-8")
-    # The documented exit code is 0 for what it cannot do and drops, hence --fail-on-warning.
+def generate(spec: dict[str, Any], scratch: Path) -> Path:
+    """Write the package into a scratch directory, compile and import it, and return its path."""
+    templates = scratch / "templates"
+    shutil.copytree(HERE / "templates", templates)
+    # The stock templates under another name, so that those beside this file can include what they add to.
+    shutil.copytree(str(files("openapi_python_client") / "templates"), templates / "stock")
+    contract = scratch / "contract.json"
+    contract.write_text(json.dumps(low_level(spec)), encoding="utf-8")
+    output = scratch / "fresh" / PACKAGE.name
+    output.parent.mkdir()
+    # Without --fail-on-warning its exit code is 0 for what it cannot do and leaves out.
     _run(
-        "openapi_python_client",
-        *("generate", "--meta", "none", "--fail-on-warning", "--path", str(reduced), "--output-path", str(output)),
-        *("--config", str(HERE / "openapi-python-client.yaml"), "--custom-template-path", str(templates)),
+        *("-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning", "--path", str(contract)),
+        *("--output-path", str(output), "--config", str(HERE / "openapi-python-client.yaml")),
+        *("--custom-template-path", str(templates)),
     )
     _render_added_modules(spec, templates, output)
     (output / "py.typed").touch()
@@ -78,26 +96,11 @@ def generate(spec: dict[str, Any], spec_path: Path, output: Path, scratch: Path)
     (output / PACKAGED).write_text(json.dumps(spec, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for module in output.rglob("*.py"):
         module.write_text(HEADER + module.read_text(encoding="utf-8"), encoding="utf-8")
-    _run("ruff", "check", str(output), "--isolated", "--fix-only", "--quiet", "--select=I,F401")
-    _run("ruff", "format", str(output), "--isolated", "--quiet", "--line-length=120")
-
-
-def _say_what_changed(before: str, spec: dict[str, Any]) -> None:
-    try:
-        old = json.loads(before)
-    except ValueError:  # The first time there is nothing, and in a merge there may be both versions.
-        print("What it was written from before cannot be read, so there is nothing to compare with.")
-        return
-    print("Compared with what it was written from before:")
-    report(old, spec)
-
-
-def _template_directory(scratch: Path) -> Path:
-    """Put the stock templates under another name beside ours, so that ours can include what they add to."""
-    directory = scratch / "templates"
-    shutil.copytree(HERE / "templates", directory)
-    shutil.copytree(str(files("openapi_python_client") / "templates"), directory / "stock")
-    return directory
+    _run("-m", "compileall", "-q", str(output))
+    _run("-m", "ruff", "check", str(output), "--isolated", "--fix-only", "--quiet", "--select=I,F401")
+    _run("-m", "ruff", "format", str(output), "--isolated", "--quiet", "--line-length=120")
+    _run("-c", IMPORT_ALL, str(output.parent))
+    return output
 
 
 def _render_added_modules(spec: dict[str, Any], templates: Path, output: Path) -> None:
@@ -114,55 +117,83 @@ def _render_added_modules(spec: dict[str, Any], templates: Path, output: Path) -
 
 
 def _in_docstring(text: str) -> str:
-    """Make a text of the contract safe between triple quotes."""
+    """Return a text of the contract with what would end a docstring escaped."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _in_example(value: str | int) -> str:
-    """Write a value as people write it in Python, between triple quotes; never with three quotes in a row."""
+    """Return a value as Python code that can stand in a docstring; it never has three quotes in a row."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
     return text.replace("\\", "\\\\")
 
 
-def _run(module: str, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)
+def _derived() -> dict[Path, str]:
+    return fresh_twins() if _is_derived_from_client() else derived_files()
+
+
+def _is_derived_from_client() -> bool:
+    return _content(CALLERS["method of the client"]).startswith("# Written from client.py")
+
+
+def _run(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"{module} failed:\n{done.stdout}{done.stderr}")
+        sys.exit(f"Nothing has been written: {arguments[1].strip()} failed.\n{done.stdout}{done.stderr}")
 
 
-def check(fresh: Path, committed: Path) -> int:
-    """Compare what would be written with what is there, and show the first differences."""
-    stale = sorted(
-        name
-        for name in _file_names(fresh) | _file_names(committed)
-        if _content(fresh / name) != _content(committed / name)
-    )
+def _replace(old: Path, fresh: Path) -> None:
+    """Put a fresh directory in the place of an old one, which is removed only when the fresh one is there."""
+    new = old.with_name(f".{old.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(fresh, new, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.rmtree(old, ignore_errors=True)
+    new.rename(old)
+
+
+def _report_changes(before: str, spec: dict[str, Any]) -> None:
+    try:
+        old = json.loads(before)
+    except ValueError:  # The first time there is nothing, and in a merge there may be both versions.
+        print("The previous contract in the package cannot be read, so there is nothing to compare with.")
+        return
+    print("Compared with what it was written from before:")
+    report(old, spec)
+
+
+def missing_callers(spec: dict[str, Any]) -> Iterator[str]:
+    """Return a sentence for each operation that no method of the client, or no handler of the server, has."""
+    for caller, path in CALLERS.items():
+        names = set(re.findall(r"\w+", _content(path)))
+        for operation in operations(spec):
+            name = snake_case(operation["operationId"])
+            if path.exists() and name not in names and not _is_derived_from_client():
+                yield f"{operation['operationId']} has no {caller}: nothing in {path.name} is called {name}."
+
+
+def check(expected: dict[Path, str]) -> int:
+    """Return 1 where a file is not what it should be, after printing which, and the first differences."""
+    stale = sorted(path for path, text in expected.items() if _content(path) != text)
     if not stale:
         print("The generated code is up to date.")
         return 0
     print("The generated code is stale; run `make generate` and commit what it writes:", file=sys.stderr)
-    for name in stale:
-        print(f"  {name}", file=sys.stderr)
-    old, new = _content(committed / stale[0]), _content(fresh / stale[0])
+    for path in stale:
+        print(f"  {path.relative_to(PROJECT)}", file=sys.stderr)
+    old, new = _content(stale[0]), expected[stale[0]]
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "committed", "from the spec", lineterm="", n=1)
     print("\n".join(list(lines)[:30]), file=sys.stderr)
     return 1
 
 
-def check_twins(twins: Mapping[Path, str]) -> int:
-    """Say which of the asynchronous twins are not what their sources say."""
-    stale = [path.name for path, text in twins.items() if _content(path) != text]
-    if stale:
-        print(f"Stale: {', '.join(stale)} in gradient_ext; run `make generate` and commit them", file=sys.stderr)
-    return 1 if stale else 0
-
-
-def _file_names(directory: Path) -> set[str]:
-    return {
-        str(path.relative_to(directory))
+def _contents(fresh: Path, committed: Path) -> dict[Path, str]:
+    """Return the text that each committed file should have; it is empty for one that should not be there."""
+    names = {
+        path.relative_to(directory)
+        for directory in (fresh, committed)
         for path in directory.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    return {committed / name: _content(fresh / name) for name in names}
 
 
 def _content(path: Path) -> str:
