@@ -1,78 +1,75 @@
-"""What `python -m gradient_server` does."""
+"""`python -m gradient_server`: serve until a signal, and say where on standard output and in the ready file."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import json
 import os
+import secrets
 import shlex
 import signal
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
 
-from gradient_server.cli import STORE, Parser, parser
-from gradient_server.ready_file import ready_file
-from gradient_server.runners.base import runners
+from gradient_server.cli import PROG, STORE, parse_options, usage_error
+from gradient_server.keys import ServerKey, choose_key, default_folder
+from gradient_server.private_files import private_folder, write_new
 
 if TYPE_CHECKING:
     from gradient_server import LocalServer
-    from gradient_server.chosen_key import ChosenKey
+
+READY_ATTRIBUTES = ("experiments_url", "experiments_url_v2", "logs_url", "api_key")
+"""The attributes of a server that the ready file has, besides its process id."""
+_MAX_BYTES = 2**16
+_NO_READY_FILE = "something else is there, which is not removed; give another path, or remove it"
 
 
 def main() -> int:
-    """Run the command line."""
-    # As long as there is no server, there is nothing that a signal would have to bring to an end.
+    """Run the command line, and return its exit code."""
+    # Before there is a server, nothing has to be stopped.
     _on_signals(lambda: os._exit(0))
     try:
-        reader = parser()
-    except ModuleNotFoundError as error:
-        needed = f"The local server needs {error.name}: pip install 'gradient-experiments[server]'"
-        print(f"python -m gradient_server: {needed}", file=sys.stderr)
-        return 1
-    options = reader.parsed()
-    try:
-        with ready_file(options.ready_file) as write_ready_file:
-            key = _key(reader, options)
-            server = _server(reader, options, key)
+        options = parse_options()
+        with contextlib.ExitStack() as stack:
+            ready_file = stack.enter_context(ReadyFile(options.ready_file)) if options.ready_file else None
+            key = _key(options)
+            server = _server(options, key)
             _on_signals(server.ask_to_stop)
-            write_ready_file(server.ready_text(os.getpid()))
-            _say_where(server, key, options)
+            if ready_file:
+                ready_file.write(server)
+            _print_addresses(server, key, options)
             server.run()
             server.stop()
-        # What comes now comes too late; it must not make an ordered end look like another.
+        # A signal that comes now must not make this end look like another one.
         _on_signals(None)
-    except OSError as error:
-        if options.ready_file is None or not str(error.filename).startswith(str(options.ready_file)):
-            raise
-        reader.exit(1, f"{reader.prog}: --ready-file {options.ready_file}: {error.strerror}\n")
+    except ModuleNotFoundError as error:
+        sys.exit(f"{PROG}: The local server needs {error.name}: pip install 'gradient-experiments[server]'")
     return 0
 
 
-def _key(reader: Parser, options: argparse.Namespace) -> ChosenKey:
-    from gradient_server.chosen_key import chosen_key  # not before: a file of an earlier server is to go first
-
+def _key(options: argparse.Namespace) -> ServerKey:
+    executes_commands = options.runner.executes_commands
     try:
-        return chosen_key(
-            options.api_key, options.api_key_file, runner_is_real=runners()[options.runner].executes_commands
-        )
+        return choose_key(options.api_key, options.api_key_file, executes_commands=executes_commands)
     except ValueError as error:
-        reader.error(f"--api-key{'' if options.api_key_file is None else '-file'}: {error}")
-    except ModuleNotFoundError as error:
-        reader.exit(1, f"{reader.prog}: real runs need {error.name}: pip install 'gradient-experiments[server]'\n")
+        usage_error(f"--api-key{'' if options.api_key_file is None else '-file'}: {error}")
     except OSError as error:
-        what = "the key" if options.api_key_file is None else "--api-key-file"
-        reader.exit(1, f"{reader.prog}: {what} {error.filename}: {error.strerror}\n")
+        _exit(f"{'the key' if options.api_key_file is None else '--api-key-file'} {error.filename}", error)
 
 
-def _server(reader: Parser, options: argparse.Namespace, key: ChosenKey) -> LocalServer:
+def _server(options: argparse.Namespace, key: ServerKey) -> LocalServer:
+    from gradient_server import LocalServer  # takes a while, and needs the extra
+
     try:
-        from gradient_server import LocalServer  # not before: it takes a while, and the extra may not be installed
-
-        runner_type = runners()[options.runner]
-        if runner_type.executes_commands and options.store is None:
-            options.store = _default_store()
+        if options.runner.executes_commands and options.store is None:
+            with private_folder(default_folder()):
+                options.store = default_folder() / STORE
         return LocalServer(
             host=options.host,
             port=options.port,
@@ -80,31 +77,23 @@ def _server(reader: Parser, options: argparse.Namespace, key: ChosenKey) -> Loca
             time_scale=options.time_scale,
             seed=options.seed,
             store=options.store,
-            runner=runner_type.from_arguments(options),
+            runner=options.runner.from_arguments(options),
             allow_hosts=options.allow_host,
             expose=options.expose,
         )
-    except ModuleNotFoundError as error:
-        reader.exit(1, f"{reader.prog}: {error}\n")
     except OSError as error:
         if error.filename is not None:
-            reader.exit(1, f"{reader.prog}: --store {error.filename}: {error.strerror}\n")
-        place = f"[{options.host}]:{options.port}" if ":" in options.host else f"{options.host}:{options.port}"
-        reader.exit(1, f"{reader.prog}: Cannot listen on {place}: {error.strerror}\n")
+            _exit(f"--store {error.filename}", error)
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        _exit(f"Cannot listen on {host}:{options.port}", error)
 
 
-def _default_store() -> Path:
-    """Return the path of the store of a server that executes commands, in a folder of this user alone."""
-    from gradient_server.keys import default_folder
-    from gradient_server.private_files import private_folder
-
-    folder = default_folder()
-    with private_folder(folder):
-        return folder / STORE
+def _exit(what: str, error: OSError) -> NoReturn:
+    sys.exit(f"{PROG}: {what}: {error.strerror}")
 
 
 def _on_signals(act: Callable[[], object] | None) -> None:
-    """Do this when the program is told to stop; None: nothing."""
+    """Call this on SIGINT and SIGTERM; None: ignore them."""
 
     def handler(number: int, frame: FrameType | None) -> None:
         if act is not None:
@@ -114,19 +103,87 @@ def _on_signals(act: Callable[[], object] | None) -> None:
         signal.signal(number, signal.SIG_IGN if act is None else handler)
 
 
-def _say_where(server: LocalServer, key: ChosenKey, options: argparse.Namespace) -> None:
-    runs = runners()[options.runner].description
-    print(f"Serving the Gradient Experiments API at {server.url} ({runs}; Ctrl-C stops it)")
-    places = {name: text for name, text in server.environment.items() if name not in key.environment}
-    print("export", *_assignments(places))
+def _print_addresses(server: LocalServer, key: ServerKey, options: argparse.Namespace) -> None:
+    print(f"Serving the Gradient Experiments API at {server.url} ({options.runner.description}; Ctrl-C stops it)")
+    addresses = {name: text for name, text in server.environment.items() if name not in key.environment}
+    print("export", *_assignments(addresses))
     print("export", *_assignments(key.environment))
-    # A comment, so that it can be pasted, too; whatever the file is called, it is one line.
-    where = "with that key" if key.file is None else f"with the key in {str(key.file.absolute())!r}"
-    print(f"# In a browser: {server.url}/ {where}", flush=True)
+    # A comment, so that it can be pasted with the rest; one line, whatever the file is called.
+    source = "with that key" if key.file is None else f"with the key in {str(key.file.absolute())!r}"
+    print(f"# In a browser: {server.url}/ {source}", flush=True)
 
 
 def _assignments(variables: Mapping[str, str]) -> list[str]:
     return [f"{name}={shlex.quote(text) if text else ''}" for name, text in sorted(variables.items())]
+
+
+class ReadyFile:
+    """A file that says where the server is, as long as it serves. Programs that start a server wait for it.
+
+    :param Path path: where it is; anything else that is there is left alone
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._text: str | None = None
+
+    def __enter__(self) -> Self:
+        self._remove()  # that of a server that was killed
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            if self._text is not None and self._read() == self._text:
+                self._path.unlink()
+
+    def write(self, server: LocalServer) -> None:
+        """Write it, readable by its owner alone; exit with code 1 if that is not possible."""
+        members = {name: getattr(server, name) for name in READY_ATTRIBUTES} | {"pid": os.getpid()}
+        text = json.dumps(members, indent=1) + "\n"
+        # Nobody can put a link in the way of a name that cannot be guessed.
+        draft = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}")
+        try:
+            write_new(draft, text)
+            self._remove()
+            draft.replace(self._path)
+            self._text = text
+        except OSError as error:
+            _exit(f"--ready-file {self._path}", error)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _remove(self) -> None:
+        try:
+            if (text := self._read()) is None:
+                return
+            if not _is_ready_text(text):
+                raise FileExistsError(errno.EEXIST, _NO_READY_FILE)
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            _exit(f"--ready-file {self._path}", error)
+
+    def _read(self) -> str | None:
+        """Return the beginning of the file; None: there is none."""
+        try:
+            is_file = stat.S_ISREG(self._path.stat().st_mode)
+        except FileNotFoundError:
+            return None
+        if not is_file:  # which may have no end
+            raise FileExistsError(errno.EEXIST, _NO_READY_FILE)
+        with self._path.open("rb") as file:
+            return file.read(_MAX_BYTES).decode(errors="replace")
+
+
+def _is_ready_text(text: str) -> bool:
+    if not text:  # as `mktemp` makes it
+        return True
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(members, dict) and members.keys() <= {*READY_ATTRIBUTES, "pid"}
 
 
 if __name__ == "__main__":

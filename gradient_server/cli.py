@@ -1,151 +1,169 @@
-"""The options of the command line of the local server: each is checked, and whether they go together."""
+"""The options of `python -m gradient_server`. Imports only what is fast: `--help` does not wait for the server."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NoReturn, TypeVar
 
-from gradient_server.api.security import check_bind_host, check_host_name
-from gradient_server.runners.base import runners
+from gradient_server.runners.base import Runner, runners
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import (
     DEFAULT_KEY,
-    checked_file,
-    checked_host,
-    checked_key,
-    checked_port,
-    checked_scale,
-    checked_seed,
+    check_bind_host,
+    check_file,
+    check_host,
+    check_host_name,
+    check_key,
+    check_port,
+    check_seed,
+    check_time_scale,
 )
 
 _Value = TypeVar("_Value")
+PROG = "python -m gradient_server"
 STORE = "experiments"
 """The name of the store in its default folder."""
 _EPILOG = f"""\
 It prints two lines to paste into another terminal: clients that start there find the server and its key. At the address
-below them a browser shows what the server knows, to those who have the key.
+below them, a browser shows experiments and their logs to those who have the key.
 
-Real runs: with --runner process, commands run on this machine, as the user who starts the server, and who has the key
-can run any. What is kept is in the folder gradient-experiments of the user's state directory (~/.local/state on Linux),
-which nobody else can read: config.json, with the random key; {STORE}, the store; {STORE}.runs, a folder for each run.
-With --store FILE, the runs are in FILE.runs. When the server ends, commands that are running go on; the next server
-with the same store follows them to their end.
+Real runs: with --runner process, commands run on this machine, as the user who starts the server. Anyone with the key
+can run any command. Files are kept in the folder gradient-experiments of the user's state directory (~/.local/state
+on Linux), which nobody else can read: config.json, with the random key; {STORE}, the store; {STORE}.runs, a folder
+for each run. With --store FILE, the runs are in FILE.runs. When the server ends, running commands go on; the next
+server with the same store follows them to their end.
 
-Ctrl-C, SIGINT and SIGTERM stop the server, and the exit code is then 0. It is 1 where it cannot start, and 2 where an
-option is wrong. With a store, whatever ends the server, kill -9 too, nothing is lost that it has answered; only a power
-failure can take the last changes."""
-
-
-class _Formatter(argparse.HelpFormatter):
-    """Keeps the paragraphs of the text at the end apart."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(super(_Formatter, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+Ctrl-C, SIGINT and SIGTERM stop the server with exit code 0. The exit code is 1 if it cannot start, and 2 if an option
+is wrong. With a store, nothing that the server has acknowledged is lost, not even by kill -9; only a power failure can
+take the last changes."""
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line."""
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line, with `runner` as a class; exit with code 2 if they are invalid.
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.runner_options: dict[str, dict[str, object]] = {}
-        """The defaults of the options that belong to each runner."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say it, and end."""
-        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
-
-    def parsed(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
-        """Read the command line; where options do not go together, that is said as of any that is wrong."""
-        options = self.parse_args(arguments)
-        executes = runners()[options.runner].executes_commands
-        if executes and options.time_scale != 1:
-            self.error(f"--time-scale: commands run in real time; it does not go with --runner {options.runner}")
-        if options.expose and not executes:
-            self.error(f"--expose: nothing is executed with --runner {options.runner}; every host is allowed")
-        for runner, defaults in self.runner_options.items():
-            given = [name for name, default in defaults.items() if getattr(options, name) != default]
-            if runner != options.runner and given:
-                option = given[0].replace("_", "-")
-                self.error(f"--{option}: it goes with --runner {runner}, not with --runner {options.runner}")
-        self._check_files(options)
-        try:
-            check_bind_host(options.host, executes_commands=executes, expose=options.expose)
-        except ValueError as error:
-            self.error(f"--host {options.host}: {error}")
-        return options
-
-    def _check_files(self, options: argparse.Namespace) -> None:
-        """See that no file is to be two things: one of them would be lost."""
-        used: dict[str, str] = {}
-        for name in ("store", "api_key_file", "ready_file"):
-            path, option = getattr(options, name), f"--{name.replace('_', '-')}"
-            if path is None:
-                continue
-            if other := used.get(os.path.realpath(path)):
-                self.error(f"{option}: {path} is the file of {other}, too; give each its own")
-            used[os.path.realpath(path)] = option
-
-
-def parser() -> Parser:
-    """Make the parser."""
-    made = Parser(
-        prog="python -m gradient_server",
+    :raises ModuleNotFoundError: the extra is not installed
+    """
+    known = runners()
+    parser = _Parser(
+        prog=PROG,
         description="Serve a local Gradient Experiments API. Runs are simulated, or commands really run.",
         epilog=_EPILOG,
         allow_abbrev=False,
         formatter_class=lambda prog: _Formatter(prog, max_help_position=30),
     )
+    _add_options(parser, known.values())
+    owners = _add_runner_options(parser, known.values())
+    options = parser.parse_args(arguments)
+    options.runner = known[options.runner]
+    problem = _conflict(options, owners)
+    return parser.error(problem) if problem else options
 
-    add = _adding(made.add_argument)
-    known = runners()
-    text = "; ".join(f"{name}: {runner.description}" for name, runner in known.items())
-    made.add_argument("--runner", choices=known, default=SimulatedRunner.name, help=f"{text} (default: %(default)s)")
-    add("--host", "ADDRESS", checked_host, "127.0.0.1", "address to listen on (default: %(default)s)")
-    add("--port", "PORT", checked_port, 8090, "port to listen on; 0: a free one (default: %(default)s)")
-    text = "another name by which clients call it; can be given again"
-    made.add_argument(
-        "--allow-host", metavar="NAME", type=_said(check_host_name), default=[], action="append", help=text
+
+def usage_error(message: str) -> NoReturn:
+    """Exit with code 2: an option is wrong."""
+    _Parser(prog=PROG).error(message)
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Keeps the paragraphs of the epilog."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(super(_Formatter, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors have one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def _add_options(parser: argparse.ArgumentParser, known: Collection[type[Runner]]) -> None:
+    def add(name: str, metavar: str, check: Callable[[str], object], text: str, default: object = None) -> None:
+        parser.add_argument(name, metavar=metavar, type=_argument_type(check), default=default, help=text)
+
+    text = "; ".join(f"{runner.name}: {runner.description}" for runner in known)
+    parser.add_argument(
+        "--runner",
+        choices=[runner.name for runner in known],
+        default=SimulatedRunner.name,
+        help=f"{text} (default: %(default)s)",
     )
-    _add_key(made)
-    add("--seed", "NUMBER", checked_seed, 0, "what the ids of experiments and jobs follow from (default: %(default)s)")
-    text = "file to keep experiments in, so that a later server goes on with them (default: none; real runs: see below)"
-    add("--store", "FILE", checked_file, None, text)
-    text = "file, readable by you alone, to write addresses, key and pid to, in JSON, once it serves"
-    add("--ready-file", "PATH", checked_file, None, text)
-    text = "simulated seconds in a real second, where nothing is executed (default: %(default)s)"
-    add("--time-scale", "FACTOR", checked_scale, 1.0, text)
-    text = "let other machines run commands here: needed for a --host that they can reach"
-    made.add_argument("--expose", action="store_true", help=text)
-    for name, runner in known.items():
-        before = vars(made.parse_args([]))
-        runner.add_arguments(made.add_argument_group(f"with --runner {name}"))
-        made.runner_options[name] = {key: text for key, text in vars(made.parse_args([])).items() if key not in before}
-    return made
-
-
-def _add_key(made: Parser) -> None:
-    key = made.add_mutually_exclusive_group()
+    add("--host", "ADDRESS", check_host, "address to listen on (default: %(default)s)", "127.0.0.1")
+    add("--port", "PORT", check_port, "port to listen on; 0: a free one (default: %(default)s)", 8090)
+    parser.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        type=_argument_type(check_host_name),
+        default=[],
+        action="append",
+        help="another name by which clients call it; can be given again",
+    )
+    parser.add_argument(
+        "--expose",
+        action="store_true",
+        help="let other machines run commands here: needed for a --host that they can reach",
+    )
+    key = parser.add_mutually_exclusive_group()
     text = (
-        f"key that clients must give (default: {DEFAULT_KEY}, with real runs a random one); all users of this machine \
-can see it, so prefer a file"
+        f"key that clients must give (default: {DEFAULT_KEY}, with real runs a random one); all users of this machine "
+        "can see it, so prefer a file"
     )
-    key.add_argument("--api-key", metavar="KEY", type=_said(checked_key), help=text)
+    key.add_argument("--api-key", metavar="KEY", type=_argument_type(check_key), help=text)
     text = 'file with the key, as clients read it: {"apiKey": "..."}'
-    key.add_argument("--api-key-file", metavar="FILE", type=_said(checked_file), help=text)
+    key.add_argument("--api-key-file", metavar="FILE", type=_argument_type(check_file), help=text)
+    add("--seed", "NUMBER", check_seed, "determines the ids of experiments and jobs (default: %(default)s)", 0)
+    text = "file to keep experiments in, so that a later server goes on with them (default: none; real runs: see below)"
+    add("--store", "FILE", check_file, text)
+    text = "file, readable by you alone, to write addresses, key and pid to, in JSON, once it serves"
+    add("--ready-file", "PATH", check_file, text)
+    text = "simulated seconds in a real second, where nothing is executed (default: %(default)s)"
+    add("--time-scale", "FACTOR", check_time_scale, text, 1.0)
 
 
-def _adding(add_argument: Callable[..., object]) -> Callable[[str, str, Callable[[str], object], object, str], None]:
-    def add(name: str, metavar: str, check: Callable[[str], object], default: object, text: str) -> None:
-        add_argument(name, metavar=metavar, type=_said(check), default=default, help=text)
+def _add_runner_options(parser: argparse.ArgumentParser, known: Collection[type[Runner]]) -> dict[str, type[Runner]]:
+    """Add the options of each runner, and return which runner each of them belongs to."""
+    owners: dict[str, type[Runner]] = {}
+    for runner in known:
+        before = vars(parser.parse_args([])).keys()
+        runner.add_arguments(parser.add_argument_group(f"with --runner {runner.name}"))
+        owners |= dict.fromkeys(vars(parser.parse_args([])).keys() - before, runner)
+    return owners
 
-    return add
+
+def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -> str | None:
+    """Return what is wrong with options that are valid each by itself."""
+    runner: type[Runner] = options.runner
+    if runner.executes_commands and options.time_scale != 1:
+        return f"--time-scale: commands run in real time; it does not go with --runner {runner.name}"
+    if options.expose and not runner.executes_commands:
+        return f"--expose: nothing is executed with --runner {runner.name}; every host is allowed"
+    for name, owner in owners.items():
+        if owner is not runner and getattr(options, name) is not None:
+            return f"{_flag(name)}: it goes with --runner {owner.name}, not with --runner {runner.name}"
+    # One file for two things would lose one of them.
+    used: dict[str, str] = {}
+    for name in ("store", "api_key_file", "ready_file"):
+        if (path := getattr(options, name)) is None:
+            continue
+        if other := used.get(os.path.realpath(path)):
+            return f"{_flag(name)}: {path} is the file of {other}, too; give each its own"
+        used[os.path.realpath(path)] = _flag(name)
+    try:
+        check_bind_host(options.host, executes_commands=runner.executes_commands, expose=options.expose)
+    except ValueError as error:
+        return f"--host {options.host}: {error}"
+    return None
 
 
-def _said(check: Callable[[str], _Value]) -> Callable[[str], _Value]:
-    """Let argparse say what a check says; of a ValueError it would only say that there was one."""
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _argument_type(check: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """Return a check whose text argparse reports; of a ValueError it would only report that there was one."""
 
     def checked(text: str) -> _Value:
         try:

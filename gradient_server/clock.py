@@ -1,4 +1,4 @@
-"""Simulated time: real time, sped up by a scale, and moved forward by hand where a test cannot wait."""
+"""Simulated time: real time, sped up by a scale, that tests can move forward."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LAST_DATE = datetime.max.replace(tzinfo=UTC)
 
 @frozen(kw_only=True)
 class Reading:
-    """What a clock showed at a moment of real time, so that another one can go on from there.
+    """What a clock showed at some time, so that another clock can go on from there.
 
-    :param datetime epoch: the date of its moment 0
-    :param float passed: the simulated seconds that had gone by
+    :param datetime epoch: the date of its timestamp 0
+    :param float passed: the simulated seconds that had passed
     :param float scale: simulated seconds in a real second
-    :param float real: when that was, in real seconds since 1970
+    :param float real: the real time, in seconds since 1970
     """
 
     epoch: datetime
@@ -29,17 +29,17 @@ class Reading:
     real: float
 
     def passed_at(self, real: float) -> float:
-        """Say how many simulated seconds have gone by since, for the clock went on; never fewer than it showed."""
+        """Return the simulated seconds passed at a real time, never fewer than the clock showed."""
         return self.passed + max(0.0, real - self.real) * self.scale
 
 
 class Clock:
-    """Simulated seconds since the clock was made. Safe to use from several threads.
+    """Simulated seconds since the clock was made. Several threads can use it.
 
     :param float scale: simulated seconds in a real second
-    :param Reading earlier: of the clock that this one takes over from, as if time had gone on in between
-    :param float at_least: a moment that is past already, even if real time has been set back since
-    :param keep: is told what the clock shows whenever it is set, before that counts
+    :param Reading earlier: a reading of the clock to continue, as if it had not stopped
+    :param float at_least: a timestamp that is past already, even if real time has been set back since
+    :param keep: is called with a reading whenever the clock is set, before that counts
     """
 
     def __init__(
@@ -62,64 +62,61 @@ class Clock:
     def scale(self) -> float:
         """Simulated seconds in a real second; with 0, time stands still. A new scale counts from now on.
 
-        :raises RuntimeError: it is fixed
+        :raises RuntimeError: the clock is fixed
         """
         return self._scale
 
     @scale.setter
     def scale(self, scale: float) -> None:
-        self._check_that_it_can_be_set()
+        self._check_not_fixed()
         if not 0 <= scale < math.inf:
             raise ValueError(f"time can stand still or go forward, but not at the scale {scale}")
         with self._lock:
             now = time.monotonic()
             self._set(self._passed_at(now), scale, now)
-        self._tell()
+        self._notify()
 
     def now(self) -> float:
-        """Give the simulated seconds that have gone by."""
+        """Return the simulated seconds that have passed."""
         with self._lock:
             return self._passed_at(time.monotonic())
 
     def advance(self, seconds: float) -> None:
-        """Move forward at once by some simulated seconds.
+        """Move forward by some simulated seconds.
 
-        :raises RuntimeError: it is fixed
+        :raises RuntimeError: the clock is fixed
         """
-        self._check_that_it_can_be_set()
+        self._check_not_fixed()
         if not 0 <= seconds < math.inf:
             raise ValueError(f"a clock can only be moved forward, not by {seconds} seconds")
         with self._lock:
             now = time.monotonic()
             self._set(self._passed_at(now) + seconds, self._scale, now)
-        self._tell()
+        self._notify()
 
     def fix(self) -> None:
-        """Have it go on as it does, and refuse to be set from now on: what happens by it cannot be hurried."""
+        """Refuse to be set from now on: what is timed by it cannot be hurried."""
         self._is_fixed = True
 
-    def watch(self, act: Callable[[], None]) -> None:
-        """Have this called whenever time does not go on as before: it was moved by hand, or has another scale."""
-        self._watchers.append(act)
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Call this whenever the clock has been moved or has another scale."""
+        self._watchers.append(callback)
 
-    def real_seconds_to(self, moment: float) -> float:
-        """Say how many real seconds are left until a moment, if time goes on as it does now.
-
-        Infinity: time stands still, and the moment does not come.
-        """
-        left, scale = moment - self.now(), self._scale
+    def real_seconds_to(self, timestamp: float) -> float:
+        """Return the real seconds until a timestamp, at the present scale; infinity if time stands still."""
+        left, scale = timestamp - self.now(), self._scale
         if left <= 0:
             return 0.0
         return left / scale if scale else math.inf
 
-    def date(self, moment: float) -> datetime:
-        """Give the date, in UTC, of a moment of simulated time; the last one there is for all that come later."""
+    def date(self, timestamp: float) -> datetime:
+        """Return the date of a timestamp in UTC; after the year 9999, the last date there is."""
         try:
-            return self._epoch + timedelta(seconds=moment)
+            return self._epoch + timedelta(seconds=timestamp)
         except OverflowError:
             return _LAST_DATE
 
-    def _check_that_it_can_be_set(self) -> None:
+    def _check_not_fixed(self) -> None:
         if self._is_fixed:
             raise RuntimeError("Commands run in real time: the clock cannot be moved, and has no other scale")
 
@@ -130,6 +127,6 @@ class Clock:
         self._keep(Reading(epoch=self._epoch, passed=passed, scale=scale, real=time.time()))
         self._passed, self._scale, self._since = passed, scale, now
 
-    def _tell(self) -> None:
-        for act in self._watchers:
-            act()
+    def _notify(self) -> None:
+        for callback in self._watchers:
+            callback()

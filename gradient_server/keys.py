@@ -1,7 +1,9 @@
-"""The file of an API key, in the form that clients read as their configuration: `{"apiKey": "..."}`.
+"""Which API key a server accepts, and where its clients find it.
 
-So server and client agree on a key that stands in no command line and on no screen: the server makes a random one and
-keeps it, and a client that is told the folder finds it. It stays the same when the server is started again.
+A key comes from an argument, which all users of the machine can see, or from a file in the form that clients read as
+their configuration: `{"apiKey": "..."}`. A server that executes commands makes a random one and keeps it in such a
+file, so that it is the same after a restart, and clients that know the folder find it. Keys are not read from the
+environment: `PAPERSPACE_API_KEY` is often set in the shell that starts a server, with the key of another one.
 """
 
 from __future__ import annotations
@@ -11,59 +13,112 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+
+from attrs import field, frozen
 
 from gradient_ext.config import DIRECTORY_VARIABLE, FILE_VARIABLE, KEY_MEMBER, KEY_VARIABLE, configuration_file
 from gradient_server.private_files import private_folder
-from gradient_server.settings import checked_key
+from gradient_server.settings import DEFAULT_KEY, check_key
 
 NAME = configuration_file({}).name
 _BYTES = 32
 
 
+@frozen(kw_only=True)
+class ServerKey:
+    """The API key of a server.
+
+    :param str text: the key
+    :param environment: the environment variables by which clients find it
+    :param Path file: the file that has it, if there is one
+    """
+
+    text: str = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    file: Path | None = None
+
+
+def choose_key(
+    given: str | None, file: Path | None, *, executes_commands: bool = False, folder: Path | None = None
+) -> ServerKey:
+    """Return the key that was given, the one in a file, or a default.
+
+    :param str given: the key
+    :param Path file: a file that has it
+    :param bool executes_commands: whether commands can be run with it. It must be long then, and by default a random
+        one is made and kept; otherwise the default is the documented one
+    :param Path folder: where a random key is kept; default: `default_folder()`
+
+    :raises ValueError: the key is invalid, or too short to run commands with it
+    :raises OSError: a file or folder cannot be used; the error has its `filename`
+    """
+    if given is not None:
+        return ServerKey(text=check_key(given, executes_commands=executes_commands), environment={KEY_VARIABLE: given})
+    if file is not None:
+        text = check_key(read_key(file), executes_commands=executes_commands)
+        return ServerKey(text=text, environment=environment_for(file), file=file)
+    if not executes_commands:
+        return ServerKey(text=DEFAULT_KEY, environment={KEY_VARIABLE: DEFAULT_KEY})
+    folder = folder or default_folder()
+    kept = folder / NAME
+    return ServerKey(text=load_or_create_key(folder), environment=environment_for(kept), file=kept)
+
+
+def embedded_key(given: str | None, *, executes_commands: bool) -> str:
+    """Return the key of a server inside of a program, which passes it to its clients: the given one or a default.
+
+    :raises ValueError: the key is invalid, or too short to run commands with it
+    """
+    if given is not None:
+        return check_key(given, executes_commands=executes_commands)
+    return secrets.token_urlsafe(_BYTES) if executes_commands else DEFAULT_KEY
+
+
 def default_folder() -> Path:
-    """Say where a server keeps what it has to keep, where nothing else was said: a folder of this user alone."""
-    import platformdirs  # comes with the extra
+    """Return the folder for the files of a server, in the user's state directory."""
+    import platformdirs  # in the extra
 
     return platformdirs.user_state_path("gradient-experiments", appauthor=False)
 
 
-def kept_key(folder: Path) -> str:
-    """Give the key that is kept in a folder; a random one is made where there is none.
+def load_or_create_key(folder: Path) -> str:
+    """Return the key that is kept in a folder; without one, make a random one.
 
-    :param Path folder: made where it is missing, readable by its owner alone
+    :param Path folder: is made if it is missing, readable by its owner alone
 
     :raises OSError: the folder or the file cannot be used, or others could know the key; the error has its `filename`
     """
     with private_folder(folder) as opened:
-        text = opened.text_of(NAME)
+        text = opened.read(NAME)
         if text is None:
-            opened.add(NAME, json.dumps({KEY_MEMBER: secrets.token_urlsafe(_BYTES)}) + "\n")
+            opened.create(NAME, json.dumps({KEY_MEMBER: secrets.token_urlsafe(_BYTES)}) + "\n")
             # Another server may have been the first.
-            text = opened.text_of(NAME)
-    return _key_of(text or "", folder / NAME)
+            text = opened.read(NAME)
+    return _key_in(text or "", folder / NAME)
 
 
-def key_in(path: Path) -> str:
-    """Read the key in a file that somebody else takes care of, behind links or belonging to a group, too.
+def read_key(path: Path) -> str:
+    """Return the key in a file that the user looks after; it may be a link, or readable by a group.
 
-    :raises OSError: it cannot be read, holds no key, or everybody can read it; the error has its `filename`
+    :raises OSError: it cannot be read, has no key, or everybody can read it; the error has its `filename`
     """
     if path.stat().st_mode & stat.S_IROTH:
         raise PermissionError(errno.EPERM, "everybody on this machine can read it; chmod 600 it", str(path))
-    return _key_of(path.read_text(encoding="utf-8-sig", errors="replace"), path)
+    return _key_in(path.read_text(encoding="utf-8-sig", errors="replace"), path)
 
 
-def environment(path: Path) -> dict[str, str]:
-    """Give the environment variables that lead a client to the key in a file, and from those that others have set."""
-    place = Path(os.path.abspath(path))
-    name = "" if place.name == NAME else place.name
-    return {KEY_VARIABLE: "", DIRECTORY_VARIABLE: str(place.parent), FILE_VARIABLE: name}
+def environment_for(path: Path) -> dict[str, str]:
+    """Return the environment variables that lead a client to the key in a file, whatever else is set."""
+    absolute = Path(os.path.abspath(path))
+    name = "" if absolute.name == NAME else absolute.name
+    return {KEY_VARIABLE: "", DIRECTORY_VARIABLE: str(absolute.parent), FILE_VARIABLE: name}
 
 
-def _key_of(text: str, path: Path) -> str:
+def _key_in(text: str, path: Path) -> str:
     try:
-        return checked_key(json.loads(text)[KEY_MEMBER])
+        return check_key(json.loads(text)[KEY_MEMBER])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        # Not its cause: that carries the text, and so the key.
+        # Without the cause, which contains the text and so the key.
         raise OSError(errno.EINVAL, f'it must hold a key, as {{"{KEY_MEMBER}": "..."}}', str(path)) from None

@@ -1,66 +1,79 @@
-"""A server that runs beside the program that started it: in a thread, on a free port."""
+"""A server inside of the program that starts it: in a thread, on a free port."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import inspect
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from gradient_server.api.contract import Contract
 from gradient_server.api.long_poll import LongPolls
-from gradient_server.api.security import (
-    OriginCheckMiddleware,
-    RateLimiter,
-    TrustedHosts,
-    check_bind_host,
-    check_host_name,
-)
+from gradient_server.api.security import OriginCheckMiddleware, RateLimiter, TrustedHosts
 from gradient_server.app import application
-from gradient_server.chosen_key import key_for
 from gradient_server.clock import Clock
 from gradient_server.faults.injection import FaultInjection, FaultPeriod
 from gradient_server.faults.settings import Faults
 from gradient_server.http_server import http_server, listen, listen_again
-from gradient_server.ready_file import ATTRIBUTES, PID
+from gradient_server.keys import embedded_key
 from gradient_server.runners.base import Runner
 from gradient_server.runners.simulated import SimulatedRunner
-from gradient_server.settings import checked_scale
-from gradient_server.signatures import takes
+from gradient_server.settings import check_bind_host, check_host_name, check_time_scale
 from gradient_server.store.sqlite import StoreFile
 from gradient_server.store.store import Store
 
-PATIENCE = 10.0
-"""Seconds in which a server that was started serves."""
+START_TIMEOUT = 10.0
+"""Seconds within which a started server serves."""
+_Settings = ParamSpec("_Settings")
+_Result = TypeVar("_Result")
+
+
+def _takes(
+    settings: Callable[_Settings, object],
+) -> Callable[[Callable[..., _Result]], Callable[Concatenate[Any, _Settings], _Result]]:
+    """Return a decorator that gives a method with `**settings` the parameters and `:param` lines of another callable.
+
+    So `help()`, editors and type checkers show them. In the docstring, the lines replace `{parameters}`.
+    """
+
+    def decorate(method: Callable[..., _Result]) -> Callable[Concatenate[Any, _Settings], _Result]:
+        own, accepted = inspect.signature(method), inspect.signature(settings)
+        parameters = [own.parameters["self"], *accepted.parameters.values()]
+        method.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined] # read by inspect
+        paragraphs = inspect.cleandoc(settings.__doc__ or "").split("\n\n")
+        lines = next((text for text in paragraphs if text.startswith(":param")), "")  # with -OO there are no docstrings
+        method.__doc__ = inspect.cleandoc(method.__doc__ or "").replace("{parameters}", lines)
+        return method
+
+    return decorate
 
 
 class LocalServer:
     """A local Gradient API. Start it with `start()`, or in a `with` statement.
 
-    :param str host: the address to listen on
-    :param int port: the port to listen on; 0: a free one
-    :param str api_key: the key that clients must give; default: the one of the documentation, or, where commands are
-        executed, a random one
-    :param float time_scale: simulated seconds in a real second
-    :param int seed: what the ids of experiments and jobs follow from
-    :param bool check_answers: check every answer against the contract
-    :param store: path of a file to keep everything in, so that a server which is started with it later goes on where
-        this one ended, and for its experiments time has gone on; None: everything is in memory, and is forgotten
-    :param Runner runner: what runs the experiments, and nobody else's: the server attaches, begins and closes it;
-        default: runs are simulated
-    :param bool expose: whether other machines may reach it where commands are executed
-    :param allow_hosts: further names by which clients may call it, of a proxy in front of it for instance
+    :param str host: the address to listen on; default: 127.0.0.1
+    :param int port: the port to listen on; default: 0, a free one
+    :param str api_key: the key that clients must send; default: the documented one, or a random one if the runner
+        executes commands
+    :param float time_scale: simulated seconds in a real second; default: 1
+    :param int seed: determines the ids of experiments and jobs; default: 0
+    :param bool check_answers: whether to check every response against the contract; default: False
+    :param store: path of a file that keeps everything. A server that is started with it later goes on where this one
+        ended, and for its experiments time has passed; default: None, everything is in memory
+    :param Runner runner: runs the experiments of this server only, which attaches and closes it; default: a simulation
+    :param allow_hosts: further names by which clients may call it, such as that of a proxy in front of it
+    :param bool expose: whether other machines may reach a server that executes commands; default: False
 
-    :raises OSError: the port is in use, or the machine does not have the address; or the file cannot be used, and then
-        the error has its `filename`
-    :raises ValueError: no client could send that key, or others could guess it where commands are executed; other
-        machines could reach it then; time would not go forward; a name is none; or the runner cannot run like that
+    :raises OSError: the port is in use, the machine does not have the address, or the store cannot be used; then the
+        error has its `filename`
+    :raises ValueError: the key, the time scale or a name is invalid; the key is too short, or other machines could
+        reach the server, and it executes commands; or the runner cannot run with these settings
 
     >>> with LocalServer() as server:
     ...     server.experiments_url.endswith("/experiments/v1/")
@@ -82,11 +95,11 @@ class LocalServer:
         expose: bool = False,
     ) -> None:
         self._runner = runner or SimulatedRunner()
-        is_real = self._runner.executes_commands
-        self.api_key = key_for(api_key, runner_is_real=is_real)
-        check_bind_host(host, executes_commands=is_real, expose=expose)
-        scale = checked_scale(time_scale)
-        also = tuple(check_host_name(name) for name in allow_hosts)
+        executes_commands = self._runner.executes_commands
+        self.api_key = embedded_key(api_key, executes_commands=executes_commands)
+        check_bind_host(host, executes_commands=executes_commands, expose=expose)
+        scale = check_time_scale(time_scale)
+        allowed = tuple(check_host_name(name) for name in allow_hosts)
         with contextlib.ExitStack() as opened:
             self._sockets = [opened.enter_context(listen(host, port))]
             kept = StoreFile(Path(store), self._runner.name) if store is not None else None
@@ -108,31 +121,31 @@ class LocalServer:
             injection=self._injection,
             rate_limiter=self._rate_limiter,
         )
-        address, bound_port, *_ = self._sockets[0].getsockname()
-        names = TrustedHosts(host=host, address=address, allowed=also)
+        address, self._port, *_ = self._sockets[0].getsockname()
+        names = TrustedHosts(host=host, address=address, allowed=allowed)
         self._http = http_server(OriginCheckMiddleware(app, names), before_stopping=self._polls.end)
-        self._place = host, bound_port
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._place[1]}"
+        self._host = host
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
         self._thread = threading.Thread(target=self.run, daemon=True, name="gradient_server")
 
     @property
     def experiments_url(self) -> str:
-        """Where the experiments are."""
+        """The base URL of experiments."""
         return f"{self.url}{_prefixes()[0]}/"
 
     @property
     def experiments_url_v2(self) -> str:
-        """Where later clients look for experiments."""
+        """The base URL of experiments for later clients."""
         return f"{self.url}{_prefixes()[1]}/"
 
     @property
     def logs_url(self) -> str:
-        """Where the logs are."""
+        """The base URL of logs."""
         return self.url
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that point a client here."""
+        """The environment variables that point a client to this server."""
         return {
             "PAPERSPACE_CONFIG_EXPERIMENTS_HOST": self.experiments_url,
             "PAPERSPACE_CONFIG_EXPERIMENTS_HOST_V2": self.experiments_url_v2,
@@ -141,33 +154,33 @@ class LocalServer:
         }
 
     def advance(self, seconds: float) -> None:
-        """Let some simulated seconds go by at once.
+        """Move the clock forward by some simulated seconds.
 
-        :raises RuntimeError: commands are executed, which takes the time that it takes
+        :raises RuntimeError: the runner executes commands, which run in real time
         """
         self.clock.advance(seconds)
 
     def reset(self) -> None:
-        """Forget all experiments, idempotency keys and wrong API keys; nothing goes wrong on purpose any more."""
+        """Forget all experiments, idempotency keys and incorrect API keys, and end all faults."""
         self._injection.reset()
         self._rate_limiter.reset()
         self._store.reset()
         self._polls.wake()
 
-    @takes(Faults)
+    @_takes(Faults)
     def faults(self, **settings: Any) -> FaultPeriod:
-        """Let things go wrong from now on, in place of what went wrong until now; without settings, nothing.
+        """Inject faults from now on, in place of any that were set before; without settings, none.
 
-        What is set stays until it is set anew or all is reset. In a `with` statement it ends with the block, and what
-        was set before is back. Which request is hit by what follows from the seed and from the number of the request,
-        counted from here among those that can be hit. `faults_injected` says what has happened. An answer with which
-        something is wrong says so in the header `X-Gradient-Fault`.
+        They last until the next call or reset. In a `with` statement they end with the block, and those that were set
+        before it go on. The seed and the number of a request decide which fault it gets; requests are counted from
+        here, among those that can be hit. `faults_injected` counts the faults, and the header `X-Gradient-Fault` of a
+        response names the one injected into it.
 
         {parameters}
 
         All seconds are real ones.
 
-        :raises ValueError: something of it cannot be, or nothing would go wrong
+        :raises ValueError: settings are invalid, or no fault is chosen
 
         >>> with LocalServer() as server, server.faults(rate=0.3, statuses=[502, 503], resets="after", seed=7):
         ...     server.faults_injected
@@ -177,32 +190,32 @@ class LocalServer:
 
     @property
     def faults_injected(self) -> dict[str, int]:
-        """How often what has gone wrong on purpose since the last reset: `{"reset_after": 3, "status": 12}`."""
-        # Copied first: it is the thread of the server that counts.
+        """How often each kind of fault was injected since the last reset: `{"reset_after": 3, "status": 12}`."""
+        # Copied first: another thread counts.
         return dict(sorted(dict(self._injection.injected).items()))
 
     def restart(self, *, keep: bool = True, pause: float = 0.0) -> None:
-        """Break all connections, stop listening, and serve again at the same address.
+        """Reset all connections, stop listening, and serve again at the same address.
 
-        The clock goes on, and what goes wrong on purpose goes on going wrong.
+        The clock and any faults go on.
 
-        :param bool keep: whether the experiments are still there; default: True
-        :param float pause: real seconds for which nobody listens; default: 0
+        :param bool keep: whether to keep the experiments; default: True
+        :param float pause: real seconds in which nothing listens; default: 0
 
-        :raises RuntimeError: it does not run
-        :raises OSError: somebody else listens there now
+        :raises RuntimeError: the server does not run
+        :raises OSError: another program listens there by now
         """
-        if not self._http.serving.wait(PATIENCE if self._thread.is_alive() else 0) or self._http.loop is None:
+        if not self._http.serving.wait(START_TIMEOUT if self._thread.is_alive() else 0) or self._http.loop is None:
             raise RuntimeError("Only a server that runs can be restarted")
         asyncio.run_coroutine_threadsafe(self._http.suspend(), self._http.loop).result()
         if not keep:
             self._store.reset()
         time.sleep(pause)
-        self._sockets[:] = [listen_again(*self._place)]
+        self._sockets[:] = [listen_again(self._host, self._port)]
         asyncio.run_coroutine_threadsafe(self._http.startup(self._sockets), self._http.loop).result()
 
     def run(self) -> None:
-        """Serve until stopped. In the main thread SIGINT and SIGTERM stop it, and are passed on when it has stopped."""
+        """Serve until stopped. In the main thread, SIGINT and SIGTERM stop it and are raised again afterwards."""
         self._runner.recover()
         self._http.run(sockets=self._sockets)
 
@@ -212,16 +225,16 @@ class LocalServer:
         return self
 
     def ask_to_stop(self) -> None:
-        """Let the server stop soon, and do not wait for it. A signal handler can call this."""
+        """Stop soon, without waiting for it. A signal handler can call this."""
         self._http.should_exit = True
 
     def stop(self) -> None:
-        """Stop serving and close all connections; where nothing is served, that is already so."""
+        """Stop serving and close all connections. Does nothing if it does not serve."""
         self.ask_to_stop()
         if self._thread.ident is not None:
             self._thread.join()
-        for found in self._sockets:
-            found.close()
+        for listener in self._sockets:
+            listener.close()
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -231,10 +244,6 @@ class LocalServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-
-    def ready_text(self, pid: int) -> str:
-        """Say in JSON where everything is, for the ready file."""
-        return json.dumps({**{name: getattr(self, name) for name in ATTRIBUTES}, PID: pid}, indent=1) + "\n"
 
 
 def _clock_of(file: StoreFile, scale: float) -> Clock:

@@ -26,7 +26,7 @@ def _running_gradient_server() -> Iterator[LocalServer]:
 
 @pytest.fixture(name="gradient_server")
 def _gradient_server(_running_gradient_server: LocalServer) -> LocalServer:
-    """Give a running server without experiments; a test can move its clock with `advance(seconds)`."""
+    """A running server without experiments; a test can move its clock with `advance(seconds)`."""
     _running_gradient_server.clock.scale = TIME_SCALE
     _running_gradient_server.reset()
     return _running_gradient_server

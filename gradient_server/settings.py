@@ -1,43 +1,42 @@
-"""What a server can be told, and what of it can be. Imports nothing that takes time."""
+"""Checks of settings, for the command line and for `LocalServer`. Imports only what is fast."""
 
 from __future__ import annotations
 
+import ipaddress
 import math
+import re
 import reprlib
 from pathlib import Path
 
 DEFAULT_KEY = "gradient-local"
-SHORTEST_KEY = 20
-"""Characters of a key that is not to be guessed, however many guesses there are."""
+"""The documented API key of servers that execute nothing."""
+MIN_KEY_LENGTH = 20
+"""Characters of an API key with which commands can be run."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 
 
-def checked_key(key: str) -> str:
-    """Return a key that clients can send.
+def check_key(key: str, *, executes_commands: bool = False) -> str:
+    """Return an API key that clients can send.
 
-    :raises ValueError: it is none
+    :param bool executes_commands: whether commands can be run with it, so that it must be long
+
+    :raises ValueError: it is invalid or too short
     """
     if not key or not key.isascii() or not key.isprintable() or key != key.strip():
         raise ValueError("a key must be visible ASCII characters, without spaces around them")
-    return key
-
-
-def checked_long_key(key: str) -> str:
-    """Return a key that clients can send, and that is long enough not to be guessed.
-
-    :raises ValueError: it is none, or it is too short
-    """
-    if len(checked_key(key)) < SHORTEST_KEY:
+    if executes_commands and len(key) < MIN_KEY_LENGTH:
         raise ValueError(
-            f"a key with which commands can be run must have at least {SHORTEST_KEY} characters; "
-            "where none is given, a random one is made"
+            f"a key with which commands can be run must have at least {MIN_KEY_LENGTH} characters; "
+            "without one, a random one is made"
         )
     return key
 
 
-def checked_scale(scale: float | str) -> float:
-    """Return how many simulated seconds go by in a real one.
+def check_time_scale(scale: float | str) -> float:
+    """Return how many simulated seconds pass in a real second.
 
-    :raises ValueError: time would stand still, run backwards, or be over at once
+    :raises ValueError: it is no finite number above 0
     """
     try:
         value = float(scale)
@@ -48,7 +47,7 @@ def checked_scale(scale: float | str) -> float:
     return value
 
 
-def checked_port(text: str) -> int:
+def check_port(text: str) -> int:
     """Return a port to listen on.
 
     :raises ValueError: there is no such port
@@ -58,21 +57,87 @@ def checked_port(text: str) -> int:
     return int(text)
 
 
-def checked_host(text: str) -> str:
-    """Return an address to listen on; whether the machine has it is seen when it listens.
+def check_host(text: str) -> str:
+    """Return an address to listen on; whether this machine has it shows when the server listens.
 
     :raises ValueError: there cannot be such an address
     """
     try:
-        possible = bool(text.encode("idna"))
+        is_possible = bool(text.encode("idna"))
     except UnicodeError:
-        possible = False
-    if not possible:
+        is_possible = False
+    if not is_possible:
         raise ValueError(f"{reprlib.repr(text)} is no address; give one such as 127.0.0.1, ::1 or localhost")
     return text
 
 
-def checked_seed(text: str) -> int:
+def check_bind_host(host: str, *, executes_commands: bool, expose: bool) -> str:
+    """Return the address to listen on.
+
+    :param str host: the address
+    :param bool executes_commands: whether experiments execute commands on this machine
+    :param bool expose: whether the user allows other machines to have commands executed
+
+    :raises ValueError: there is no such address, or other machines could reach it and `expose` is not set
+
+    >>> check_bind_host("127.0.0.1", executes_commands=True, expose=False)
+    '127.0.0.1'
+    >>> check_bind_host("0.0.0.0", executes_commands=True, expose=False)
+    Traceback (most recent call last):
+    ...
+    ValueError: anyone who reaches 0.0.0.0 and has the key can run any command here as you, and the key crosses the \
+network in plain http; to allow that, add --expose
+    """
+    check_host(host)
+    if executes_commands and not expose and not is_loopback(host):
+        raise ValueError(
+            f"anyone who reaches {host} and has the key can run any command here as you, "
+            "and the key crosses the network in plain http; to allow that, add --expose"
+        )
+    return host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; the only name that counts is `localhost`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def check_host_name(text: str) -> str:
+    """Return the canonical form of a name or an address by which clients can call the server.
+
+    :raises ValueError: it is neither; a port is not part of a name
+    """
+    try:
+        name = canonical_name(text).encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if not parse_address(name) and not _HOST_NAME.fullmatch(name):
+        raise ValueError(
+            f"{reprlib.repr(text)} is no name of a machine; give one such as box.example.com, without a port"
+        )
+    return name
+
+
+def canonical_name(name: str) -> str:
+    """Return the form of a name in which names are compared."""
+    if name.startswith("["):
+        return name[1:-1].lower()
+    return name.removesuffix(".").lower()
+
+
+def parse_address(name: str) -> Address | None:
+    """Return an IP address, as IPv4 where it is mapped to IPv6; None: it is none."""
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def check_seed(text: str) -> int:
     """Return a seed.
 
     :raises ValueError: it is no whole number
@@ -83,10 +148,10 @@ def checked_seed(text: str) -> int:
         raise ValueError(f"{reprlib.repr(text)} is no seed; give a whole number") from None
 
 
-def checked_file(text: str) -> Path:
-    """Return the path of a file that is to be written.
+def check_file(text: str) -> Path:
+    """Return the path of a file to write.
 
-    :raises ValueError: a file cannot be called that
+    :raises ValueError: no file can have that name
     """
     path = Path(text)
     if not path.name:

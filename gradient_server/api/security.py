@@ -1,4 +1,4 @@
-"""Who may use the server: bind policy, authentication, rate limiter, trusted hosts, origin check.
+"""Who may use the server: authentication, rate limiter, trusted hosts, origin check.
 
 A web page of any site can have its own name resolve to 127.0.0.1 and then talk to whatever listens here as if it were
 that site (DNS rebinding); only the `Host` header gives it away. An address cannot be made to mean another machine, a
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-import reprlib
 import secrets
 import time
 from collections import deque
@@ -21,9 +20,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gradient_server.api.responses import ApiResponse, forbidden, too_many_incorrect_keys
-from gradient_server.settings import DEFAULT_KEY, checked_host
-
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from gradient_server.settings import DEFAULT_KEY, Address, canonical_name, parse_address
 
 MAX_INCORRECT_KEYS = 20
 """Incorrect API keys of one peer in a window; a person who mistypes a key stays below."""
@@ -35,50 +32,12 @@ _OTHER_PEERS = "other peers"
 
 _HOST_HEADER = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]{0,5}))?")
 _ORIGIN = re.compile(rf"(https?)://({_HOST_HEADER.pattern})", re.IGNORECASE)
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CHECKED_HEADERS = (b"host", b"origin", b"sec-fetch-site")
 _TRUSTED_SITES = ("same-origin", "none")
 """`Sec-Fetch-Site` of the server's own pages, and of an address that the user has typed."""
 _MAX_QUOTED = 80
 """Characters of a header that an error repeats."""
-
-
-# --- bind policy
-
-
-def check_bind_host(host: str, *, executes_commands: bool, expose: bool) -> str:
-    """Return the address to listen on.
-
-    :param str host: the address
-    :param bool executes_commands: whether experiments execute commands on this machine
-    :param bool expose: whether the user allows other machines to have commands executed
-
-    :raises ValueError: there is no such address, or other machines could reach it and `expose` is not set
-
-    >>> check_bind_host("127.0.0.1", executes_commands=True, expose=False)
-    '127.0.0.1'
-    >>> check_bind_host("0.0.0.0", executes_commands=True, expose=False)
-    Traceback (most recent call last):
-    ...
-    ValueError: anyone who reaches 0.0.0.0 and has the key can run any command here as you, and the key crosses the \
-network in plain http; to allow that, add --expose
-    """
-    checked_host(host)
-    if executes_commands and not expose and not is_loopback(host):
-        raise ValueError(
-            f"anyone who reaches {host} and has the key can run any command here as you, "
-            "and the key crosses the network in plain http; to allow that, add --expose"
-        )
-    return host
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; the only name that counts is `localhost`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 # --- authentication
@@ -170,7 +129,7 @@ class Authentication:
 
 def peer_of(address: str) -> str:
     """Return the peer that has an address: this machine, another one, or an IPv6 network with its 2**64 addresses."""
-    found = _parse_address(address.partition("%")[0])
+    found = parse_address(address.partition("%")[0])
     if found is None:
         return address
     if found.is_loopback:
@@ -179,28 +138,6 @@ def peer_of(address: str) -> str:
 
 
 # --- trusted hosts and origin check
-
-
-def check_host_name(text: str) -> str:
-    """Return the canonical form of a name or an address by which clients can call the server.
-
-    :raises ValueError: it is neither; a port is not part of a name
-    """
-    try:
-        name = _canonical(text).encode("idna").decode()
-    except UnicodeError:
-        name = ""
-    if not _parse_address(name) and not _HOST_NAME.fullmatch(name):
-        raise ValueError(
-            f"{reprlib.repr(text)} is no name of a machine; give one such as box.example.com, without a port"
-        )
-    return name
-
-
-def _canonical(name: str) -> str:
-    if name.startswith("["):
-        return name[1:-1].lower()
-    return name.removesuffix(".").lower()
 
 
 @frozen(kw_only=True)
@@ -212,8 +149,8 @@ class TrustedHosts:
     :param allowed: further names, as `check_host_name` returns them
     """
 
-    host: str = field(converter=_canonical)
-    address: _Address = field(converter=ipaddress.ip_address)
+    host: str = field(converter=canonical_name)
+    address: Address = field(converter=ipaddress.ip_address)
     allowed: tuple[str, ...] = ()
 
     def include(self, header: str) -> bool:
@@ -221,14 +158,14 @@ class TrustedHosts:
         found = _HOST_HEADER.fullmatch(header)
         if not found:
             return False
-        name = _canonical(found[1])
+        name = canonical_name(found[1])
         return name in (self.host, *self.allowed) or self._include_address(name)
 
     def _include_address(self, name: str) -> bool:
         everywhere, on_loopback = self.address.is_unspecified, self.address.is_loopback
         if name == "localhost":
             return everywhere or on_loopback
-        given = _parse_address(name)
+        given = parse_address(name)
         return given is not None and (everywhere or given == self.address or (on_loopback and given.is_loopback))
 
 
@@ -243,7 +180,10 @@ def is_same_origin(origin: str, host: str | None) -> bool:
         return False
     default = _DEFAULT_PORTS[source[1].lower()]
     # The scheme may differ: a TLS proxy in front of the server sends plain http.
-    return (_canonical(source[3]), int(source[4] or default)) == (_canonical(target[1]), int(target[2] or default))
+    return (canonical_name(source[3]), int(source[4] or default)) == (
+        canonical_name(target[1]),
+        int(target[2] or default),
+    )
 
 
 class OriginCheckMiddleware:
@@ -285,11 +225,3 @@ def check_origin(headers: Iterable[tuple[bytes, bytes]], trusted_hosts: TrustedH
 
 def _quote(text: str) -> str:
     return repr(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}...")
-
-
-def _parse_address(name: str) -> _Address | None:
-    try:
-        found = ipaddress.ip_address(name)
-    except ValueError:
-        return None
-    return getattr(found, "ipv4_mapped", None) or found

@@ -97,7 +97,7 @@ def test_what_the_readme_says(pytester):
 def test_pytest_lists_it(pytester):
     """With what it is for."""
     shown = pytester.runpytest_subprocess("--fixtures", *QUICKLY)
-    shown.stdout.fnmatch_lines(["gradient_server -- *", "    Give a running server without experiments; *"])
+    shown.stdout.fnmatch_lines(["gradient_server -- *", "    A running server without experiments; *"])
 
 
 @pytest.mark.parametrize("module", ["uvicorn", "starlette", "jsonschema_rs"])

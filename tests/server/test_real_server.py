@@ -6,7 +6,7 @@ from gradient_api.constants import ExperimentState as State
 from gradient import ExperimentsClient, PermissionDeniedError
 from gradient_server import LocalServer
 from gradient_server.runners.process import ProcessRunner
-from gradient_server.settings import DEFAULT_KEY, SHORTEST_KEY
+from gradient_server.settings import DEFAULT_KEY, MIN_KEY_LENGTH
 
 SMALL = {"name": "n", "project_id": "p", "container": "c", "machine_type": "m"}
 
@@ -31,10 +31,10 @@ def test_the_key_is_random(runner, tmp_path):
             assert client.wait(handle).state == State.STOPPED
 
 
-@pytest.mark.parametrize("key", [DEFAULT_KEY, "k" * (SHORTEST_KEY - 1)])
+@pytest.mark.parametrize("key", [DEFAULT_KEY, "k" * (MIN_KEY_LENGTH - 1)])
 def test_short_keys_are_refused(runner, key):
     """Commands could be run with them by whoever guesses them."""
-    with pytest.raises(ValueError, match=f"at least {SHORTEST_KEY} characters"):
+    with pytest.raises(ValueError, match=f"at least {MIN_KEY_LENGTH} characters"):
         LocalServer(runner=runner, api_key=key)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import json
 import sys
 
 from gradient_server import LocalServer
+from gradient_server.__main__ import READY_ATTRIBUTES
 
 PAUSE = 0.2
 """Seconds for which nobody listens."""
@@ -14,7 +15,7 @@ PAUSE = 0.2
 def main() -> None:
     """Say in one line where everything is, and in a line for each restart that it is over."""
     with LocalServer() as server:
-        print(" ".join(server.ready_text(os.getpid()).split()), flush=True)
+        print(json.dumps({name: getattr(server, name) for name in READY_ATTRIBUTES}), flush=True)
         for _ in sys.stdin:
             server.restart(keep=True, pause=PAUSE)
             print("restarted", flush=True)

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.requests import Request
 
-from gradient_server import LocalServer
-from gradient_server.api import security
+from gradient_server import LocalServer, settings
 from gradient_server.api.responses import INCORRECT_API_KEY
 from gradient_server.api.security import (
     MAX_INCORRECT_KEYS,
@@ -21,12 +20,10 @@ from gradient_server.api.security import (
     Authentication,
     RateLimiter,
     TrustedHosts,
-    check_bind_host,
-    check_host_name,
-    is_loopback,
     is_same_origin,
     peer_of,
 )
+from gradient_server.settings import check_bind_host, check_host_name, is_loopback
 from tests.server.conftest import RawClient
 
 EXPERIMENTS = "/experiments/v1/experiments/"
@@ -34,7 +31,7 @@ KEY = "a key that is long enough"
 
 
 def test_docstring_examples():
-    assert doctest.testmod(security).failed == 0
+    assert doctest.testmod(settings).failed == 0
 
 
 # --- bind policy

@@ -9,15 +9,14 @@ import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from gradient_server import LocalServer
-from gradient_server import keys as key_file
-from gradient_server.chosen_key import chosen_key
-from gradient_server.keys import environment, kept_key, key_in
+from gradient_server import LocalServer, keys
+from gradient_server.keys import choose_key, environment_for, load_or_create_key, read_key
 from gradient_server.private_files import write_new
-from gradient_server.settings import DEFAULT_KEY, SHORTEST_KEY
+from gradient_server.settings import DEFAULT_KEY, MIN_KEY_LENGTH
 
 LIST_EXPERIMENTS = "from gradient import ExperimentsClient; print(ExperimentsClient().list())"
 PATIENCE = 20
@@ -52,7 +51,7 @@ def listed(variables, tmp_path):
 def test_who_can_read_it(folder, bits):
     """Its owner alone, whatever the umask is; the same holds for its folder, and nothing else is left there."""
     with mask(bits):
-        key = kept_key(folder)
+        key = load_or_create_key(folder)
     assert (mode(folder), mode(folder / "config.json")) == (0o700, 0o600)
     assert os.listdir(folder) == ["config.json"]
     assert json.loads((folder / "config.json").read_text()) == {"apiKey": key}
@@ -60,9 +59,9 @@ def test_who_can_read_it(folder, bits):
 
 def test_it_is_kept(folder, tmp_path):
     """A later server has the same key; another folder has another one, and none is short."""
-    key = kept_key(folder)
-    assert kept_key(folder) == key
-    others = {kept_key(tmp_path / str(number)) for number in range(20)}
+    key = load_or_create_key(folder)
+    assert load_or_create_key(folder) == key
+    others = {load_or_create_key(tmp_path / str(number)) for number in range(20)}
     assert len(others | {key}) == 21
     assert min(map(len, others)) >= 43  # 32 bytes
 
@@ -74,7 +73,7 @@ def test_two_servers_at_once(tmp_path):
 
         def key(number=number, ready=ready):
             ready.wait(PATIENCE)
-            return kept_key(tmp_path / str(number))
+            return load_or_create_key(tmp_path / str(number))
 
         with ThreadPoolExecutor(4) as pool:
             assert len({found.result() for found in [pool.submit(key) for _ in range(4)]}) == 1
@@ -83,7 +82,7 @@ def test_two_servers_at_once(tmp_path):
 
 def test_a_client_finds_it(folder, tmp_path):
     """Through the folder alone, also where other keys and files are set in its shell."""
-    server_key = chosen_key(None, None, runner_is_real=True, folder=folder)
+    server_key = choose_key(None, None, executes_commands=True, folder=folder)
     stale = {"PAPERSPACE_API_KEY": "another", "PAPERSPACE_CONFIG_FILE_NAME": "other.json"}
     with LocalServer(api_key=server_key.text) as server:
         found = listed({**stale, **server.environment, **server_key.environment}, tmp_path)
@@ -93,7 +92,7 @@ def test_a_client_finds_it(folder, tmp_path):
 
 
 def linked_file(folder, tmp_path):
-    kept_key(tmp_path / "other")
+    load_or_create_key(tmp_path / "other")
     folder.mkdir(parents=True, mode=0o700)
     (folder / "config.json").symlink_to(tmp_path / "other" / "config.json")
 
@@ -104,13 +103,13 @@ def dangling_link(folder, tmp_path):
 
 
 def linked_folder(folder, tmp_path):
-    kept_key(tmp_path / "other")
+    load_or_create_key(tmp_path / "other")
     folder.parent.mkdir(parents=True)
     folder.symlink_to(tmp_path / "other")
 
 
 def kept(folder, path=".", bits=None, text=None):
-    kept_key(folder)
+    load_or_create_key(folder)
     if text is not None:
         (folder / "config.json").write_text(text)
     if bits is not None:
@@ -146,7 +145,7 @@ def test_what_is_not_trusted(folder, tmp_path, kind):
     make, name, reason = REFUSED[kind]
     make(folder, tmp_path)
     with pytest.raises(OSError, match=reason) as caught:
-        kept_key(folder)
+        load_or_create_key(folder)
     assert caught.value.filename == str(folder / name)
     assert "secret-text" not in str(caught.value)
     assert "secret-text" not in "".join(traceback.format_exception(caught.value))
@@ -170,25 +169,25 @@ def test_a_new_file_is_new(tmp_path, target):
 @pytest.mark.parametrize("name", ["", "config.json"])
 def test_what_belongs_to_somebody_else(folder, name):
     """Is not trusted: who owns a folder or a file can change what is in it."""
-    kept_key(folder)
+    load_or_create_key(folder)
     os.chown(folder / name, 65534, -1)
     with pytest.raises(PermissionError, match="somebody else"):
-        kept_key(folder)
+        load_or_create_key(folder)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     """The error says so."""
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
-        kept_key(tmp_path / "file" / "folder")
+        load_or_create_key(tmp_path / "file" / "folder")
 
 
 def test_the_default_folder(monkeypatch, tmp_path):
     """It is in the state directory of the user."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert tmp_path in key_file.default_folder().parents
-    assert chosen_key(None, None, runner_is_real=True).text == kept_key(key_file.default_folder())
+    assert tmp_path in keys.default_folder().parents
+    assert choose_key(None, None, executes_commands=True).text == load_or_create_key(keys.default_folder())
 
 
 def test_a_file_of_others(tmp_path):
@@ -197,17 +196,17 @@ def test_a_file_of_others(tmp_path):
     path.write_text('\ufeff{"apiKey": "a-key"}', encoding="utf-8")
     path.chmod(0o440)
     link.symlink_to(path)
-    assert key_in(link) == "a-key"
+    assert read_key(link) == "a-key"
     path.chmod(0o444)
     with pytest.raises(PermissionError, match="chmod 600") as caught:
-        key_in(link)
+        read_key(link)
     assert caught.value.filename == str(link)
 
 
 def test_the_environment_of_a_file(tmp_path, monkeypatch):
     """It is absolute, because clients start elsewhere."""
     monkeypatch.chdir(tmp_path)
-    assert environment(key_file.Path("k.json")) == {
+    assert environment_for(Path("k.json")) == {
         "PAPERSPACE_API_KEY": "",
         "PAPERSPACE_CONFIG_PATH": str(tmp_path),
         "PAPERSPACE_CONFIG_FILE_NAME": "k.json",
@@ -217,24 +216,24 @@ def test_the_environment_of_a_file(tmp_path, monkeypatch):
 def test_which_key_is_chosen(tmp_path, folder):
     """What was given, then the file, then what is made for real runs; simulated ones have that of the documentation."""
     path = tmp_path / "key.json"
-    path.write_text(json.dumps({"apiKey": "f" * SHORTEST_KEY}))
+    path.write_text(json.dumps({"apiKey": "f" * MIN_KEY_LENGTH}))
     path.chmod(0o600)
     for is_real in (False, True):
-        assert chosen_key("g" * SHORTEST_KEY, None, runner_is_real=is_real).text == "g" * SHORTEST_KEY
-        assert chosen_key(None, path, runner_is_real=is_real).text == "f" * SHORTEST_KEY
-    assert chosen_key(None, None).text == DEFAULT_KEY
-    assert chosen_key("short", None).text == "short"
-    assert chosen_key(None, None, runner_is_real=True, folder=folder).text == kept_key(folder)
+        assert choose_key("g" * MIN_KEY_LENGTH, None, executes_commands=is_real).text == "g" * MIN_KEY_LENGTH
+        assert choose_key(None, path, executes_commands=is_real).text == "f" * MIN_KEY_LENGTH
+    assert choose_key(None, None).text == DEFAULT_KEY
+    assert choose_key("short", None).text == "short"
+    assert choose_key(None, None, executes_commands=True, folder=folder).text == load_or_create_key(folder)
 
 
 def test_keys_that_can_be_guessed(tmp_path):
     """They are refused where commands can be run with them, the one of the documentation among them."""
     path = tmp_path / "key.json"
-    path.write_text(json.dumps({"apiKey": "f" * (SHORTEST_KEY - 1)}))
+    path.write_text(json.dumps({"apiKey": "f" * (MIN_KEY_LENGTH - 1)}))
     path.chmod(0o600)
-    for given, file in ((DEFAULT_KEY, None), ("g" * (SHORTEST_KEY - 1), None), (None, path)):
-        with pytest.raises(ValueError, match=f"at least {SHORTEST_KEY} characters"):
-            chosen_key(given, file, runner_is_real=True)
+    for given, file in ((DEFAULT_KEY, None), ("g" * (MIN_KEY_LENGTH - 1), None), (None, path)):
+        with pytest.raises(ValueError, match=f"at least {MIN_KEY_LENGTH} characters"):
+            choose_key(given, file, executes_commands=True)
 
 
 def test_a_key_file_on_the_command_line(launch, tmp_path, ready_file):
