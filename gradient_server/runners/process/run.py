@@ -147,7 +147,7 @@ class RunMonitor:
             if supervisor.is_alive():
                 return
             error = FILES_REMOVED
-            self._events = EventReader(self.directory.events, self.history)
+            self._events.offset = 0  # there will be another file
         self.directory.create_empty()
         with self.directory.locked() as is_locked:
             self._events.read()  # it may have ended in the meantime
@@ -158,7 +158,8 @@ class RunMonitor:
             self._was_killed = True
             self.directory.remove_spec()
             with contextlib.closing(EventWriter(self.directory.events)) as events:
-                events.ended(State.ERROR, error, [max(log.count(), LogReader(log.path).count()) for log in self.logs])
+                rows = [max(log.count(), LogReader(log.path).count()) for log in self.logs]
+                events.write(state=State.ERROR, error=error, rows=rows)
             self._events.read()
 
     def _terminate(self) -> None:

@@ -47,23 +47,9 @@ class LaunchSpec:
     grace: float
     server: ProcessId | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as it is written to the file."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> LaunchSpec:
-        """Return what `as_json` was called on."""
-        nodes = tuple(Node(**node) for node in data["nodes"])
-        server = ProcessId(*data["server"]) if data["server"] else None
-        return cls(handle=data["handle"], body=data["body"], nodes=nodes, grace=data["grace"], server=server)
-
 
 class RunDirectory:
-    """The directory of one run. Only its owner can read it.
-
-    :param Path path: where it is
-    """
+    """The directory of one run. Only its owner can read it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -96,7 +82,7 @@ class RunDirectory:
         draft = self.path / "spec.new"
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(spec.as_json(), file)
+            json.dump(asdict(spec), file)
         draft.replace(self._spec)
 
     def create_empty(self) -> None:
@@ -105,9 +91,11 @@ class RunDirectory:
 
     def take_spec(self) -> LaunchSpec:
         """Return the spec, and remove it from the disk."""
-        spec = LaunchSpec.from_json(json.loads(self._spec.read_bytes()))
+        data = json.loads(self._spec.read_bytes())
         self.remove_spec()
-        return spec
+        data["nodes"] = tuple(Node(**node) for node in data["nodes"])
+        data["server"] = ProcessId(*data["server"]) if data["server"] else None
+        return LaunchSpec(**data)
 
     def remove_spec(self) -> None:
         """Remove the spec, which nobody is going to read any more."""
@@ -133,8 +121,6 @@ class RunsDirectory:
 
     Deleted runs are renamed until they are removed, so that their handles can be used again. So are runs without an
     experiment, which are kept: if a store is lost, they are all that is left.
-
-    :param Path path: where it is
     """
 
     def __init__(self, path: Path) -> None:
@@ -162,10 +148,7 @@ class RunsDirectory:
         return RunDirectory(self.path / handle)
 
     def unknown(self, known: Collection[str]) -> list[RunDirectory]:
-        """Return the runs without an experiment, and those that were being removed. Files of others are left out.
-
-        :param known: the handles of the experiments
-        """
+        """Return the runs that have no known handle, and those that were being removed, but no files of others."""
         return [run for run in self._runs() if run.path.name not in known]
 
     def renamed(self, run: RunDirectory, *, keep: bool) -> RunDirectory:
@@ -224,15 +207,13 @@ class History:
         return bool(self.states) and self.states[-1][1] in TERMINAL_STATES
 
     def add(self, event: dict[str, Any]) -> None:
-        """Add an event."""
+        """Add an event: its time `real`, and a supervisor, a process group, a state, or how the run has ended."""
         if "claimed" in event:
             self.supervisor = ProcessId(*event["claimed"])
         if "group" in event:
             self.groups.append(ProcessId(*event["group"]))
-        if "error" in event:
-            self.error = event["error"]
-        if "rows" in event:
-            self.rows = tuple(event["rows"])
+        self.error = event.get("error", self.error)
+        self.rows = tuple(event.get("rows", self.rows))
         if "state" in event:
             self.states.append((event["real"], event["state"]))
 
@@ -241,36 +222,30 @@ class EventReader:
     """Reads the events of a run while they are written: a file of JSON objects, one a line.
 
     An incomplete last line is read when it is complete. A line that is no event, as after a power failure, is ignored.
-
-    :param Path path: the file, which need not exist yet; to be changed when it is moved
-    :param History history: events of an earlier file of the run
     """
 
-    def __init__(self, path: Path, history: History | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.history = history or History()
-        self._offset = 0
+        self.history = History()
+        self.offset = 0
 
     def read(self) -> bool:
         """Read new events. Return whether there were any."""
         try:
             with self.path.open("rb") as file:
-                file.seek(self._offset)
+                file.seek(self.offset)
                 complete = file.read().rpartition(b"\n")[0]
         except FileNotFoundError:
             return False
         for line in complete.splitlines():
-            with contextlib.suppress(ValueError, TypeError, KeyError):
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
                 self.history.add(json.loads(line))
-        self._offset += len(complete) + bool(complete)
+        self.offset += len(complete) + bool(complete)
         return bool(complete)
 
 
 class EventWriter:
-    """Appends events to the file of a run. An event is written completely, or not at all if the disk is full.
-
-    :param Path path: the file
-    """
+    """Appends events to the file of a run. An event is written completely, or not at all if the disk is full."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -280,27 +255,15 @@ class EventWriter:
             end = os.pread(self._file, size, 0).rfind(b"\n") + 1
             os.ftruncate(self._file, end)
 
-    def claimed(self, supervisor: ProcessId) -> None:
-        """Write which process runs it."""
-        self._write(claimed=supervisor)
-
-    def group_started(self, leader: ProcessId) -> None:
-        """Write the process group of a node; to be called before its command can run."""
-        self._write(group=leader)
-
-    def entered(self, state: int) -> None:
-        """Write that it has entered a state."""
-        self._write(state=int(state))
-
-    def ended(self, state: int, error: str | None, rows: list[int]) -> None:
-        """Write how it has ended, in one event."""
-        self._write(state=int(state), rows=rows, **({"error": error} if error else {}))
-
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
 
-    def _write(self, **event: Any) -> None:
+    def write(self, **event: object) -> None:
+        """Write an event, with the members that `History.add` reads.
+
+        :raises OSError: the disk is full
+        """
         line = json.dumps({"real": round(time.time(), 6), **event}).encode() + b"\n"
         written = os.write(self._file, line)
         if written < len(line):

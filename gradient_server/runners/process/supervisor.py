@@ -369,16 +369,16 @@ class Supervisor:
         with self._stop_signal.interruptible():
             if self._directory.stop_request.exists():
                 raise Interrupted
-            self._events.entered(State.PROVISIONING)
+            self._events.write(state=State.PROVISIONING)
             workspace = prepare_workspace(self._spec.body, self._files.workspace, leave_out=self._files.path.parent)
-            self._events.entered(State.PROVISIONED)
-        self._events.entered(State.NETWORK_SETTING_UP)
+            self._events.write(state=State.PROVISIONED)
+        self._events.write(state=State.NETWORK_SETTING_UP)
         nodes: list[NodeProcess] = []
         group = None
         try:
             self._start(nodes, workspace)
-            self._events.entered(State.NETWORK_SETUP)
-            self._events.entered(State.RUNNING)
+            self._events.write(state=State.NETWORK_SETUP)
+            self._events.write(state=State.RUNNING)
             group = NodeGroup(nodes, self._stop_signal)
             for node in nodes:
                 node.release()
@@ -392,7 +392,7 @@ class Supervisor:
     def _try_to_enter(self, state: int) -> None:
         # On a full disk there may be room only for the outcome.
         with contextlib.suppress(OSError):
-            self._events.entered(state)
+            self._events.write(state=state)
 
     def _obstacle(self) -> str | None:
         if self._spec.server and not self._spec.server.is_alive():
@@ -420,7 +420,7 @@ class Supervisor:
                 node, addresses, handle=spec.handle, body=spec.body, place=place, server=os.environ
             )
             nodes.append(NodeProcess(node, log, workspace, {**environment, RUN_VARIABLE: own_id}))
-            self._events.group_started(nodes[-1].id)
+            self._events.write(group=nodes[-1].id)
 
 
 def main(path: Path) -> int:
@@ -457,7 +457,7 @@ def _claim(directory: RunDirectory, stack: contextlib.ExitStack) -> EventWriter 
         directory.remove_spec()
         return None
     events = stack.enter_context(contextlib.closing(EventWriter(directory.events)))
-    events.claimed(ProcessId.of(os.getpid()))
+    events.write(claimed=ProcessId.of(os.getpid()))
     return events
 
 
@@ -478,7 +478,7 @@ def _supervise(directory: RunDirectory, path: Path, events: EventWriter, stop_si
         # A server that did not know that the run was claimed may have written the spec again.
         directory.remove_spec()
         outcome = outcome or (_CANCELLED if directory.stop_request.exists() else _TERMINATED)
-        events.ended(outcome.state, outcome.error, [log.count for log in supervisor.logs])
+        events.write(state=outcome.state, error=outcome.error, rows=[log.count for log in supervisor.logs])
 
 
 if __name__ == "__main__":

@@ -24,16 +24,16 @@ def events(tmp_path):
 def test_an_event_is_written_completely_or_not_at_all(events, room):
     """Whatever room there is on the disk, later events can be read."""
     with contextlib.closing(EventWriter(events)) as writer:
-        writer.entered(State.PENDING)
+        writer.write(state=State.PENDING)
         size = events.stat().st_size
         fits = True
         with limit_file_size(size + room):
             try:
-                writer.entered(State.RUNNING)
+                writer.write(state=State.RUNNING)
             except OSError:
                 fits = False
         assert fits == (events.stat().st_size > size)
-        writer.entered(State.STOPPED)
+        writer.write(state=State.STOPPED)
     expected = [State.PENDING, State.RUNNING, State.STOPPED] if fits else [State.PENDING, State.STOPPED]
     assert states_in(EventReader(events)) == expected
 
@@ -41,8 +41,8 @@ def test_an_event_is_written_completely_or_not_at_all(events, room):
 def test_an_incomplete_event_is_read_when_it_is_complete(events):
     """A reader misses none, however little of it has been written when it reads."""
     with contextlib.closing(EventWriter(events)) as writer:
-        writer.entered(State.PENDING)
-        writer.ended(State.STOPPED, None, [1])
+        writer.write(state=State.PENDING)
+        writer.write(state=State.STOPPED, rows=[1])
     data = events.read_bytes()
     events.write_bytes(b"")
     reader = EventReader(events)
@@ -57,15 +57,15 @@ def test_an_incomplete_event_is_read_when_it_is_complete(events):
 def test_an_incomplete_event_of_a_killed_writer_is_dropped(events):
     """Old and new readers read what the next writer appends."""
     with contextlib.closing(EventWriter(events)) as writer:
-        writer.entered(State.PENDING)
-        writer.entered(State.RUNNING)
+        writer.write(state=State.PENDING)
+        writer.write(state=State.RUNNING)
     whole = events.read_bytes()
     for length in range(len(whole)):
         events.write_bytes(whole[:length])
         reader = EventReader(events)
         reader.read()
         with contextlib.closing(EventWriter(events)) as writer:
-            writer.ended(State.ERROR, "killed", [])
+            writer.write(state=State.ERROR, error="killed")
         expected = ([State.PENDING] if b"\n" in whole[:length] else []) + [State.ERROR]
         assert states_in(reader) == states_in(EventReader(events)) == expected
 
