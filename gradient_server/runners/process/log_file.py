@@ -107,10 +107,7 @@ def _without_end_marker(rows: list[str]) -> list[str]:
 
 
 class LogWriter:
-    """Appends rows to a log. They are in the file when `write` returns.
-
-    :param Path path: the log
-    """
+    """Appends rows to a log. They are in the file when `write` returns."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -147,9 +144,7 @@ class LogWriter:
 class LogReader:
     """Reads a log while it is written. Safe to use from several threads.
 
-    An incomplete last line is ignored; after a crash it stays incomplete.
-
-    :param Path path: the log; it need not exist yet
+    An incomplete last line is ignored. The file need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:

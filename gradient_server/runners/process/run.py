@@ -48,10 +48,6 @@ class RunMonitor:
     """Starts the supervisor of a run, follows its files, and ends the run if the supervisor dies.
 
     Only one thread may use it, but for `history` and `logs`.
-
-    :param RunDirectory directory: the files
-    :param int jobs: how many nodes the run has
-    :param LaunchSpec spec: for `launch`
     """
 
     def __init__(self, directory: RunDirectory, jobs: int, spec: LaunchSpec | None = None) -> None:
@@ -221,10 +217,6 @@ class Phase(Enum):
 class ProcessRun(Run):
     """A run whose commands are processes. It keeps what is known of it; the scheduler acts on it.
 
-    :param str handle: of the experiment
-    :param jobs: its jobs
-    :param RunMonitor monitor: its supervisor and files
-    :param Clock clock: the clock of the server
     :param lock: is held while the phase changes
     :param on_request: receives the run, while the lock is held, when the scheduler has to act on it
     """

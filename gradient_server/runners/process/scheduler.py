@@ -24,11 +24,7 @@ _CLOSE_TIMEOUT_IF_KEPT = 1.0
 
 
 class Scheduler:
-    """Starts runs in the order in which that was requested, and monitors them until they have ended.
-
-    :param RunsDirectory directory: where their files are
-    :param int slots: how many run at once
-    """
+    """Starts runs in the order in which that was requested, and monitors them until they have ended."""
 
     def __init__(self, directory: RunsDirectory, slots: int) -> None:
         self.lock = threading.RLock()

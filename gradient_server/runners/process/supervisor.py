@@ -60,11 +60,7 @@ _START_BARRIER = 'read -r _ && exec /bin/sh -c "$0" </dev/null'
 
 @frozen
 class Outcome:
-    """How a run ends.
-
-    :param int state: its terminal state
-    :param str error: what went wrong
-    """
+    """How a run ends: its terminal state, and what went wrong."""
 
     state: int
     error: str | None = None
@@ -150,11 +146,6 @@ class StopSignal:
 class NodeProcess:
     """A node that runs, in a process group of its own. Its command waits at the start barrier for `release`.
 
-    :param Node node: the node
-    :param LogWriter log: its log
-    :param Path directory: the working directory
-    :param environment: the whole environment
-
     :raises CannotSetUp: it cannot be started
     """
 
@@ -239,11 +230,7 @@ class NodeProcess:
 
 
 class NodeGroup:
-    """The nodes of a run while they run.
-
-    :param nodes: all of them
-    :param StopSignal stop_signal: ends `wait`
-    """
+    """The nodes of a run while they run."""
 
     def __init__(self, nodes: Sequence[NodeProcess], stop_signal: StopSignal) -> None:
         self._nodes = nodes
@@ -259,7 +246,7 @@ class NodeGroup:
     def wait(self, obstacle: Callable[[], str | None]) -> Outcome | None:
         """Copy output to the logs until the run has an outcome, or return None if it is to stop.
 
-        :param obstacle: called about once a second; returns why the run cannot go on, or None
+        `obstacle` is called about once a second. It returns why the run cannot go on, or None.
         """
         checked = time.monotonic()
         while not self._stop_signal.received:
@@ -343,17 +330,12 @@ class NodeGroup:
 
 
 class Supervisor:
-    """Runs an experiment from its workspace to the end of its last process.
-
-    :param RunDirectory directory: its files, relative to the working directory
-    :param Path path: their absolute path, for the commands
-    :param EventWriter events: receives what happens
-    :param StopSignal stop_signal: ends it
-    """
+    """Runs an experiment from its workspace to the end of its last process."""
 
     def __init__(self, directory: RunDirectory, path: Path, events: EventWriter, stop_signal: StopSignal) -> None:
         self._directory = directory
-        self._files = RunDirectory(path.absolute())
+        # Commands get absolute paths.
+        self._files = RunDirectory(path)
         self._events = events
         self._stop_signal = stop_signal
         self._spec = directory.take_spec()
@@ -482,4 +464,4 @@ def _supervise(directory: RunDirectory, path: Path, events: EventWriter, stop_si
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]).absolute()))

@@ -13,7 +13,7 @@ from gradient_server.runners.process.log_file import MAX_ROW_LENGTH, LogWriter
 from gradient_server.runners.process.nodes import nodes_of
 from gradient_server.runners.process.run import RunMonitor
 from gradient_server.runners.process.run_files import EventReader, LaunchSpec, RunDirectory
-from tests.server.runners.process.conftest import is_alive, wait_until, workspace_of
+from tests.server.runners.process.conftest import is_alive, limit_file_size, wait_until, workspace_of
 
 STATES = [
     State.PENDING,
@@ -60,6 +60,19 @@ def test_timestamps_never_decrease(bench):
 def test_a_failed_command_is_reported_with_its_exit_code(bench, command, error):
     """Or with the signal that has killed it."""
     assert bench.outcome(bench.done(command)) == ("failed", error)
+
+
+def test_a_run_whose_log_cannot_be_written_ends_with_an_error(bench):
+    """As on a full disk. The rows before that are there, and the command is ended."""
+    with limit_file_size(100_000):  # the supervisor inherits it
+        run = bench.run("echo $$; exec yes")
+        wait_until(lambda: bench.rows(run), "the first row")
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
+    assert bench.outcome(run) == ("error", "The log of worker cannot be kept: File too large")
+    pid, *rows = bench.rows(run)
+    assert len(rows) > 1000
+    assert set(rows) == {"y"}
+    assert not is_alive(int(pid))
 
 
 def test_rows_are_not_visible_before_the_run_is_running(bench):

@@ -95,6 +95,15 @@ def test_processes_that_have_left_their_group_can_handle_sigterm(make_bench, end
     assert "saving" in bench.rows(run)
 
 
+def test_a_run_can_be_stopped_if_the_stop_request_cannot_be_written(bench):
+    """As on a full disk."""
+    run = bench.run("echo $$; exec sleep 60")
+    (pid,) = pids(bench, run, 1)
+    (bench.directory / run.handle / "stop").symlink_to("/no/such/folder/stop")
+    stop(bench, run)
+    assert not is_alive(pid)
+
+
 def test_background_processes_end_with_the_command(bench):
     """The run has ended when its command has."""
     run = bench.done("sleep 60 & echo $!")
