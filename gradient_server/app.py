@@ -22,7 +22,7 @@ from gradient_server.api.responses import ApiResponse
 from gradient_server.api.security import Authentication, RateLimiter
 from gradient_server.api.validation import InvalidRequest, checked_body, checked_parameters
 from gradient_server.clock import Clock
-from gradient_server.dashboard.app import Page
+from gradient_server.dashboard.app import Dashboard
 from gradient_server.faults.control import PATH, FaultControl
 from gradient_server.faults.injection import FaultInjection
 from gradient_server.store.sqlite import CannotBeKept
@@ -66,7 +66,7 @@ def application(
             places.setdefault(prefix + operation.path, {})[operation.method] = faulty
     control = FaultControl(injection)
     places[PATH] = {method: _beside_the_contract(act, keys) for method, act in control.methods.items()}
-    places |= Page(store, operations, clock, polls, keys).places()
+    places |= Dashboard(store, operations, clock, polls, keys).routes()
     # Addresses without variables first: `/experiments/run/` is not the experiment called `run`.
     routes = [Route(path, _Place(places[path])) for path in sorted(places, key=lambda path: "{" in path)]
     app = Starlette(routes=routes, exception_handlers={404: _no_such_path})

@@ -1,5 +1,4 @@
-"""A page to look at: what the server knows, in a browser. It shows, and changes nothing.
+"""The dashboard: pages that show experiments, their logs and their metrics in a browser. It changes nothing.
 
-What reads (`experiments`, `log`), what decides (`sessions`, `log_parts`, `log_numbers`, `curves`) and what draws
-(`frame`, `tables`, `chart` and the `..._view` modules) know nothing of HTTP; `endpoints` does.
+`data` reads experiments and logs, `metrics` finds numbers in log rows, `views` renders both, `app` serves the result.
 """

@@ -1,11 +1,12 @@
-"""The addresses of the page. Who gives the key gets a session; without one there is the login, and no more."""
+"""The routes of the dashboard. Whoever gives the API key gets a session; without one there is only the login page."""
 
 from __future__ import annotations
 
 import logging
 import re
+import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -15,195 +16,240 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.operations import Operations
-from gradient_server.api.responses import INCORRECT_API_KEY
+from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, INCORRECT_API_KEY, ApiResponse
 from gradient_server.api.security import Authentication
 from gradient_server.clock import Clock
-from gradient_server.dashboard.experiments import Experiments
-from gradient_server.dashboard.frame import login_page, message_page
-from gradient_server.dashboard.news import News
-from gradient_server.dashboard.sessions import Sessions
+from gradient_server.dashboard import views
+from gradient_server.dashboard.data import DashboardData, parse_lines
 from gradient_server.store.store import Store
 
 logger = logging.getLogger("gradient_server")
 Endpoint = Callable[[Request], Awaitable[Response]]
 HEADERS = {
-    # No scripts and styles but those of the page's own files: what an experiment prints cannot become one.
+    # Only the scripts and styles in `static/`: nothing that an experiment prints can become one.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    # Not `no-referrer`: with that, browsers send forms with `Origin: null`, which looks like somebody else's page.
+    # Not `no-referrer`: browsers would send forms with `Origin: null`, as a page of another site does.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_KINDS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-_WRONG_KEY = "That is not the key of this server."
-_TOO_MANY_WRONG_KEYS = "There have been too many wrong keys; wait for a minute."
-_MOST_BYTES = 10_000
-_MOST_SECONDS = 30.0
-_HERE = re.compile(r"/(page/experiments/[\w.~-]+)?(\?[\w=&-]*)?")
+SESSION_SECONDS = 12 * 3600.0
+"""How long a session lasts that is not used."""
+MAX_SESSIONS = 1_000
+"""How many sessions there can be; a new one replaces the one that has not been used for longest."""
+_MAX_FORM_BYTES = 10_000
+_MAX_WAIT = 30.0
+"""The longest that a request for updates is held open, in seconds."""
+_MEDIA_TYPES = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "uPlot.iife.min.js": "text/javascript",
+    "uPlot.min.css": "text/css",
+}
+_OWN_PAGE = re.compile(r"/(page/experiments/[\w.~-]+)?(\?[\w=&-]*)?")
+_NOT_FOUND = "There is no such experiment; it may have been deleted."
 
 
-class Page:
-    """Everything that can be looked at.
+class Sessions:
+    """Random tokens of those who gave the API key, in memory: the key itself is in no cookie and in no URL.
+
+    :param now: returns monotonic seconds
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        # When each was last used, the oldest first.
+        self._last_used: dict[str, float] = {}
+
+    def start(self) -> str:
+        """Start a session and return its token."""
+        token = secrets.token_urlsafe(32)
+        while len(self._last_used) >= MAX_SESSIONS:
+            del self._last_used[next(iter(self._last_used))]
+        self._last_used[token] = self._now()
+        return token
+
+    def use(self, token: str) -> bool:
+        """Whether there is a session with this token; it lasts longer then."""
+        last_used = self._last_used.pop(token, None)
+        if last_used is None or self._now() - last_used > SESSION_SECONDS:
+            return False
+        self._last_used[token] = self._now()
+        return True
+
+    def end(self, token: str) -> None:
+        """End a session, if there is one with this token."""
+        self._last_used.pop(token, None)
+
+
+class Dashboard:
+    """The pages and what their script requests.
 
     :param Store store: the experiments
-    :param Operations operations: what can be asked about them
-    :param Clock clock: what time it is
+    :param Operations operations: the operations that clients call
+    :param Clock clock: the current time
     :param LongPolls polls: the requests that are held open
-    :param Authentication keys: knows the key that has to be given
+    :param Authentication authentication: checks API keys
     """
 
     def __init__(
-        self, store: Store, operations: Operations, clock: Clock, polls: LongPolls, keys: Authentication
+        self, store: Store, operations: Operations, clock: Clock, polls: LongPolls, authentication: Authentication
     ) -> None:
-        self._experiments = Experiments(store, operations, clock)
-        self._news = News(self._experiments)
+        self._data = DashboardData(store, operations, clock)
         self._polls = polls
-        self._keys = keys
+        self._authentication = authentication
         self._sessions = Sessions()
 
-    def places(self) -> dict[str, dict[str, Endpoint]]:
-        """Give all addresses, with what answers there, by method."""
+    def routes(self) -> dict[str, dict[str, Endpoint]]:
+        """Return the endpoint of each path and method."""
         return {
-            "/": {"GET": self._inside(self._list)},
-            "/page/login": {"GET": _safe(self._login), "POST": _safe(self._try_key)},
-            "/page/logout": {"POST": _safe(self._logout)},
-            "/page/files/{name}": {"GET": _safe(_file)},
-            "/page/experiments/{handle}": {"GET": self._inside(self._experiment)},
-            "/page/experiments/{handle}/news": {"GET": self._inside(self._what_is_new, in_background=True)},
-            "/page/experiments/{handle}/curves": {"GET": self._inside(self._curves, in_background=True)},
+            "/": {"GET": self._with_session(self._list)},
+            "/page/login": {"GET": _protected(self._login_form), "POST": _protected(self._log_in)},
+            "/page/logout": {"POST": _protected(self._log_out)},
+            "/page/files/{name}": {"GET": _protected(_static_file)},
+            "/page/experiments/{handle}": {"GET": self._with_session(self._experiment)},
+            "/page/experiments/{handle}/updates": {"GET": self._with_session(self._updates, is_page=False)},
+            "/page/experiments/{handle}/charts": {"GET": self._with_session(self._charts, is_page=False)},
         }
 
-    def _inside(self, endpoint: Endpoint, *, in_background: bool = False) -> Endpoint:
-        """Let only those in who have a session.
+    def _with_session(self, endpoint: Endpoint, *, is_page: bool = True) -> Endpoint:
+        """Return an endpoint that requires a session: without one, pages lead to the login, scripts get a 401."""
 
-        :param bool in_background: whether scripts ask, who have no use for a form
-        """
-
-        async def inside(request: Request) -> Response:
-            if self._sessions.is_there(request.cookies.get(_cookie(request), "")):
+        async def checked(request: Request) -> Response:
+            if self._has_session(request):
                 return await endpoint(request)
-            if in_background:
+            if not is_page:
                 return JSONResponse({"error": "Log in first"}, 401)
             query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"/page/login?to={quote(_here(request.url.path + query))}", 303)
+            return RedirectResponse(f"/page/login?to={quote(_own_page(request.url.path + query))}", 303)
 
-        return _safe(inside)
+        return _protected(checked)
 
     async def _list(self, request: Request) -> Response:
-        from gradient_server.dashboard.list_view import AT_ONCE, list_page
-
-        offset = _whole(request, "offset") or 0
-        experiments, total = self._experiments.page(offset, AT_ONCE)
-        return HTMLResponse(list_page(experiments, offset, total))
+        offset = _whole_number(request, "offset") or 0
+        experiments, total = self._data.experiments(offset, views.PAGE_SIZE)
+        return HTMLResponse(views.list_page(experiments, offset, total))
 
     async def _experiment(self, request: Request) -> Response:
-        from gradient_server.dashboard.experiment_view import experiment_page
-
-        handle = request.path_params["handle"]
-        log = self._news.log(handle, _whole(request, "after"))
-        curves = await self._experiments.curves(handle)
-        # After the log: a log that is over ends with the outcome. And it may have been deleted by now.
-        experiment = self._experiments.find(handle)
+        handle, after = request.path_params["handle"], _whole_number(request, "after")
+        run = self._data.run(handle)
+        if run is None:
+            return HTMLResponse(views.message_page("Not found", _NOT_FOUND), 404)
+        log = self._data.last_rows(run) if after is None else self._data.rows_after(run, after)
+        # After the log: where the log is complete, the state is the last one.
+        experiment = self._data.experiment(handle)
         if experiment is None:
-            text = "There is no such experiment; it may have been deleted. "
-            return HTMLResponse(message_page("Not found", text), 404)
-        return HTMLResponse(experiment_page(experiment, log, curves, self._experiments.jobs(handle)))
+            return HTMLResponse(views.message_page("Not found", _NOT_FOUND), 404)
+        return HTMLResponse(views.experiment_page(experiment, log))
 
-    async def _what_is_new(self, request: Request) -> Response:
-        handle = request.path_params["handle"]
-        look = self._news.since(handle, _whole(request, "state"), request.query_params.get("seen"))
-        answer = await self._polls.answer(look, min(_whole(request, "wait") or 0, _MOST_SECONDS), request.receive)
-        return JSONResponse(answer.body or {}, 200 if answer.status == 204 else answer.status)
+    async def _updates(self, request: Request) -> Response:
+        handle, state = request.path_params["handle"], _whole_number(request, "state")
+        lines = None if (text := request.query_params.get("lines")) is None else parse_lines(text)
 
-    async def _curves(self, request: Request) -> Response:
-        from gradient_server.dashboard.experiment_view import curves_part
+        async def changes() -> ApiResponse:
+            return self._data.changes(handle, state, lines)
 
-        handle = request.path_params["handle"]
-        return HTMLResponse(curves_part(await self._experiments.curves(handle), self._experiments.jobs(handle)))
+        wait = min(_whole_number(request, "wait") or 0, _MAX_WAIT)
+        response = await self._polls.answer(changes, wait, request.receive)
+        if response.status == 204:
+            return JSONResponse({})
+        if response.status == 200 and not response.body:
+            return JSONResponse({"over": True})
+        run = self._data.run(handle)
+        log = self._data.last_rows(run, lines) if run and lines is not None else None
+        experiment = self._data.experiment(handle)
+        if experiment is None:
+            return JSONResponse(EXPERIMENT_NOT_FOUND.body, 404)
+        return JSONResponse(views.update(experiment, log))
 
-    async def _login(self, request: Request) -> Response:
-        to = _here(request.query_params.get("to", ""))
-        if self._sessions.is_there(request.cookies.get(_cookie(request), "")):
-            return RedirectResponse(to, 303)
-        return HTMLResponse(login_page(to))
+    async def _charts(self, request: Request) -> Response:
+        run = self._data.run(request.path_params["handle"])
+        return JSONResponse(await self._data.charts(run)) if run else JSONResponse(EXPERIMENT_NOT_FOUND.body, 404)
 
-    async def _try_key(self, request: Request) -> Response:
-        given = await _form(request)
-        to = _here(given.get("to", ""))
-        if refusal := self._keys.check_key(given.get("key", "").strip(), request, INCORRECT_API_KEY):
-            text = _WRONG_KEY if refusal is INCORRECT_API_KEY else _TOO_MANY_WRONG_KEYS
-            return HTMLResponse(login_page(to, text), refusal.status, refusal.headers)
-        response = RedirectResponse(to, 303)
-        response.set_cookie(_cookie(request), self._sessions.begin(), path="/", httponly=True, samesite="strict")
+    async def _login_form(self, request: Request) -> Response:
+        next_url = _own_page(request.query_params.get("to", ""))
+        return (
+            RedirectResponse(next_url, 303) if self._has_session(request) else HTMLResponse(views.login_page(next_url))
+        )
+
+    async def _log_in(self, request: Request) -> Response:
+        form = await _form(request)
+        next_url = _own_page(form.get("to", ""))
+        if refusal := self._authentication.check_key(form.get("key", "").strip(), request, INCORRECT_API_KEY):
+            problem = "That is not the key of this server."
+            if refusal is not INCORRECT_API_KEY:
+                problem = "There have been too many wrong keys; wait for a minute."
+            return HTMLResponse(views.login_page(next_url, problem), refusal.status, refusal.headers)
+        response = RedirectResponse(next_url, 303)
+        response.set_cookie(_cookie(request), self._sessions.start(), path="/", httponly=True, samesite="strict")
         return response
 
-    async def _logout(self, request: Request) -> Response:
+    async def _log_out(self, request: Request) -> Response:
         self._sessions.end(request.cookies.get(_cookie(request), ""))
         response = RedirectResponse("/page/login", 303)
         response.delete_cookie(_cookie(request), path="/", httponly=True, samesite="strict")
         return response
 
+    def _has_session(self, request: Request) -> bool:
+        return self._sessions.use(request.cookies.get(_cookie(request), ""))
 
-def _safe(endpoint: Endpoint) -> Endpoint:
-    async def safe(request: Request) -> Response:
+
+def _protected(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint whose responses carry the security headers, also when it fails."""
+
+    async def protected(request: Request) -> Response:
         try:
             response = await endpoint(request)
         except ClientDisconnect:
-            return Response()  # to nobody
+            return Response()  # nobody receives it
         except Exception:
-            logger.exception("%s could not be shown", request.url.path)
-            response = HTMLResponse(message_page("Something went wrong", "The log of the server says more."), 500)
+            logger.exception("%s failed", request.url.path)
+            response = HTMLResponse(views.message_page("Something went wrong", "The log of the server says more."), 500)
         response.headers.update(HEADERS)
         return response
 
-    return safe
+    return protected
 
 
-async def _file(request: Request) -> Response:
+async def _static_file(request: Request) -> Response:
     name = request.path_params["name"]
-    if name not in _KINDS:
-        return HTMLResponse(message_page("Not found", "There is nothing at this address."), 404)
-    return Response(_content_of(name), media_type=_KINDS[name])
-
-
-@cache
-def _content_of(name: str) -> str:
-    text = (files("gradient_server.dashboard") / name).read_text(encoding="utf-8")
+    if name not in _MEDIA_TYPES:
+        return HTMLResponse(views.message_page("Not found", "There is nothing at this address."), 404)
+    content = (files("gradient_server.dashboard") / "static" / name).read_text(encoding="utf-8")
     if name == "page.css":
-        from gradient_ext.html_tables import BACKGROUNDS
-
-        text += "".join(f".badge.{tone} {{ background: {colour}; }}\n" for tone, colour in BACKGROUNDS.items())
-    return text
+        content += views.badge_styles()
+    return Response(content, media_type=_MEDIA_TYPES[name])
 
 
 async def _form(request: Request) -> Mapping[str, str]:
-    """Read the members of a form; none of one that is larger than any that a browser has from here."""
+    """Return the fields of a form; none if it is larger than the login form can be."""
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BYTES:
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
             return {}
     try:
-        read = parse_qs(body.decode(), max_num_fields=10)
+        fields = parse_qs(body.decode(), max_num_fields=10)
     except ValueError:
         return {}
-    return {name: values[-1] for name, values in read.items()}
+    return {name: values[-1] for name, values in fields.items()}
 
 
 def _cookie(request: Request) -> str:
-    """Name the cookie. Browsers do not tell ports apart: servers on other ports have cookies of their own."""
+    """Return the name of the session cookie, which has the port: browsers send cookies to all ports of a host."""
     server: tuple[str, Any] = request.scope.get("server") or ("", "")
     return f"gradient_session_{server[1]}"
 
 
-def _here(to: str) -> str:
-    """Give an address to go on to: one of this page, whatever was asked for."""
-    return to if _HERE.fullmatch(to) else "/"
+def _own_page(url: str) -> str:
+    """Return a URL if it leads to a page of the dashboard, otherwise that of the first page."""
+    return url if _OWN_PAGE.fullmatch(url) else "/"
 
 
-def _whole(request: Request, name: str) -> int | None:
+def _whole_number(request: Request, name: str) -> int | None:
     text = request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None

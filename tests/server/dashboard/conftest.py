@@ -1,4 +1,4 @@
-"""What the tests of the page share: somebody who visits it, as a browser does but for what it looks like."""
+"""What the tests of the dashboard share: a visitor that has cookies as a browser does, and runs to look at."""
 
 import html
 import http.client
@@ -12,11 +12,12 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 PATIENCE = 20
+"""Seconds after which a test gives up."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What came back."""
+class Page:
+    """A response."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -24,65 +25,78 @@ class Seen:
 
     @property
     def text(self) -> str:
-        """What can be read: no elements, and nothing escaped."""
+        """The text that people can read, without elements and unescaped."""
         return html.unescape(re.sub(r"<[^>]*>", " ", self.body))
 
     @property
     def json(self) -> dict:
         return json.loads(self.body)
 
+    def attribute(self, name: str) -> str:
+        """Return the value of the first attribute with a name."""
+        return html.unescape(re.search(f'{name}="([^"]*)"', self.body)[1])
+
+    def cells(self, table: str) -> list[list[str]]:
+        """Return the texts of the cells in the body of a table."""
+        body = re.search(f'<tbody id="{table}">(.*?)</tbody>', self.body, re.DOTALL)[1]
+        rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+        return [
+            [html.unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall("<td.*?</td>", row, re.DOTALL)]
+            for row in rows
+        ]
+
 
 class Visitor:
-    """Keeps cookies, and goes where it is sent only when it is told to."""
+    """Sends requests and keeps cookies; it does not follow redirects."""
 
     def __init__(self, url: str, key: str) -> None:
-        self._place = urlsplit(url)
+        self._host = urlsplit(url)
         self._key = key
         self.cookies: dict[str, str] = {}
 
-    def __call__(self, method: str, path: str, form: dict | bytes | None = None, **headers: str) -> Seen:
-        connection = http.client.HTTPConnection(self._place.hostname, self._place.port, timeout=PATIENCE)
-        given = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **headers}
+    def __call__(self, method: str, path: str, form: dict | bytes | None = None, **headers: str) -> Page:
+        connection = http.client.HTTPConnection(self._host.hostname, self._host.port, timeout=PATIENCE)
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **headers}
         if form is not None:
-            given["Content-Type"] = "application/x-www-form-urlencoded"
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
         body = urlencode(form).encode() if isinstance(form, dict) else form
-        connection.request(method, path, body, {name: value for name, value in given.items() if value})
+        connection.request(method, path, body, {name: value for name, value in headers.items() if value})
         response = connection.getresponse()
-        seen = Seen(response.status, response.headers, response.read().decode())
+        page = Page(response.status, response.headers, response.read().decode())
         connection.close()
         for line in response.headers.get_all("Set-Cookie", []):
             for name, morsel in SimpleCookie(line).items():
                 self.cookies[name] = morsel.value
-        return seen
+        return page
 
-    def get(self, path: str) -> Seen:
+    def get(self, path: str) -> Page:
         return self("GET", path)
 
-    def log_in(self, to: str = "/") -> Seen:
+    def log_in(self, to: str = "/") -> Page:
         return self("POST", "/page/login", {"key": self._key, "to": to})
 
 
 @pytest.fixture
 def stranger(gradient_server) -> Visitor:
-    """Somebody who has not given the key."""
+    """A visitor without a session."""
     return Visitor(gradient_server.url, gradient_server.api_key)
 
 
 @pytest.fixture
 def visitor(stranger) -> Visitor:
-    """Somebody who has."""
+    """A visitor with a session."""
     assert stranger.log_in().status == 303
     return stranger
 
 
 @pytest.fixture
 def run(client, single_node) -> Callable[..., str]:
-    """Run an experiment of one node; its id."""
+    """Run an experiment on one node and return its handle."""
 
-    def run(start=True, **given):
+    def run(start=True, **parameters):
         names = {"rows": "LOG_LINES", "seconds": "SECONDS", "outcome": "OUTCOME"}
-        wishes = {f"GRADIENT_MOCK_{wish}": given.pop(name) for name, wish in names.items() if name in given}
-        body = {**single_node, "experiment_env": wishes, **given}
-        return client.run_single_node(**body) if start else client.create_single_node(**body)
+        options = {f"GRADIENT_MOCK_{names[name]}": parameters.pop(name) for name in names if name in parameters}
+        request = {**single_node, "experiment_env": options, **parameters}
+        return client.run_single_node(**request) if start else client.create_single_node(**request)
 
     return run

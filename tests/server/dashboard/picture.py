@@ -1,6 +1,6 @@
-"""Make `docs/page.png` anew: `.venv/bin/python -m tests.server.dashboard.picture`. Needs Chromium.
+"""Make `docs/page.png`: `.venv/bin/python -m tests.server.dashboard.picture`. This needs Chromium.
 
-What it shows has really run: the digits of `examples/`, on two workers and a parameter server.
+The picture shows a real run: the digits of `examples/`, on two workers and a parameter server.
 """
 
 import shlex
@@ -22,7 +22,7 @@ NODES = {
     for name, value in {"container": "none", "machine_type": "local", "command": COMMAND}.items()
 }
 ROWS = 46
-"""How many to wait for: the curves are there, and the run goes on."""
+"""How many rows to wait for: the charts are there, and the run goes on."""
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
         )
         chromium.open(f"{server.url}/page/experiments/{handle}")
         chromium.wait_for(f"document.querySelectorAll('#rows tr').length >= {ROWS}")
-        PICTURE.write_bytes(chromium.picture())
+        PICTURE.write_bytes(chromium.screenshot())
     print(f"{PICTURE}: {PICTURE.stat().st_size // 1000} kB")
 
 

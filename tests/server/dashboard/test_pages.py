@@ -1,89 +1,83 @@
 """What the pages show, over HTTP."""
 
-import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from gradient_api.constants import ExperimentState as State
 
 from gradient_ext.html_tables import BACKGROUNDS
-from gradient_server.dashboard.list_view import AT_ONCE
-from gradient_server.dashboard.log_view import MOST_CHARACTERS, MOST_ROWS, rows_html
+from gradient_server.dashboard.data import MAX_ROWS, LogPart, Row
+from gradient_server.dashboard.views import MAX_CHARACTERS, PAGE_SIZE, update
 
 BAD = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>"
 MANY = 1_000_000
 
 
-def test_there_are_no_experiments_yet(visitor):
-    """The page says what one could wait for."""
-    seen = visitor.get("/")
-    assert seen.status == 200
-    assert "There are no experiments yet" in seen.text
-    assert "<title>0 experiments · Gradient</title>" in seen.body
+def test_an_empty_list_says_what_to_expect(visitor):
+    page = visitor.get("/")
+    assert page.status == 200
+    assert "There are no experiments yet" in page.text
+    assert "<title>0 experiments · Gradient</title>" in page.body
 
 
-def test_the_list(visitor, run, still):
-    """The newest first, with states as coloured words, and a link to each."""
+def test_the_list_has_the_newest_experiments_first_with_coloured_states_and_links(visitor, run, still):
     created, failed = run(start=False, name="one"), run(outcome="failed", name="two")
     still.advance(100)
     running = run(name="three")
     still.advance(10)
-    seen = visitor.get("/")
-    assert re.findall(r'<a href="/page/experiments/(\w+)">', seen.body) == [running, failed, created]
-    for tone, word in [("quiet", "created"), ("failed", "failed"), ("going", "running")]:
-        assert f'<span class="badge {tone}">{word}</span>' in seen.body
-    assert "<title>3 experiments · Gradient</title>" in seen.body
+    page = visitor.get("/")
+    assert re.findall(r'<a href="/page/experiments/(\w+)">', page.body) == [running, failed, created]
+    for style, word in [("quiet", "created"), ("failed", "failed"), ("going", "running")]:
+        assert f'<span class="badge {style}">{word}</span>' in page.body
+    assert "<title>3 experiments · Gradient</title>" in page.body
     assert visitor.get(f"/page/experiments/{running}").status == 200
 
 
-def test_a_long_list_is_cut_into_pages(visitor, run, still):
-    """They lead to each other, and none is left out."""
-    handles = [run(start=False) for _ in range(AT_ONCE + 3)]
+def test_pages_of_a_long_list_lead_to_each_other_and_leave_nothing_out(visitor, run, still):
+    handles = [run(start=False) for _ in range(PAGE_SIZE + 3)]
     first = visitor.get("/")
-    assert f"1 to {AT_ONCE} of {AT_ONCE + 3}" in first.text
+    assert f"1 to {PAGE_SIZE} of {PAGE_SIZE + 3}" in first.text
     assert "newer" not in first.text
-    second = visitor.get(f"/?offset={AT_ONCE}")
-    assert f'href="/?offset={AT_ONCE}"' in first.body
+    second = visitor.get(f"/?offset={PAGE_SIZE}")
+    assert f'href="/?offset={PAGE_SIZE}"' in first.body
     assert "older" not in second.text
     assert 'href="/"' in second.body
     shown = re.findall(r'href="/page/experiments/(\w+)"', first.body + second.body)
     assert shown == handles[::-1]
-    assert visitor.get("/?offset=100000").status == 200
+    assert "none of them here" in visitor.get("/?offset=100000").text
 
 
-def test_an_experiment(visitor, run, still):
-    """Its name, state, times, parameters, rows and curves; the title begins with the state."""
+def test_an_experiment_has_its_name_state_times_parameters_and_rows(visitor, run, still):
     handle = run(name="mnist & co", rows=20)
     still.advance(11)
-    seen = visitor.get(f"/page/experiments/{handle}")
-    assert "<title>running · mnist &amp; co · Gradient</title>" in seen.body
-    assert '<span class="badge going">running</span>' in seen.body
+    page = visitor.get(f"/page/experiments/{handle}")
+    assert "<title>running · mnist &amp; co · Gradient</title>" in page.body
+    assert '<span class="badge going">running</span>' in page.body
     for text in ("started (UTC)", "GRADIENT_MOCK_LOG_LINES=20", "tensorflow/tensorflow:1.13.1-gpu-py3", "step 11/20"):
-        assert text in seen.text
-    assert "step 12/20" not in seen.text
-    assert re.findall(r"<figcaption><b>([^<]*)", seen.body) == ["loss", "accuracy"]
-    assert "11 rows" in seen.text
+        assert text in page.text
+    assert "step 12/20" not in page.text
+    assert "11 rows" in page.text
+    assert [len(cells) for cells in page.cells("rows")] == [3] * 11, "a single job needs no name"
 
 
 @pytest.mark.parametrize(
-    ("outcome", "word", "tone"),
+    ("outcome", "word", "style"),
     [("stopped", "stopped", "succeeded"), ("failed", "failed", "failed"), ("error", "error", "failed")],
 )
-def test_an_experiment_that_has_ended(visitor, run, still, outcome, word, tone):
-    """How it ended, and why it failed; such a page is not loaded anew."""
+def test_an_experiment_that_has_ended_shows_its_outcome_and_is_not_reloaded(visitor, run, still, outcome, word, style):
     handle = run(outcome=outcome)
     assert "http-equiv" in visitor.get(f"/page/experiments/{handle}").body
     still.advance(20)
-    seen = visitor.get(f"/page/experiments/{handle}")
-    assert f'<span class="badge {tone}">{word}</span>' in seen.body
-    assert "http-equiv" not in seen.body
-    assert ('class="problem"' in seen.body) == (outcome == "error")
-    assert ("finished (UTC)" in seen.text) == (outcome != "error")
-    assert "PSEOF" not in seen.body
+    page = visitor.get(f"/page/experiments/{handle}")
+    assert f'<span class="badge {style}">{word}</span>' in page.body
+    assert "http-equiv" not in page.body
+    assert ('class="problem"' in page.body) == (outcome == "error")
+    assert ("finished (UTC)" in page.text) == (outcome != "error")
+    assert "PSEOF" not in page.body
 
 
-def test_secrets_are_masked(visitor, run, client):
-    """As the client masks them, in the parameters, in the environment and in the list."""
+def test_secrets_are_redacted_in_parameters_environment_and_list(visitor, run, client):
     handle = run(
         start=False,
         name="https://me:sesame-1@example.com/",
@@ -94,107 +88,111 @@ def test_secrets_are_masked(visitor, run, client):
         experiment_env={"URL": "https://me:sesame-6@example.com/"},
     )
     for path in ("/", f"/page/experiments/{handle}"):
-        seen = visitor.get(path)
-        assert seen.status == 200
-        assert "sesame" not in seen.body
-        assert "********" in seen.text
+        page = visitor.get(path)
+        assert page.status == 200
+        assert "sesame" not in page.body
+        assert "********" in page.text
     assert client.get(handle).workspace_password == "sesame-4"
 
 
-def test_what_experiments_say_is_text(visitor, run, still):
-    """No element of it, no attribute, no script, wherever it comes from: list, page, title, news."""
+def test_nothing_in_an_experiment_becomes_markup(visitor, run, still):
     handle = run(name=BAD, command=BAD, container=BAD, project_id=BAD, experiment_env={BAD: BAD}, workspace_url=BAD)
     still.advance(11)
-    for path in ("/", f"/page/experiments/{handle}", f"/page/experiments/{handle}/news?state=1&seen="):
-        seen = visitor.get(path)
-        assert seen.status == 200
-        # The title of news is a text, and is used as one.
-        body = seen.json["summary"] + seen.json["rows"] if "news" in path else seen.body
+    for path in ("/", f"/page/experiments/{handle}", f"/page/experiments/{handle}/updates?state=1&lines="):
+        page = visitor.get(path)
+        assert page.status == 200
+        # The script uses the title of an update as text.
+        body = page.json["summary"] + page.json["rows"] if "updates" in path else page.body
         assert "alert" in body
         assert "<script>" not in body
         assert "<img" not in body
         assert not re.search(r"<[^>]*\son\w+=", body)
 
 
-def test_the_end_of_a_log_of_a_million_rows(visitor, run, still):
-    """The last rows, and it is said which those are; the others can be gone through; curves are drawn of samples."""
+def test_a_log_of_a_million_rows_is_shown_in_parts_that_lead_to_each_other(visitor, run, still):
     handle = run(rows=MANY)
     still.advance(100)
-    seen = visitor.get(f"/page/experiments/{handle}")
-    assert re.search(rf"The last\s+499\s+of {MANY:,} rows", seen.text)
-    assert f"step {MANY}/{MANY}" in seen.text
-    assert "from 4,000 of 1,000,001 rows, evenly spread" in seen.text
-    assert len(seen.body) < 300_000
+    page = visitor.get(f"/page/experiments/{handle}")
+    assert re.search(rf"The last\s+499\s+of {MANY:,} rows", page.text)
+    assert f"step {MANY}/{MANY}" in page.text
+    assert len(page.body) < 300_000
+    assert 'href="?after=0#log"' in page.body
     first = visitor.get(f"/page/experiments/{handle}?after=0")
-    assert 'href="?after=0#log"' in seen.body
     assert "step 1/" in first.text
-    assert f"Lines 1 to {MOST_ROWS} of 1,000,001" in first.text
-    assert f'href="?after={MOST_ROWS}#log"' in first.body
+    assert f"Lines 1 to {MAX_ROWS} of 1,000,001" in first.text
+    assert f'href="?after={MAX_ROWS}#log"' in first.body
     assert "earlier" not in first.text
     last = visitor.get(f"/page/experiments/{handle}?after={MANY - 10}")
     assert "later" not in last.text
-    end = MANY + 1 - MOST_ROWS
+    assert f'href="?after={MANY - 10 - MAX_ROWS}#log"' in last.body
+    end = MANY + 1 - MAX_ROWS
     assert "later" not in visitor.get(f"/page/experiments/{handle}?after={end}").text
     assert f'href="?after={MANY}#log"' in visitor.get(f"/page/experiments/{handle}?after={end - 1}").body
-    assert f'href="?after={MANY - 10 - MOST_ROWS}#log"' in last.body
 
 
-@pytest.mark.parametrize("character", ["x", "\0"])
-def test_rows_of_many_characters(character):
-    """A page of them stays one that a browser can show: of each the beginning, and how long it is."""
-    row = {"jobId": "js1", "line": 1, "timestamp": "2026-01-02T03:04:05Z", "message": character * 65_536}
-    written = str(rows_html([row], {"js1": "worker"}))
-    assert "of 65,536 characters" in written
-    assert len(written) < 4 * MOST_CHARACTERS + 500
-    assert "characters" not in str(rows_html([{**row, "message": character * MOST_CHARACTERS}], {"js1": "worker"}))
+def test_charts_of_a_long_log_are_drawn_from_samples(visitor, run, still):
+    handle = run(rows=MANY)
+    still.advance(100)
+    answer = visitor.get(f"/page/experiments/{handle}/charts").json
+    assert [(chart["name"], chart["axis"]) for chart in answer["charts"]] == [("loss", "step"), ("accuracy", "step")]
+    (series,) = answer["charts"][0]["series"]
+    assert (series["x"][0], series["x"][-1], len(series["x"])) == (1, MANY, len(series["y"]))
+    assert answer["notes"] == ["Drawn from 4,000 of 1,000,001 rows, evenly spread."]
 
 
-def test_a_password_that_is_cut_through():
-    """It is masked before."""
-    message = f"{'x' * (MOST_CHARACTERS - 20)} https://me:sesame-open@example.org/"
-    row = {"jobId": "js1", "line": 1, "timestamp": "2026-01-02T03:04:05Z", "message": message}
-    assert "sesame" not in str(rows_html([row], {"js1": "worker"}))
-
-
-def test_jobs_are_told_apart(visitor, client, multi_node, still):
-    """By what they are, in the log and beside the curves."""
+def test_jobs_have_names_in_the_log_and_in_charts(visitor, client, multi_node, still):
     handle = client.run_multi_node(**{**multi_node, "experiment_env": {"GRADIENT_MOCK_LOG_LINES": 20}})
     still.advance(11)
-    seen = visitor.get(f"/page/experiments/{handle}")
-    for title in ("worker 1", "worker 2", "parameter server 1"):
-        assert seen.body.count(f"<td>{title}</td>") == 11
-        assert re.search(rf'<span class="key line-\d"></span>{title}</li>', seen.body)
-    assert "js" not in seen.text
-
-
-def test_an_experiment_that_is_not_there(visitor, run, client):
-    """Any more, or never was; the page says so, and so do the parts that scripts ask for."""
-    handle = run()
-    client.delete(handle)
-    for name in (handle, "esnothing", "%3Cscript%3E", "a" * 1000):
-        seen = visitor.get(f"/page/experiments/{name}")
-        assert (seen.status, "<script>" in seen.body) == (404, False)
-        assert "no such experiment" in seen.text
-        assert visitor.get(f"/page/experiments/{name}/news?state=1").status == 404
-    assert visitor.get("/page/files/nothing").status == 404
-    assert visitor.get("/page/files/..%2Fmarkup.py").status == 404
+    page = visitor.get(f"/page/experiments/{handle}")
+    names = ["worker 1", "worker 2", "parameter server 1"]
+    assert [cells[0] for cells in page.cells("rows")] == names * 11
+    chart = visitor.get(f"/page/experiments/{handle}/charts").json["charts"][0]
+    assert [series["name"] for series in chart["series"]] == names
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("message", "shown"),
     [
-        "/",
-        "/page/login",
-        "/page/files/page.css",
-        "/page/files/page.js",
-        "/page/files/icon.svg",
-        "/page/experiments/es1",
+        ("cloning https://me:sesame@example.com/r.git", "cloning https://me:********@example.com/r.git"),
+        ("\x1b[31mred\x07\u202e", r"\x1b[31mred\x07\u202e"),
+        ("x" * MAX_CHARACTERS, "x" * MAX_CHARACTERS),
+        ("x" * 65_536, "x" * MAX_CHARACTERS + " … of 65,536 characters"),
+        ("\0" * 65_536, r"\x00" * MAX_CHARACTERS + " … of 65,536 characters"),
+        ("x" * (MAX_CHARACTERS - 20) + " https://me:sesame@example.org/", None),
     ],
+    ids=["a password", "control characters", "a long row", "a row that is too long", "control characters", "cut"],
 )
-@pytest.mark.parametrize("is_in", [True, False])
-def test_what_browsers_are_told(visitor, path, is_in):
-    """No scripts from elsewhere and none within a page, no guessing of types, no copies, no address told to others."""
-    if not is_in:
+def test_messages_are_redacted_escaped_and_cut(client, run, message, shown):
+    rows = [Row(datetime(2026, 1, 2, tzinfo=UTC), "worker", 1, message)]
+    log = LogPart(
+        rows=rows, has_jobs=False, lines={}, total=1, page_size=1, after=None, skipped=False, is_complete=True
+    )
+    written = update(client.get(run()), log)["rows"]
+    text = re.search("<td>([^<]*)</td></tr>", written)[1]
+    assert "sesame" not in text
+    assert shown in (text, None)
+
+
+def test_an_experiment_that_does_not_exist_is_not_found(visitor, run, client):
+    handle = run()
+    client.delete(handle)
+    for name in (handle, "esnothing", "%3Cscript%3E", "a" * 1000):
+        page = visitor.get(f"/page/experiments/{name}")
+        assert (page.status, "<script>" in page.body) == (404, False)
+        assert "no such experiment" in page.text
+        assert visitor.get(f"/page/experiments/{name}/updates?state=1").status == 404
+        assert visitor.get(f"/page/experiments/{name}/charts").status == 404
+    assert visitor.get("/page/files/nothing").status == 404
+    assert visitor.get("/page/files/..%2Fviews.py").status == 404
+
+
+FILES = ["page.css", "page.js", "icon.svg", "uPlot.iife.min.js", "uPlot.min.css"]
+
+
+@pytest.mark.parametrize("path", ["/", "/page/login", "/page/experiments/es1", *map("/page/files/{}".format, FILES)])
+@pytest.mark.parametrize("logged_in", [True, False])
+def test_security_headers_are_on_every_response(visitor, path, logged_in):
+    if not logged_in:
         visitor.cookies.clear()
     headers = visitor.get(path).headers
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
@@ -206,80 +204,71 @@ def test_what_browsers_are_told(visitor, path, is_in):
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_a_page_has_nothing_that_the_policy_forbids(visitor, run, still):
-    """No styles and no scripts of its own, and nothing from elsewhere."""
+def test_pages_have_only_scripts_and_styles_from_files(visitor, run, still):
     handle = run()
     still.advance(15)
     for path in ("/", f"/page/experiments/{handle}", "/page/login"):
         body = visitor.get(path).body
         assert not re.search(r"\sstyle=|<style|\son\w+=", body)
-        assert re.findall(r"<script[^>]*>", body) in ([], ['<script src="/page/files/page.js" type="module">'])
-        assert all(re.match(r"[/?](?!/)", address) for address in re.findall(r'(?:src|href|action)="([^"]*)"', body))
+        assert all('src="/page/files/' in script for script in re.findall(r"<script[^>]*>", body))
+        assert all(re.match(r"[/?](?!/)", url) for url in re.findall(r'(?:src|href|action)="([^"]*)"', body))
 
 
-def test_states_have_the_colours_that_they_have_in_notebooks(visitor):
-    """The style sheet has one for each."""
-    seen = visitor.get("/page/files/page.css")
-    assert seen.headers.get_content_type() == "text/css"
-    for tone, colour in BACKGROUNDS.items():
-        assert f".badge.{tone} {{ background: {colour}; }}" in seen.body
+def test_states_have_the_colours_of_notebooks(visitor):
+    page = visitor.get("/page/files/page.css")
+    assert page.headers.get_content_type() == "text/css"
+    for style, color in BACKGROUNDS.items():
+        assert f".badge.{style} {{ background: {color}; }}" in page.body
 
 
-def test_news_of_what_is_known(visitor, run, still):
-    """Nothing, at once, if nobody waits; `over` when there will be none any more."""
+def test_updates_have_what_is_new_and_say_when_all_is_over(visitor, run, still):
     handle = run(rows=5)
-    place = f"/page/experiments/{handle}/news"
+    url = f"/page/experiments/{handle}/updates"
     still.advance(11)
-    first = visitor.get(f"{place}?state={State.PENDING}&seen=").json
+    first = visitor.get(f"{url}?state={State.PENDING}&lines=").json
     assert (first["state"], first["count"], first["skipped"]) == (State.RUNNING, 3, False)
     assert first["rows"].count("<tr>") == 3
     assert first["title"].startswith("running · ")
-    again = visitor.get(f"{place}?state={State.RUNNING}&seen={first['seen']}").json
-    assert again == {}
+    assert visitor.get(f"{url}?state={State.RUNNING}&lines={first['lines']}").json == {}
     still.advance(100)
-    last = visitor.get(f"{place}?state={State.RUNNING}&seen={first['seen']}").json
+    last = visitor.get(f"{url}?state={State.RUNNING}&lines={first['lines']}").json
     assert (last["state"], last["count"]) == (State.STOPPED, 2)
-    assert visitor.get(f"{place}?state={State.STOPPED}&seen={last['seen']}&wait=30").json == {"over": True}
+    assert visitor.get(f"{url}?state={State.STOPPED}&lines={last['lines']}&wait=30").json == {"over": True}
 
 
-def test_news_that_somebody_waits_for(visitor, run, still):
-    """They come when they are there: a row, a state, or that it is deleted."""
+def test_an_update_that_is_waited_for_comes_when_a_row_is_printed(visitor, run, still):
     handle = run(rows=5, seconds=20)
-    place = f"/page/experiments/{handle}/news"
+    url = f"/page/experiments/{handle}/updates"
     still.advance(3)
-    known = visitor.get(f"{place}?state=0&seen=").json
+    known = visitor.get(f"{url}?state=0&lines=").json
     still.clock.scale = 5
-    news = visitor.get(f"{place}?state={known['state']}&seen={known['seen']}&wait=20").json
-    assert news["count"] == 1
-    assert "step 1/5" in news["rows"]
+    update = visitor.get(f"{url}?state={known['state']}&lines={known['lines']}&wait=20").json
+    assert update["count"] == 1
+    assert "step 1/5" in update["rows"]
 
 
 @pytest.mark.parametrize(
-    "seen", ["x", "js1:", ":1", "js1:99999999999999999999", "js1:-1", ",,,", "{job}:1000000", "%00"]
+    "lines", ["x", "js1:", ":1", "js1:99999999999999999999", "js1:-1", ",,,", "{job}:1000000", "%00"]
 )
-def test_rows_that_nobody_can_have_seen(visitor, run, still, seen):
-    """What is wrong of what a script says it knows is as if it knew nothing."""
+def test_lines_that_a_page_cannot_know_are_ignored(visitor, run, still, lines):
     handle = run(rows=5)
     still.advance(100)
-    place = f"/page/experiments/{handle}/news?state={State.STOPPED}&seen="
-    job = visitor.get(place).json["seen"].partition(":")[0]
-    news = visitor.get(place + seen.format(job=job)).json
-    assert news["count"] == 5
-    assert news["seen"] == f"{job}:6"
+    url = f"/page/experiments/{handle}/updates?state={State.STOPPED}&lines="
+    job = visitor.get(url).json["lines"].partition(":")[0]
+    update = visitor.get(url + lines.format(job=job)).json
+    assert (update["count"], update["lines"]) == (5, f"{job}:6")
 
 
-def test_what_comes_too_fast_is_skipped(visitor, run, still):
-    """A page that is far behind gets the last rows, and is told that others are missing."""
+def test_an_update_of_many_rows_has_the_last_ones_and_says_that_it_skips(visitor, run, still):
     handle = run(rows=MANY)
     still.advance(100)
-    news = visitor.get(f"/page/experiments/{handle}/news?state={State.STOPPED}&seen=").json
-    assert (news["count"], news["skipped"]) == (MOST_ROWS - 1, True)
+    update = visitor.get(f"/page/experiments/{handle}/updates?state={State.STOPPED}&lines=").json
+    assert (update["count"], update["skipped"]) == (MAX_ROWS - 1, True)
 
 
-def test_a_page_that_does_not_show_the_end_is_told_no_rows(visitor, run, still):
-    """But the state."""
+def test_an_update_of_a_page_that_does_not_show_the_end_has_no_rows(visitor, run, still):
     handle = run()
     still.advance(11)
-    news = visitor.get(f"/page/experiments/{handle}/news?state=1").json
-    assert set(news) == {"state", "title", "summary"}
-    assert json.dumps(news).count("running") >= 2
+    update = visitor.get(f"/page/experiments/{handle}/updates?state=1").json
+    assert set(update) == {"state", "title", "summary"}
+    assert "running" in update["summary"]

@@ -1,0 +1,242 @@
+"""What the pages show, read from the store and from the operations that clients call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from attrs import frozen
+from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
+
+from gradient_ext.experiments import BaseExperiment, experiment_from
+from gradient_server.api.operations import Operations
+from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending
+from gradient_server.clock import Clock
+from gradient_server.dashboard.metrics import Numbers, charts_of, numbers_in
+from gradient_server.runners.base import Job, LogRow, Run, next_state_at, state_at
+from gradient_server.store.store import Store
+
+MAX_ROWS = 500
+"""How many log rows a page shows."""
+MAX_SAMPLED_ROWS = 4_000
+"""How many log rows are searched for metrics; of a longer log, blocks that are spread evenly."""
+_SAMPLED_AT_ONCE = 20
+
+Lines = Mapping[str, int]
+"""The last line of each job; 0: it has no row yet."""
+
+
+class Row(NamedTuple):
+    """A log row as a page shows it."""
+
+    timestamp: datetime
+    job: str
+    """The name of the job."""
+    line: int
+    message: str
+
+
+@frozen(kw_only=True)
+class LogPart:
+    """The rows of a log that a page shows.
+
+    :param rows: the rows by time, without those that mark the end of a log
+    :param bool has_jobs: whether the log has rows of several jobs
+    :param lines: the last line of each job, end markers included
+    :param int total: how many rows the log has, without end markers
+    :param int page_size: how many lines of each job are on a page
+    :param int after: the line that the rows follow; None: they are the last rows
+    :param bool skipped: whether rows are missing between those that the page shows and these
+    :param bool is_complete: whether no more rows will be printed
+    """
+
+    rows: Sequence[Row]
+    has_jobs: bool
+    lines: Lines
+    total: int
+    page_size: int
+    after: int | None
+    skipped: bool
+    is_complete: bool
+
+
+class DashboardData:
+    """Reads experiments and their logs.
+
+    :param Store store: the experiments and their runs
+    :param Operations operations: the operations that clients call
+    :param Clock clock: the current time
+    """
+
+    def __init__(self, store: Store, operations: Operations, clock: Clock) -> None:
+        self._store = store
+        self._operations = operations
+        self._clock = clock
+
+    def experiments(self, offset: int, limit: int) -> tuple[list[BaseExperiment], int]:
+        """Return some experiments, the newest first, and the number of all experiments."""
+        body = self._operations.list_experiments({"offset": offset, "limit": limit}, {}).body
+        return [experiment_from(found) for found in body["data"]], body["meta"]["totalItems"]
+
+    def experiment(self, handle: str) -> BaseExperiment | None:
+        """Return an experiment; None: there is no such experiment."""
+        response = self._operations.get_experiment({"handle": handle}, {})
+        return experiment_from(response.body["data"]) if response.status == 200 else None
+
+    def run(self, handle: str) -> Run | None:
+        """Return the run of an experiment; None: there is no such experiment."""
+        found = self._store.get(handle)
+        return found.run if found else None
+
+    def changes(self, handle: str, state: int | None, lines: Lines | None) -> ApiResponse:
+        """Return 200 where there is something that a page does not show yet, otherwise 204 and when to look again.
+
+        The body says whether there is something new; False means that nothing will change any more. Without such an
+        experiment, the response is 404.
+
+        :param str handle: the experiment
+        :param int state: the state that the page shows
+        :param lines: the lines up to which the page shows the log; None: it does not show the end of the log
+        """
+        run = self.run(handle)
+        if run is None:
+            return EXPERIMENT_NOT_FOUND
+        now = self._clock.now()
+        # Before the comparison: a row that is printed in between is then pending, not missed.
+        timestamps = [next_state_at(run.transitions, now)]
+        if lines is not None:
+            timestamps.append(run.next_row_at(max(lines.values(), default=0), now))
+        if state_at(run.transitions, now) != state or (lines is not None and self._last_lines(run) != lines):
+            return ApiResponse(200, True)
+        pending = [timestamp for timestamp in timestamps if timestamp is not None]
+        return ApiResponse(204, pending=Pending(handle, min(pending))) if pending else ApiResponse(200, False)
+
+    def last_rows(self, run: Run, known: Lines | None = None) -> LogPart:
+        """Return the last rows of a log, equally many of each job.
+
+        :param Run run: the run that has the log
+        :param known: the lines up to which a page shows the log; only later rows are returned
+        """
+        is_complete = self._has_ended(run)
+        lines = self._last_lines(run)
+        # A page cannot know lines beyond the end of the log.
+        known = {job: line for job, line in (known or {}).items() if line <= lines.get(job, 0)}
+        size = _lines_per_job(lines)
+        starts = {job: max(known.get(job.id, 0), lines[job.id] - size) for job in run.jobs}
+        rows = [
+            (job, row)
+            for job, start in starts.items()
+            if start < lines[job.id]
+            for row in run.job_rows(job, start, lines[job.id] - start, self._clock.now())
+        ]
+        skipped = any(start > known.get(job.id, 0) for job, start in starts.items())
+        return self._log_part(run, rows, lines, is_complete=is_complete, skipped=skipped)
+
+    def rows_after(self, run: Run, line: int) -> LogPart:
+        """Return the rows of a log after a line."""
+        is_complete = self._has_ended(run)
+        lines = self._last_lines(run)
+        rows = self._block(run, line, _lines_per_job(lines))
+        return self._log_part(run, rows, lines, is_complete=is_complete, after=line)
+
+    async def charts(self, run: Run) -> dict[str, Any]:
+        """Return the charts of a log as JSON values, and notes on what they leave out.
+
+        Other requests have their turn while a long log is read.
+        """
+        lines = self._last_lines(run)
+        numbers: list[Numbers] = []
+        read, total = 0, sum(lines.values())
+        for start, size in sampled_blocks(max(lines.values(), default=0), max(1, len(lines))):
+            numbers += [
+                Numbers(job.id, row.line, numbers_in(row.message)) for job, row in self._block(run, start, size)
+            ]
+            read += sum(min(size, max(0, last - start)) for last in lines.values())
+            await asyncio.sleep(0)
+        charts, more = charts_of(numbers, {job.id: job.name for job in run.jobs})
+        notes: list[str] = []
+        if more:
+            notes.append(f"{more} more metric{'' if more == 1 else 's'} not shown.")
+        if charts and read < total:
+            notes.append(f"Drawn from {read:,} of {total:,} rows, evenly spread.")
+        return {"charts": charts, "notes": notes}
+
+    def _has_ended(self, run: Run) -> bool:
+        """Whether a run has ended. Ask this before the last lines: the log is complete then."""
+        return state_at(run.transitions, self._clock.now()) in TERMINAL_STATES
+
+    def _last_lines(self, run: Run) -> dict[str, int]:
+        return {job.id: line for job, line in run.last_lines(self._clock.now()).items()}
+
+    def _block(self, run: Run, start: int, size: int) -> list[tuple[Job, LogRow]]:
+        """Return the rows of all jobs in some lines after a line."""
+        rows = run.rows(start, size * len(run.jobs), self._clock.now())
+        return [(job, row) for job, row in rows if row.line <= start + size]
+
+    def _log_part(
+        self,
+        run: Run,
+        rows: Sequence[tuple[Job, LogRow]],
+        lines: Lines,
+        *,
+        is_complete: bool,
+        after: int | None = None,
+        skipped: bool = False,
+    ) -> LogPart:
+        now = self._clock.now()
+        last = [row for job in run.jobs if lines[job.id] for row in run.job_rows(job, lines[job.id] - 1, 1, now)]
+        printed = [
+            Row(self._clock.date(row.timestamp), job.name, row.line, row.message)
+            for job, row in rows
+            if row.message != END_OF_LOG
+        ]
+        return LogPart(
+            rows=sorted(printed, key=lambda row: row.timestamp),
+            has_jobs=len(run.jobs) > 1,
+            lines=lines,
+            total=sum(lines.values()) - sum(row.message == END_OF_LOG for row in last),
+            page_size=_lines_per_job(lines),
+            after=after,
+            skipped=skipped,
+            is_complete=is_complete,
+        )
+
+
+def sampled_blocks(last: int, jobs: int) -> list[tuple[int, int]]:
+    """Return which lines to read for an overview: all of a short log, blocks that are spread evenly over a long one.
+
+    :param int last: the last line of any job
+    :param int jobs: the number of jobs
+
+    :returns: the line before each block and its number of lines; blocks do not overlap
+
+    >>> sampled_blocks(30, 1)
+    [(0, 20), (20, 20)]
+    """
+    size = max(1, _SAMPLED_AT_ONCE // jobs)
+    count = -(-last // size)
+    if count * size * jobs <= MAX_SAMPLED_ROWS:
+        return [(block * size, size) for block in range(count)]
+    count = max(2, MAX_SAMPLED_ROWS // (size * jobs))
+    return [((last - size) * block // (count - 1), size) for block in range(count)]
+
+
+def _lines_per_job(lines: Lines) -> int:
+    return max(1, MAX_ROWS // max(1, len(lines)))
+
+
+def format_lines(lines: Lines) -> str:
+    """Return the last line of each job as text.
+
+    >>> format_lines({"js1": 20, "js2": 18}), parse_lines("js1:20,js2:18")
+    ('js1:20,js2:18', {'js1': 20, 'js2': 18})
+    """
+    return ",".join(f"{job}:{line}" for job, line in lines.items())
+
+
+def parse_lines(text: str) -> dict[str, int]:
+    """Return the lines in a text that `format_lines` wrote, without what cannot be one."""
+    parts = (part.rpartition(":") for part in text.split(",")[:10_000])
+    return {job: int(line) for job, _, line in parts if line.isascii() and line.isdecimal() and len(line) < 16}
