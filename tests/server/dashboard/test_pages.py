@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient_ext.html_tables import BACKGROUNDS
+from gradient_ext.display.tables import BACKGROUNDS
 from gradient_server.dashboard.data import MAX_ROWS, LogPart, Row
 from gradient_server.dashboard.views import MAX_CHARACTERS, PAGE_SIZE, update
 
