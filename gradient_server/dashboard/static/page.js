@@ -106,7 +106,7 @@ export class Chart {
 
   get data() {
     const { series } = this.latest;
-    return uPlot.join(series.map(({ x, y }) => [x, y]), series.map(() => [0]));
+    return uPlot.join(series.map(({ x, y }) => [x, y]));
   }
 
   get size() {
