@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gradient_server.api.contract import Contract
 from gradient_server.api.long_poll import LongPolls
-from gradient_server.api.validation import checked_body
+from gradient_server.api.validation import validate_body
 from gradient_server.app import application
 from gradient_server.clock import Clock
 from gradient_server.http_server import http_server, listen
@@ -73,9 +73,9 @@ def main() -> None:
 
 def _filled(store: Store, wanted: list[dict[str, Any]]) -> Iterator[str]:
     """Put experiments into a store, and give the handle of the first one of each kind."""
-    creating = next(found for found in Contract().operations if found.body_kinds)
+    body_schema = next(found.body for found in Contract().operations if found.body)
     for kind in wanted:
-        body = checked_body(creating, json.dumps(kind["body"]).encode())
+        body = validate_body(body_schema, json.dumps(kind["body"]).encode())
         handles = [store.add(body, start=kind["start"]).handle for _ in range(kind["count"])]
         yield handles[0]
 

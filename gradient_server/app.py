@@ -1,9 +1,8 @@
-"""The ASGI application: routing, security, validation and answers, all as the contract says."""
+"""The ASGI application: the routes of the contract, of fault injection and of the dashboard, behind authentication."""
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -12,24 +11,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gradient_server.api import responses as answers
-from gradient_server.api.answer_check import problem_of
+from gradient_server.api import responses
 from gradient_server.api.contract import Contract, Operation
+from gradient_server.api.idempotency import IdempotencyMiddleware
 from gradient_server.api.long_poll import LongPolls
-from gradient_server.api.once import Once
-from gradient_server.api.operations import Operations
+from gradient_server.api.operations import Body, Operations, Parameters
 from gradient_server.api.responses import ApiResponse
 from gradient_server.api.security import Authentication, RateLimiter
-from gradient_server.api.validation import InvalidRequest, checked_body, checked_parameters
+from gradient_server.api.validation import InvalidRequestError, response_problem, validate_body, validate_parameters
 from gradient_server.clock import Clock
 from gradient_server.dashboard.app import Dashboard
 from gradient_server.faults.control import PATH, FaultControl
 from gradient_server.faults.injection import FaultInjection
-from gradient_server.store.sqlite import CannotBeKept
+from gradient_server.store.sqlite import StoreWriteError
 from gradient_server.store.store import Store
 
 logger = logging.getLogger("gradient_server")
 Endpoint = Callable[[Request], Awaitable[Response]]
+AsyncHandler = Callable[[Parameters, Body], Awaitable[ApiResponse]]
 
 
 def application(
@@ -41,133 +40,151 @@ def application(
     polls: LongPolls | None = None,
     injection: FaultInjection | None = None,
     rate_limiter: RateLimiter | None = None,
+    contract: Contract | None = None,
+    operations: Operations | None = None,
 ) -> Starlette:
-    """Build the application.
+    """Return the application.
 
     :param Store store: the experiments
-    :param Clock clock: what time it is
-    :param str api_key: the key that requests must carry
-    :param bool check_answers: check every answer against the contract; one that is wrong is logged and becomes a 500
-    :param LongPolls polls: the requests that are held open; default: some of its own
-    :param FaultInjection injection: what goes wrong on purpose; default: nothing, until somebody asks for it
+    :param Clock clock: the simulated time
+    :param str api_key: the API key that requests must carry
+    :param bool check_answers: validate every response against the contract; an invalid one is logged and becomes a 500
+    :param LongPolls polls: the requests that are held; default: new ones
+    :param FaultInjection injection: the faults that are injected; default: none, until a client sets some
     :param RateLimiter rate_limiter: limits incorrect API keys; default: a new one
+    :param Contract contract: the operations; default: those of the packaged contract
+    :param Operations operations: their handlers; an operation without one is answered with 501
     """
-    contract = Contract()
+    contract = contract or Contract()
+    operations = operations or Operations(store, clock)
     polls = polls or LongPolls(clock)
     injection = injection or FaultInjection(store, clock)
-    operations, once = Operations(store, clock), Once(store, api_key)
-    keys = Authentication(contract.key_header, api_key, rate_limiter)
-    places: dict[str, dict[str, Endpoint]] = {}
+    authentication = Authentication(contract.key_header, api_key, rate_limiter)
+    idempotency = IdempotencyMiddleware(store, api_key)
+    endpoints: dict[str, dict[str, Endpoint]] = {}
     for operation in contract.operations:
-        act = once.guarded(operation.id, getattr(operations, _snake_case(operation.id)))
-        endpoint = _endpoint(operation, act, polls, keys, check_answers=check_answers)
-        faulty = injection.wrap(operation, endpoint)
+        handler = getattr(operations, operation.handler_name, None)
+        if handler is None:
+            logger.warning("%s has no handler: it is answered with 501", operation.id)
+        wrapped = idempotency.wrap(operation.id, handler) if handler else None
+        endpoint = _OperationEndpoint(operation, wrapped, polls, authentication, check_answers=check_answers)
         for prefix in operation.prefixes:
-            places.setdefault(prefix + operation.path, {})[operation.method] = faulty
+            methods = endpoints.setdefault(prefix + operation.path, {})
+            methods[operation.method] = injection.wrap(operation, endpoint)
     control = FaultControl(injection)
-    places[PATH] = {method: _beside_the_contract(act, keys) for method, act in control.methods.items()}
-    places |= Dashboard(store, operations, clock, polls, keys).routes()
-    # Addresses without variables first: `/experiments/run/` is not the experiment called `run`.
-    routes = [Route(path, _Place(places[path])) for path in sorted(places, key=lambda path: "{" in path)]
-    app = Starlette(routes=routes, exception_handlers={404: _no_such_path})
+    endpoints[PATH] = {method: _control_endpoint(act, authentication) for method, act in control.methods.items()}
+    endpoints |= Dashboard(store, operations, clock, polls, authentication).routes()
+    # Paths without variables first: `/experiments/run/` is not the experiment with the handle `run`.
+    routes = [Route(path, _Methods(endpoints[path])) for path in sorted(endpoints, key=lambda path: "{" in path)]
+    app = Starlette(routes=routes, exception_handlers={404: _no_such_endpoint})
     app.router.redirect_slashes = False
     return app
 
 
-class _Place:
-    """One address with its methods; as a class, so that Starlette passes every method on."""
+class _Methods:
+    """The endpoints of one path, by method; a class, so that Starlette passes every method on."""
 
-    def __init__(self, methods: dict[str, Endpoint]) -> None:
-        self._methods = methods
+    def __init__(self, endpoints: dict[str, Endpoint]) -> None:
+        self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        endpoint = self._methods.get(request.method)
-        allowed = ", ".join(sorted(self._methods))
-        response = await endpoint(request) if endpoint else answers.method_not_allowed(allowed).render()
+        endpoint = self._endpoints.get(request.method)
+        if endpoint:
+            response = await endpoint(request)
+        else:
+            response = responses.method_not_allowed(", ".join(sorted(self._endpoints))).render()
         await response(scope, receive, send)
 
 
-def _endpoint(
-    operation: Operation,
-    act: Callable[..., Awaitable[ApiResponse]],
-    polls: LongPolls,
-    keys: Authentication,
-    *,
-    check_answers: bool,
-) -> Endpoint:
-    wrong_key = answers.UNAUTHORIZED if answers.UNAUTHORIZED.status in operation.answers else answers.INCORRECT_API_KEY
+class _OperationEndpoint:
+    """Answers requests of one operation: authentication, validation, handler or long poll, check of the response."""
 
-    async def endpoint(request: Request) -> Response:
+    def __init__(
+        self,
+        operation: Operation,
+        handler: AsyncHandler | None,
+        polls: LongPolls,
+        authentication: Authentication,
+        *,
+        check_answers: bool,
+    ) -> None:
+        self._operation = operation
+        self._handler = handler
+        self._polls = polls
+        self._authentication = authentication
+        self._check_answers = check_answers
+        # The log host has its own response to an incorrect key.
+        is_401 = str(responses.UNAUTHORIZED.status) in operation.responses
+        self._incorrect_key = responses.UNAUTHORIZED if is_401 else responses.INCORRECT_API_KEY
+
+    async def __call__(self, request: Request) -> Response:
+        """Return the response to a request; whatever fails is logged and becomes a 500."""
         try:
-            if refusal := keys.check(request, wrong_key):
-                return refusal.render()
-            answer = await _answer(operation, act, polls, request)
+            if rejection := self._authentication.check(request, self._incorrect_key):
+                return rejection.render()
+            if self._handler is None:
+                return responses.not_implemented(self._operation.id).render()
+            response = await self._respond(request, self._handler)
             if request.method != "GET" and "handle" in request.path_params:
-                polls.wake(request.path_params["handle"])
-            if check_answers and (problem := problem_of(operation, answer)):
-                text = f"The contract does not allow what {operation.id} answered: {problem}"
+                self._polls.wake(request.path_params["handle"])
+            if self._check_answers and (problem := response_problem(self._operation, response)):
+                text = f"The contract does not allow what {self._operation.id} answered: {problem}"
                 logger.error(text)
-                answer = answers.internal_error(text)
-            return answer.render()
+                response = responses.internal_error(text)
+            return response.render()
         except ClientDisconnect:
-            return Response()  # to nobody
+            return Response()  # Nobody receives it.
         except Exception as error:
-            logger.exception("%s failed", operation.id)
-            if isinstance(error, CannotBeKept):
-                return answers.internal_error(f"Nothing was done: the store {error.strerror}").render()
-            return answers.internal_error("The log of the server says more").render()
+            logger.exception("%s failed", self._operation.id)
+            if isinstance(error, StoreWriteError):
+                return responses.internal_error(f"Nothing was stored: the store {error.strerror}").render()
+            return responses.internal_error("The log of the server says more").render()
 
-    return endpoint
-
-
-def _beside_the_contract(act: Callable[[bytes], ApiResponse], keys: Authentication) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        if refusal := keys.check(request, answers.INCORRECT_API_KEY):
-            return refusal.render()
+    async def _respond(self, request: Request, handler: AsyncHandler) -> ApiResponse:
+        operation = self._operation
         try:
-            raw = await _body(request)
+            query = request.query_params.multi_items()
+            parameters = validate_parameters(operation, request.path_params, query, request.headers)
+            if "wait" in parameters:
+                return await self._polls.hold(lambda: handler(parameters, {}), parameters["wait"], request.receive)
+            if operation.body is None:
+                return await handler(parameters, {})
+            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if media_type != operation.body.media_type and (media_type or operation.body.required):
+                return responses.unsupported_media_type(operation.body.media_type)
+            raw = await _read_body(request)
+            if raw is None:
+                return responses.BODY_TOO_LARGE
+            return await handler(parameters, validate_body(operation.body, raw))
+        except InvalidRequestError as error:
+            return responses.invalid_request(error.problems)
+
+
+def _control_endpoint(act: Callable[[bytes], ApiResponse], authentication: Authentication) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if rejection := authentication.check(request, responses.INCORRECT_API_KEY):
+            return rejection.render()
+        try:
+            raw = await _read_body(request)
         except ClientDisconnect:
-            return Response()  # to nobody
-        return (answers.BODY_TOO_LARGE if raw is None else act(raw)).render()
+            return Response()  # Nobody receives it.
+        return (responses.BODY_TOO_LARGE if raw is None else act(raw)).render()
 
     return endpoint
 
 
-async def _answer(
-    operation: Operation, act: Callable[..., Awaitable[ApiResponse]], polls: LongPolls, request: Request
-) -> ApiResponse:
-    try:
-        query = request.query_params.multi_items()
-        given = checked_parameters(operation, request.path_params, query, request.headers)
-        if "wait" in given:
-            return await polls.answer(lambda: act(given, {}), given["wait"], request.receive)
-        if not operation.body_kinds:
-            return await act(given, {})
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            return answers.UNSUPPORTED_MEDIA_TYPE
-        raw = await _body(request)
-        return answers.BODY_TOO_LARGE if raw is None else await act(given, checked_body(operation, raw))
-    except InvalidRequest as error:
-        return answers.invalid_request(error.problems)
-
-
-async def _body(request: Request) -> bytes | None:
-    """Read the body; None: it is too large. What is left of it then is received, and forgotten, by the layer below."""
-    if int(request.headers.get("content-length", 0)) > answers.MAX_BODY_BYTES:
+async def _read_body(request: Request) -> bytes | None:
+    """Return the body, or None if it is too large; the server discards the rest of it then."""
+    if int(request.headers.get("content-length", 0)) > responses.MAX_BODY_BYTES:
         return None
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > answers.MAX_BODY_BYTES:
+        if len(body) > responses.MAX_BODY_BYTES:
             return None
     return bytes(body)
 
 
-async def _no_such_path(request: Request, error: Exception) -> Response:
-    return answers.NO_SUCH_ENDPOINT.render()
-
-
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+async def _no_such_endpoint(request: Request, error: Exception) -> Response:
+    return responses.NO_SUCH_ENDPOINT.render()

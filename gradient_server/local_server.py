@@ -247,7 +247,7 @@ class LocalServer:
 
 
 def _clock_of(file: StoreFile, scale: float) -> Clock:
-    return Clock(scale, earlier=file.found.clock, at_least=file.found.last_moment, keep=file.write_clock)
+    return Clock(scale, earlier=file.found.clock, at_least=file.found.last_timestamp, keep=file.write_clock)
 
 
 def _prefixes() -> tuple[str, ...]:

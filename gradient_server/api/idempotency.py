@@ -1,73 +1,99 @@
-"""Which answers are given again: what an `Idempotency-Key` stands for, and what is decided when one comes. Pure."""
+"""Idempotency keys: a request that is repeated with the same key gets the stored response and has no second effect."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import inspect
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
-from attrs import frozen
-
+from gradient_server.api.operations import Body, Handler, Parameters
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, ApiResponse, conflict
+from gradient_server.store.records import StoredResponse
+from gradient_server.store.store import Store
 
 HEADER = "Idempotency-Key"
-KEPT_SECONDS = 24 * 60 * 60.0
-"""Real seconds for which a key is kept at least."""
-_DECIDED = {EXPERIMENT_NOT_FOUND.status, conflict("").status}
+_STORED_ERRORS = {EXPERIMENT_NOT_FOUND.status, conflict("").status}
 
 
-@frozen(kw_only=True)
-class FirstAnswer:
-    """The first answer to a key.
+class IdempotencyMiddleware:
+    """Wraps handlers so that each idempotency key takes effect once.
 
-    :param bytes request: the digest of what was asked for
-    :param int status: the status of the answer
-    :param str body: the body of the answer, as JSON: shorter than what it stands for, and there can be many
-    :param float moment: when it was given, in real seconds since 1970
+    :param Store store: keeps the responses
+    :param str api_key: the API key that the idempotency keys belong to
+    :param real_time: returns real seconds since 1970
     """
 
-    request: bytes
-    status: int
-    body: str
-    moment: float
+    def __init__(self, store: Store, api_key: str, real_time: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._api_key = api_key
+        self._real_time = real_time
+        # A lock exists for as long as a request holds it or waits for it.
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
-    @classmethod
-    def of(cls, request: bytes, answer: ApiResponse, moment: float) -> FirstAnswer:
-        """Make one out of an answer."""
-        return cls(request=request, status=answer.status, body=json.dumps(answer.body), moment=moment)
+    def wrap(self, operation_id: str, handler: Handler) -> Callable[[Parameters, Body], Awaitable[ApiResponse]]:
+        """Return a handler that acts once for each key, whether repetitions come later or at the same time."""
 
-    def is_over(self, now: float) -> bool:
-        """Say whether it has been kept for long enough."""
-        return now - self.moment > KEPT_SECONDS
+        async def wrapped(parameters: Parameters, body: Body) -> ApiResponse:
+            if HEADER not in parameters:
+                return await _call(handler, parameters, body)
+            key = key_digest(self._api_key, parameters[HEADER])
+            request = fingerprint(operation_id, parameters, body)
+            async with self._locks.setdefault(key, asyncio.Lock()):
+                replayed = replay(self._store.stored_response(key), request, self._real_time())
+                if replayed:
+                    return replayed
+                # Changes and response are committed together: after a crash in between, the changes would come twice.
+                with self._store.transaction():
+                    response = await _call(handler, parameters, body)
+                    if is_stored(response):
+                        self._store.store_response(key, _stored(request, response, self._real_time()))
+                return response
+
+        return wrapped
 
 
-def name_of(api_key: str, key: str) -> bytes:
-    """Name a key of an API key. Neither can be read out of the name."""
+def key_digest(api_key: str, key: str) -> bytes:
+    """Return the name under which a key of an API key is stored; neither can be recovered from it."""
     return _digest([api_key, key])
 
 
-def request_of(operation_id: str, given: Mapping[str, Any], body: Mapping[str, Any]) -> bytes:
-    """Give a digest of what is asked for: the operation, its parameters and its body."""
-    return _digest([operation_id, {name: value for name, value in given.items() if name != HEADER}, body])
+def fingerprint(operation_id: str, parameters: Parameters, body: Mapping[str, Any]) -> bytes:
+    """Return a digest of what a request asks for: the operation, its parameters without the key, and its body."""
+    return _digest([operation_id, {name: value for name, value in parameters.items() if name != HEADER}, body])
 
 
-def known_answer(first: FirstAnswer | None, request: bytes, now: float) -> ApiResponse | None:
-    """Decide what is answered without doing anything; None: the request is new, and has to be done.
+def replay(stored: StoredResponse | None, request: bytes, now: float) -> ApiResponse | None:
+    """Return the response to a request whose key was used before; None: the key is free.
 
-    :param FirstAnswer first: the first answer to the key of the request, if there is one
-    :param bytes request: the digest of the request
+    :param StoredResponse stored: the stored response of the key
+    :param bytes request: the fingerprint of the request
     :param float now: real seconds since 1970
     """
-    if first is None or first.is_over(now):
+    if stored is None or stored.is_expired(now):
         return None
-    return ApiResponse(first.status, json.loads(first.body)) if first.request == request else IDEMPOTENCY_KEY_REUSED
+    return ApiResponse(stored.status, json.loads(stored.body)) if stored.request == request else IDEMPOTENCY_KEY_REUSED
 
 
-def is_kept(answer: ApiResponse) -> bool:
-    """Say whether an answer is what the operation decided. Others can be different the next time, and are not kept."""
-    return 200 <= answer.status < 300 or answer.status in _DECIDED
+def is_stored(response: ApiResponse) -> bool:
+    """Whether a response is final; a request that failed otherwise may be repeated with the same key."""
+    return 200 <= response.status < 300 or response.status in _STORED_ERRORS
+
+
+def _stored(request: bytes, response: ApiResponse, timestamp: float) -> StoredResponse:
+    # As JSON: shorter in memory than what it stands for, and there can be many.
+    body = json.dumps(response.body)
+    return StoredResponse(request=request, status=response.status, body=body, timestamp=timestamp)
 
 
 def _digest(value: object) -> bytes:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
+
+
+async def _call(handler: Handler, parameters: Parameters, body: Body) -> ApiResponse:
+    response = handler(parameters, body)
+    return await response if inspect.isawaitable(response) else response

@@ -1,4 +1,4 @@
-"""Long polls: requests that are held open until there is something new to say, without looking again and again."""
+"""Long polls: requests that are held until their response changes, without asking for it again and again."""
 
 from __future__ import annotations
 
@@ -15,86 +15,88 @@ from gradient_server.clock import Clock
 
 
 class LongPolls:
-    """All requests that are held open. They sleep until simulated time, or somebody who did something, wakes them.
+    """All requests that are held. They sleep until a simulated timestamp, or until an event of their experiment.
 
-    :param Clock clock: what time it is in the simulation
+    :param Clock clock: the simulated time
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._asleep: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
+        self._sleepers: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
         self._lock = threading.Lock()
-        self._over = False
+        self._ended = False
         clock.watch(self.wake)
 
     def wake(self, handle: str | None = None) -> None:
-        """Let those look again who wait for an experiment; without one, all. Any thread can call this."""
-        # Under the lock: who is in the list has a loop that is not closed yet.
+        """Wake the requests that wait for an experiment, or all. Any thread can call this."""
+        # Under the lock: the loop of a registered sleeper is not closed yet.
         with self._lock:
-            chosen = self._asleep.values() if handle is None else [self._asleep.get(handle, set())]
+            chosen = self._sleepers.values() if handle is None else [self._sleepers.get(handle, set())]
             for loop, event in (sleeper for sleepers in chosen for sleeper in sleepers):
                 loop.call_soon_threadsafe(event.set)
 
     def end(self) -> None:
-        """Answer all at once, as if their time was over, and hold none open any more."""
-        self._over = True
+        """Answer all requests at once, as if their wait was over, and hold none any more."""
+        self._ended = True
         self.wake()
 
-    async def answer(self, act: Callable[[], Awaitable[ApiResponse]], seconds: float, receive: Receive) -> ApiResponse:
-        """Give an answer that nothing is pending of, or that is not the first one; or the first, when time is over.
+    async def hold(
+        self, respond: Callable[[], Awaitable[ApiResponse]], seconds: float, receive: Receive
+    ) -> ApiResponse:
+        """Return the response as soon as it is final or has changed, and otherwise when the wait is over.
 
-        :param act: says what the answer is now
-        :param float seconds: for how many real seconds to wait
-        :param Receive receive: tells when the client has gone
+        :param respond: returns the current response
+        :param float seconds: how long to wait, in real seconds
+        :param Receive receive: receives the disconnect of the client
 
-        :raises ClientDisconnect: nobody waits for the answer any more
+        :raises ClientDisconnect: the client has gone
         """
-        first = await act()
+        first = await respond()
         if first.pending is None:
             return first
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        with self._wakeable(first.pending.handle) as woken:
-            leaving = asyncio.create_task(_leaving(receive, woken))
+        with self._sleeper(first.pending.handle) as woken:
+            disconnecting = asyncio.create_task(_set_on_disconnect(receive, woken))
             try:
-                # Something may have happened before this one could be woken, so the first look is here.
-                while (answer := await act()) == first and answer.pending is not None:
+                # Asked again at once: an event may have come before the sleeper was registered.
+                while (response := await respond()) == first and response.pending is not None:
                     left = deadline - loop.time()
-                    if left <= 0 or self._over:
+                    if left <= 0 or self._ended:
                         break
-                    await _within(min(left, self._clock.real_seconds_to(answer.pending.timestamp)), woken)
-                    if leaving.done():
+                    await _wait(woken, min(left, self._clock.real_seconds_to(response.pending.timestamp)))
+                    if disconnecting.done():
                         raise ClientDisconnect
             finally:
-                leaving.cancel()
-        return answer
+                disconnecting.cancel()
+        return response
 
     @contextlib.contextmanager
-    def _wakeable(self, handle: str) -> Generator[asyncio.Event, None, None]:
+    def _sleeper(self, handle: str) -> Generator[asyncio.Event, None, None]:
         sleeper = asyncio.get_running_loop(), asyncio.Event()
         with self._lock:
-            self._asleep.setdefault(handle, set()).add(sleeper)
+            self._sleepers.setdefault(handle, set()).add(sleeper)
         try:
             yield sleeper[1]
         finally:
             with self._lock:
-                self._asleep[handle].discard(sleeper)
-                if not self._asleep[handle]:
-                    del self._asleep[handle]
+                self._sleepers[handle].discard(sleeper)
+                if not self._sleepers[handle]:
+                    del self._sleepers[handle]
 
 
-async def gone(receive: Receive) -> None:
-    """Wait until the client has gone; what it sends until then is received, and forgotten."""
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Wait until the client has gone; discard what it sends until then."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _leaving(receive: Receive, woken: asyncio.Event) -> None:
-    await gone(receive)
-    woken.set()
+async def _set_on_disconnect(receive: Receive, event: asyncio.Event) -> None:
+    await wait_for_disconnect(receive)
+    event.set()
 
 
-async def _within(seconds: float, event: asyncio.Event) -> None:
+async def _wait(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

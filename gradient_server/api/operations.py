@@ -1,145 +1,233 @@
-"""What each operation does. The functions carry the ids that the operations have in the contract, in snake case."""
+"""What each operation does: one method per operation id, in snake case; and how experiments and log rows look.
+
+A new operation of the contract needs one method here: `updateExperiment` is handled by `update_experiment`. Its
+parameters and its body are validated, and its response is sent, without further code.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.api.descriptions import experiment_answer, log_answer
+from gradient_server.api.contract import Contract, snake_case
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending, conflict, invalid_request
 from gradient_server.clock import Clock
-from gradient_server.runners.base import RunRejectedError, next_state_at, state_at
+from gradient_server.runners.base import Job, LogRow, RunRejectedError, entries_until, next_state_at, state_at
+from gradient_server.store.records import Experiment
 from gradient_server.store.store import Store
-from gradient_server.store.stored_experiment import StoredExperiment
 
-Given = Mapping[str, Any]
-DEFAULT_PAGE = 20
-_DONE = ApiResponse(200, {"message": "success"})
+Parameters = Mapping[str, Any]
+Body = dict[str, Any]
+Handler = Callable[[Parameters, Body], ApiResponse | Awaitable[ApiResponse]]
+DEFAULT_PAGE_SIZE = 20
+MAX_ROWS = 50_000
+"""The most log rows in one response, whatever the limit is: a log can be longer than memory."""
+_SUCCESS = ApiResponse(200, {"message": "success"})
 
 
 class Operations:
-    """The operations on one store.
+    """The handlers of all operations on one store.
 
     :param Store store: the experiments
-    :param Clock clock: what time it is
+    :param Clock clock: the simulated time
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    def list_experiments(self, given: Given, body: dict[str, Any]) -> ApiResponse:
-        """List experiments: flat without a filter, in groups with one. Pages are cut through all that match."""
-        limit, offset = given.get("limit", DEFAULT_PAGE), given.get("offset", 0)
-        everything = self._store.newest_first()
-        chosen = given.get("projectHandle")
-        if chosen is None:
-            data: list[Any] = [self._described(found) for found in _page(everything, offset, limit)]
-            total = len(everything)
+    def list_experiments(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """List experiments, newest first: flat without a project filter, in groups with one."""
+        limit, offset = parameters.get("limit", DEFAULT_PAGE_SIZE), parameters.get("offset", 0)
+        experiments = self._store.newest_first()
+        project_filter = parameters.get("projectHandle")
+        if project_filter is None:
+            data: list[Any] = [self._serialize(found) for found in _page(experiments, offset, limit)]
+            total = len(experiments)
         else:
-            projects = list(dict.fromkeys(chosen[key] for key in sorted(chosen, key=_numeric)))
-            groups = {name: [e for e in everything if e.body["projectHandle"] == name] for name in projects}
+            projects = dict.fromkeys(project_filter[key] for key in sorted(project_filter, key=_numeric))
+            groups = {
+                name: [found for found in experiments if found.body["projectHandle"] == name] for name in projects
+            }
+            # A page is cut from all that match, in the order of the groups.
             matching = [found for group in groups.values() for found in group]
-            shown = {found.handle for found in _page(matching, offset, limit)}
-            data = [self._group(name, group, shown) for name, group in groups.items()]
+            on_page = {found.handle for found in _page(matching, offset, limit)}
+            data = [self._serialize_group(name, group, on_page) for name, group in groups.items()]
             total = len(matching)
         meta: dict[str, Any] = {"filter": [], "limit": limit, "offset": offset, "totalItems": total}
         return ApiResponse(200, {"data": data, "message": "success", "meta": meta})
 
-    def get_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
-        """Describe one experiment."""
-        found = self._store.get(given["handle"])
-        return (
-            ApiResponse(200, {"data": self._described(found), "message": "success"}) if found else EXPERIMENT_NOT_FOUND
-        )
+    def get_experiment(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Return one experiment."""
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
+            return EXPERIMENT_NOT_FOUND
+        return ApiResponse(200, {"data": self._serialize(experiment), "message": "success"})
 
-    def create_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
-        """Keep a new experiment."""
+    def create_experiment(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Create an experiment."""
         return self._create(body, start=False)
 
-    def run_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
-        """Keep a new experiment and start it."""
+    def run_experiment(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Create an experiment and start it."""
         return self._create(body, start=True)
 
-    def start_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
+    def start_experiment(self, parameters: Parameters, body: Body) -> ApiResponse:
         """Start an experiment that has not run."""
-        found = self._store.get(given["handle"])
-        if found is None:
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
             return EXPERIMENT_NOT_FOUND
-        state = state_at(found.run.transitions, self._clock.now())
+        state = state_at(experiment.run.transitions, self._clock.now())
         if state != State.CREATED:
             word = State.get_state_str(state)
             return conflict(f"The experiment is {word}; only one that has not run can be started")
-        self._store.start(found)
-        return _DONE
+        self._store.start(experiment)
+        return _SUCCESS
 
-    def stop_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
+    def stop_experiment(self, parameters: Parameters, body: Body) -> ApiResponse:
         """Stop an experiment that has not ended."""
-        found = self._store.get(given["handle"])
-        if found is None:
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
             return EXPERIMENT_NOT_FOUND
-        state = state_at(found.run.transitions, self._clock.now())
+        state = state_at(experiment.run.transitions, self._clock.now())
         if state in TERMINAL_STATES:
             return conflict(f"The experiment is {State.get_state_str(state)}; it has ended and cannot be stopped")
-        self._store.stop(found)
-        return _DONE
+        self._store.stop(experiment)
+        return _SUCCESS
 
-    def delete_experiment(self, given: Given, body: dict[str, Any]) -> ApiResponse:
-        """Forget an experiment."""
-        found = self._store.get(given["handle"])
-        if found is None:
+    def delete_experiment(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Delete an experiment."""
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
             return EXPERIMENT_NOT_FOUND
-        self._store.delete(found)
+        self._store.delete(experiment)
         return ApiResponse(204)
 
-    def get_experiment_state(self, given: Given, body: dict[str, Any]) -> ApiResponse:
-        """Tell the state of an experiment."""
-        found = self._store.get(given["handle"])
-        if found is None:
+    def get_experiment_state(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Return the state of an experiment; pending while it is the one that the client knows."""
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
             return EXPERIMENT_NOT_FOUND
-        now, run = self._clock.now(), found.run
-        data = {"handle": found.handle, "state": state_at(run.transitions, now), "experimentError": run.error(now)}
-        is_new = given.get("known", data["state"]) != data["state"]
-        pending = None if is_new else _pending(found, next_state_at(run.transitions, now))
+        now, run = self._clock.now(), experiment.run
+        state = state_at(run.transitions, now)
+        data = {"handle": experiment.handle, "state": state, "experimentError": run.error(now)}
+        is_new = parameters.get("known", state) != state
+        pending = None if is_new else _pending(experiment, next_state_at(run.transitions, now))
         return ApiResponse(200, {"data": data, "message": "success"}, pending=pending)
 
-    def get_logs(self, given: Given, body: dict[str, Any]) -> ApiResponse:
-        """Give log rows, or 204 where there are none."""
-        found = self._store.get(given["experimentId"])
-        if found is None:
+    def get_logs(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Return log rows after a line, or 204 while there are none."""
+        experiment = self._store.get(parameters["experimentId"])
+        if experiment is None:
             return EXPERIMENT_NOT_FOUND
-        # Before the rows are read: what comes in between is then still to come, not missed.
-        moment = found.run.next_row_at(given["line"], self._clock.now())
-        rows = log_answer(found, self._clock, given["line"], given["limit"])
-        return ApiResponse(200, rows) if rows else ApiResponse(204, pending=_pending(found, moment))
+        line, now = parameters["line"], self._clock.now()
+        # Before the rows are read: a row that comes in between is then still to come, not missed.
+        next_row_at = experiment.run.next_row_at(line, now)
+        rows = experiment.run.rows(line, min(parameters["limit"], MAX_ROWS), now)
+        if not rows:
+            return ApiResponse(204, pending=_pending(experiment, next_row_at))
+        return ApiResponse(200, [serialize_log_row(job, row, self._clock) for job, row in rows])
 
-    def _create(self, body: dict[str, Any], *, start: bool) -> ApiResponse:
+    def _create(self, body: Body, *, start: bool) -> ApiResponse:
         try:
             experiment = self._store.add(body, start=start)
         except RunRejectedError as error:
             return invalid_request({error.member: [str(error)]})
         return ApiResponse(200, {"handle": experiment.handle, "message": "success"})
 
-    def _described(self, experiment: StoredExperiment) -> dict[str, Any]:
-        return experiment_answer(experiment, self._clock)
+    def _serialize(self, experiment: Experiment) -> dict[str, Any]:
+        return serialize_experiment(experiment, self._clock)
 
-    def _group(self, project: str, group: list[StoredExperiment], shown: set[str]) -> dict[str, Any]:
+    def _serialize_group(self, project: str, group: list[Experiment], on_page: set[str]) -> dict[str, Any]:
         meta = {"itemGroup": {"key": "projectHandle", "value": project}, "totalItems": len(group)}
-        return {"data": [self._described(found) for found in group if found.handle in shown], "meta": meta}
+        return {"data": [self._serialize(found) for found in group if found.handle in on_page], "meta": meta}
 
 
-def _pending(experiment: StoredExperiment, moment: float | None) -> Pending | None:
-    return None if moment is None else Pending(experiment.handle, moment)
+def missing_handlers(contract: Contract) -> list[str]:
+    """Return the ids of the operations that have no method in `Operations`; the server answers them with 501."""
+    return [found.id for found in contract.operations if not hasattr(Operations, found.handler_name)]
 
 
-def _page(experiments: list[StoredExperiment], offset: int, limit: int) -> list[StoredExperiment]:
+def _pending(experiment: Experiment, timestamp: float | None) -> Pending | None:
+    return None if timestamp is None else Pending(experiment.handle, timestamp)
+
+
+def _page(experiments: list[Experiment], offset: int, limit: int) -> list[Experiment]:
     return experiments[offset:] if limit < 0 else experiments[offset : offset + limit]
 
 
 def _numeric(digits: str) -> tuple[int, str]:
-    """Order numbers of any length by their size; `int` refuses very long ones."""
+    """Return a sort key for numbers of any length; `int` rejects very long ones."""
     digits = digits.lstrip("0")
     return len(digits), digits
+
+
+# --- serializers
+
+
+def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]:
+    """Return an experiment as the API shows it now."""
+    now, run, body = clock.now(), experiment.run, experiment.body
+    entered = entries_until(run.transitions, now)
+    state = next(reversed(entered), State.CREATED)
+    # A run that was canceled before it ran has neither start nor end in these dates.
+    ended = entered[state] if state in TERMINAL_STATES and State.RUNNING in entered else None
+    teardown = entered.get(State.NETWORK_TEARING_DOWN)
+
+    def date(timestamp: float | None) -> str | None:
+        return None if timestamp is None else _date(clock, timestamp)
+
+    return {
+        "handle": experiment.handle,
+        "id": experiment.number,
+        "experimentTypeId": body["experimentTypeId"],
+        "state": state,
+        "projectHandle": body["projectHandle"],
+        "projectId": 1,
+        "started_by_user_id": 1,
+        "experimentTemplateId": experiment.number,
+        "experimentTemplateHistoryId": experiment.number,
+        "experimentError": run.error(now),
+        "dtCreated": date(experiment.created),
+        "dtModified": date(entered.get(state, experiment.created)),
+        "dtProvisioningStarted": date(entered.get(State.PROVISIONING)),
+        "dtProvisioningFinished": date(entered.get(State.PROVISIONED)),
+        "dtStarted": date(entered.get(State.RUNNING)),
+        "dtFinished": date(ended if teardown is None else teardown),
+        "dtTeardownStarted": date(teardown),
+        "dtTeardownFinished": date(ended),
+        "dtDeleted": None,
+        "templateHistory": {
+            "id": experiment.number,
+            "experimentTemplateId": experiment.number,
+            "dtCreated": date(experiment.created),
+            "dtDeleted": None,
+            "triggerEventId": None,
+            "params": {snake_case(name): value for name, value in body.items()},
+        },
+    }
+
+
+def serialize_log_row(job: Job, row: LogRow, clock: Clock) -> dict[str, Any]:
+    """Return a log row as the API shows it."""
+    return {"jobId": job.id, "line": row.line, "timestamp": _log_date(clock, row.timestamp), "message": row.message}
+
+
+# Formatting dates takes most of the time of a long list, and of one experiment that is polled.
+@functools.lru_cache(10_000)
+def _date(clock: Clock, timestamp: float) -> str:
+    """Return a date as the service wrote it: microseconds, and the offset of UTC."""
+    return clock.date(timestamp).isoformat(timespec="microseconds")
+
+
+@functools.lru_cache(10_000)
+def _log_date(clock: Clock, timestamp: float) -> str:
+    """Return a date as the log host wrote it: milliseconds without trailing zeros, and `Z`."""
+    date = clock.date(timestamp).isoformat(timespec="milliseconds").removesuffix("+00:00")
+    whole, _, fraction = date.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"

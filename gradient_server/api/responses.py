@@ -54,7 +54,6 @@ UNAUTHORIZED = ApiResponse(401, "Authentication failed")
 EXPERIMENT_NOT_FOUND = _error(404, "Object not found", "Experiment not found")
 NO_SUCH_ENDPOINT = _error(404, "Not found", "There is nothing at this address")
 BODY_TOO_LARGE = _error(413, "Request entity too large", f"A body can have at most {MAX_BODY_BYTES // 2**20} MiB")
-UNSUPPORTED_MEDIA_TYPE = _error(415, "Unsupported media type", "Send the body as application/json")
 IDEMPOTENCY_KEY_REUSED = _error(
     422,
     "Unprocessable content",
@@ -80,6 +79,11 @@ def method_not_allowed(allowed: str) -> ApiResponse:
 def conflict(details: str) -> ApiResponse:
     """Return a 409 for a request that does not fit the state of the experiment."""
     return _error(409, "Conflict", details)
+
+
+def unsupported_media_type(expected: str) -> ApiResponse:
+    """Return a 415 that names the media type of the body."""
+    return _error(415, "Unsupported media type", f"Send the body as {expected}")
 
 
 def too_many_incorrect_keys(seconds: int) -> ApiResponse:

@@ -1,28 +1,33 @@
-"""Whether a request is as the contract says. Pure: raw parts in, typed values or problems out."""
+"""Validation of requests and responses against the contract. Pure: raw parts in, typed values or problems out."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn, TypeGuard, cast
 
-from gradient_server.api.contract import BodyKind, Operation, Parameter
-from gradient_server.api.json_object import NotAnObject, json_object
+from gradient_server.api.contract import BodySchema, Operation, Parameter, RequestBody, Schema, fixed_values
+from gradient_server.api.responses import ApiResponse
 
 MISSING = "Missing data for required field."
+MAX_DEPTH = 64
+"""How deep a body can be nested; parsers and serializers of JSON fail beyond some hundred levels."""
 _NOT_BASE64 = "It must be UTF-8 text in base64."
-_INTEGER = re.compile(r"-?[0-9]{1,4000}", re.ASCII)  # Python refuses to read longer ones.
+_TOO_DEEP = f"The body is nested more than {MAX_DEPTH} deep."
+_INTEGER = re.compile(r"-?[0-9]{1,4000}", re.ASCII)  # Python refuses to parse longer ones.
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 Problems = dict[str, list[str]]
 
 
-class InvalidRequest(Exception):
+class InvalidRequestError(Exception):
     """A request is not as the contract says.
 
-    :param problems: texts by the name of the member or parameter, or one text about the whole
+    :param problems: texts by the name of the property or parameter, or one text about the whole
     """
 
     def __init__(self, problems: Problems | str) -> None:
@@ -30,18 +35,25 @@ class InvalidRequest(Exception):
         self.problems = problems
 
 
-def checked_parameters(
+class InvalidJsonError(ValueError):
+    """Bytes are not a JSON object; the text says why, without repeating them."""
+
+
+# --- parameters
+
+
+def validate_parameters(
     operation: Operation, path: Mapping[str, str], query: Iterable[tuple[str, str]], headers: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the values of the declared parameters by their names; others are let be.
+    """Return the values of the declared parameters by name; unknown parameters are ignored.
 
-    :raises InvalidRequest: one or more are missing or wrong
+    :raises InvalidRequestError: parameters are missing or invalid
     """
     values: dict[str, Any] = {}
-    problems: dict[str, list[str]] = {}
+    problems: Problems = {}
     pairs = list(query)
     for parameter in operation.parameters:
-        given = _given(parameter, path, pairs, headers)
+        given = _given_values(parameter, path, pairs, headers)
         if not given:
             if parameter.required:
                 problems[parameter.name] = [MISSING]
@@ -57,66 +69,85 @@ def checked_parameters(
             problems[parameter.name] = texts
         values[parameter.name] = value
     if problems:
-        raise InvalidRequest(problems)
+        raise InvalidRequestError(problems)
     return values
 
 
-def _given(
+def _given_values(
     parameter: Parameter, path: Mapping[str, str], query: list[tuple[str, str]], headers: Mapping[str, str]
 ) -> list[Any]:
-    if parameter.schema["type"] == "object":
+    """Return every value that a request has for a parameter."""
+    kind = parameter.schema.get("type")
+    if kind == "object":
         pattern = re.compile(re.escape(parameter.name) + r"\[([^\]]*)\]")
         members = [(found[1], value) for name, value in query if (found := pattern.fullmatch(name))]
-        # Given as often as the member that is given most often.
+        # As many as there are of the member that is given most often.
         times = max(Counter(name for name, _ in members).values(), default=0)
         return [dict(members)] * times
-    match parameter.place:
+    match parameter.location:
         case "path":
             texts = [path[parameter.name]]
         case "header":
             texts = [headers[parameter.name]] if parameter.name in headers else []
         case _:
             texts = [value for name, value in query if name == parameter.name]
-    return [_typed(text, parameter.schema["type"]) for text in texts]
+    if kind == "array" and texts:
+        item_kind = parameter.schema.get("items", {}).get("type")
+        return [[_parse_value(text, item_kind) for text in texts]]
+    return [_parse_value(text, kind) for text in texts]
 
 
-def _typed(text: str, kind: str) -> Any:
-    """Read what stands in an address or a header as JSON would write it; what is no number stays text."""
+def _parse_value(text: str, kind: str | None) -> Any:
+    """Return the value of a parameter in its JSON type, or as text, which the validator then rejects."""
     if kind == "integer" and _INTEGER.fullmatch(text):
         return int(text)
     if kind == "number" and _NUMBER.fullmatch(text):
         return float(text)
+    if kind == "boolean" and text in ("true", "false"):
+        return text == "true"
     return text
 
 
-def checked_body(operation: Operation, raw: bytes) -> dict[str, Any]:
-    """Return the members that the contract knows, with what comes in base64 as text.
+# --- bodies
 
-    :raises InvalidRequest: it is no JSON object, or not one of the kinds that the operation takes
+
+def validate_body(body: RequestBody, raw: bytes) -> dict[str, Any]:
+    """Return the declared properties of a JSON body, with base64 properties decoded to text.
+
+    :raises InvalidRequestError: the bytes are no JSON object, or match none of the schemas
     """
+    if not raw and not body.required:
+        return {}
     try:
-        body = json_object(raw)
-    except NotAnObject as error:
-        raise InvalidRequest(str(error)) from None
-    kind, problems = _meant(operation.body_kinds, body)
+        given = parse_json_object(raw)
+    except InvalidJsonError as error:
+        raise InvalidRequestError(str(error)) from None
+    schema, problems = _closest_schema(body, given)
     if problems:
-        raise InvalidRequest(problems)
-    return {name: _decoded(schema, body[name]) for name, schema in kind.properties.items() if name in body}
+        raise InvalidRequestError(problems)
+    if not schema.properties:
+        return given
+    return {name: _decode(found, given[name]) for name, found in schema.properties.items() if name in given}
 
 
-def _meant(kinds: tuple[BodyKind, ...], body: Mapping[str, Any]) -> tuple[BodyKind, Problems]:
-    """Find the kind of body that was meant: one that admits the type given, and of these the one with least wrong."""
-    found = [(kind, _problems(kind, body)) for kind in kinds]
-    chosen = min(found, key=lambda pair: ("experimentTypeId" in pair[1], len(pair[1])))
-    if all("experimentTypeId" in problems for _, problems in found):
-        texts = [MISSING] if "experimentTypeId" not in body else ["There is no such type of experiment."]
-        return chosen[0], {"experimentTypeId": texts}
-    return chosen
+def _closest_schema(body: RequestBody, given: Mapping[str, Any]) -> tuple[BodySchema, Problems]:
+    """Return the schema that was meant, by its discriminator and then by the fewest problems, with the problems."""
+    name = body.discriminator
+    candidates = [(schema, _problems(schema, given)) for schema in body.schemas]
+    closest = min(candidates, key=lambda found: (name in found[1], len(found[1])))
+    if name is not None and all(name in problems for _, problems in candidates):
+        return closest[0], {name: [_unknown_discriminator(body, name) if name in given else MISSING]}
+    return closest
 
 
-def _problems(kind: BodyKind, body: Mapping[str, Any]) -> Problems:
+def _unknown_discriminator(body: RequestBody, name: str) -> str:
+    values = dict.fromkeys(value for schema in body.schemas for value in fixed_values(schema.properties[name]))
+    return f"It must be one of {', '.join(map(json.dumps, values))}."
+
+
+def _problems(schema: BodySchema, given: Mapping[str, Any]) -> Problems:
     problems: Problems = {}
-    for error in kind.validator.iter_errors(body):
+    for error in schema.validator.iter_errors(given):
         if error.kind.name == "required":
             name, text = error.kind.as_dict()["property"], MISSING
         else:
@@ -125,26 +156,112 @@ def _problems(kind: BodyKind, body: Mapping[str, Any]) -> Problems:
         texts = problems.setdefault(name, [])
         if text not in texts:
             texts.append(text)
-    for name, schema in kind.properties.items():
-        # What the pattern says of base64 is said better here, and a pattern cannot say that it is UTF-8.
-        if _is_base64(schema) and isinstance(body.get(name), str) and _text_of(body[name]) is None:
+    for name, found in schema.properties.items():
+        # Clearer than the pattern for base64, and a pattern cannot say that it is UTF-8.
+        if _is_base64(found) and isinstance(given.get(name), str) and _decode_base64(given[name]) is None:
             problems[name] = [_NOT_BASE64]
     return problems
 
 
-def _is_base64(schema: Mapping[str, Any]) -> bool:
+def _is_base64(schema: Schema) -> bool:
     return schema.get("contentEncoding") == "base64"
 
 
-def _text_of(value: str) -> str | None:
+def _decode_base64(value: str) -> str | None:
     try:
         return base64.b64decode(value, validate=True).decode("utf-8")
     except (ValueError, binascii.Error):
         return None
 
 
-def _decoded(schema: Mapping[str, Any], value: Any) -> Any:
-    if _is_base64(schema):
-        return _text_of(value)
+def _decode(schema: Schema, value: Any) -> Any:
+    if _is_base64(schema) and isinstance(value, str):
+        return _decode_base64(value)
     # To JSON Schema 2.0 is an integer.
-    return int(value) if schema.get("type") == "integer" else value
+    return int(value) if isinstance(value, float) and schema.get("type") == "integer" else value
+
+
+# --- JSON
+
+
+def parse_json_object(raw: bytes) -> dict[str, Any]:
+    """Return a JSON object that can be serialized as JSON in UTF-8 again.
+
+    :raises InvalidJsonError: the bytes are not one
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+        found: object = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
+    except UnicodeDecodeError:
+        raise InvalidJsonError("The body is not text in UTF-8.") from None
+    except json.JSONDecodeError as error:
+        text = f"The body is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+        raise InvalidJsonError(text) from None
+    except RecursionError:
+        raise InvalidJsonError(_TOO_DEEP) from None
+    except ValueError:
+        raise InvalidJsonError("The body is not JSON: it has a number that is too large.") from None
+    if not _is_object(found):
+        raise InvalidJsonError("The body must be a JSON object.")
+    if _is_deeper_than(MAX_DEPTH, found):
+        raise InvalidJsonError(_TOO_DEEP)
+    if _has_lone_surrogates(found):
+        raise InvalidJsonError("The body is not text in UTF-8: half of a surrogate pair is escaped in it.")
+    return found
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("JSON has no infinity")
+    return value
+
+
+def _is_deeper_than(depth: int, value: object) -> bool:
+    # Level by level: the depth of input must not become the depth of calls.
+    level = [value]
+    for _ in range(depth):
+        level = [inner for outer in level for inner in _children(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: object) -> list[object]:
+    if _is_object(value):
+        return list(value.values())
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)  # The names of a JSON object are always texts.
+
+
+def _has_lone_surrogates(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+# --- responses
+
+
+def response_problem(operation: Operation, response: ApiResponse) -> str | None:
+    """Return why the contract does not allow a response; None: it does."""
+    media_types = operation.response_validators(response.status)
+    if media_types is None:
+        return f"it has no status {response.status}"
+    if not media_types:
+        return None if response.body is None else f"status {response.status} has no body"
+    media_type = "text/plain" if isinstance(response.body, str) else "application/json"
+    if media_type not in media_types:
+        return f"status {response.status} has no body of {media_type}"
+    errors = media_types[media_type].iter_errors(response.body)
+    found = [f"{'.'.join(map(str, error.instance_path)) or 'the body'}: {error.message}" for error in errors]
+    return "; ".join(found) or None

@@ -154,7 +154,7 @@ class Dashboard:
             return self._data.changes(handle, state, lines)
 
         wait = min(_whole_number(request, "wait") or 0, _MAX_WAIT)
-        response = await self._polls.answer(changes, wait, request.receive)
+        response = await self._polls.hold(changes, wait, request.receive)
         if response.status == 204:
             return JSONResponse({})
         if response.status == 200 and not response.body:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import asdict
 
-from gradient_server.api.json_object import NotAnObject, json_object
 from gradient_server.api.responses import ApiResponse
+from gradient_server.api.validation import InvalidJsonError, parse_json_object
 from gradient_server.faults.injection import FaultInjection
 from gradient_server.faults.settings import SCHEMA, Faults, InvalidFaultsError
 
@@ -38,12 +38,12 @@ class FaultControl:
 
     def _begin(self, body: bytes) -> ApiResponse:
         try:
-            settings = json_object(body)
+            settings = parse_json_object(body)
             problems = {name: [_unknown(name)] for name in settings if name not in SCHEMA}
             if problems:
                 return _invalid(problems)
             self._injection.begin(Faults(**settings))
-        except NotAnObject as error:
+        except InvalidJsonError as error:
             return _invalid(str(error))
         except InvalidFaultsError as error:
             return _invalid(error.problems)

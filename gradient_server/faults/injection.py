@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gradient_server.api.contract import Operation
-from gradient_server.api.validation import InvalidRequest, checked_parameters
+from gradient_server.api.validation import InvalidRequestError, validate_parameters
 from gradient_server.clock import Clock
 from gradient_server.faults.responses import (
     DelayedResponse,
@@ -147,8 +147,8 @@ class FaultInjection:
         if operation.id != LOGS:
             return None
         try:
-            query = checked_parameters(operation, request.path_params, request.query_params.multi_items(), {})
-        except InvalidRequest:
+            query = validate_parameters(operation, request.path_params, request.query_params.multi_items(), {})
+        except InvalidRequestError:
             return None
         found = self._store.get(query["experimentId"])
         is_running = found is not None and state_at(found.run.transitions, self._clock.now()) not in TERMINAL_STATES

@@ -12,7 +12,7 @@ from itertools import pairwise
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gradient_server.api.long_poll import gone
+from gradient_server.api.long_poll import wait_for_disconnect
 from gradient_server.faults.settings import Fault, Faults
 
 PIECES = 20
@@ -44,7 +44,7 @@ class ResetResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reset the connection of the request."""
         scope["state"]["connection"].reset()
-        await gone(receive)
+        await wait_for_disconnect(receive)
 
 
 class _FaultResponse(Response):
@@ -73,7 +73,7 @@ class TruncatedResponse(_FaultResponse):
         await self._send_head(send)
         await send({"type": "http.response.body", "body": part_of(self, self._amount), "more_body": True})
         scope["state"]["connection"].close()
-        await gone(receive)
+        await wait_for_disconnect(receive)
 
 
 class ThrottledResponse(_FaultResponse):
@@ -110,7 +110,7 @@ async def _disconnects_within(seconds: float, receive: Receive) -> bool:
     """Wait, and return whether the client has disconnected."""
     try:
         async with asyncio.timeout(seconds):
-            await gone(receive)
+            await wait_for_disconnect(receive)
     except TimeoutError:
         return False
     return True

@@ -1,68 +1,124 @@
-"""The file in which a store outlives its server: SQLite, written to before anything is answered.
+"""The file of a store: SQLite, written before a request is answered.
 
 What has been written survives the end of the server, whatever ends it, `kill -9` too. When the power fails, the last
-changes may be lost; the file stays whole.
+changes may be lost; the file stays whole. When the disk is full, nothing of a change is written, and the
+request gets an error.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import json
+import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+from attrs import frozen
 
 from gradient_server.clock import Reading
-from gradient_server.store.changes import Change, Deleted, Stopped
-from gradient_server.store.reserve import Reserve
-from gradient_server.store.store_layout import (
-    LAYOUT,
-    NEW,
-    PROGRAM,
-    Contents,
-    Statement,
-    contents_of,
-    runner_of,
-    statement_of,
-    statement_of_runner,
-    statements_of,
-    statements_to_clear,
+from gradient_server.runners.base import RunSpec
+from gradient_server.store.records import (
+    Change,
+    Created,
+    Deleted,
+    Responded,
+    Started,
+    Stopped,
+    StoredResponse,
+    Updated,
 )
 
-_RESERVE = 2**20
-"""Bytes that are kept free beside the file, for what makes room: that experiments are stopped or deleted."""
-_PATIENCE = 1.0
-"""Seconds that a server which is just ending has left to let go of the file."""
+logger = logging.getLogger("gradient_server")
+SCHEMA_VERSION = 1
+"""Changes with the tables, and with the meaning of their values."""
+APPLICATION_ID = int.from_bytes(b"Grad", "big")
+"""Marks a SQLite file as one of this program."""
+FIRST_RUNNER = "simulated"
+"""The runner of files without a table `runner`: when they were written, there was no other."""
+_LOCK_TIMEOUT = 1.0
+"""Seconds to wait for the lock of a server that is just ending."""
+# Names are those of the first version, so that its files can be read.
+_SCHEMA = f"""
+BEGIN;
+-- A number is never used twice, whether or not its experiment still exists.
+CREATE TABLE experiments (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
+    created REAL NOT NULL, started REAL, stopped REAL
+);
+CREATE TABLE first_answers (
+    place INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, request BLOB NOT NULL,
+    status INTEGER NOT NULL, body TEXT NOT NULL, moment REAL NOT NULL
+);
+CREATE TABLE clock (
+    one INTEGER PRIMARY KEY, epoch TEXT NOT NULL, passed REAL NOT NULL, scale REAL NOT NULL, real REAL NOT NULL
+);
+CREATE TABLE runner (one INTEGER PRIMARY KEY, name TEXT NOT NULL);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+Statement = tuple[str, tuple[Any, ...]]
+
+
+class StoreWriteError(OSError):
+    """Changes cannot be written, mostly because the disk is full; nothing of them is. `strerror` says why."""
+
+    def with_note(self, note: str) -> StoreWriteError:
+        """Return the same error with something that happened nevertheless."""
+        return StoreWriteError(self.errno, f"{self.strerror}; {note}", self.filename)
+
+
+class _UnusableError(ValueError):
+    """A database that is not a store, or not one of this server."""
+
+
+@frozen(kw_only=True)
+class Contents:
+    """All that is in a file.
+
+    :param experiments: by number, oldest first
+    :param responses: by the digest of their idempotency key, oldest first
+    :param int last_number: the number of the last experiment that was added; 0: there was none
+    :param float last_timestamp: when an experiment was last created, started or stopped, on the simulated clock
+    :param Reading clock: the clock when it was last set; None: there was no clock
+    """
+
+    experiments: dict[int, RunSpec]
+    responses: dict[bytes, StoredResponse]
+    last_number: int
+    last_timestamp: float
+    clock: Reading | None
 
 
 class StoreFile:
-    """A file that is open, and nobody else's until it is closed or its server has ended.
+    """An open store file, locked until it is closed or its server has ended.
 
-    :param Path path: where it is. It is made where there is none, readable by its owner alone: what experiments were
-        created with is in it, passwords of registries too
-    :param str runner: the name of what runs the experiments: what another one has run, it would run again
+    :param Path path: created if it is missing, readable by its owner alone: what experiments were created with is in
+        it, passwords of registries too
+    :param str runner: the name of the runner: no runner takes over the experiments of another one
 
     :raises OSError: it cannot be used; the error has its `filename`, and its text says why
     """
 
     found: Contents
-    """What was in it when it was opened. It is not read again: a store takes this over, and goes on with it."""
+    """What was in it when it was opened. It is not read again: the store that starts with it goes on from there."""
 
     def __init__(self, path: Path, runner: str) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._reserve = Reserve(path.absolute().with_name(path.name + "-reserve"), _RESERVE)
-        _make_if_missing(path)
+        _create_if_missing(path)
         try:
             # Absolute, because names such as `:memory:` mean something else to SQLite.
             self._database = sqlite3.connect(
-                path.absolute(), timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                path.absolute(), timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
             try:
-                _prepare(self._database, runner)
-                self.found = contents_of(self._database)
+                _open(self._database, runner)
+                self.found = _read(self._database)
             except BaseException:
                 self._database.close()
                 raise
@@ -70,88 +126,88 @@ class StoreFile:
             raise OSError(errno.EINVAL, _reason(error), str(path)) from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
-        self._reserve.release()
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Write changes, all or none. Where the disk is full, there is still some room for what makes room."""
-        makes_room = any(isinstance(change, Stopped | Deleted) for change in changes)
-        self._execute([each for change in changes for each in statements_of(change)], is_urgent=makes_room)
+        """Write changes, all or none.
+
+        :raises StoreWriteError: they cannot be written
+        """
+        self._execute(statement for change in changes for statement in _statements(change))
 
     def write_clock(self, reading: Reading) -> None:
-        """Write what the clock shows, when it is set."""
-        # Without that no server starts, and nothing could be deleted.
-        self._execute([statement_of(reading)], is_urgent=True)
+        """Write a reading of the clock. If that fails, log a warning: the next server continues from an older one."""
+        values = (reading.epoch.isoformat(), reading.passed, reading.scale, reading.real)
+        try:
+            self._execute([("INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)", values)])
+        except StoreWriteError as error:
+            logger.warning("The clock was not stored: %s %s", error.filename, error.strerror)
 
     def clear(self) -> None:
-        """Forget all experiments and first answers."""
-        self._execute(list(statements_to_clear()), is_urgent=True)
+        """Delete all experiments and stored responses, and begin the numbers again.
 
-    def _execute(self, statements: Sequence[Statement], *, is_urgent: bool) -> None:
+        :raises StoreWriteError: that cannot be written
+        """
+        self._execute((f"DELETE FROM {table}", ()) for table in ("experiments", "first_answers", "sqlite_sequence"))
+
+    def _execute(self, statements: Iterable[Statement]) -> None:
         # Several threads: the one that serves, and those that move the clock or reset the server.
         with self._lock:
             try:
-                self._transact(statements)
-            except CannotBeKept:
-                if not is_urgent:
-                    raise
-                with self._reserve.released():
-                    # What was written before goes into the file itself: its place in the log is free then.
-                    with contextlib.suppress(sqlite3.OperationalError):
-                        self._database.execute("PRAGMA wal_checkpoint(RESTART)")
-                    self._transact(statements)
-            self._reserve.fill()
-
-    def _transact(self, statements: Iterable[Statement]) -> None:
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            for statement, values in statements:
-                self._database.execute(statement, values)
-            self._database.execute("COMMIT")
-        except BaseException as error:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
-                raise CannotBeKept(errno.EIO, f"cannot be written: {error}", str(self._path)) from error
-            raise
+                self._database.execute("BEGIN IMMEDIATE")
+                for statement, values in statements:
+                    self._database.execute(statement, values)
+                self._database.execute("COMMIT")
+            except BaseException as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    text = f"cannot be written: {error}; free space on its disk and try again"
+                    raise StoreWriteError(errno.EIO, text, str(self._path)) from error
+                raise
 
 
-class CannotBeKept(OSError):
-    """Changes cannot be written, for want of space mostly; nothing of them is. `strerror` says why."""
-
-
-class _Foreign(ValueError):
-    """A database that is no store of this version."""
-
-
-def _prepare(database: sqlite3.Connection, runner: str) -> None:
-    # Before the first look at it, so that from then on nobody else can use it.
+def _open(database: sqlite3.Connection, runner: str) -> None:
+    """Lock a database, check that it is a store of this server, and create the tables of a new one."""
+    # Before the first read, so that from then on no other server can use it.
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
-    program, layout, tables = (
-        database.execute(question).fetchone()[0]
-        for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    program, version, tables = (
+        database.execute(query).fetchone()[0]
+        for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     )
     is_new = not program and not tables
-    if not is_new and program != PROGRAM:
-        raise _Foreign("it is a database of another program")
-    if not is_new and layout != LAYOUT:
-        raise _Foreign(f"a server of another version wrote it (layout {layout}; this one reads {LAYOUT})")
-    if not is_new and (other := runner_of(database)) != runner:
-        raise _Foreign(
-            f"its experiments are run by another runner ({other}; this server has {runner}); take another file"
-        )
-    # A log of what is changed: quick to write, and whole whenever the server ends.
+    if not is_new and program != APPLICATION_ID:
+        raise _UnusableError("it is a database of another program")
+    if not is_new and version != SCHEMA_VERSION:
+        text = f"a server of another version wrote it (layout {version}; this one reads {SCHEMA_VERSION})"
+        raise _UnusableError(text)
+    if not is_new and (other := _read_runner(database)) != runner:
+        text = f"its experiments are run by another runner ({other}; this server has {runner}); take another file"
+        raise _UnusableError(text)
+    # A write-ahead log: fast to write, and whole whenever the server ends.
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     if is_new:
-        database.executescript(NEW)
-        database.execute(*statement_of_runner(runner))
+        database.executescript(_SCHEMA)
+        database.execute("INSERT INTO runner VALUES (1, ?)", (runner,))
         database.execute("COMMIT")
 
 
+def _create_if_missing(path: Path) -> None:
+    """Create an empty file; SQLite would let others read it, and it does not say why a file cannot be created."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Checked without opening it: closing it again would release the lock of a server of this process.
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from None
+        if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
+
+
 def _reason(error: sqlite3.Error | ValueError) -> str:
-    if isinstance(error, _Foreign):
+    if isinstance(error, _UnusableError):
         return str(error)
     if isinstance(error, ValueError):
         return "it is damaged"
@@ -163,13 +219,74 @@ def _reason(error: sqlite3.Error | ValueError) -> str:
     return reasons.get(error.sqlite_errorname, f"SQLite cannot use it: {error}")
 
 
-def _make_if_missing(path: Path) -> None:
-    """Make the file if it is missing; SQLite would let others read it, and it does not say why a file cannot be."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        # Not by opening it: closing it again would take away the lock of a server of this process.
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from None
-        if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
+# --- reading
+
+
+def _read(database: sqlite3.Connection) -> Contents:
+    """Return everything.
+
+    :raises ValueError: a value in it is invalid
+    """
+    experiments = dict(_read_experiments(database))
+    timestamps = [(spec.created, spec.started or 0.0, spec.stopped or 0.0) for spec in experiments.values()]
+    number = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'experiments'").fetchone()
+    clock = database.execute("SELECT epoch, passed, scale, real FROM clock").fetchone()
+    return Contents(
+        experiments=experiments,
+        responses=dict(_read_responses(database)),
+        last_number=number[0] if number else 0,
+        last_timestamp=max(map(max, timestamps), default=0.0),
+        clock=_reading(*clock) if clock else None,
+    )
+
+
+def _read_experiments(database: sqlite3.Connection) -> Iterator[tuple[int, RunSpec]]:
+    query = "SELECT number, handle, body, created, started, stopped FROM experiments ORDER BY number"
+    for number, handle, body, created, started, stopped in database.execute(query):
+        spec = RunSpec(handle=handle, body=json.loads(body), created=created, started=started, stopped=stopped)
+        yield number, spec
+
+
+def _read_responses(database: sqlite3.Connection) -> Iterator[tuple[bytes, StoredResponse]]:
+    query = "SELECT name, request, status, body, moment FROM first_answers ORDER BY place"
+    for key, request, status, body, timestamp in database.execute(query):
+        yield key, StoredResponse(request=request, status=status, body=body, timestamp=timestamp)
+
+
+def _read_runner(database: sqlite3.Connection) -> str:
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'runner'").fetchone():
+        return FIRST_RUNNER
+    ((name,),) = database.execute("SELECT name FROM runner").fetchall()
+    return str(name)
+
+
+def _reading(epoch: str, passed: float, scale: float, real: float) -> Reading:
+    return Reading(epoch=datetime.fromisoformat(epoch), passed=passed, scale=scale, real=real)
+
+
+# --- writing
+
+
+def _statements(change: Change) -> Iterator[Statement]:
+    match change:
+        case Created(new):
+            yield (
+                "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)",
+                (new.number, new.handle, json.dumps(new.body), new.created, new.started, new.stopped),
+            )
+        case Updated(experiment, body):
+            yield "UPDATE experiments SET body = ? WHERE number = ?", (json.dumps(body), experiment.number)
+        case Started(experiment, timestamp):
+            yield "UPDATE experiments SET started = ? WHERE number = ?", (timestamp, experiment.number)
+        case Stopped(experiment, timestamp):
+            yield "UPDATE experiments SET stopped = ? WHERE number = ?", (timestamp, experiment.number)
+        case Deleted(experiment):
+            yield "DELETE FROM experiments WHERE number = ?", (experiment.number,)
+        case Responded(key, response, expired):
+            for old in expired:
+                yield "DELETE FROM first_answers WHERE name = ?", (old,)
+            # An expired response of the same key is replaced, and the new one comes last.
+            yield (
+                "INSERT OR REPLACE INTO first_answers (name, request, status, body, moment) VALUES (?, ?, ?, ?, ?)",
+                (key, response.request, response.status, response.body, response.timestamp),
+            )

@@ -1,4 +1,4 @@
-"""The experiments of the server and the first answers to keys: in memory, and in a file if they are to outlive it."""
+"""The experiments and stored responses of a server: in memory, and in a file if they are to outlive it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,37 @@ from contextvars import ContextVar
 from itertools import takewhile
 from typing import Any
 
-from gradient_server.api.idempotency import FirstAnswer
-from gradient_server.clock import Clock
-from gradient_server.runners.base import RejectedRun, Run, Runner, RunRejectedError, RunSpec, new_handle
-from gradient_server.store.changes import Added, Answered, Change, Deleted, Started, Stopped
-from gradient_server.store.sqlite import StoreFile
-from gradient_server.store.stored_experiment import StoredExperiment
+from gradient_api.constants import TERMINAL_STATES
+from gradient_api.constants import ExperimentState as State
 
-# Of the request that is being worked on: others that come in between have their own.
-_gathered: ContextVar[list[Change] | None] = ContextVar("gathered", default=None)
+from gradient_server.clock import Clock
+from gradient_server.runners.base import RejectedRun, Run, Runner, RunRejectedError, RunSpec, new_handle, state_at
+from gradient_server.store.records import (
+    Change,
+    Created,
+    Deleted,
+    Experiment,
+    Responded,
+    Started,
+    Stopped,
+    StoredResponse,
+    Updated,
+)
+from gradient_server.store.sqlite import StoreFile, StoreWriteError
+
+# The changes of the transaction that is open in this task; requests that are served in between have their own.
+_open_transaction: ContextVar[list[Change] | None] = ContextVar("open_transaction", default=None)
 
 
 class Store:
-    """All experiments, and all first answers. A run is told what has been asked of it once that counts.
+    """All experiments and stored responses.
 
-    :param Clock clock: what time it is
-    :param int seed: what ids follow from
-    :param Runner runner: what runs the experiments
-    :param StoreFile file: where they are kept, too; what is in it is taken up
+    A change is written to the file first. Only then is it applied, and a run is told of it.
+
+    :param Clock clock: the simulated time
+    :param int seed: determines the handles
+    :param Runner runner: runs the experiments
+    :param StoreFile file: where changes are written; the store starts with what is in it
     """
 
     def __init__(self, clock: Clock, seed: int, runner: Runner, file: StoreFile | None = None) -> None:
@@ -37,89 +50,93 @@ class Store:
         self._lock = threading.RLock()
         self._resets = 0
         self._number = file.found.last_number if file else 0
-        known = file.found.experiments if file else {}
-        self._experiments = {found.handle: self._taken_up(number, found) for number, found in known.items()}
-        self._first_answers = file.found.first_answers if file else {}
+        specs = file.found.experiments if file else {}
+        self._experiments = {spec.handle: self._readmit(number, spec) for number, spec in specs.items()}
+        self._responses = file.found.responses if file else {}
 
     def reset(self) -> None:
-        """Forget everything; the ids begin again."""
+        """Delete everything; handles begin again."""
         with self._lock:
             if self._file:
                 self._file.clear()
             self._resets += 1
             self._number = 0
-            for forgotten in self._experiments.values():
-                forgotten.run.delete()
+            for experiment in self._experiments.values():
+                experiment.run.delete()
             self._experiments.clear()
-            self._first_answers.clear()
+            self._responses.clear()
 
-    def add(self, body: dict[str, Any], *, start: bool = False) -> StoredExperiment:
-        """Keep a new experiment, and start it at once if that is wanted.
+    def add(self, body: dict[str, Any], *, start: bool = False) -> Experiment:
+        """Add an experiment, and start it if `start` is set.
 
-        :raises RunRejectedError: it cannot be run like that
+        :raises RunRejectedError: it cannot be run as requested
         """
         now = self._clock.now()
         with self._lock:
             number = self._number + 1
-            # As one that was not started, whatever is wanted: it starts when that counts.
-            wanted = RunSpec(handle=new_handle(self._seed, number), body=body, created=now)
-            experiment = _stored(number, wanted, self._runner.admit(wanted))
+            spec = RunSpec(handle=new_handle(self._seed, number), body=body, created=now)
+            # Admitted as one that was not started: it is started when that has been written.
+            experiment = _experiment(number, spec, self._runner.admit(spec))
             experiment.started = now if start else None
             self._number = number
-            self._change(Added(experiment))
+            self._change(Created(experiment))
         return experiment
 
-    def get(self, handle: str) -> StoredExperiment | None:
-        """Find an experiment."""
+    def get(self, handle: str) -> Experiment | None:
+        """Return an experiment, or None if there is none with this handle."""
         return self._experiments.get(handle)
 
-    def newest_first(self) -> list[StoredExperiment]:
-        """Give all experiments."""
+    def newest_first(self) -> list[Experiment]:
+        """Return all experiments."""
         return list(reversed(self._experiments.values()))
 
-    def start(self, experiment: StoredExperiment) -> None:
-        """Start it now."""
+    def update(self, experiment: Experiment, body: dict[str, Any]) -> None:
+        """Replace the body of an experiment; a run that has started is not affected."""
+        self._change(Updated(experiment, body))
+
+    def start(self, experiment: Experiment) -> None:
+        """Start an experiment now."""
         self._change(Started(experiment, self._clock.now()))
 
-    def stop(self, experiment: StoredExperiment) -> None:
-        """Tell it to stop now; being told again changes nothing."""
+    def stop(self, experiment: Experiment) -> None:
+        """Stop an experiment now; a second time has no effect."""
         if experiment.stopped is None:
             self._change(Stopped(experiment, self._clock.now()))
 
-    def delete(self, experiment: StoredExperiment) -> None:
-        """Forget one experiment."""
+    def delete(self, experiment: Experiment) -> None:
+        """Delete an experiment and its run."""
         self._change(Deleted(experiment))
 
-    def first_answer(self, name: bytes) -> FirstAnswer | None:
-        """Find the first answer to a key."""
-        return self._first_answers.get(name)
+    def stored_response(self, key: bytes) -> StoredResponse | None:
+        """Return the stored response of an idempotency key, or None."""
+        return self._responses.get(key)
 
-    def keep(self, name: bytes, first: FirstAnswer) -> None:
-        """Keep the first answer to a key, and let go of those that have been kept for long enough."""
-        oldest = takewhile(lambda item: item[1].is_over(first.moment), self._first_answers.items())
-        self._change(Answered(name, first, tuple(over for over, _ in oldest)))
+    def store_response(self, key: bytes, response: StoredResponse) -> None:
+        """Store the response of an idempotency key, and drop those that have expired."""
+        oldest = takewhile(lambda item: item[1].is_expired(response.timestamp), self._responses.items())
+        self._change(Responded(key, response, tuple(expired for expired, _ in oldest)))
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[None, None, None]:
-        """Let all that is changed in the block count at its end, together; where the block fails, nothing of it."""
+        """Collect the changes of the block and commit them together at its end, or none if it raises."""
         changes: list[Change] = []
-        outer, resets = _gathered.set(changes), self._resets
+        outer, resets = _open_transaction.set(changes), self._resets
         try:
             yield
         except BaseException:
-            _drop(changes)
+            _discard(changes)
             raise
         finally:
-            _gathered.reset(outer)
+            _open_transaction.reset(outer)
         with self._lock:
             if resets == self._resets:
                 self._commit(changes)
             else:
-                # What was reset in the meantime has forgotten them: it is as if they had counted before.
-                _drop(changes)
+                # A reset in the meantime has deleted them, as if they had been committed before.
+                _discard(changes)
 
     def _change(self, change: Change) -> None:
-        changes = _gathered.get()
+        changes = _open_transaction.get()
         if changes is None:
             self._commit([change])
         else:
@@ -130,62 +147,78 @@ class Store:
             if self._file and changes:
                 try:
                     self._file.write(changes)
-                except BaseException:
-                    _drop(changes)
+                except BaseException as error:
+                    _discard(changes)
+                    if isinstance(error, StoreWriteError) and self._stop_running(changes):
+                        raise error.with_note("the run is stopped all the same") from error
                     raise
             for change in changes:
                 self._apply(change)
 
+    def _stop_running(self, changes: Sequence[Change]) -> bool:
+        """Stop what executes commands and was to end: it must be possible to end it when the disk is full.
+
+        A run that executes records its end itself. One that is queued stays as it is: a server that starts again would
+        not know that it was stopped.
+        """
+        now, stopped = self._clock.now(), False
+        for change in changes:
+            if isinstance(change, Stopped | Deleted) and self._runner.executes_commands:
+                run = change.experiment.run
+                if state_at(run.transitions, now) not in (State.CREATED, State.PENDING, *TERMINAL_STATES):
+                    run.stop(now)
+                    stopped = True
+        return stopped
+
     def _apply(self, change: Change) -> None:
         match change:
-            case Added(experiment):
+            case Created(experiment):
                 self._experiments[experiment.handle] = experiment
                 if experiment.started is not None:
                     experiment.run.start(experiment.started)
-            case Started(experiment, moment) if self._is_there(experiment):
-                experiment.started = moment
-                experiment.run.start(moment)
-            case Stopped(experiment, moment) if self._is_there(experiment):
-                experiment.stopped = moment
-                experiment.run.stop(moment)
-            case Deleted(experiment) if self._is_there(experiment):
+            case Responded(key, response, expired):
+                for old in expired:
+                    self._responses.pop(old, None)
+                # At the end, also if the key had an expired response: the oldest come first.
+                self._responses.pop(key, None)
+                self._responses[key] = response
+            case _ if self._experiments.get(change.experiment.handle) is not change.experiment:
+                pass  # Another thread has reset the store.
+            case Updated(experiment, body):
+                experiment.body = body
+            case Started(experiment, timestamp):
+                experiment.started = timestamp
+                experiment.run.start(timestamp)
+            case Stopped(experiment, timestamp):
+                experiment.stopped = timestamp
+                experiment.run.stop(timestamp)
+            case Deleted(experiment):
                 del self._experiments[experiment.handle]
                 experiment.run.delete()
-            case Answered(name, first, over):
-                for old in over:
-                    self._first_answers.pop(old, None)
-                # At the end, also where an old one had its place: the oldest come first.
-                self._first_answers.pop(name, None)
-                self._first_answers[name] = first
-            case _:
-                pass  # of an experiment that another thread has reset
 
-    def _is_there(self, experiment: StoredExperiment) -> bool:
-        return self._experiments.get(experiment.handle) is experiment
-
-    def _taken_up(self, number: int, known: RunSpec) -> StoredExperiment:
+    def _readmit(self, number: int, spec: RunSpec) -> Experiment:
         try:
-            run: Run = self._runner.admit(known)
+            run: Run = self._runner.admit(spec)
         except RunRejectedError as error:
-            # That it was taken once does not help: what runs it is another version, or another machine.
-            run = RejectedRun(known, error)
-        return _stored(number, known, run)
+            # An earlier server has accepted it, but the runner has another version now, or the machine is another one.
+            run = RejectedRun(spec, error)
+        return _experiment(number, spec, run)
 
 
-def _stored(number: int, known: RunSpec, run: Run) -> StoredExperiment:
-    return StoredExperiment(
+def _experiment(number: int, spec: RunSpec, run: Run) -> Experiment:
+    return Experiment(
         number=number,
-        handle=known.handle,
-        body=dict(known.body),
-        created=known.created,
-        started=known.started,
-        stopped=known.stopped,
+        handle=spec.handle,
+        body=dict(spec.body),
+        created=spec.created,
+        started=spec.started,
+        stopped=spec.stopped,
         run=run,
     )
 
 
-def _drop(changes: Sequence[Change]) -> None:
-    """Forget the runs of experiments that come to nothing."""
+def _discard(changes: Sequence[Change]) -> None:
+    """Delete the runs of experiments that are not added after all."""
     for change in changes:
-        if isinstance(change, Added):
+        if isinstance(change, Created):
             change.experiment.run.delete()

@@ -114,7 +114,7 @@ def test_every_kind_of_answer_is_accepted(scripted, scripted_client):
     scripted.say(200, [])
     scripted_client.logs("es1")
     accepted = {name.lower(): value for name, value in scripted.headers[0].items()}["accept"].split(",")
-    answers = [answer for operation in Contract().operations for answer in operation.answers.values()]
+    answers = [answer for operation in Contract().operations for answer in operation.responses.values()]
     for media_type in {media_type for answer in answers for media_type in answer}:
         assert any(fnmatch(media_type, kind.partition(";")[0].strip()) for kind in accepted), media_type
 

@@ -106,7 +106,7 @@ export class Chart {
 
   get data() {
     const { series } = this.latest;
-    return uPlot.join(series.map(({ x, y }) => [x, y]));
+    return uPlot.join(series.map(({ x, y }) => [x, y]), series.map(() => [0]));
   }
 
   get size() {
@@ -166,8 +166,7 @@ export class Chart {
 class Charts {
   constructor(url, section) {
     this.url = `${url}/charts`;
-    this.grid = section.querySelector(".charts");
-    this.note = section.querySelector(".note");
+    this.section = section;
     this.charts = [];
     this.requested = false;
     this.running = false;
@@ -201,16 +200,22 @@ class Charts {
     this.running = false;
   }
 
-  show({ charts, note }) {
+  show({ charts, notes }) {
     const shapes = charts.map(Chart.shapeOf);
     if (shapes.join() === this.charts.map((chart) => chart.shape).join()) {
       this.charts.forEach((chart, number) => chart.update(charts[number]));
     } else {
       this.charts = charts.map((chart) => new Chart(chart));
-      this.grid.replaceChildren(...this.charts.map((chart) => chart.figure));
+      this.section.replaceChildren(...this.charts.map((chart) => chart.figure));
       this.charts.forEach((chart) => chart.draw());
     }
-    this.note.textContent = note;
+    this.section.querySelectorAll(".note").forEach((note) => note.remove());
+    for (const text of notes) {
+      const note = document.createElement("p");
+      note.className = "note";
+      note.textContent = text;
+      this.section.append(note);
+    }
   }
 }
 

@@ -1,19 +1,33 @@
-"""Calls with an `Idempotency-Key`: done once, answered as often as they are asked, whoever asks and when."""
+"""Idempotency keys: a request takes effect once, however often and whenever it is sent; over HTTP and as decisions."""
 
+import asyncio
 import contextlib
 import json
 import socket
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from attrs import frozen
 from gradient_api.constants import ExperimentState as State
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gradient_server.api.responses import MAX_BODY_BYTES
+from gradient_server.api.idempotency import IdempotencyMiddleware, fingerprint, is_stored, key_digest, replay
+from gradient_server.api.responses import IDEMPOTENCY_KEY_REUSED, MAX_BODY_BYTES, ApiResponse
+from gradient_server.clock import Clock
+from gradient_server.runners.simulated import SimulatedRunner
+from gradient_server.store.records import StoredResponse
+from gradient_server.store.store import Store
+from tests.server.api.conftest import EXPERIMENTS, EXPERIMENTS_V2
+from tests.server.conftest import PATIENCE
 
-pytestmark = pytest.mark.usefixtures("sound")
-V1, V2 = "/experiments/v1/experiments/", "/experiments/v2/experiments/"
-PATIENCE = 20
+DAY = 24 * 60 * 60
+BODY = {"name": "n", "projectHandle": "p", "experimentTypeId": 1}
+
+
+# --- over HTTP
 
 
 def key(text):
@@ -24,7 +38,7 @@ def key(text):
 def do(ask, single_node_body):
     """Call an operation by its name, with a key or without."""
 
-    def call(name, handle="", *, under=None, body=single_node_body, at=V1):
+    def call(name, handle="", *, under=None, body=single_node_body, at=EXPERIMENTS):
         method, path = {
             "create": ("POST", ""),
             "run": ("POST", "run/"),
@@ -39,195 +53,401 @@ def do(ask, single_node_body):
 
 @pytest.fixture
 def experiments(ask):
-    """All experiments that there are."""
-    return lambda: ask("GET", V1 + "?limit=-1").body["data"]
+    return lambda: ask("GET", EXPERIMENTS + "?limit=-1").body["data"]
 
 
-def same(one, other):
-    return (one.status, one.body, one.headers["content-type"]) == (
-        other.status,
-        other.body,
-        other.headers["content-type"],
-    )
+def assert_same(one, other):
+    first, second = ((found.status, found.body, found.headers["content-type"]) for found in (one, other))
+    assert first == second
 
 
-@pytest.mark.parametrize("name", ["create", "run"])
-def test_creating_again(do, experiments, name):
-    """Gives the same experiment; without a key, or with another one, there is a new one each time."""
-    first = do(name, under="a")
-    assert first.status == 200
-    assert all(same(do(name, under="a"), first) for _ in range(3))
-    assert [found["handle"] for found in experiments()] == [first.body["handle"]]
-    others = {do(name, under=other).body["handle"] for other in ("b", "A", None, None)}
-    assert len({first.body["handle"], *others}) == len(experiments()) == 5
+@pytest.mark.usefixtures("sound")
+class TestRequests:
+    @pytest.mark.parametrize("name", ["create", "run"])
+    def test_creating_again_with_a_key_returns_the_same_experiment(self, do, experiments, name):
+        first = do(name, under="a")
+        assert first.status == 200
+        for _ in range(3):
+            assert_same(do(name, under="a"), first)
+        assert [found["handle"] for found in experiments()] == [first.body["handle"]]
+        others = {do(name, under=other).body["handle"] for other in ("b", "A", None, None)}
+        assert len({first.body["handle"], *others}) == len(experiments()) == 5
 
+    @pytest.mark.parametrize("name", ["start", "stop", "delete"])
+    def test_repeating_a_change_is_no_conflict(self, do, still, name):
+        handle = do("create").body["handle"]
+        first = do(name, handle, under="a")
+        assert first.status in (200, 204)
+        still.advance(100)
+        assert_same(do(name, handle, under="a"), first)
+        do(name, handle, under="b").assert_error(404 if name == "delete" else 409)
 
-@pytest.mark.parametrize("name", ["start", "stop", "delete"])
-def test_doing_again(do, still, name):
-    """Is no conflict, nothing that is not there, and changes nothing any more."""
-    handle = do("create").body["handle"]
-    first = do(name, handle, under="a")
-    assert first.status in (200, 204)
-    still.advance(100)
-    assert same(do(name, handle, under="a"), first)
-    do(name, handle, under="b").assert_error(404 if name == "delete" else 409)
+    def test_a_repeated_start_does_not_start_again(self, do, ask, still):
+        handle = do("create").body["handle"]
+        do("start", handle, under="a")
+        still.advance(10)
+        do("start", handle, under="a")
+        assert ask("GET", f"{EXPERIMENTS}{handle}/").body["data"]["state"] == State.RUNNING
+        still.advance(10)
+        assert ask("GET", f"{EXPERIMENTS}{handle}/").body["data"]["state"] == State.STOPPED
 
+    def test_an_error_of_the_operation_is_replayed(self, do, gradient_server):
+        handle = do("create").body["handle"]
+        gradient_server.reset()
+        missing = do("start", handle, under="missing")
+        missing.assert_error(404)
+        assert do("create").body["handle"] == handle
+        assert_same(do("start", handle, under="missing"), missing)
+        assert do("start", handle).status == 200
+        conflict = do("start", handle, under="conflict")
+        conflict.assert_error(409)
+        do("delete", handle)
+        assert_same(do("start", handle, under="conflict"), conflict)
 
-def test_a_start_that_comes_again_does_not_start_again(do, ask, still):
-    """The run goes on from where it was."""
-    handle = do("create").body["handle"]
-    do("start", handle, under="a")
-    before = ask("GET", f"{V1}{handle}/").body
-    still.advance(10)
-    do("start", handle, under="a")
-    state = ask("GET", f"{V1}{handle}/").body["data"]
-    assert state["state"] == State.RUNNING
-    still.advance(10)
-    ended = ask("GET", f"{V1}{handle}/").body["data"]
-    assert ended["state"] == State.STOPPED
-    assert ended["dtCreated"] == before["data"]["dtCreated"]
+    def test_a_request_that_was_rejected_may_be_corrected_under_the_same_key(
+        self, ask, do, experiments, single_node_body
+    ):
+        invalid_command = {**single_node_body, "command": "no base64"}
+        invalid_simulation = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_SECONDS": -1}}
+        for body in (invalid_command, invalid_simulation, {}, b"{"):
+            do("create", under="a", body=body).assert_error(400)
+        ask("POST", EXPERIMENTS, {}, {**key("a"), "Content-Type": "text/plain"}).assert_error(415)
+        ask("POST", EXPERIMENTS, single_node_body, {**key("a"), "X-API-Key": "wrong"}).assert_error(403)
+        ask("POST", EXPERIMENTS, b" " * (MAX_BODY_BYTES + 1), key("a")).assert_error(413)
+        assert experiments() == []
+        first = do("create", under="a")
+        assert first.status == 200
+        # Afterwards such a request is rejected as before, not replayed.
+        do("create", under="a", body=invalid_command).assert_error(400)
+        ask("POST", EXPERIMENTS, single_node_body, {**key("a"), "X-API-Key": "wrong"}).assert_error(403)
+        assert_same(do("create", under="a"), first)
+        assert len(experiments()) == 1
 
+    def test_another_request_with_the_key_is_rejected(self, do, experiments, single_node_body):
+        first, second = do("create", under="a"), do("create")
+        handle, other = first.body["handle"], second.body["handle"]
+        nested = {**single_node_body["experimentEnv"], "MAX_STEPS": 101}
+        for change in ({"name": "longer"}, {"experimentEnv": nested}, {"registryPassword": "secret"}):
+            do("create", under="a", body={**single_node_body, **change}).assert_error(422)
+        do("run", under="a").assert_error(422)
+        for name in ("start", "stop", "delete"):
+            do(name, handle, under="a").assert_error(422)
+        assert do("start", handle, under="b").status == 200
+        do("start", other, under="b").assert_error(422)
+        do("stop", handle, under="b").assert_error(422)
+        assert_same(do("create", under="a"), first)
+        states = {found["handle"]: found["state"] for found in experiments()}
+        assert set(states) == {handle, other}
+        assert states[other] == State.CREATED
 
-def test_a_refusal_that_the_operation_decided_is_kept(do, gradient_server):
-    """It would be right otherwise by now: the key tells of the first time."""
-    handle = do("create").body["handle"]
-    gradient_server.reset()
-    missing = do("start", handle, under="missing")
-    missing.assert_error(404)
-    assert do("create").body["handle"] == handle
-    assert same(do("start", handle, under="missing"), missing)
-    assert do("start", handle).status == 200
-    conflict = do("start", handle, under="conflict")
-    conflict.assert_error(409)
-    do("delete", handle)
-    assert same(do("start", handle, under="conflict"), conflict)
+    def test_the_same_request_in_another_form_is_replayed(self, ask, do, single_node_body, experiments):
+        first = do("create", under="a")
+        backwards = dict(reversed(single_node_body.items()))
+        backwards["experimentEnv"] = dict(reversed(single_node_body["experimentEnv"].items()))
+        for raw in (json.dumps(backwards, indent=4), json.dumps({**single_node_body, "unknown": 1})):
+            assert_same(ask("POST", EXPERIMENTS, raw.encode(), key("a")), first)
+        assert_same(do("create", under="a", at=EXPERIMENTS_V2), first)
+        assert len(experiments()) == 1
 
+    def test_a_reset_forgets_keys(self, do, gradient_server, single_node_body):
+        do("create", under="a")
+        gradient_server.reset()
+        assert do("create", under="a", body={**single_node_body, "name": "another"}).status == 200
 
-def test_a_request_that_was_refused_before_can_be_mended(ask, do, experiments, single_node_body):
-    """What is wrong in it, its kind, its size or its API key: the key is free until something has been done."""
-    wrong_command = {**single_node_body, "command": "no base64"}
-    wrong_wish = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_SECONDS": -1}}
-    for body in (wrong_command, wrong_wish, {}, b"{"):
-        do("create", under="a", body=body).assert_error(400)
-    ask("POST", V1, {}, {**key("a"), "Content-Type": "text/plain"}).assert_error(415)
-    ask("POST", V1, single_node_body, {**key("a"), "X-API-Key": "wrong"}).assert_error(403)
-    ask("POST", V1, b" " * (MAX_BODY_BYTES + 1), key("a")).assert_error(413)
-    assert experiments() == []
-    first = do("create", under="a")
-    assert first.status == 200
-    # And afterwards it is refused as before, not answered.
-    do("create", under="a", body=wrong_command).assert_error(400)
-    ask("POST", V1, single_node_body, {**key("a"), "X-API-Key": "wrong"}).assert_error(403)
-    assert same(do("create", under="a"), first)
-    assert len(experiments()) == 1
+    def test_reading_takes_no_key(self, ask, do):
+        assert ask("GET", EXPERIMENTS, None, key("a")).body["data"] == []
+        handle = do("create").body["handle"]
+        assert len(ask("GET", EXPERIMENTS, None, key("a")).body["data"]) == 1
+        assert ask("GET", f"{EXPERIMENTS}{handle}/", None, key("a")).status == 200
 
+    def test_fifty_identical_requests_at_once_take_effect_once(self, connect_raw, single_node_body, experiments):
+        ready = threading.Barrier(50)
 
-def test_another_request_with_the_key(do, experiments, single_node_body):
-    """Another body, path or operation is refused, and not done; the key still tells of the first."""
-    first, second = do("create", under="a"), do("create")
-    handle, other = first.body["handle"], second.body["handle"]
-    longer = {**single_node_body, "name": "longer"}
-    nested = {**single_node_body, "experimentEnv": {**single_node_body["experimentEnv"], "MAX_STEPS": 101}}
-    for body in (longer, nested):
-        do("create", under="a", body=body).assert_error(422)
-    do("run", under="a").assert_error(422)
-    for name in ("start", "stop", "delete"):
-        do(name, handle, under="a").assert_error(422)
-    assert do("start", handle, under="b").status == 200
-    do("start", other, under="b").assert_error(422)
-    do("stop", handle, under="b").assert_error(422)
-    assert same(do("create", under="a"), first)
-    states = {found["handle"]: found["state"] for found in experiments()}
-    assert set(states) == {handle, other}
-    assert states[other] == State.CREATED
+        def call(_):
+            with contextlib.closing(connect_raw()) as client:
+                client.connection.connect()
+                responses = []
+                for number in range(5):
+                    ready.wait(PATIENCE)
+                    path = EXPERIMENTS + "run/" * (number % 2)
+                    responses.append(client("POST", path, single_node_body, key(f"call-{number}")))
+                return [(found.status, found.body["handle"]) for found in responses]
 
+        with ThreadPoolExecutor(50) as pool:
+            seen = list(pool.map(call, range(50)))
+        assert all(found == seen[0] for found in seen)
+        assert {handle for _, handle in seen[0]} == {found["handle"] for found in experiments()}
+        assert len(seen[0]) == len(experiments()) == 5
 
-def test_the_same_request_written_differently(ask, do, single_node_body, experiments):
-    """The order of members, spaces, the address of the other version, what the server passes over: it is the same."""
-    first = do("create", under="a")
-    backwards = dict(reversed(single_node_body.items()))
-    backwards["experimentEnv"] = dict(reversed(single_node_body["experimentEnv"].items()))
-    for raw in (json.dumps(backwards, indent=4), json.dumps({**single_node_body, "unknown": 1})):
-        assert same(ask("POST", V1, raw.encode(), key("a")), first)
-    assert same(do("create", under="a", at=V2), first)
-    assert len(experiments()) == 1
+    def test_of_fifty_different_requests_with_one_key_one_takes_effect(
+        self, connect_raw, single_node_body, experiments
+    ):
+        ready = threading.Barrier(50)
 
-
-def test_resetting_the_server_forgets_keys(do, gradient_server, single_node_body):
-    """As it forgets experiments."""
-    do("create", under="a")
-    gradient_server.reset()
-    assert do("create", under="a", body={**single_node_body, "name": "another"}).status == 200
-
-
-@pytest.mark.parametrize("given", ["", "two words", "é", "x" * 256])
-def test_keys_that_cannot_be(ask, do, single_node_body, experiments, given):
-    """Are named, and nothing is done."""
-    ask("POST", V1, single_node_body, key(given.encode("utf-8"))).assert_error(400, "Idempotency-Key")
-    assert experiments() == []
-    assert do("create", under="x" * 255).status == 200
-
-
-def test_reading_takes_no_key(ask, do):
-    """What only reads answers with what is there now."""
-    assert ask("GET", V1, None, key("a")).body["data"] == []
-    handle = do("create").body["handle"]
-    assert len(ask("GET", V1, None, key("a")).body["data"]) == 1
-    assert ask("GET", f"{V1}{handle}/", None, key("a")).status == 200
-
-
-@pytest.mark.parametrize("name", ["create", "run"])
-def test_fifty_at_the_same_time(connect_raw, single_node_body, experiments, name):
-    """Fifty connections send the same call at once: there is one experiment, and all fifty are told of it."""
-    path = V1 + {"create": "", "run": "run/"}[name]
-    ready = threading.Barrier(50)
-
-    def call(_):
-        with contextlib.closing(connect_raw()) as client:
-            client.connection.connect()
-            answered = []
-            for number in range(5):
+        def call(number):
+            with contextlib.closing(connect_raw()) as client:
+                client.connection.connect()
                 ready.wait(PATIENCE)
-                answered.append(client("POST", path, single_node_body, key(f"call-{number}")))
-            return [(one.status, one.body["handle"]) for one in answered]
+                return client("POST", EXPERIMENTS, {**single_node_body, "name": f"client {number}"}, key("a")).status
 
-    with ThreadPoolExecutor(50) as pool:
-        told = list(pool.map(call, range(50)))
-    assert all(one == told[0] for one in told)
-    assert {handle for _, handle in told[0]} == {found["handle"] for found in experiments()}
-    assert len(told[0]) == len(experiments()) == 5
+        with ThreadPoolExecutor(50) as pool:
+            assert sorted(pool.map(call, range(50))) == [200] + [422] * 49
+        assert len(experiments()) == 1
 
-
-def test_fifty_different_ones_with_one_key(connect_raw, single_node_body, experiments):
-    """One is done, whichever; the others are told that the key is taken."""
-    ready = threading.Barrier(50)
-
-    def call(number):
-        with contextlib.closing(connect_raw()) as client:
-            client.connection.connect()
-            ready.wait(PATIENCE)
-            return client("POST", V1, {**single_node_body, "name": f"client {number}"}, key("a")).status
-
-    with ThreadPoolExecutor(50) as pool:
-        assert sorted(pool.map(call, range(50))) == [200] + [422] * 49
-    assert len(experiments()) == 1
-
-
-def test_who_goes_away_before_the_answer_comes(do, ask, gradient_server, single_node_body, experiments):
-    """Whether the server has acted or not when the connection breaks: asking again finds out, and does it if not."""
-    body = json.dumps(single_node_body).encode()
-    for number in range(20):
-        head = f"POST {V1} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\nIdempotency-Key: k{number}\r\n"
-        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    def test_a_client_that_disconnected_can_repeat_its_request(
+        self, do, ask, gradient_server, single_node_body, experiments
+    ):
+        body = json.dumps(single_node_body).encode()
         address = ("127.0.0.1", int(gradient_server.url.rpartition(":")[2]))
-        with socket.create_connection(address, timeout=PATIENCE) as connection:
-            connection.sendall(head.encode() + body[: len(body) - (number % 2)])
-        assert do("create", under=f"k{number}").status == 200
-    assert len(experiments()) == 20
+        for number in range(20):
+            head = f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\n"
+            head += (
+                f"Idempotency-Key: k{number}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            with socket.create_connection(address, timeout=PATIENCE) as connection:
+                connection.sendall(head.encode() + body[: len(body) - (number % 2)])
+            assert do("create", under=f"k{number}").status == 200
+        assert len(experiments()) == 20
 
 
-def test_secrets_are_compared_too(do, single_node_body):
-    """A body that differs in a password alone is another one."""
-    secret = {**single_node_body, "registryPassword": "one"}
-    assert do("create", under="a", body=secret).status == 200
-    do("create", under="a", body={**secret, "registryPassword": "two"}).assert_error(422)
+# --- the middleware, with any sequence of requests and any overlap
+
+STORED = [200, 204, 404, 409]
+NOT_STORED = [400, 401, 403, 413, 415, 429, 500, 501, 503]
+
+
+@frozen
+class Call:
+    """A request, and how the operation ends when it is done."""
+
+    key: str
+    request: int
+    status: int | None
+    pauses: int = 0
+
+
+CALLS = st.builds(
+    Call,
+    key=st.sampled_from("abc"),
+    request=st.sampled_from([1, 1, 1, 2]),
+    status=st.sampled_from([*STORED, *STORED, *NOT_STORED, None]),
+    pauses=st.integers(0, 3),
+)
+
+
+class Caller:
+    """Makes calls through the middleware to an operation that adds an experiment and numbers its responses."""
+
+    def __init__(self):
+        self.now = 1e9
+        self.store = Store(Clock(), 0, SimulatedRunner())
+        self.middleware = IdempotencyMiddleware(self.store, "a-key", lambda: self.now)
+        self.done = []
+        self.running = Counter()
+
+    async def __call__(self, call):
+        async def handler(parameters, body):
+            self.running[call.key] += 1
+            assert self.running[call.key] == 1
+            for _ in range(call.pauses):
+                await asyncio.sleep(0)
+            self.store.add(BODY)
+            self.done.append(call.key)
+            self.running[call.key] -= 1
+            if call.status is None:
+                raise ZeroDivisionError
+            return ApiResponse(call.status, {"number": len(self.done)})
+
+        try:
+            return await self.wrap(handler)({"Idempotency-Key": call.key}, {"request": call.request})
+        except ZeroDivisionError:
+            return None
+
+    def wrap(self, handler):
+        return self.middleware.wrap("createExperiment", handler)
+
+
+@given(steps=st.lists(CALLS | st.sampled_from([1, DAY / 2, DAY - 1, DAY + 1])))
+def test_calls_in_sequence_behave_as_a_dictionary_of_responses_of_the_last_day(steps):
+    caller, model, done = Caller(), {}, 0
+    for step in steps:
+        if not isinstance(step, Call):
+            caller.now += step
+            continue
+        response = asyncio.run(caller(step))
+        request, first, timestamp = model.get(step.key, (None, None, 0))
+        if first and caller.now - timestamp <= DAY:
+            assert response == (first if request == step.request else IDEMPOTENCY_KEY_REUSED)
+        else:
+            done += 1
+            assert (response and response.status) == step.status
+            if step.status in STORED:
+                model[step.key] = step.request, response, caller.now
+        assert len(caller.done) == done
+
+
+@given(calls=st.lists(CALLS, min_size=1, max_size=12))
+def test_calls_at_once_run_one_by_one_for_each_key_until_a_response_is_stored(calls):
+    async def call_all(caller):
+        return await asyncio.gather(*map(caller, calls))
+
+    caller = Caller()
+    responses = asyncio.run(call_all(caller))
+    for key_ in {call.key for call in calls}:
+        seen = [(call, found) for call, found in zip(calls, responses, strict=True) if call.key == key_]
+        stored = [found for _, found in seen if found and is_stored(found)]
+        assert all(found == stored[0] for found in stored)
+        (request,) = {call.request for call, found in seen if found and is_stored(found)} or {None}
+        assert all(call.request != request for call, found in seen if found == IDEMPOTENCY_KEY_REUSED)
+        assert stored or len(seen) == Counter(caller.done)[key_]
+    numbers = {found.body["number"] for found in responses if found and found != IDEMPOTENCY_KEY_REUSED}
+    assert len(numbers) + responses.count(None) == len(caller.done)
+
+
+def test_repetitions_wait_for_the_first_response():
+    async def scene():
+        caller, go_on, begun = Caller(), asyncio.Event(), []
+
+        async def handler(parameters, body):
+            begun.append(body)
+            await go_on.wait()
+            return ApiResponse(200, {"handle": "es1"})
+
+        wrapped = caller.wrap(handler)
+        waiting = [asyncio.create_task(wrapped(key("a"), {})) for _ in range(20)]
+        other_request = asyncio.create_task(wrapped(key("a"), {"another": 1}))
+        other_key = asyncio.create_task(wrapped(key("b"), {}))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(begun) == 2  # one for each key
+        assert not any(task.done() for task in [*waiting, other_request, other_key])
+        go_on.set()
+        assert all(found == ApiResponse(200, {"handle": "es1"}) for found in await asyncio.gather(*waiting, other_key))
+        assert await other_request == IDEMPOTENCY_KEY_REUSED
+        assert len(begun) == 2
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("ending", ["fails", "is cancelled"])
+def test_a_repetition_takes_effect_if_the_first_request(ending):
+    async def scene():
+        caller, begun = Caller(), []
+
+        async def handler(parameters, body):
+            begun.append(body)
+            caller.store.add(BODY)
+            await asyncio.sleep(0)
+            if len(begun) == 1 and ending == "fails":
+                raise ZeroDivisionError
+            if len(begun) == 1:
+                await asyncio.Event().wait()
+            return ApiResponse(200)
+
+        first, second = (asyncio.create_task(caller.wrap(handler)(key("a"), {})) for _ in range(2))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).status == 200
+        assert len(begun) == 2
+        # What the first one had changed until then is discarded.
+        assert len(caller.store.newest_first()) == 1
+        with pytest.raises((ZeroDivisionError, asyncio.CancelledError)):
+            await first
+
+    asyncio.run(scene())
+
+
+def test_a_reset_discards_a_request_that_is_being_handled():
+    async def scene():
+        caller, go_on = Caller(), asyncio.Event()
+
+        async def handler(parameters, body):
+            for _ in range(3):
+                caller.store.add(BODY)
+            await go_on.wait()
+            return ApiResponse(200)
+
+        wrapped = caller.wrap(handler)
+        handling = asyncio.create_task(wrapped(key("a"), {}))
+        await asyncio.sleep(0)
+        caller.store.reset()
+        go_on.set()
+        assert (await handling).status == 200
+        assert caller.store.newest_first() == []
+        assert [caller.store.add(BODY).number for _ in range(5)] == [1, 2, 3, 4, 5]
+        await wrapped(key("a"), {})
+        assert len(caller.store.newest_first()) == 8
+
+    asyncio.run(scene())
+
+
+def test_nothing_is_changed_if_the_response_cannot_be_stored():
+    class FullStore(Store):
+        def store_response(self, key, response):
+            raise OSError("no space")
+
+    store = FullStore(Clock(), 0, SimulatedRunner())
+
+    async def handler(parameters, body):
+        store.add(BODY)
+        return ApiResponse(200)
+
+    wrapped = IdempotencyMiddleware(store, "key").wrap("createExperiment", handler)
+    with pytest.raises(OSError, match="no space"):
+        asyncio.run(wrapped(key("a"), {}))
+    assert store.newest_first() == []
+
+
+def test_a_handler_need_not_be_a_coroutine():
+    caller, done = Caller(), []
+
+    def handler(parameters, body):
+        done.append(body)
+        return ApiResponse(204)
+
+    for parameters in (key("a"), key("a"), {}, {}):
+        assert asyncio.run(caller.wrap(handler)(parameters, {})) == ApiResponse(204)
+    assert len(done) == 3
+
+
+def test_stored_responses_are_dropped_after_a_day():
+    caller = Caller()
+    digests = {name: key_digest("a-key", name) for name in map(str, range(100))}
+    for number, name in enumerate(digests):
+        asyncio.run(caller(Call(name, 1, 200)))
+        stored = [caller.store.stored_response(digest) is not None for digest in digests.values()]
+        assert stored == [number - 20 <= one <= number for one in range(100)]
+        caller.now += DAY / 20
+
+
+def test_each_api_key_has_its_own_keys():
+    store = Store(Clock(), 0, SimulatedRunner())
+    number = iter(range(10))
+    for api_key in ("one", "two", "one", "two"):
+        middleware = IdempotencyMiddleware(store, api_key)
+        wrapped = middleware.wrap("createExperiment", lambda parameters, body: ApiResponse(200, next(number)))
+        assert asyncio.run(wrapped(key("a"), {})).body == {"one": 0, "two": 1}[api_key]
+    # Also if both together give the same text.
+    assert key_digest("ab", "c") != key_digest("a", "bc")
+
+
+@given(status=st.sampled_from([*STORED, *NOT_STORED]), age=st.floats(-DAY, 2 * DAY))
+def test_a_response_is_replayed_for_a_day_unless_it_may_change(status, age):
+    request = fingerprint("createExperiment", {}, {})
+    stored = StoredResponse(request=request, status=status, body='{"a": [1, null]}', timestamp=1e9)
+    is_fresh = (now := 1e9 + age) - 1e9 <= DAY
+    assert replay(stored, request, now) == (ApiResponse(status, {"a": [1, None]}) if is_fresh else None)
+    assert replay(stored, b"another", now) == (IDEMPOTENCY_KEY_REUSED if is_fresh else None)
+    assert is_stored(ApiResponse(status)) == (status in STORED)
+
+
+OBJECTS = st.dictionaries(st.text(max_size=2), st.integers(0, 2) | st.text(max_size=2), max_size=2)
+REQUESTS = st.tuples(st.sampled_from("ab"), OBJECTS, OBJECTS)
+
+
+@given(one=REQUESTS, other=REQUESTS)
+def test_fingerprints_are_equal_if_operation_parameters_and_body_are(one, other):
+    assert (fingerprint(*one) == fingerprint(*other)) == (one == other)
+    operation_id, parameters, body = one
+    assert fingerprint(operation_id, {**parameters, **key("x")}, body) == fingerprint(*one)

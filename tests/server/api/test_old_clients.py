@@ -1,4 +1,4 @@
-"""What the published clients 0.3.7 and 1.9.1 put on the wire, against both addresses."""
+"""Requests of the published clients 0.3.7 and 1.9.1, to both versions of the API."""
 
 import base64
 import http.client
@@ -7,9 +7,10 @@ import json
 import pytest
 from gradient_api.constants import ExperimentState as State
 
+from tests.server.api.conftest import EXPERIMENTS, EXPERIMENTS_V2
+
 pytestmark = pytest.mark.usefixtures("sound")
-V1, V2 = "/experiments/v1/experiments/", "/experiments/v2/experiments/"
-END_OF_LOG = "PSEOF"  # They know no contract.
+END_OF_LOG = "PSEOF"  # Written out: they know no contract.
 REQUESTS_HEADERS = {
     "User-Agent": "python-requests/2.22.0",
     "Accept-Encoding": "gzip, deflate",
@@ -72,11 +73,11 @@ BODIES = pytest.mark.parametrize(
         pytest.param("1.9.1", MPI, id="1.9.1 MPI without a name"),
     ],
 )
-AT_BOTH = pytest.mark.parametrize("at", [V1, V2], ids=["v1", "v2"])
+AT_BOTH = pytest.mark.parametrize("at", [EXPERIMENTS, EXPERIMENTS_V2], ids=["v1", "v2"])
 
 
 class OldClient:
-    """Asks as `requests` did: with these headers in this order, and without a body where there is none."""
+    """Sends requests as the library `requests` did: these headers in this order, and no body if there is none."""
 
     def __init__(self, server, version):
         self._connection = http.client.HTTPConnection(*server.url.removeprefix("http://").split(":"), timeout=20)
@@ -103,7 +104,7 @@ class OldClient:
 
 @pytest.fixture
 def client_of(gradient_server):
-    """Make old clients; all are closed in the end."""
+    """Make old clients; all are closed after the test."""
     made = []
 
     def make(version):
@@ -117,8 +118,7 @@ def client_of(gradient_server):
 
 @AT_BOTH
 @BODIES
-def test_from_creation_to_the_end_of_the_log(client_of, still, at, version, body):
-    """Create, get, start, follow the log as that version did, stop too late."""
+def test_an_experiment_from_creation_to_the_end_of_its_log(client_of, still, at, version, body):
     client = client_of(version)
     status, created = client.ask("POST", at, body)
     assert (status, created["message"]) == (200, "success")
@@ -138,7 +138,7 @@ def test_from_creation_to_the_end_of_the_log(client_of, still, at, version, body
 
 
 def followed(client, handle, version, limit=100):
-    """Follow a log as old clients did: count rows, not lines, and end at the first end marker."""
+    """Follow a log as old clients did: count rows instead of lines, and end at the first end marker."""
     line, rows = {"0.3.7": 0, "1.9.1": 1}[version], []
     for _ in range(20):  # a server that repeats itself must not hold this up for ever
         status, page = client.ask("GET", f"/jobs/logs?experimentId={handle}&line={line}&limit={limit}")
@@ -151,19 +151,17 @@ def followed(client, handle, version, limit=100):
     raise AssertionError("the log does not come to an end")
 
 
-def test_what_each_version_sees_of_a_log(client_of, gradient_server):
-    """0.3.7 sees every row; 1.9.1 asks for the rows after line 1, and so misses the first, as it always did."""
+def test_0_3_7_sees_every_row_and_1_9_1_misses_the_first(client_of, gradient_server):
     client = client_of("0.3.7")
     environment = {"GRADIENT_MOCK_LOG_LINES": 176, "GRADIENT_MOCK_SECONDS": 0}
-    handle = client.ask("POST", V1 + "run/", {**SINGLE, "experimentEnv": environment})[1]["handle"]
+    handle = client.ask("POST", EXPERIMENTS + "run/", {**SINGLE, "experimentEnv": environment})[1]["handle"]
     assert [row["line"] for row in followed(client, handle, "0.3.7")] == list(range(1, 178))
     assert [row["line"] for row in followed(client_of("1.9.1"), handle, "1.9.1")] == list(range(2, 178))
 
 
 @AT_BOTH
 @BODIES
-def test_running_and_stopping(client_of, still, at, version, body):
-    """Run is create and start in one call."""
+def test_an_experiment_that_is_run_and_stopped(client_of, still, at, version, body):
     client = client_of(version)
     handle = client.ask("POST", f"{at}run/", body)[1]["handle"]
     still.advance(10)
@@ -174,10 +172,9 @@ def test_running_and_stopping(client_of, still, at, version, body):
 
 
 @AT_BOTH
-def test_the_list_of_0_3_7(client_of, at):
-    """It asks for everything, with numbered projects whose brackets are encoded; a text came letter by letter."""
+def test_0_3_7_lists_everything_and_numbers_projects(client_of, at):
     client = client_of("0.3.7")
-    handles = [client.ask("POST", V1, SINGLE)[1]["handle"] for _ in range(25)]
+    handles = [client.ask("POST", EXPERIMENTS, SINGLE)[1]["handle"] for _ in range(25)]
     status, listed = client.ask("GET", f"{at}?limit=-1")
     assert (status, len(listed["data"]), listed["meta"]["totalItems"]) == (200, 25, 25)
     query = "limit=-1&projectHandle%5B0%5D=prlvf0u05&projectHandle%5B1%5D=prother"
@@ -189,21 +186,19 @@ def test_the_list_of_0_3_7(client_of, at):
 
 
 @AT_BOTH
-def test_the_list_of_1_9_1(client_of, at):
-    """It asks for what the server chooses, or for a page, and knows tags, which this contract does not."""
+def test_1_9_1_lists_pages_and_sends_tags(client_of, at):
     client = client_of("1.9.1")
     for _ in range(25):
-        client.ask("POST", V1, SINGLE)
+        client.ask("POST", EXPERIMENTS, SINGLE)
     for query, length in [("", 20), ("?limit=11&offset=20", 5), ("?tag=a&tag=b", 20)]:
         status, listed = client.ask("GET", at + query)
         assert (status, len(listed["data"]), listed["meta"]["totalItems"]) == (200, length, 25)
 
 
 @AT_BOTH
-def test_deleting_with_1_9_1(client_of, at):
-    """Is answered with 204 and nothing."""
+def test_1_9_1_deletes_with_an_empty_response(client_of, at):
     client = client_of("1.9.1")
-    handle = client.ask("POST", V1, SINGLE)[1]["handle"]
+    handle = client.ask("POST", EXPERIMENTS, SINGLE)[1]["handle"]
     assert client.ask("DELETE", f"{at}{handle}/") == (204, None)
     assert client.ask("GET", f"{at}{handle}/") == (
         404,
@@ -211,10 +206,9 @@ def test_deleting_with_1_9_1(client_of, at):
     )
 
 
-def test_a_body_that_0_3_7_sends_without_a_container(client_of):
-    """The answer is the recorded one: the names of the wire, an array of texts each."""
+def test_missing_fields_have_the_recorded_error_body(client_of):
     body = {name: value for name, value in SINGLE.items() if name not in ("container", "projectHandle")}
-    assert client_of("0.3.7").ask("POST", V1, body) == (
+    assert client_of("0.3.7").ask("POST", EXPERIMENTS, body) == (
         400,
         {
             "details": {

@@ -1,4 +1,4 @@
-"""HTTP in unusual and in broken forms, byte by byte over a socket."""
+"""HTTP in unusual and malformed forms, byte by byte over a socket."""
 
 import contextlib
 import json
@@ -7,15 +7,16 @@ import threading
 
 import pytest
 
+from tests.server.api.conftest import EXPERIMENTS
+from tests.server.conftest import PATIENCE
+
 pytestmark = pytest.mark.usefixtures("sound")
-EXPERIMENTS = "/experiments/v1/experiments/"
-PATIENCE = 20
 MIB = 2**20
 
 
 @pytest.fixture
 def connect(gradient_server):
-    """Open connections; all are closed in the end."""
+    """Open connections; all are closed after the test."""
     with contextlib.ExitStack() as stack:
 
         def connection():
@@ -30,8 +31,8 @@ def request(method, path, *headers, body=b"", key="gradient-local"):
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-def read_answer(reader):
-    """One answer: its status, its headers, its body."""
+def read_response(reader):
+    """Read a response: status, headers, body."""
     status = int(reader.readline().split()[1])
     headers = {}
     while (line := reader.readline()) not in (b"\r\n", b""):
@@ -43,31 +44,31 @@ def read_answer(reader):
     return status, headers, reader.read() if length is None else reader.read(int(length))
 
 
-def answer_to(connection, sent):
+def response_to(connection, sent):
     connection.sendall(sent)
     with connection.makefile("rb") as reader:
-        return read_answer(reader)
+        return read_response(reader)
 
 
-def assert_error(answered, status):
-    given, headers, raw = answered
-    assert given == status, answered
+def assert_error(response, status):
+    given, headers, raw = response
+    assert given == status, response
     assert headers["content-type"] == "application/json"
     body = json.loads(raw)
     assert set(body) == {"error", "details"}
     assert "gradient-local" not in raw.decode()
 
 
-def assert_malformed(answered):
-    """uvicorn's own answer, which repeats nothing of what was sent."""
-    status, headers, raw = answered
+def assert_malformed(response):
+    """It is uvicorn's own response, which repeats nothing of the request."""
+    status, headers, raw = response
     assert (status, headers["connection"]) == (400, "close")
     assert raw.removeprefix(b"1e\r\n").removesuffix(b"\r\n0\r\n\r\n") == b"Invalid HTTP request received."
 
 
 LIST = request("GET", EXPERIMENTS)
 JSON_TYPE = "Content-Type: application/json"
-BROKEN = {
+MALFORMED = {
     "not HTTP": b"HELO\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500 + b"\r\n\r\n",
     "no version": b"GET /\r\n\r\n",
@@ -80,13 +81,13 @@ BROKEN = {
     "a header without a name": request("GET", EXPERIMENTS, ": value"),
     "a header without a colon": request("GET", EXPERIMENTS, "header"),
     "a space in a header's name": request("GET", EXPERIMENTS, "X Header: 1"),
-    "a length that is none": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: x"),
+    "a length that is no number": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: x"),
     "a negative length": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: -1"),
     "two lengths": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1", "Content-Length: 2"),
     "a length of too many digits": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: " + "9" * 30),
     "an unknown transfer encoding": request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: gzip"),
-    "a chunk that is none": request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n"),
-    "a chunk that is none, and a wrong key": request(
+    "a malformed chunk": request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n"),
+    "a malformed chunk, and a wrong key": request(
         "POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n", key="wrong"
     ),
     "a path without end": b"GET /" + b"a" * 20_000,
@@ -95,60 +96,54 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
-def test_what_is_not_http(connect, sent):
-    """It is answered with 400, and then the connection is closed."""
+@pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_request_gets_400_and_the_connection_is_closed(connect, sent):
     connection = connect()
     connection.sendall(sent)
     with connection.makefile("rb") as reader:
-        assert_malformed(read_answer(reader))
+        assert_malformed(read_response(reader))
         assert reader.read() == b""
 
 
 @pytest.mark.parametrize("key", ["gradient-local", "wrong"])
-def test_a_chunk_that_is_none_when_the_answer_is_given_or_not(connect, key):
-    """The second part of a body can be broken when the answer to the first is long sent; nothing is said about it."""
+def test_a_malformed_chunk_gets_400_unless_the_request_is_answered_already(connect, key):
     connection = connect()
     headers = (JSON_TYPE, "Transfer-Encoding: chunked")
     connection.sendall(request("POST", EXPERIMENTS, *headers, key=key, body=b"2\r\n{}\r\n"))
     with connection.makefile("rb") as reader:
         if key == "wrong":
-            assert_error(read_answer(reader), 403)
+            assert_error(read_response(reader), 403)
         connection.sendall(b"no chunk\r\n\r\n")
         if key != "wrong":
-            assert_malformed(read_answer(reader))
+            assert_malformed(read_response(reader))
         assert reader.read() == b""
 
 
-def test_a_whole_request_and_half_a_broken_one(connect):
-    """The whole one has its answer, and the broken one another."""
+def test_a_valid_request_before_a_malformed_one_is_answered(connect):
     connection = connect()
-    connection.sendall(LIST + b"BROKEN\r\n\r\n")
+    connection.sendall(LIST + b"MALFORMED\r\n\r\n")
     with connection.makefile("rb") as reader:
-        assert read_answer(reader)[0] == 200
-        assert_malformed(read_answer(reader))
+        assert read_response(reader)[0] == 200
+        assert_malformed(read_response(reader))
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_other_versions(connect, version):
-    """HTTP/1.0 is answered, too, and needs no host."""
+def test_http_1_0_and_1_1_are_answered(connect, version):
     sent = LIST.replace(b"HTTP/1.1", f"HTTP/{version}".encode())
-    assert answer_to(connect(), sent)[0] == 200
+    assert response_to(connect(), sent)[0] == 200
 
 
-def test_requests_one_after_the_other_without_waiting(connect):
-    """A hundred requests in one go have a hundred answers, in order."""
+def test_pipelined_requests_are_answered_in_order(connect):
     connection = connect()
     connection.sendall(b"".join(request("GET", f"{EXPERIMENTS}?offset={number}") for number in range(100)))
     with connection.makefile("rb") as reader:
-        offsets = [json.loads(read_answer(reader)[2])["meta"]["offset"] for _ in range(100)]
+        offsets = [json.loads(read_response(reader)[2])["meta"]["offset"] for _ in range(100)]
     assert offsets == list(range(100))
 
 
-def test_an_upgrade_is_not_made(connect):
-    """A web socket is not to be had here; the request is answered as if it had not asked."""
+def test_a_request_to_upgrade_is_answered_as_http(connect):
     headers = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13")
-    assert answer_to(connect(), request("GET", EXPERIMENTS, *headers))[0] == 200
+    assert response_to(connect(), request("GET", EXPERIMENTS, *headers))[0] == 200
 
 
 @pytest.fixture
@@ -162,48 +157,43 @@ def chunks(body, size):
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_a_body_in_chunks(connect, body, size):
-    """A body needs no length, and may come in any pieces."""
+def test_a_chunked_body_is_accepted(connect, body, size):
     headers = (JSON_TYPE, "Transfer-Encoding: chunked")
-    assert answer_to(connect(), request("POST", EXPERIMENTS, *headers, body=chunks(body, size)))[0] == 200
+    assert response_to(connect(), request("POST", EXPERIMENTS, *headers, body=chunks(body, size)))[0] == 200
 
 
-def test_a_body_without_a_length(connect):
-    """Where nothing says that there is a body, there is none."""
-    assert_error(answer_to(connect(), request("POST", EXPERIMENTS, JSON_TYPE)), 400)
+def test_a_body_without_length_or_chunks_is_empty(connect):
+    assert_error(response_to(connect(), request("POST", EXPERIMENTS, JSON_TYPE)), 400)
 
 
 @pytest.mark.parametrize(("key", "kind", "status"), [("wrong", JSON_TYPE, 403), ("gradient-local", "X: y", 415)])
-def test_a_body_that_is_not_wanted(connect, body, key, kind, status):
-    """Who is refused before the body is read can send it all the same, and go on."""
+def test_a_rejected_request_may_send_its_body_and_the_connection_goes_on(connect, body, key, kind, status):
     connection = connect()
     headers = (kind, f"Content-Length: {len(body)}")
     connection.sendall(request("POST", EXPERIMENTS, *headers, key=key, body=body) + LIST)
     with connection.makefile("rb") as reader:
-        assert_error(read_answer(reader), status)
-        assert read_answer(reader)[0] == 200
+        assert_error(read_response(reader), status)
+        assert read_response(reader)[0] == 200
 
 
 @pytest.mark.parametrize(("key", "status"), [("wrong", 403), ("gradient-local", 200)])
-def test_who_asks_before_sending_a_body(connect, body, key, status):
-    """`Expect: 100-continue` is answered with 100 when the body is wanted, and with the error when it is not."""
+def test_expect_100_continue_is_answered_with_100_or_the_error(connect, body, key, status):
     connection = connect()
     headers = (JSON_TYPE, f"Content-Length: {len(body)}", "Expect: 100-continue")
     connection.sendall(request("POST", EXPERIMENTS, *headers, key=key))
     with connection.makefile("rb") as reader:
-        first = read_answer(reader)
+        first = read_response(reader)
         if status == 200:
             assert first[0] == 100
             connection.sendall(body)
-            assert read_answer(reader)[0] == 200
+            assert read_response(reader)[0] == 200
         else:
             assert_error(first, status)
 
 
 @pytest.mark.parametrize("part", [b"", b"{", b'{"name": "n"}'])
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-def test_who_goes_away_in_the_middle_of_a_body(connect, ask, part, reset):
-    """Is forgotten; nothing has been created."""
+def test_a_client_that_disconnects_within_a_body_has_no_effect(connect, ask, part, reset):
     connection = connect()
     connection.sendall(request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1000", body=part))
     if reset:
@@ -213,8 +203,7 @@ def test_who_goes_away_in_the_middle_of_a_body(connect, ask, part, reset):
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "in chunks"])
-def test_a_body_that_is_too_large(connect, chunked):
-    """413, and a client that does not look before it has sent everything can read it and go on."""
+def test_a_body_that_is_too_large_gets_413_and_the_connection_goes_on(connect, chunked):
     body = b'{"name": "' + b"n" * 20 * MIB + b'"}'
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
     connection = connect()
@@ -222,20 +211,18 @@ def test_a_body_that_is_too_large(connect, chunked):
     sender = threading.Thread(target=connection.sendall, args=[sent])
     sender.start()
     with connection.makefile("rb") as reader:
-        assert_error(read_answer(reader), 413)
-        assert read_answer(reader)[0] == 200
+        assert_error(read_response(reader), 413)
+        assert read_response(reader)[0] == 200
     sender.join()
 
 
-def test_a_large_body_that_is_not_wanted_need_not_be_sent(connect):
-    """Who asks before sending is told."""
+def test_expect_100_continue_with_a_body_that_is_too_large_gets_413(connect):
     headers = (JSON_TYPE, f"Content-Length: {20 * MIB}", "Expect: 100-continue")
-    assert_error(answer_to(connect(), request("POST", EXPERIMENTS, *headers)), 413)
+    assert_error(response_to(connect(), request("POST", EXPERIMENTS, *headers)), 413)
 
 
-def test_a_body_that_is_just_not_too_large(connect, single_node_body):
-    """8 MiB are taken, and a byte more is not."""
+def test_a_body_of_8_mib_is_accepted_and_a_byte_more_is_not(connect, single_node_body):
     body = json.dumps(single_node_body).encode().ljust(8 * MIB)
     for sent, status in ((body, 200), (body + b" ", 413)):
         headers = (JSON_TYPE, f"Content-Length: {len(sent)}")
-        assert answer_to(connect(), request("POST", EXPERIMENTS, *headers, body=sent))[0] == status
+        assert response_to(connect(), request("POST", EXPERIMENTS, *headers, body=sent))[0] == status

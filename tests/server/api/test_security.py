@@ -24,9 +24,9 @@ from gradient_server.api.security import (
     peer_of,
 )
 from gradient_server.settings import check_bind_host, check_host_name, is_loopback
+from tests.server.api.conftest import EXPERIMENTS
 from tests.server.conftest import RawClient
 
-EXPERIMENTS = "/experiments/v1/experiments/"
 KEY = "a key that is long enough"
 
 

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment: what a client was told is true afterwards, and what it asked for again was done once."""
+"""`kill -9` at any time: what was acknowledged is there afterwards, and what was requested again was done once."""
 
 import contextlib
 import json
@@ -19,7 +19,8 @@ import pytest
 from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
-EXPERIMENTS = "/experiments/v1/experiments/"
+from tests.server.api.conftest import EXPERIMENTS
+
 PATIENCE = 30
 # Imports all once and forks for each server, which takes a tenth of the time of a new program.
 FORKING = """
@@ -73,12 +74,12 @@ class Servers:
         return self.forking.communicate(timeout=PATIENCE)[1]
 
 
-class Insisting:
-    """A client that asks again, with the same key, until it is answered, wherever the server is by then."""
+class RetryingClient:
+    """A client that repeats a request, with the same key, until it gets a response, from whichever server runs."""
 
     def __init__(self, ready_file):
         self.ready_file = ready_file
-        self.answered = self.broken = 0
+        self.responses = self.broken = 0
         self.client = httpx.Client(headers={"X-API-Key": "gradient-local"}, timeout=PATIENCE, trust_env=False)
 
     def close(self):
@@ -90,15 +91,15 @@ class Insisting:
             try:
                 url = json.loads(self.ready_file.read_text(encoding="utf-8"))["logs_url"] + path
                 headers = {"Idempotency-Key": key} if key else {}
-                answered = self.client.request(method, url, json=body, headers=headers, **given)
+                response = self.client.request(method, url, json=body, headers=headers, **given)
             except (httpx.ConnectError, FileNotFoundError):
                 time.sleep(0.002)
             except httpx.TransportError:
                 self.broken += 1
             else:
-                assert answered.status_code in (200, 204), (method, path, answered.text)
-                self.answered += 1
-                return answered.json() if answered.content else []
+                assert response.status_code in (200, 204), (method, path, response.text)
+                self.responses += 1
+                return response.json() if response.content else []
         raise AssertionError("there was no answer")
 
 
@@ -106,34 +107,34 @@ def written(counters):
     return re.search(rb"wchar: (\d+)", counters)[1]
 
 
-def make(insist, stop, body, name):
-    """Create experiments, and start them sooner or later; all that was told of them, by their names."""
-    told = {}
+def make(send, stop, body, name):
+    """Create and start experiments; all that was seen of them, by name."""
+    seen = {}
     while not stop.is_set():
-        key = f"{name}-{len(told)}"
-        path = EXPERIMENTS + ("run/" if len(told) % 3 == 0 else "")
-        handle = insist("POST", path, {**body, "name": key}, key=key)["handle"]
-        told[key] = insist("GET", f"{EXPERIMENTS}{handle}/")["data"]
-        assert told[key]["templateHistory"]["params"]["name"] == key
+        key = f"{name}-{len(seen)}"
+        path = EXPERIMENTS + ("run/" if len(seen) % 3 == 0 else "")
+        handle = send("POST", path, {**body, "name": key}, key=key)["handle"]
+        seen[key] = send("GET", f"{EXPERIMENTS}{handle}/")["data"]
+        assert seen[key]["templateHistory"]["params"]["name"] == key
         if not path.endswith("run/"):
-            insist("PUT", f"{EXPERIMENTS}{handle}/start/", key=f"start-{key}")
-    return told
+            send("PUT", f"{EXPERIMENTS}{handle}/start/", key=f"start-{key}")
+    return seen
 
 
-def watch(insist, body):
+def watch(send, body):
     """Run an experiment and see that its stamps and rows stay as they were, and that none is missing; all rows."""
     body = {**body, "name": "watched", "experimentEnv": {"GRADIENT_MOCK_SECONDS": 100, "GRADIENT_MOCK_LOG_LINES": 999}}
-    handle = insist("POST", EXPERIMENTS + "run/", body, key="watched")["handle"]
+    handle = send("POST", EXPERIMENTS + "run/", body, key="watched")["handle"]
     rows, before = [], {}
     while not rows or rows[-1]["message"] != END_OF_LOG:
-        data = insist("GET", f"{EXPERIMENTS}{handle}/")["data"]
+        data = send("GET", f"{EXPERIMENTS}{handle}/")["data"]
         changed = {name for name, value in before.items() if value is not None and data[name] != value}
         assert changed <= {"state", "dtModified"}
         assert data["dtModified"] >= before.get("dtModified", "")
         before = data
         # Some again, so that it is seen whether they are the same.
         line = max(0, len(rows) - 5)
-        found = insist("GET", "/jobs/logs", params={"experimentId": handle, "line": line})
+        found = send("GET", "/jobs/logs", params={"experimentId": handle, "line": line})
         assert found[: len(rows) - line] == rows[line:]
         rows[line:] = found
     return rows
@@ -149,7 +150,7 @@ def servers(tmp_path, ready_file):
 @pytest.fixture
 def clients(ready_file):
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(contextlib.closing(Insisting(ready_file))) for _ in range(3)]
+        yield [stack.enter_context(contextlib.closing(RetryingClient(ready_file))) for _ in range(3)]
 
 
 @pytest.fixture
@@ -163,9 +164,9 @@ def kill_it_often(servers, clients, kills, working):
     chance = random.Random(1)
     for number in range(kills):
         servers.start()
-        wanted = sum(client.answered for client in clients) + chance.randrange(60)
+        wanted = sum(client.responses for client in clients) + chance.randrange(60)
         deadline = time.monotonic() + PATIENCE
-        while number % 5 and sum(client.answered for client in clients) < wanted:
+        while number % 5 and sum(client.responses for client in clients) < wanted:
             assert time.monotonic() < deadline
             assert not any(one.done() and one.exception() for one in working)
             time.sleep(0.0005)
@@ -177,12 +178,11 @@ def kill_it_often(servers, clients, kills, working):
     servers.start()
 
 
-def test_killed_at_any_moment(servers, clients, single_node_body, kills):
-    """Every experiment is there once and started once, as it was told of; what was seen of a run is seen again."""
+def test_after_any_kill_what_was_acknowledged_is_there_once(servers, clients, single_node_body, kills):
     stop = threading.Event()
     with ThreadPoolExecutor(3) as pool:
         making = [
-            pool.submit(make, insist, stop, single_node_body, name) for insist, name in zip(clients, "ab", strict=False)
+            pool.submit(make, send, stop, single_node_body, name) for send, name in zip(clients, "ab", strict=False)
         ]
         watching = pool.submit(watch, clients[2], single_node_body)
         try:
@@ -190,16 +190,16 @@ def test_killed_at_any_moment(servers, clients, single_node_body, kills):
             rows = watching.result(PATIENCE)
         finally:
             stop.set()
-        told = {name: data for one in making for name, data in one.result().items()}
+        seen = {name: data for one in making for name, data in one.result().items()}
     assert [row["line"] for row in rows] == list(range(1, 1001))
     # Many requests were under way.
     assert sum(client.broken for client in clients) > kills // 2
     found = clients[0]("GET", EXPERIMENTS, params={"limit": -1})["data"]
-    assert Counter(name_of(one) for one in found) == Counter(["watched", *told])
+    assert Counter(name_of(one) for one in found) == Counter(["watched", *seen])
     assert len({one["id"] for one in found}) == len(found)
     assert all(one["state"] != State.CREATED for one in found)
     for one in found:
-        before = told.get(name_of(one), one)
+        before = seen.get(name_of(one), one)
         for unchanging in ("handle", "id", "dtCreated"):
             assert one[unchanging] == before[unchanging]
 

@@ -1,4 +1,4 @@
-"""Restarts: all connections break, nobody listens for a while, and then the server has its memory, or has not."""
+"""Restarts: all connections are reset, nobody listens for a while, and experiments are kept or not."""
 
 import contextlib
 import http.client
@@ -9,11 +9,11 @@ import time
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server import LocalServer, listening
+from gradient_server import LocalServer, http_server
+from tests.server.api.conftest import EXPERIMENTS
+from tests.server.conftest import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("sound")
-EXPERIMENTS = "/experiments/v1/experiments/"
-PATIENCE = 20
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def address(gradient_server):
 
 @pytest.fixture
 def connect(address):
-    """Open connections; all are closed in the end."""
+    """Open connections; all are closed after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda: stack.enter_context(socket.create_connection(address, timeout=PATIENCE))
 
@@ -50,27 +50,25 @@ def refuses(address):
     return False
 
 
-def wait_until(happens):
+def wait_until(condition):
     deadline = time.monotonic() + PATIENCE
-    while not happens():
+    while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.002)  # who asks without a pause takes the time of the server
+        time.sleep(0.002)  # Polling without a pause would slow the server down.
 
 
-def test_with_memory(ask, still, single_node_body):
-    """Experiments are as they were, and the clock has not noticed anything."""
+def test_a_restart_keeps_experiments_and_clock(ask, still, single_node_body):
     handle = ask("POST", EXPERIMENTS + "run/", single_node_body).body["handle"]
     still.advance(12)
-    before, moment = ask("GET", f"{EXPERIMENTS}{handle}/").body, still.clock.now()
+    before, timestamp = ask("GET", f"{EXPERIMENTS}{handle}/").body, still.clock.now()
     ask.close()
     still.restart()
-    assert still.clock.now() == moment
+    assert still.clock.now() == timestamp
     assert ask("GET", f"{EXPERIMENTS}{handle}/").body == before
     assert before["data"]["state"] == State.RUNNING
 
 
-def test_without_memory(ask, gradient_server, single_node_body):
-    """Nobody knows of the experiment any more, and ids begin again, as with a server that is started anew."""
+def test_a_restart_without_keep_is_a_new_server(ask, gradient_server, single_node_body):
     handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
     ask.close()
     gradient_server.restart(keep=False)
@@ -80,8 +78,7 @@ def test_without_memory(ask, gradient_server, single_node_body):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_goes_wrong_goes_on_going_wrong(ask, gradient_server, keep):
-    """Faults are no part of the memory."""
+def test_faults_continue_after_a_restart(ask, gradient_server, keep):
     with gradient_server.faults(statuses=503):
         assert ask("GET", EXPERIMENTS).status == 503
         ask.close()
@@ -91,8 +88,7 @@ def test_what_goes_wrong_goes_on_going_wrong(ask, gradient_server, keep):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_all_connections_break(ask, still, single_node_body, connect, keep):
-    """Those that are idle, those that wait for an answer, and those in the middle of a request."""
+def test_a_restart_resets_all_connections(ask, still, single_node_body, connect, keep):
     handle = ask("POST", EXPERIMENTS + "run/", single_node_body).body["handle"]
     head = f"Host: localhost\r\nX-API-Key: {ask.key}\r\n"
     json = "Content-Type: application/json\r\n"
@@ -118,8 +114,7 @@ def test_all_connections_break(ask, still, single_node_body, connect, keep):
             assert connection.recv(9000) == situation
 
 
-def test_a_pause(ask, address, restarting):
-    """Nobody listens for as long as that; then it serves again at the same address."""
+def test_nobody_listens_during_the_pause(ask, address, restarting):
     began = time.monotonic()
     restarting(pause=0.5)
     wait_until(lambda: refuses(address))
@@ -128,19 +123,17 @@ def test_a_pause(ask, address, restarting):
     assert ask("GET", EXPERIMENTS).status == 200
 
 
-def test_the_port_is_lent_in_the_meantime(ask, address, restarting):
-    """The server takes it again as soon as it is free."""
+def test_the_server_waits_for_a_port_that_is_in_use_for_a_while(ask, address, restarting):
     restarting(pause=0.3)
     wait_until(lambda: refuses(address))
     with socket.create_server(address):
-        time.sleep(0.6)  # not for luck: beyond the end of the pause
+        time.sleep(0.6)  # Beyond the end of the pause.
     wait_until(lambda: not refuses(address))
     assert ask("GET", EXPERIMENTS).status == 200
 
 
-def test_the_port_is_taken_in_the_meantime(monkeypatch):
-    """After some patience that is an error, and the server can still be stopped."""
-    monkeypatch.setattr(listening, "PATIENCE", 0.2)
+def test_a_port_that_stays_in_use_is_an_error_and_the_server_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(http_server, "BIND_TIMEOUT", 0.2)
     taken = []
     with LocalServer() as server:
         address = "127.0.0.1", int(server.url.rpartition(":")[2])
@@ -157,8 +150,7 @@ def test_the_port_is_taken_in_the_meantime(monkeypatch):
     taken[0].close()
 
 
-def test_again_and_again(ask, gradient_server, single_node_body):
-    """Whoever was told that an experiment was created finds it after any number of restarts."""
+def test_no_acknowledged_experiment_is_lost_by_many_restarts(ask, gradient_server, single_node_body):
     made, stop = [], threading.Event()
 
     def create():
@@ -181,8 +173,7 @@ def test_again_and_again(ask, gradient_server, single_node_body):
     assert len(made) > 50
 
 
-def test_only_what_runs_can_be_restarted():
-    """Before it runs and after it has stopped, there is an error that says so."""
+def test_only_a_running_server_can_be_restarted():
     server = LocalServer()
     with pytest.raises(RuntimeError, match="runs"):
         server.restart()
