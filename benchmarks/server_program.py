@@ -21,7 +21,7 @@ from gradient_server.api.validation import validate_body
 from gradient_server.app import application
 from gradient_server.clock import Clock
 from gradient_server.http_server import http_server, listen
-from gradient_server.runners.simulated.runner import SimulatedRunner
+from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import DEFAULT_KEY
 from gradient_server.store.store import Store
 

@@ -1,0 +1,283 @@
+"""The runner that executes nothing: what a run does is a function of its request and of the time.
+
+Nothing is stored and no thread runs. All timestamps are known in advance, so nothing is ever reported as changed.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, Self
+
+from attrs import evolve, field, frozen
+from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
+from gradient_api.constants import ExperimentState as State
+
+from gradient_server.clock import Clock
+from gradient_server.runners.base import (
+    Job,
+    LogRow,
+    Run,
+    Runner,
+    RunRejectedError,
+    RunSpec,
+    Transitions,
+    jobs_of,
+    state_at,
+)
+
+ERROR_TEXT = "The machine could not be set up (simulated: GRADIENT_MOCK_OUTCOME=error)"
+OUTCOMES = {State.get_state_str(state): state for state in (State.STOPPED, State.FAILED, State.ERROR)}
+MAX_ROWS = 10**9
+MAX_SECONDS = 10.0**9
+_FIELD = "experimentEnv"
+# When each state begins, as a share of the time from start to end. At 1 the run has ended.
+_SHARES = {
+    State.PENDING: 0.0,
+    State.PROVISIONING: 0.02,
+    State.PROVISIONED: 0.07,
+    State.NETWORK_SETTING_UP: 0.08,
+    State.NETWORK_SETUP: 0.09,
+    State.RUNNING: 0.10,
+    State.NETWORK_TEARING_DOWN: 0.95,
+    State.NETWORK_TEARDOWN: 0.98,
+}
+_TEARDOWN = (State.NETWORK_TEARING_DOWN, State.NETWORK_TEARDOWN)
+
+
+@frozen(kw_only=True)
+class SimulationOptions:
+    """What an experiment asks of its simulation in its GRADIENT_MOCK environment variables.
+
+    :param float seconds: simulated seconds from start to end
+    :param int outcome: the state in which it ends; with `State.ERROR` it ends before it runs
+    :param int rows: how many rows each job prints, without the end marker
+    """
+
+    seconds: float = 20.0
+    outcome: int = State.STOPPED
+    rows: int = 20
+
+    @classmethod
+    def from_request(cls, body: Mapping[str, Any]) -> Self:
+        """Read them from a request.
+
+        :raises RunRejectedError: one of them is wrong; the text says which and what would be right
+        """
+        variables: Mapping[str, Any] = body.get(_FIELD) or {}
+        outcome = str(variables.get("GRADIENT_MOCK_OUTCOME", State.get_state_str(State.STOPPED)))
+        if outcome not in OUTCOMES:
+            raise RunRejectedError(f"GRADIENT_MOCK_OUTCOME must be one of {', '.join(OUTCOMES)}.", _FIELD)
+        seconds = _number(variables, "GRADIENT_MOCK_SECONDS", default=20.0, maximum=MAX_SECONDS)
+        rows = _number(variables, "GRADIENT_MOCK_LOG_LINES", default=20, maximum=MAX_ROWS)
+        if rows != int(rows):
+            raise RunRejectedError("GRADIENT_MOCK_LOG_LINES must be a whole number.", _FIELD)
+        return cls(seconds=seconds, outcome=OUTCOMES[outcome], rows=int(rows))
+
+
+@frozen(kw_only=True)
+class Timeline:
+    """When a run enters which states. Timestamps are None for what has not happened.
+
+    :param SimulationOptions options: how it goes if nobody stops it
+    :param float started: when it was started
+    :param float stopped: when it was stopped
+    """
+
+    options: SimulationOptions
+    started: float | None = None
+    stopped: float | None = None
+    transitions: tuple[tuple[float, int], ...] = field(init=False)
+    """Every state that it enters, with the timestamp, in order."""
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "transitions", tuple(self._transitions()))
+
+    @property
+    def running(self) -> tuple[float, float] | None:
+        """When its command begins and ends to run; None: never."""
+        timestamps = {state: timestamp for timestamp, state in self.transitions}
+        if State.RUNNING not in timestamps:
+            return None
+        return timestamps[State.RUNNING], timestamps[State.NETWORK_TEARING_DOWN]
+
+    def undisturbed(self) -> Timeline:
+        """Return the same timeline as if nobody had stopped it."""
+        return evolve(self, stopped=None)
+
+    def _transitions(self) -> list[tuple[float, int]]:
+        stopped = self.stopped
+        if self.started is None:
+            return [] if stopped is None else [(stopped, State.CANCELLED)]
+        planned = self._planned(self.started)
+        timestamps = {state: timestamp for timestamp, state in planned}
+        if stopped is None or stopped >= timestamps.get(State.NETWORK_TEARING_DOWN, planned[-1][0]):
+            return planned
+        past = [(timestamp, state) for timestamp, state in planned if timestamp <= stopped]
+        if stopped < timestamps.get(State.RUNNING, planned[-1][0]):
+            return [*past, (stopped, State.CANCELLED)]
+        # It is torn down as it would have been at the end.
+        seconds, first = self.options.seconds, _SHARES[State.NETWORK_TEARING_DOWN]
+        teardown = [(stopped + seconds * (_SHARES[state] - first), state) for state in _TEARDOWN]
+        return [*past, *teardown, (stopped + seconds * (1 - first), State.CANCELLED)]
+
+    def _planned(self, started: float) -> list[tuple[float, int]]:
+        options = self.options
+        path = [(started + options.seconds * share, state) for state, share in _SHARES.items()]
+        if options.outcome == State.ERROR:
+            failing = list(_SHARES).index(State.NETWORK_SETTING_UP)
+            return [*path[:failing], (path[failing][0], State.ERROR)]
+        return [*path, (started + options.seconds, options.outcome)]
+
+
+class SimulatedLog:
+    """What each job of a run prints: rows, evenly spread over the time that its command runs, and an end marker.
+
+    A row is a function of its job and its line, so that a log of any length takes no memory.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._options = timeline.options
+        self._span = timeline.running
+        if self._span is not None:
+            begin, end = self._span
+            self._ended = timeline.transitions[-1][0]
+            planned = timeline.undisturbed().running
+            assert planned is not None
+            self._pause = (planned[1] - begin) / (self._options.rows + 1)
+            self._printed = self._options.rows if end >= planned[1] else self._printed_until(end)
+
+    def line_count(self, now: float) -> int:
+        """Return how many rows each job has printed, including the end marker."""
+        if self._span is None or now < self._span[0]:
+            return 0
+        return self._printed + 1 if now >= self._ended else min(self._printed, self._printed_until(now))
+
+    def appears_at(self, line: int) -> float:
+        """Return when a line appears; infinity if it never does."""
+        if self._span is None or line > self._printed + 1:
+            return math.inf
+        timestamp = self._timestamp(line)
+        while self.line_count(timestamp) < line:  # because of rounding, and then once or twice
+            timestamp = math.nextafter(timestamp, math.inf)
+        return timestamp
+
+    def row(self, job: Job, line: int) -> LogRow:
+        """Return a row that has appeared."""
+        message = END_OF_LOG if line > self._printed else self._message(job, line)
+        return LogRow(line, self._timestamp(line), message)
+
+    def _timestamp(self, line: int) -> float:
+        assert self._span is not None
+        begin, end = self._span
+        # Rounding must not move a row behind the end.
+        return self._ended if line > self._printed else min(begin + self._pause * line, end)
+
+    def _printed_until(self, timestamp: float) -> int:
+        assert self._span is not None
+        rows = self._options.rows
+        return min(rows, int((timestamp - self._span[0]) / self._pause)) if self._pause else rows
+
+    def _message(self, job: Job, line: int) -> str:
+        rows = self._options.rows
+        if line == rows and self._options.outcome == State.FAILED:
+            return f"{job.name}: the command ended with exit code 1 (simulated)"
+        share = line / rows
+        # Looks random, is the same for each call, and fast: there may be millions of rows.
+        noise = zlib.crc32(f"{job.id} {line}".encode()) / 2**32
+        loss = 2.3 * math.exp(-3 * share) + 0.03 + 0.04 * noise
+        return f"{job.name}: step {line}/{rows}  loss {loss:.4f}  accuracy {1 - loss / 2.6:.3f}"
+
+
+class SimulatedRun(Run):
+    """A simulated run.
+
+    :param jobs: its jobs
+    :param Timeline timeline: what has happened to it, and what will
+    """
+
+    def __init__(self, jobs: tuple[Job, ...], timeline: Timeline) -> None:
+        self.jobs = jobs
+        self._timeline = timeline
+
+    @property
+    def transitions(self) -> Transitions:
+        """All states, because all are known in advance."""
+        return self._timeline.transitions
+
+    def error(self, now: float) -> str | None:
+        """Return the simulated problem, once it has happened."""
+        return ERROR_TEXT if state_at(self.transitions, now) == State.ERROR else None
+
+    def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
+        """Return rows. All jobs have printed the same number of them."""
+        log = SimulatedLog(self._timeline)
+        lines = range(line + 1, log.line_count(now) + 1)
+        return list(islice(((job, log.row(job, number)) for number in lines for job in self.jobs), limit))
+
+    def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
+        """Return rows of a job."""
+        log = SimulatedLog(self._timeline)
+        return [log.row(job, number) for number in range(line + 1, log.line_count(now) + 1)[:limit]]
+
+    def last_lines(self, now: float) -> Mapping[Job, int]:
+        """Return the same number for each job."""
+        return dict.fromkeys(self.jobs, SimulatedLog(self._timeline).line_count(now))
+
+    def next_row_at(self, line: int, now: float) -> float | None:
+        """Return when the next row appears, or the run ends without one."""
+        if state_at(self.transitions, now) in TERMINAL_STATES:
+            return None
+        appears = SimulatedLog(self._timeline).appears_at(line + 1)
+        return min(appears, self.transitions[-1][0]) if self.transitions else appears
+
+    def start(self, timestamp: float) -> None:
+        """Set when it started."""
+        self._timeline = evolve(self._timeline, started=timestamp)
+
+    def stop(self, timestamp: float) -> None:
+        """Set when it was stopped, once."""
+        if self._timeline.stopped is None:
+            self._timeline = evolve(self._timeline, stopped=timestamp)
+
+    def delete(self) -> None:
+        """Do nothing: nothing is kept."""
+
+
+class SimulatedRunner(Runner):
+    """Simulates runs as the GRADIENT_MOCK environment variables of their experiments describe them."""
+
+    name = "simulated"
+    description = "simulated runs, nothing is executed"
+    executes_commands = False
+
+    def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
+        """Do nothing: there is nothing to report."""
+
+    def admit(self, spec: RunSpec) -> SimulatedRun:
+        """Plan a run.
+
+        :raises RunRejectedError: a GRADIENT_MOCK variable is wrong
+        """
+        options = SimulationOptions.from_request(spec.body)
+        timeline = Timeline(options=options, started=spec.started, stopped=spec.stopped)
+        return SimulatedRun(jobs_of(spec.handle, spec.body), timeline)
+
+    def recover(self) -> None:
+        """Do nothing: the timeline of a run depends on nothing but its request."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _number(variables: Mapping[str, Any], name: str, *, default: float, maximum: float) -> float:
+    given = variables.get(name, default)
+    try:
+        value = math.nan if isinstance(given, bool) or given is None else float(given)
+    except (ValueError, OverflowError):
+        value = math.nan
+    if not 0 <= value <= maximum:
+        raise RunRejectedError(f"{name} must be a number from 0 to {maximum:.0f}.", _FIELD)
+    return value
