@@ -7,7 +7,7 @@ SEED ?= 1
 EXAMPLES ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-debian demo serve test test-versions faults bench contract contract-independent \
+.PHONY: help setup setup-debian demo serve test test-versions mutants faults bench contract contract-independent \
 	lint types check-spec check-generated breaking generate clean
 
 help: ## List the targets
@@ -43,8 +43,11 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-versions: $(READY) ## Try each Python that is here, with old and new dependencies; ARGS='--python 3.13'
-	@$(BIN)/python -m tests.versions $(ARGS)
+test-versions: $(READY) ## Test with each Python of the classifiers, with old and new dependencies; ARGS='--python 3.13'
+	@$(BIN)/nox --session tests $(ARGS)
+
+mutants: $(READY) ## Run mutmut; ARGS='gradient_ext/logs.py tests/client/test_logs.py': a module, and its tests
+	@$(BIN)/nox --session mutants --reuse-venv yes -- $(ARGS)
 
 faults: $(READY) ## Create and start thousands over a bad network, exactly once; ARGS='--kill --calls 3000' for instance
 	@$(BIN)/python -m tests.e2e.chaos $(ARGS)
@@ -83,6 +86,6 @@ breaking: $(READY) ## Fail if the contract breaks callers of BASE=REVISION, or o
 	@$(BIN)/python openapi/breaking.py -- '$(BASE)'
 
 clean: ## Remove all environments and everything that tools left behind
-	@rm -rf $(VENV) $(VENV)-* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(VENV)-* build dist .hypothesis .mypy_cache .nox .pytest_cache .ruff_cache
 	@rm -rf tests/contract/independent/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -336,7 +336,7 @@ class AsyncExperimentsClient(AsyncSession):
         :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
         follower = methods.yield_logs(experiment_id, line, limit, timeout, self._options, shows_state=progress)
-        return self._transport.carry_out(follower, methods.watcher(follower.handle, progress=progress))
+        return self._transport.carry_out(follower, methods.progress_reporter(follower.handle, progress=progress))
 
     async def wait(
         self,
@@ -379,7 +379,7 @@ class AsyncExperimentsClient(AsyncSession):
         :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
         waiter = methods.wait(experiment_id, until, timeout, self._options, raise_on_failure=raise_on_failure)
-        watcher = methods.watcher(waiter.handle, progress=progress)
+        watcher = methods.progress_reporter(waiter.handle, progress=progress)
         async with aclosing(self._transport.carry_out(waiter, watcher)) as states:
             async for state in states:
                 if on_state is not None:

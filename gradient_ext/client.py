@@ -333,7 +333,7 @@ class ExperimentsClient(Session):
         :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
         follower = methods.yield_logs(experiment_id, line, limit, timeout, self._options, shows_state=progress)
-        return self._transport.carry_out(follower, methods.watcher(follower.handle, progress=progress))
+        return self._transport.carry_out(follower, methods.progress_reporter(follower.handle, progress=progress))
 
     def wait(
         self,
@@ -376,7 +376,7 @@ class ExperimentsClient(Session):
         :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
         waiter = methods.wait(experiment_id, until, timeout, self._options, raise_on_failure=raise_on_failure)
-        watcher = methods.watcher(waiter.handle, progress=progress)
+        watcher = methods.progress_reporter(waiter.handle, progress=progress)
         with closing(self._transport.carry_out(waiter, watcher)) as states:
             for state in states:
                 if on_state is not None:

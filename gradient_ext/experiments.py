@@ -25,12 +25,12 @@ from gradient_api.json_names import ExperimentNames, TemplateHistoryNames
 
 from gradient_ext import public
 from gradient_ext._json import coerce, is_object
+from gradient_ext.display.tables import Displayed
 from gradient_ext.reading import AttributeReader
 from gradient_ext.redaction import REDACTED, redact, redact_json
-from gradient_ext.showing import Showing
 
 if TYPE_CHECKING:
-    from gradient_ext.tables import Table
+    from gradient_ext.display.tables import Table
 
 Kind = TypeVar("Kind", bound=type[BaseExperimentFields])
 
@@ -46,7 +46,7 @@ def _documented(kind: Kind) -> Kind:
 @public
 @_documented
 @define(repr=False, kw_only=True)
-class BaseExperiment(BaseExperimentFields, Showing):
+class BaseExperiment(BaseExperimentFields, Displayed):
     """An experiment of a kind that this client does not know; the known kinds extend it.
 
     Attributes that the answer of the server did not carry are None. The repr masks passwords and credentials, and so
@@ -86,7 +86,7 @@ class BaseExperiment(BaseExperimentFields, Showing):
         """
         return {field.name: _told_of(field, getattr(self, field.name), secrets=secrets) for field in self._fields}
 
-    def _table(self, most: int | None = None) -> Table:
+    def _table(self, max_rows: int | None = None) -> Table:
         from gradient_ext.tables import experiment_table
 
         return experiment_table(self)

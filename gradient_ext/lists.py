@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING
+
+from attrs import fields_dict
 
 from gradient_ext import public
-from gradient_ext.experiments import BaseExperiment
+from gradient_ext.display.tables import DisplayedList
+from gradient_ext.experiments import BaseExperiment, fields_of_all_kinds
 from gradient_ext.logs import LogRow
-from gradient_ext.showing import Showing
 
 if TYPE_CHECKING:
     import pandas
 
-    from gradient_ext.tables import Table
-
-Item = TypeVar("Item")
-
-
-class ShownList(list[Item], Showing):
-    """A list whose slices, sums and copies are of its own class, too."""
-
-    __slots__ = ()
-
-    @overload
-    def __getitem__(self, index: SupportsIndex, /) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice, /) -> Self: ...
-    def __getitem__(self, index: SupportsIndex | slice, /) -> Item | Self:
-        if isinstance(index, slice):
-            return type(self)(super().__getitem__(index))
-        return super().__getitem__(index)
-
-    if not TYPE_CHECKING:  # What list says of its types holds.
-
-        def __add__(self, others, /):  # noqa: ANN001, ANN204 # those of list
-            return type(self)(super().__add__(others))
-
-    def __mul__(self, count: SupportsIndex, /) -> Self:
-        return type(self)(super().__mul__(count))
-
-    def __rmul__(self, count: SupportsIndex, /) -> Self:
-        return self * count
-
-    def copy(self) -> Self:
-        """Give a list of the same class with the same members.
-
-        >>> ExperimentList([]).copy().pretty()
-        'no experiments'
-        """
-        return type(self)(self)
+    from gradient_ext.display.tables import Table
 
 
 @public
-class ExperimentList(ShownList[BaseExperiment]):
+class ExperimentList(DisplayedList[BaseExperiment]):
     """A list of experiments, as `ExperimentsClient.list()` returns it.
 
     It is a list in every way. Notebooks show it as a table; `show()` prints one. Secrets are masked in both.
@@ -99,18 +65,18 @@ class ExperimentList(ShownList[BaseExperiment]):
 
         :raises ImportError: pandas is not installed
         """
-        from gradient_ext.frames import experiment_frame
+        from gradient_ext.display.dataframes import experiment_dataframe
 
-        return experiment_frame(self.to_dict(secrets=secrets))
+        return experiment_dataframe(self.to_dict(secrets=secrets), fields_of_all_kinds())
 
-    def _table(self, most: int | None = None) -> Table:
+    def _table(self, max_rows: int | None = None) -> Table:
         from gradient_ext.tables import experiments_table
 
-        return experiments_table(self, most)
+        return experiments_table(self, max_rows)
 
 
 @public
-class LogRows(ShownList[LogRow]):
+class LogRows(DisplayedList[LogRow]):
     """A list of log rows, as `ExperimentsClient.logs()` returns it; from `yield_logs()` make one with `LogRows(...)`.
 
     It is a list in every way. Notebooks show it as a table; `show()` prints one. Passwords in addresses are masked in
@@ -149,11 +115,11 @@ class LogRows(ShownList[LogRow]):
 
         :raises ImportError: pandas is not installed
         """
-        from gradient_ext.frames import log_frame
+        from gradient_ext.display.dataframes import log_dataframe
 
-        return log_frame(self.to_dict())
+        return log_dataframe(self.to_dict(), list(fields_dict(LogRow)))
 
-    def _table(self, most: int | None = None) -> Table:
+    def _table(self, max_rows: int | None = None) -> Table:
         from gradient_ext.tables import log_table
 
-        return log_table(self, most)
+        return log_table(self, max_rows)

@@ -22,12 +22,12 @@ from gradient_ext.asking import AskExperiment, AskLogs, AskState
 from gradient_ext.calls import Call, call_of, nothing
 from gradient_ext.config import Options
 from gradient_ext.creating import creation
+from gradient_ext.display import progress_reporter as progress_reporter
 from gradient_ext.following import Follower
 from gradient_ext.lists import ExperimentList, LogRows
 from gradient_ext.logs import LogRow, without_ends
 from gradient_ext.paging import ListCursor
 from gradient_ext.waiting import Waiter
-from gradient_ext.watching import watcher as watcher
 
 Given = Mapping[str, object]
 

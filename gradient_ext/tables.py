@@ -7,54 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from attrs import frozen
 from gradient_api.constants import ExperimentState, ExperimentType
 from gradient_api.experiment_fields import ExperimentField
 
 from gradient_ext._json import is_object
+from gradient_ext.display.tables import Cell, Column, Table
 from gradient_ext.experiments import BaseExperiment
 from gradient_ext.logs import LogRow
 from gradient_ext.redaction import REDACTED, escape_control_characters, redact
-from gradient_ext.states import Style, state_style
+from gradient_ext.states import state_style
 
 _UNDEFINED = ExperimentState.get_state_str(None)
-
-
-@frozen
-class Column:
-    """A column: its name, whether its texts are numbers, and whether they are wrapped rather than cut."""
-
-    name: str
-    is_number: bool = False
-    wraps: bool = False
-
-
-@frozen
-class Cell:
-    """One text of a table, and what its colour should say."""
-
-    text: str
-    tone: Style | None = None
-
-
-@frozen(kw_only=True)
-class Table:
-    """What to show.
-
-    :param str caption: what it is
-    :param columns: its columns
-    :param rows: as many cells each as there are columns
-    :param bool has_head: whether to name the columns; otherwise the first cell of each row names the row
-    :param int left_out: how many rows are not shown
-    :param int left_out_after: after how many rows they would be
-    """
-
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    has_head: bool = True
-    left_out: int = 0
-    left_out_after: int = 0
 
 
 def experiment_table(experiment: BaseExperiment) -> Table:

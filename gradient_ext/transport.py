@@ -13,6 +13,7 @@ from gradient_ext.attempts import RETRIES, Attempts
 from gradient_ext.calls import Answer, Call, Reply
 from gradient_ext.config import Configuration, Options
 from gradient_ext.connections import Connections
+from gradient_ext.display import ProgressReporter
 from gradient_ext.errors import GradientSdkError, ResourceFetchingError
 from gradient_ext.exchange import FOLLOWS_REDIRECTS, Exchange
 from gradient_ext.experiments import BaseExperiment
@@ -20,7 +21,6 @@ from gradient_ext.paging import ListCursor
 from gradient_ext.places import NoPlaceError
 from gradient_ext.redaction import without_frames_of
 from gradient_ext.tasks import MOST_HELD, News, Pause, Task
-from gradient_ext.watching import Watcher
 
 if TYPE_CHECKING:
     import httpx
@@ -89,7 +89,7 @@ class Transport:
             otherwise = ask.otherwise
         return self.ask(handle, otherwise)
 
-    def carry_out(self, task: Task[News], watcher: Watcher) -> Generator[News, None, None]:
+    def carry_out(self, task: Task[News], watcher: ProgressReporter) -> Generator[News, None, None]:
         """Do what a task says until there is nothing to do any more, give its news, and tell who watches."""
         with watcher:
             while step := task.next_step(time.monotonic()):

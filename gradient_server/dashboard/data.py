@@ -142,7 +142,7 @@ class DashboardData:
         return self._log_part(run, rows, lines, is_complete=is_complete, after=line)
 
     async def charts(self, run: Run) -> dict[str, Any]:
-        """Return the charts of a log as JSON values, and notes on what they leave out.
+        """Return the charts of a log as JSON values, and a note on what they leave out.
 
         Other requests have their turn while a long log is read.
         """
@@ -156,12 +156,10 @@ class DashboardData:
             read += sum(min(size, max(0, last - start)) for last in lines.values())
             await asyncio.sleep(0)
         charts, more = charts_of(numbers, {job.id: job.name for job in run.jobs})
-        notes: list[str] = []
-        if more:
-            notes.append(f"{more} more metric{'' if more == 1 else 's'} not shown.")
+        note = f"{more} more metric{'' if more == 1 else 's'} not shown. " if more else ""
         if charts and read < total:
-            notes.append(f"Drawn from {read:,} of {total:,} rows, evenly spread.")
-        return {"charts": charts, "notes": notes}
+            note += f"Drawn from {read:,} of {total:,} rows, evenly spread."
+        return {"charts": charts, "note": note}
 
     def _has_ended(self, run: Run) -> bool:
         """Whether a run has ended. Ask this before the last lines: the log is complete then."""

@@ -8,12 +8,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gradient_ext.display.tables import BACKGROUNDS, Column, elapsed_text
 from gradient_ext.experiments import BaseExperiment
-from gradient_ext.html_tables import BACKGROUNDS
-from gradient_ext.progress_text import elapsed_text
 from gradient_ext.redaction import escape_control_characters, redact
 from gradient_ext.states import ExperimentType, state_style, state_word
-from gradient_ext.tables import Column, experiment_table, experiments_table
+from gradient_ext.tables import experiment_table, experiments_table
 from gradient_server.dashboard.data import MAX_ROWS, LogPart, format_lines
 
 PAGE_SIZE = 100

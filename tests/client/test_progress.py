@@ -207,7 +207,7 @@ import asyncio, sys
 from gradient import AsyncExperimentsClient, ExperimentsClient
 url = sys.argv[1]
 def say():
-    print("loaded before:", "gradient_ext.progress" in sys.modules)
+    print("loaded before:", "gradient_ext.display.progress" in sys.modules)
 try:
 {waiting}
 except KeyboardInterrupt:
@@ -237,7 +237,7 @@ def test_ctrl_c(live, kind):
 
 def test_without_rich(live, live_client, monkeypatch):
     """The error says at once what to install, and nothing is sent."""
-    monkeypatch.delitem(sys.modules, "gradient_ext.progress", raising=False)
+    monkeypatch.delitem(sys.modules, "gradient_ext.display.progress", raising=False)
     monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
     for method in (live_client.wait, live_client.yield_logs):
         with pytest.raises(ImportError, match=r"needs rich, .*: pip install 'gradient-experiments\[progress\]'"):

@@ -1,4 +1,4 @@
-"""`LocalServer` with a runner that executes commands: it is as careful as the command line is."""
+"""`LocalServer` with a runner that executes commands has the same restrictions as the command line."""
 
 import pytest
 from gradient_api.constants import ExperimentState as State
@@ -16,8 +16,8 @@ def runner(tmp_path):
     return ProcessRunner(tmp_path / "runs", slots=2, keep=False, grace=1.0)
 
 
-def test_the_key_is_random(runner, tmp_path):
-    """Nobody knows it who was not told, each server has another one, and the one of the documentation opens nothing."""
+def test_each_server_has_a_random_key(runner, tmp_path):
+    """The documented key opens nothing."""
     with LocalServer(runner=runner) as server, LocalServer(runner=ProcessRunner(tmp_path / "others", slots=1)) as other:
         assert len(server.api_key) >= 40
         assert server.api_key != other.api_key
@@ -32,29 +32,29 @@ def test_the_key_is_random(runner, tmp_path):
 
 
 @pytest.mark.parametrize("key", [DEFAULT_KEY, "k" * (MIN_KEY_LENGTH - 1)])
-def test_short_keys_are_refused(runner, key):
-    """Commands could be run with them by whoever guesses them."""
+def test_keys_that_can_be_guessed_are_refused(runner, key):
+    """Anyone with the key can run commands."""
     with pytest.raises(ValueError, match=f"at least {MIN_KEY_LENGTH} characters"):
         LocalServer(runner=runner, api_key=key)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_other_machines_stay_out(runner, host):
-    """Unless it is said in so many words that they may come in."""
+def test_other_addresses_than_the_loopback_are_refused(runner, host):
+    """Unless `expose` is set."""
     with pytest.raises(ValueError, match="--expose"):
         LocalServer(runner=runner, host=host)
     with LocalServer(runner=runner) as server:
         assert server.url.startswith("http://127.0.0.1:")
 
 
-def test_other_machines_may_come_in(runner):
-    """Having said so, it serves; the key is as good as ever."""
+def test_an_exposed_server_listens_on_other_addresses(runner):
+    """Its key is random as well."""
     with LocalServer(runner=runner, host="0.0.0.0", expose=True) as server:
         assert len(server.api_key) >= 40
 
 
-def test_time_cannot_be_moved(runner, tmp_path):
-    """Commands take the time that they take; a clock that says otherwise would lie about them."""
+def test_simulated_time_is_refused(runner, tmp_path):
+    """Commands run in real time."""
     with LocalServer(runner=runner) as server:
         for move in (
             lambda: server.advance(10),

@@ -106,7 +106,7 @@ export class Chart {
 
   get data() {
     const { series } = this.latest;
-    return uPlot.join(series.map(({ x, y }) => [x, y]), series.map(() => [0]));
+    return uPlot.join(series.map(({ x, y }) => [x, y]));
   }
 
   get size() {
@@ -166,7 +166,8 @@ export class Chart {
 class Charts {
   constructor(url, section) {
     this.url = `${url}/charts`;
-    this.section = section;
+    this.grid = section.querySelector(".charts");
+    this.note = section.querySelector(".note");
     this.charts = [];
     this.requested = false;
     this.running = false;
@@ -200,22 +201,16 @@ class Charts {
     this.running = false;
   }
 
-  show({ charts, notes }) {
+  show({ charts, note }) {
     const shapes = charts.map(Chart.shapeOf);
     if (shapes.join() === this.charts.map((chart) => chart.shape).join()) {
       this.charts.forEach((chart, number) => chart.update(charts[number]));
     } else {
       this.charts = charts.map((chart) => new Chart(chart));
-      this.section.replaceChildren(...this.charts.map((chart) => chart.figure));
+      this.grid.replaceChildren(...this.charts.map((chart) => chart.figure));
       this.charts.forEach((chart) => chart.draw());
     }
-    this.section.querySelectorAll(".note").forEach((note) => note.remove());
-    for (const text of notes) {
-      const note = document.createElement("p");
-      note.className = "note";
-      note.textContent = text;
-      this.section.append(note);
-    }
+    this.note.textContent = note;
   }
 }
 

@@ -1,7 +1,10 @@
-"""Workspaces that are zip or tar files."""
+"""Archives as workspaces: zip files, and tar files with any compression that `tarfile` knows."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
 import struct
 import tarfile
 import zipfile
@@ -9,35 +12,112 @@ import zlib
 from lzma import LZMAError
 from pathlib import Path
 
-from gradient_server.runners.process.members import check_links
-from gradient_server.runners.process.set_up import Allowance, CannotSetUp
-from gradient_server.runners.process.tar_files import NoTarFile, unpack_tar
-from gradient_server.runners.process.zip_files import unpack_zip
+from gradient_server.runners.process.limits import Quota, SetupError, real_path
 
-# The last ones are what both libraries meet in archives that are damaged, and raise as it is.
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError, ValueError, LookupError, struct.error)
+_LONGEST_LINK = 4096
+# What both libraries raise for damaged archives, apart from errors of their own.
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError, ValueError, LookupError, struct.error)
 
 
-def unpack(archive: Path, folder: Path, shown: str, allowance: Allowance) -> None:
-    """Unpack an archive into an empty folder.
+def extract(archive: Path, folder: Path, shown: str, quota: Quota) -> None:
+    """Extract an archive into an empty folder.
 
-    :param str shown: what to call it in errors
+    The user may read and write each file, and execute those that were executable when the archive was made.
 
-    :raises CannotSetUp: it is no archive, is broken, has something in it that would lie outside, or is too large
+    :param str shown: the name of the archive in errors
+
+    :raises SetupError: it is no archive, is damaged, exceeds the quota, or has an entry that is a device or lies or
+        leads outside of the folder; the text names that entry
     """
     try:
-        if zipfile.is_zipfile(archive):
-            unpack_zip(archive, folder, allowance)
+        if tarfile.is_tarfile(archive):
+            _extract_tar(archive, folder, quota)
+        elif zipfile.is_zipfile(archive):
+            _extract_zip(archive, folder, quota)
         else:
-            unpack_tar(archive, folder, allowance)
-        check_links(folder)
-    except NoTarFile as error:
-        raise CannotSetUp(f"The workspace {shown} is neither a zip nor a tar file") from error
-    except UnicodeDecodeError as error:
-        raise CannotSetUp(
-            f"The workspace {shown} is broken: a name in it is not the UTF-8 that it says it is"
-        ) from error
-    except _BROKEN as error:
-        raise CannotSetUp(f"The workspace {shown} is broken: {error}") from error
-    except (NotImplementedError, RuntimeError) as error:  # of zip files: a method of packing, or a password
-        raise CannotSetUp(f"The workspace {shown} cannot be unpacked: {error}") from error
+            raise SetupError(f"The workspace {shown} is neither a zip nor a tar file")
+    except _DAMAGE as error:
+        raise SetupError(f"The workspace {shown} is broken: {error}") from error
+    except (NotImplementedError, RuntimeError) as error:  # a zip file with an unknown compression, or a password
+        raise SetupError(f"The workspace {shown} cannot be unpacked: {error}") from error
+    _check_links(folder)
+
+
+def _extract_tar(archive: Path, folder: Path, quota: Quota) -> None:
+    def admit(entry: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+        quota.take(entry.size if entry.isreg() else 0)
+        return _admitted(entry, path)
+
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter=admit)
+        # `tarfile` takes a damaged entry for the end of the archive. At its end there is a block of zeros.
+        assert opened.fileobj is not None
+        opened.fileobj.seek(opened.offset)
+        end = opened.fileobj.read(tarfile.BLOCKSIZE)
+    if len(end) < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("it is cut off")
+    if end.strip(b"\0"):
+        raise tarfile.ReadError(f"there is no entry at byte {opened.offset} of the tar file")
+
+
+def _extract_zip(archive: Path, folder: Path, quota: Quota) -> None:
+    try:
+        # Many programs write UTF-8 names without the flag for it.
+        opened = zipfile.ZipFile(archive, metadata_encoding="utf-8")
+    except UnicodeDecodeError:
+        opened = zipfile.ZipFile(archive)
+    with opened:
+        for member in opened.infolist():
+            quota.take(member.file_size)
+            # The checks are those of tar files.
+            entry = tarfile.TarInfo(member.filename)
+            entry.mode = member.external_attr >> 16
+            if stat.S_ISLNK(entry.mode):
+                entry.type = tarfile.SYMTYPE
+                with opened.open(member) as link:
+                    entry.linkname = os.fsdecode(link.read(_LONGEST_LINK + 1))
+            entry = _admitted(entry, str(folder))
+            target = folder / entry.name
+            if member.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            if entry.issym():
+                target.symlink_to(entry.linkname)
+            else:
+                with opened.open(member) as source, target.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+                target.chmod(entry.mode)
+
+
+def _admitted(entry: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+    """Return what to extract for an entry.
+
+    :raises SetupError: it lies or leads outside of the folder, or is a device
+    """
+    if "\0" in entry.linkname or len(entry.linkname) > _LONGEST_LINK or (entry.issym() and not entry.linkname):
+        raise SetupError(f"{entry.name} in the workspace's archive is a link to no path; pack it anew")
+    try:
+        return tarfile.data_filter(entry, path)
+    except tarfile.SpecialFileError as error:
+        raise SetupError(f"{entry.name} in the workspace's archive is a device or a pipe; leave it out") from error
+    except tarfile.FilterError as error:
+        raise _outside(f"{entry.name} -> {entry.linkname}" if entry.linkname else entry.name) from error
+
+
+def _check_links(folder: Path) -> None:
+    """Check where links lead once all entries are there: one entry can redirect the link of another.
+
+    :raises SetupError: a link leads outside of the folder
+    """
+    for directory, folders, files in os.walk(folder):
+        for found in (Path(directory, name) for name in (*folders, *files)):
+            if found.is_symlink() and not real_path(found).is_relative_to(real_path(folder)):
+                raise _outside(f"{found.relative_to(folder)} -> {os.readlink(found)}")
+
+
+def _outside(name: str) -> SetupError:
+    return SetupError(
+        f"The workspace's archive would put {name} outside of its own folder; pack it with paths below it"
+    )

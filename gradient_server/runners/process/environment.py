@@ -1,21 +1,28 @@
-"""The environment variables that the command of a node finds. Pure.
+"""The nodes of an experiment, and the environment variables that the command of each finds.
 
-They are those of the hosted service, so that programs and libraries written for it work unchanged.
+The variables are those of the hosted service, so that programs and libraries written for it work unchanged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
+import shutil
+import socket
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from attrs import frozen
+from gradient_api.constants import ExperimentType
 
-from gradient_server.runners.process.nodes import Node
+from gradient_server.runners.process.limits import SetupError
 
-# What programs need to find their way on this machine. Anything else of a server's environment could be a secret.
+_HOST = "127.0.0.1"
+# What programs need to work on this machine. Any other variable of the server could be a secret.
 _PASSED_ON = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"}
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
@@ -23,30 +30,87 @@ _PASSED_ON = frozenset(
 )
 _PASSED_ON_PREFIX = "LC_"
 _STORAGE = PurePosixPath("/storage")
-"""Where experiments had their storage on the service; paths below it are below the storage of the run here."""
+"""The path of the storage on the hosted service. Here, paths below it are below the storage of the run."""
+# Types of nodes as TensorFlow names them.
+_TYPES = {"parameterServer": "ps"}
+# Parameters that are used, or that only describe the experiment. Any other one, also a future one, is reported.
+_USED = frozenset(
+    {"name", "projectHandle", "experimentTypeId", "modelType", "modelPath", "experimentEnv"}
+    | {"workspaceUrl", "workspaceRef", "workspaceUsername", "workspacePassword"}
+    | {"workingDirectory", "artifactDirectory"}
+)
+_USED_BY_NODES = frozenset({"command", "count"})
+# A relative path is a folder of the workspace. An absolute one was a mount point of a container.
+_ARTIFACTS = "artifactDirectory"
+# Parameters whose values are no secrets.
+_SHOWN = ("container", "machineType", _ARTIFACTS)
 
 
 @frozen(kw_only=True)
-class Place:
-    """Where a run has its files.
+class Node:
+    """One process of an experiment.
 
-    :param Path storage: for data and models
-    :param Path host_file: the list of nodes that `mpirun` reads; None: it has none
+    :param str name: its name, the same as that of its job: `worker 1`
+    :param str prefix: how the names of its parameters begin: `worker`; empty for a single node
+    :param str type: its type as its command sees it: `worker`, `ps`, `master`
+    :param int index: its number among the nodes of its type, from 0
+    :param str command: what it runs
+    :param bool leads: whether the experiment lasts as long as this node; other nodes are stopped after these
     """
 
-    storage: Path
-    host_file: Path | None = None
+    name: str
+    prefix: str
+    type: str
+    index: int
+    command: str
+    leads: bool
 
-    def model_path(self, given: str | None) -> Path:
-        """Say where a model is to be written; a path on the storage of the service is on the storage of the run."""
-        path = PurePosixPath(given or _STORAGE / "models")
-        if path.is_relative_to(_STORAGE):
-            path = path.relative_to(_STORAGE)
-        return self.storage / path
+
+def nodes_of(names: Sequence[str], body: Mapping[str, Any]) -> tuple[Node, ...]:
+    """Return the nodes of an experiment, in the order of their names.
+
+    :param names: the names of its jobs: `worker 1`, or `worker` for a single node
+    :param body: the request that created it
+    """
+    leading = _leading_prefix(body)
+    return tuple(_node(name, body, leading) for name in names)
+
+
+def is_mpi(body: Mapping[str, Any]) -> bool:
+    """Whether the nodes of an experiment communicate by MPI."""
+    return bool(body["experimentTypeId"] == ExperimentType.MPI_MULTI_NODE)
+
+
+def node_addresses(nodes: Sequence[Node]) -> dict[Node, str]:
+    """Return a free `host:port` for each node, or nothing for a single node."""
+    if len(nodes) == 1 and not nodes[0].prefix:
+        return {}
+    with contextlib.ExitStack() as opened:
+        # All are open at once, so that all ports differ.
+        sockets = [opened.enter_context(socket.socket()) for _ in nodes]
+        for found in sockets:
+            found.bind((_HOST, 0))
+        return {node: f"{_HOST}:{found.getsockname()[1]}" for node, found in zip(nodes, sockets, strict=True)}
+
+
+def write_host_file(path: Path, nodes: Sequence[Node], search: str | None) -> None:
+    """Write the list of nodes that `mpirun` reads.
+
+    :param str search: the `PATH` of the nodes
+
+    :raises SetupError: there is no `mpirun`
+    """
+    if not shutil.which("mpirun", path=search):
+        raise SetupError(
+            "An MPI experiment needs mpirun on the machine of the server, and there is none in its PATH; "
+            "it comes with Open MPI (openmpi-bin in Debian and Ubuntu, open-mpi in Homebrew)"
+        )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{_HOST} slots={len(nodes)}\n")
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """Choose what of a server's own environment commands may see."""
+    """Return the variables of a server's environment that commands may see."""
     return {
         name: value for name, value in environment.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIX)
     }
@@ -58,16 +122,20 @@ def node_environment(
     *,
     handle: str,
     body: Mapping[str, Any],
-    place: Place,
     server: Mapping[str, str],
+    storage: Path,
+    host_file: Path | None = None,
 ) -> dict[str, str]:
-    """Put together the environment of a node.
+    """Return the environment of a node.
 
-    :param addresses: all nodes of the experiment, each with the `host:port` that it may listen at; empty: it is alone
-    :param body: what the experiment was created with, by the names of the contract
+    :param addresses: the `host:port` of each node of the experiment; empty for a single node
+    :param str handle: the handle of the experiment
+    :param body: the request that created it
     :param server: the environment of the server
+    :param Path storage: the folder for data and models
+    :param Path host_file: the list of nodes for `mpirun`
     """
-    own = {
+    variables = {
         **passed_on(server),
         "PYTHONUNBUFFERED": "1",
         "EXPERIMENT_NAME": str(body.get("name") or ""),
@@ -75,40 +143,93 @@ def node_environment(
         "PAPERSPACE_METRIC_WORKLOAD_ID": handle,
         "PAPERSPACE_METRIC_WORKLOAD_TYPE": "experiment",
         "HOSTNAME": f"{node.name.replace(' ', '')}-{handle}-{node.index}",
-        "PS_JOBSPACE": str(place.storage),
-        "PS_MODEL_PATH": str(place.model_path(body.get("modelPath"))),
+        "PS_JOBSPACE": str(storage),
+        "PS_MODEL_PATH": str(_model_path(storage, body.get("modelPath"))),
         "WORK_ENV": "local",
     }
     if addresses:
-        own |= _cluster_environment(node, addresses)
-    if place.host_file:
-        own |= _mpi_environment(place.host_file)
+        variables |= _cluster_variables(node, addresses)
+    if host_file:
+        variables |= _mpi_variables(host_file)
     given: Mapping[str, Any] = body.get("experimentEnv") or {}
     for name, value in given.items():
-        own.pop(name, None)
+        variables.pop(name, None)
         if value is not None:
-            own[name] = value if isinstance(value, str) else json.dumps(value)
-    return own
+            variables[name] = value if isinstance(value, str) else json.dumps(value)
+    return variables
 
 
-def _cluster_environment(node: Node, addresses: Mapping[Node, str]) -> dict[str, str]:
-    own = {
+def ignored_parameters(node: Node, body: Mapping[str, Any], prefixes: frozenset[str]) -> str | None:
+    """Return a sentence that names the parameters of a node that are not used here, or None if all are.
+
+    :param prefixes: how the names of the parameters of all nodes begin
+    """
+
+    def own_name(name: str) -> str:
+        rest = name.removeprefix(node.prefix)
+        return rest[:1].lower() + rest[1:]
+
+    def is_ignored(name: str) -> bool:
+        is_own = name.startswith(node.prefix) or not name.startswith(tuple(prefixes))
+        is_mount = name == _ARTIFACTS and body[name].startswith("/")
+        return is_own and (name not in _USED or is_mount) and own_name(name) not in _USED_BY_NODES
+
+    names = [name for name, value in body.items() if value and is_ignored(name)]
+    if not names:
+        return None
+    shown = [f"{name} {body[name]}" if own_name(name) in _SHOWN else name for name in names]
+    listed = ", ".join(shown[:-1]) + " and " * (len(shown) > 1) + shown[-1]
+    verb = "are" if len(shown) > 1 else "is"
+    return f"This runs as a process of the server's machine: {listed} {verb} not used."
+
+
+def _leading_prefix(body: Mapping[str, Any]) -> str:
+    if not is_mpi(body):
+        return "worker"
+    # Its command starts what runs on all nodes. Old clients send the master as a parameter server.
+    return "master" if "masterCommand" in body else "parameterServer"
+
+
+def _node(name: str, body: Mapping[str, Any], leading: str) -> Node:
+    words, _, number = name.rpartition(" ")
+    if not words:
+        return Node(name=name, prefix="", type=name, index=0, command=body["command"], leads=True)
+    prefix = re.sub(r" (\w)", lambda found: found[1].upper(), words)
+    return Node(
+        name=name,
+        prefix=prefix,
+        type="master" if is_mpi(body) and prefix == leading else _TYPES.get(prefix, prefix),
+        index=int(number) - 1,
+        command=body[f"{prefix}Command"],
+        leads=prefix == leading,
+    )
+
+
+def _model_path(storage: Path, given: str | None) -> Path:
+    path = PurePosixPath(given or _STORAGE / "models")
+    return storage / (path.relative_to(_STORAGE) if path.is_relative_to(_STORAGE) else path)
+
+
+def _cluster_variables(node: Node, addresses: Mapping[Node, str]) -> dict[str, str]:
+    def hosts(kind: str) -> str:
+        return ",".join(address for other, address in addresses.items() if other.type == kind)
+
+    config = json.dumps(_tensorflow_config(node, addresses), separators=(",", ":"))
+    return {
         "TYPE": node.type,
         "INDEX": str(node.index),
-        "WORKER_HOSTS": _hosts(addresses, "worker"),
-        "PS_HOSTS": _hosts(addresses, "ps"),
+        "WORKER_HOSTS": hosts("worker"),
+        "PS_HOSTS": hosts("ps"),
+        "PS_CONFIG": urlsafe_b64encode(config.encode()).decode(),
     }
-    text = json.dumps(_tf_config(node, addresses), separators=(",", ":"))
-    return {**own, "PS_CONFIG": urlsafe_b64encode(text.encode()).decode()}
 
 
-def _hosts(addresses: Mapping[Node, str], kind: str) -> str:
-    return ",".join(address for node, address in addresses.items() if node.type == kind)
-
-
-def _tf_config(node: Node, addresses: Mapping[Node, str]) -> dict[str, Any]:
-    """Describe the cluster as TensorFlow wants it: one is the master, the first worker where none was asked for."""
-    tasks = _tasks(list(addresses))
+def _tensorflow_config(node: Node, addresses: Mapping[Node, str]) -> dict[str, Any]:
+    tasks = {other: (other.type, other.index) for other in addresses}
+    if not any(kind == "master" for kind, _ in tasks.values()):
+        # TensorFlow needs a master: the first worker is it, and the other workers move up.
+        tasks = {other: (kind, index - (kind == "worker")) for other, (kind, index) in tasks.items()}
+        tasks = {other: ("master", 0) if task == ("worker", -1) else task for other, task in tasks.items()}
     cluster: dict[str, list[str]] = {}
     for other, (kind, _) in tasks.items():
         cluster.setdefault(kind, []).append(addresses[other])
@@ -116,15 +237,8 @@ def _tf_config(node: Node, addresses: Mapping[Node, str]) -> dict[str, Any]:
     return {"cluster": cluster, "task": {"type": kind, "index": index}, "environment": "cloud"}
 
 
-def _tasks(nodes: Sequence[Node]) -> dict[Node, tuple[str, int]]:
-    if any(node.type == "master" for node in nodes):
-        return {node: (node.type, node.index) for node in nodes}
-    tasks = {node: (node.type, node.index - (node.type == "worker")) for node in nodes}
-    return {node: ("master", 0) if task == ("worker", -1) else task for node, task in tasks.items()}
-
-
-def _mpi_environment(host_file: Path) -> dict[str, str]:
-    """Let `mpirun` find its nodes, whichever it is: Open MPI 4, Open MPI 5, MPICH. The service had containers' root."""
+def _mpi_variables(host_file: Path) -> dict[str, str]:
+    """Return what `mpirun` of Open MPI 4, Open MPI 5 and MPICH need. On the service, commands ran as root."""
     return {
         "OMPI_MCA_orte_default_hostfile": str(host_file),
         "PRTE_MCA_prte_default_hostfile": str(host_file),

@@ -22,7 +22,7 @@ from attrs import asdict, define, field, frozen
 from gradient_api.constants import TERMINAL_STATES
 
 from gradient_server.private_files import private_folder
-from gradient_server.runners.process.nodes import Node
+from gradient_server.runners.process.environment import Node
 from gradient_server.runners.process.processes import ProcessId
 
 FILES_REMOVED = "The files of the run have been removed: its outcome is unknown, and it does not run again"

@@ -13,8 +13,8 @@ from typing import Self
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Runner, RunSpec, jobs_of
-from gradient_server.runners.process.bounds import check
-from gradient_server.runners.process.nodes import nodes_of
+from gradient_server.runners.process.environment import nodes_of
+from gradient_server.runners.process.limits import check_request
 from gradient_server.runners.process.processes import ProcessId
 from gradient_server.runners.process.run import ProcessRun, RunMonitor
 from gradient_server.runners.process.run_files import LaunchSpec, RunsDirectory
@@ -79,7 +79,7 @@ class ProcessRunner(Runner):
         :raises RunRejectedError: it cannot be run as requested
         """
         assert self._clock is not None
-        check(spec.body)
+        check_request(spec.body)
         jobs = jobs_of(spec.handle, spec.body)
         launch_spec = LaunchSpec(
             handle=spec.handle,

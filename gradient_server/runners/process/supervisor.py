@@ -21,11 +21,16 @@ from types import FrameType
 from attrs import frozen
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process.cluster import addresses_of, write_host_file
-from gradient_server.runners.process.environment import Place, node_environment
+from gradient_server.runners.process.environment import (
+    Node,
+    ignored_parameters,
+    is_mpi,
+    node_addresses,
+    node_environment,
+    write_host_file,
+)
+from gradient_server.runners.process.limits import SetupError
 from gradient_server.runners.process.log_file import LogWriter, RowSplitter
-from gradient_server.runners.process.nodes import Node, is_mpi
-from gradient_server.runners.process.not_used import first_row
 from gradient_server.runners.process.processes import (
     RUN_VARIABLE,
     ProcessId,
@@ -36,7 +41,6 @@ from gradient_server.runners.process.processes import (
     signal_group,
 )
 from gradient_server.runners.process.run_files import FILES_REMOVED, EventReader, EventWriter, RunDirectory
-from gradient_server.runners.process.set_up import CannotSetUp
 from gradient_server.runners.process.workspace import prepare_workspace
 
 READ_SIZE = 256 * 1024
@@ -146,7 +150,7 @@ class StopSignal:
 class NodeProcess:
     """A node that runs, in a process group of its own. Its command waits at the start barrier for `release`.
 
-    :raises CannotSetUp: it cannot be started
+    :raises SetupError: it cannot be started
     """
 
     def __init__(self, node: Node, log: LogWriter, directory: Path, environment: Mapping[str, str]) -> None:
@@ -166,7 +170,7 @@ class NodeProcess:
                 process_group=0,
             )
         except (OSError, ValueError) as error:
-            raise CannotSetUp(f"The command of {node.name} cannot be started: {error}") from error
+            raise SetupError(f"The command of {node.name} cannot be started: {error}") from error
         finally:
             os.close(barrier)
             os.close(output_writer)
@@ -344,7 +348,7 @@ class Supervisor:
     def run(self) -> Outcome | None:
         """Run it, and return how it has ended; None: by SIGTERM.
 
-        :raises CannotSetUp: it cannot be set up
+        :raises SetupError: it cannot be set up
         :raises Interrupted: by SIGTERM, before it was set up
         """
         self._log_ignored_parameters()
@@ -385,7 +389,7 @@ class Supervisor:
     def _log_ignored_parameters(self) -> None:
         prefixes = frozenset(node.prefix for node in self._spec.nodes)
         for node, log in zip(self._spec.nodes, self.logs, strict=True):
-            row = first_row(node, self._spec.body, prefixes)
+            row = ignored_parameters(node, self._spec.body, prefixes)
             if row:
                 log.write(time.time(), [row])
 
@@ -395,11 +399,16 @@ class Supervisor:
         if is_mpi(spec.body):
             host_file = self._files.host_file
             write_host_file(host_file, spec.nodes, os.environ.get("PATH"))
-        place = Place(storage=self._files.storage, host_file=host_file)
-        addresses = addresses_of(spec.nodes)
+        addresses = node_addresses(spec.nodes)
         for node, log in zip(spec.nodes, self.logs, strict=True):
             environment = node_environment(
-                node, addresses, handle=spec.handle, body=spec.body, place=place, server=os.environ
+                node,
+                addresses,
+                handle=spec.handle,
+                body=spec.body,
+                server=os.environ,
+                storage=self._files.storage,
+                host_file=host_file,
             )
             nodes.append(NodeProcess(node, log, workspace, {**environment, RUN_VARIABLE: own_id}))
             self._events.write(group=nodes[-1].id)
@@ -452,7 +461,7 @@ def _supervise(directory: RunDirectory, path: Path, events: EventWriter, stop_si
         outcome = supervisor.run()
     except Interrupted:
         outcome = None
-    except CannotSetUp as error:
+    except SetupError as error:
         outcome = Outcome(State.ERROR, str(error))
     finally:
         # An interrupted setup may have left processes.

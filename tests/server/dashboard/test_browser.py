@@ -104,7 +104,7 @@ def test_numbers_of_any_size_can_be_charted(browser, gradient_server, run, y):
         chart = {"name": "n", "axis": "step", "series": [{"name": "worker", "x": x, "y": y}]}
         browser.run(
             "import('/page/files/page.js').then(({Chart}) => {"
-            f"window.chart = new Chart({chart}); document.querySelector('#charts').append(window.chart.figure);"
+            f"window.chart = new Chart({chart}); document.querySelector('.charts').append(window.chart.figure);"
             "window.chart.draw(); })"
         )
         assert browser.wait_for("window.chart.plot.status === 1 && document.querySelectorAll('canvas').length")

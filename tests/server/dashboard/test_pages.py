@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient_ext.html_tables import BACKGROUNDS
+from gradient_ext.display.tables import BACKGROUNDS
 from gradient_server.dashboard.data import MAX_ROWS, LogPart, Row
 from gradient_server.dashboard.views import MAX_CHARACTERS, PAGE_SIZE, update
 
@@ -137,7 +137,7 @@ def test_charts_of_a_long_log_are_drawn_from_samples(visitor, run, still):
     assert [(chart["name"], chart["axis"]) for chart in answer["charts"]] == [("loss", "step"), ("accuracy", "step")]
     (series,) = answer["charts"][0]["series"]
     assert (series["x"][0], series["x"][-1], len(series["x"])) == (1, MANY, len(series["y"]))
-    assert answer["notes"] == ["Drawn from 4,000 of 1,000,001 rows, evenly spread."]
+    assert answer["note"] == "Drawn from 4,000 of 1,000,001 rows, evenly spread."
 
 
 def test_jobs_have_names_in_the_log_and_in_charts(visitor, client, multi_node, still):

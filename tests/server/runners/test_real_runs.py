@@ -1,4 +1,4 @@
-"""`python -m gradient_server --runner process`: what somebody finds who starts it, and starts it again."""
+"""`python -m gradient_server --runner process`, as a user starts it, and starts it again."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient import ExperimentsClient, PermissionDeniedError
+from gradient import ExperimentsClient
 
 PATIENCE = 30
 SMALL = {"name": "n", "project_id": "p", "container": "c", "machine_type": "m"}
-# Whoever runs it is told nothing but what the server has printed.
+# A client that knows only what the server has printed.
 CLIENT = """
 import json
 from gradient import ExperimentsClient
@@ -37,7 +37,7 @@ OPEN_TO_ALL = "import os, runpy; os.umask(0); runpy.run_module('gradient_server'
 
 
 class Home:
-    """A user who has nothing yet, and what is started there."""
+    """The home of a new user, and the servers that are started there."""
 
     def __init__(self, home: Path, **environment: str) -> None:
         home.mkdir()
@@ -63,7 +63,7 @@ class Home:
         return process
 
     def serve(self, *options: str, **given) -> tuple[subprocess.Popen, ExperimentsClient]:
-        """Start a server with real runs, and give a client of it that has read the ready file."""
+        """Start a server with real runs. Return it with a client that is configured from the ready file."""
         process = self.launch("--runner", "process", "--ready-file", str(self.ready_file), *options, **given)
         wait_until(lambda: self.ready_file.exists() or process.poll() is not None)
         assert process.poll() is None, process.communicate()
@@ -73,7 +73,7 @@ class Home:
         )
 
     def refused(self, *options: str) -> tuple[int, str]:
-        """Start one that gives up at once: its exit code, and the one line that it says."""
+        """Start a server that fails at once. Return its exit code, and the one line that it prints."""
         process = self.launch(*options)
         output, errors = process.communicate(timeout=PATIENCE)
         assert output == ""
@@ -88,48 +88,45 @@ def wait_until(true) -> None:
         time.sleep(0.005)
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def end(process: subprocess.Popen) -> None:
-    """End a server in good order."""
+    """End a server with SIGTERM."""
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=PATIENCE)[1] == ""
     assert process.returncode == 0
 
 
-@pytest.fixture(params=[False, True], ids=["default", "XDG_STATE_HOME"])
-def home(tmp_path, request):
-    there = {"XDG_STATE_HOME": str(tmp_path / "home" / "kept here")} if request.param else {}
-    made = Home(tmp_path / "home", **there)
-    yield made
-    for process in made.processes:
+@pytest.fixture
+def make_home(tmp_path):
+    homes = []
+
+    def make(**environment):
+        homes.append(Home(tmp_path / "home", **environment))
+        return homes[-1]
+
+    yield make
+    for process in (process for home in homes for process in home.processes):
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(params=[False, True], ids=["default", "XDG_STATE_HOME"])
+def home(make_home, tmp_path, request):
+    return make_home(**({"XDG_STATE_HOME": str(tmp_path / "home" / "kept here")} if request.param else {}))
 
 
 @pytest.fixture
-def plain_home(tmp_path):
-    made = Home(tmp_path / "home")
-    yield made
-    for process in made.processes:
-        process.kill()
-        process.communicate()
+def plain_home(make_home):
+    return make_home()
 
 
 def folder_of(home: Home) -> Path:
-    """Where `--help` says that things are kept."""
+    """Return where `--help` says that files are kept."""
     state = home.environment.get("XDG_STATE_HOME")
     return (Path(state) if state else home.path / ".local" / "state") / "gradient-experiments"
 
 
-def test_the_printed_lines_are_enough(home):
-    """A client finds server and key, runs commands, reads what they print, sees how they ended, and stops one."""
+def test_the_printed_lines_are_all_that_a_client_needs(home):
+    """With them it finds the server and its key, runs commands, reads their logs, and stops one."""
     process = home.launch("--runner", "process", "--slots", "2")
     address, *lines = (process.stdout.readline().rstrip("\n") for _ in range(4))
     assert "(commands run on this machine; Ctrl-C stops it)" in address
@@ -148,8 +145,8 @@ def test_the_printed_lines_are_enough(home):
     assert errors[2] is None
 
 
-def test_what_is_kept_is_where_it_is_said_to_be(home):
-    """In the folder of the user's state that `--help` names; whatever the umask is, nobody else can read it."""
+def test_files_are_where_help_says_and_private(home):
+    """Whatever the umask is, nobody else can read them."""
     process, client = home.serve(program=("-c", OPEN_TO_ALL))
     with client:
         handle = client.run_single_node(**SMALL, command="echo one > file; echo two")
@@ -169,46 +166,24 @@ def test_what_is_kept_is_where_it_is_said_to_be(home):
         assert name in said
 
 
-def test_the_key_stays_the_same(plain_home):
-    """A server that is started again has the key that its clients know; another key opens nothing."""
-    first, client = plain_home.serve()
-    key = json.loads(plain_home.ready_file.read_text())["api_key"]
-    client.close()
-    end(first)
-    _, client = plain_home.serve()
-    client.close()
-    ready = json.loads(plain_home.ready_file.read_text())
-    assert ready["api_key"] == key
-    with (
-        ExperimentsClient("gradient-local", base_url=ready["experiments_url"], logs_url=ready["logs_url"]) as stranger,
-        pytest.raises(PermissionDeniedError),
-    ):
-        stranger.list()
-
-
-def test_an_orderly_end_leaves_a_run_going(plain_home):
-    """The next server finds it, and follows it to its end."""
+def test_runs_go_on_when_the_server_ends(plain_home):
+    """The next server follows them to their end."""
     go = plain_home.path / "go"
     process, client = plain_home.serve()
     with client:
-        handle = client.run_single_node(**SMALL, command=f"echo $$; while [ ! -e {go} ]; do sleep 0.02; done; echo end")
-        rows = client.yield_logs(handle)
-        pid = next(int(row.message) for row in rows if row.message.isdigit())
-        rows.close()
+        handle = client.run_single_node(**SMALL, command=f"echo one; until [ -e {go} ]; do sleep 0.02; done; echo two")
+        wait_until(lambda: "one" in [row.message for row in client.logs(handle)])
     end(process)
-    assert is_alive(pid)
     _, client = plain_home.serve()
     with client:
         assert client.state(handle) == State.RUNNING
-        assert [each.id for each in client.list()] == [handle]
         go.touch()
-        assert [row.message for row in client.yield_logs(handle)][1:3] == [str(pid), "end"]
+        assert [row.message for row in client.yield_logs(handle)][1:3] == ["one", "two"]
         assert client.wait(handle).state == State.STOPPED
-    wait_until(lambda: not is_alive(pid))
 
 
-def test_a_second_server_with_the_same_store(plain_home):
-    """It is refused with the name of the file, and the first one goes on."""
+def test_a_second_server_with_the_same_store_is_refused(plain_home):
+    """The first one goes on."""
     _, client = plain_home.serve()
     with client:
         code, line = plain_home.refused("--runner", "process")
@@ -229,8 +204,8 @@ def test_a_second_server_with_the_same_store(plain_home):
     ],
     ids=lambda found: " ".join(found) if isinstance(found, tuple) else None,
 )
-def test_what_cannot_be_with_real_runs(plain_home, options, reasons):
-    """One line says why and what would be right, the exit code is 2, and nothing is made."""
+def test_options_that_real_runs_do_not_allow_are_refused(plain_home, options, reasons):
+    """One line says why and what would be right, and nothing is created."""
     code, line = plain_home.refused("--runner", "process", *options)
     assert code == 2
     assert [reason for reason in reasons if reason not in line] == []
@@ -238,8 +213,8 @@ def test_what_cannot_be_with_real_runs(plain_home, options, reasons):
 
 
 @pytest.mark.parametrize("options", [("--slots", "2"), ("--grace", "0"), ("--expose",)], ids=" ".join)
-def test_what_only_real_runs_have(plain_home, options):
-    """It is refused for simulated ones, for which it would mean nothing."""
+def test_options_of_real_runs_are_refused_for_simulated_ones(plain_home, options):
+    """They would mean nothing."""
     code, line = plain_home.refused(*options)
     assert code == 2
     assert f"{options[0]}: " in line
@@ -247,8 +222,8 @@ def test_what_only_real_runs_have(plain_home, options):
 
 
 @pytest.mark.parametrize(("first", "second"), [("simulated", "process"), ("process", "simulated")])
-def test_a_store_of_another_runner(plain_home, first, second):
-    """What one runner has run, the other one would run again, or forget: it is refused, with what would be right."""
+def test_a_store_of_another_runner_is_refused(plain_home, first, second):
+    """Its runs would be lost, or executed."""
     store = str(plain_home.path / "store")
     process = plain_home.launch("--runner", first, "--store", store)
     assert process.stdout.readline()
@@ -259,8 +234,8 @@ def test_a_store_of_another_runner(plain_home, first, second):
     assert "take another file" in line
 
 
-def test_a_folder_that_is_not_the_users_alone(plain_home):
-    """Where others could put files of theirs, nothing is kept, also where the key is given."""
+def test_a_folder_that_others_may_use_is_refused(plain_home):
+    """Also if the key is given."""
     folder = folder_of(plain_home)
     folder.mkdir(parents=True)
     folder.chmod(0o777)

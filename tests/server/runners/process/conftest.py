@@ -47,6 +47,19 @@ def is_alive(pid: int) -> bool:
     return said.strip()[:1] not in ("", "Z")
 
 
+def left_over(directory):
+    """Return the other processes that name a directory in their arguments or environment. Only on Linux."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(directory).encode() in text and int(entry.name) != os.getpid():
+            found.append(int(entry.name))
+    return found
+
+
 class Bench:
     """A runner, and the runs that a test starts."""
 

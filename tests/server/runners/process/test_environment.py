@@ -1,4 +1,4 @@
-"""The environment of nodes, and what they are: pure functions."""
+"""The nodes of an experiment, and the environment of each."""
 
 import json
 from base64 import urlsafe_b64decode
@@ -8,10 +8,14 @@ import pytest
 from gradient_api.constants import ExperimentType
 
 from gradient_server.runners.base import RunRejectedError
-from gradient_server.runners.process.bounds import check
-from gradient_server.runners.process.environment import Place, node_environment, passed_on
-from gradient_server.runners.process.nodes import MOST_NODES, nodes_of
-from gradient_server.runners.process.not_used import first_row
+from gradient_server.runners.process.environment import (
+    ignored_parameters,
+    node_addresses,
+    node_environment,
+    nodes_of,
+    passed_on,
+)
+from gradient_server.runners.process.limits import check_request
 
 GRPC = {
     "experimentTypeId": int(ExperimentType.GRPC_MULTI_NODE),
@@ -20,7 +24,7 @@ GRPC = {
     "parameterServerCommand": "serve",
     "parameterServerCount": 1,
 }
-TITLES = ["worker 1", "worker 2", "parameter server 1"]
+NAMES = ["worker 1", "worker 2", "parameter server 1"]
 SINGLE = {"experimentTypeId": int(ExperimentType.SINGLE_NODE), "command": "run"}
 MPI = {
     "experimentTypeId": int(ExperimentType.MPI_MULTI_NODE),
@@ -32,18 +36,17 @@ MPI = {
 
 
 def environment(node, addresses=(), body=SINGLE, server=(), **place):
-    place = Place(storage=Path("/runs/es1/storage"), **place)
-    return node_environment(node, dict(addresses), handle="es1", body=body, place=place, server=dict(server))
+    given = {"handle": "es1", "body": body, "server": dict(server), "storage": Path("/runs/es1/storage"), **place}
+    return node_environment(node, dict(addresses), **given)
 
 
 def facts(nodes):
     return [(node.name, node.type, node.index, node.command, node.leads) for node in nodes]
 
 
-def test_nodes_are_what_the_experiment_says():
-    """Workers decide how long an experiment goes on; with MPI, the master does."""
+def test_workers_lead_an_experiment_and_with_mpi_the_master_does():
     assert facts(nodes_of(["worker"], SINGLE)) == [("worker", "worker", 0, "run", True)]
-    assert facts(nodes_of(TITLES, GRPC)) == [
+    assert facts(nodes_of(NAMES, GRPC)) == [
         ("worker 1", "worker", 0, "work", True),
         ("worker 2", "worker", 1, "work", True),
         ("parameter server 1", "ps", 0, "serve", False),
@@ -54,20 +57,18 @@ def test_nodes_are_what_the_experiment_says():
     ]
 
 
-def test_earlier_clients_have_no_name_for_the_master():
-    """With MPI they send it as a parameter server."""
+def test_with_mpi_the_parameter_server_of_an_old_client_is_the_master():
     body = {**GRPC, "experimentTypeId": int(ExperimentType.MPI_MULTI_NODE)}
-    assert facts(nodes_of(TITLES, body))[2] == ("parameter server 1", "master", 0, "serve", True)
-    assert [node.leads for node in nodes_of(TITLES, body)] == [False, False, True]
+    assert facts(nodes_of(NAMES, body))[2] == ("parameter server 1", "master", 0, "serve", True)
+    assert [node.leads for node in nodes_of(NAMES, body)] == [False, False, True]
 
 
-def test_only_what_programs_need_is_passed_on():
-    """Anything else could be a secret, also what nobody has thought of."""
+def test_only_variables_that_programs_need_are_passed_on():
     server = {"PATH": "/bin", "LC_TIME": "C", "TZ": "UTC", "AWS_SECRET_ACCESS_KEY": "x", "PYTHONPATH": "/x", "FOO": "x"}
     assert passed_on(server) == {"PATH": "/bin", "LC_TIME": "C", "TZ": "UTC"}
 
 
-def test_a_single_node_is_no_cluster():
+def test_a_single_node_has_no_variables_of_a_cluster():
     """Programs look at PS_CONFIG and TYPE to find out whether they are alone."""
     found = environment(*nodes_of(["worker"], SINGLE), server={"PATH": "/bin", "PS_CONFIG": "x"})
     assert {"PS_CONFIG", "TYPE", "INDEX", "WORKER_HOSTS", "PS_HOSTS"} & set(found) == set()
@@ -84,13 +85,12 @@ def test_a_single_node_is_no_cluster():
         ("/home/me/models", "/home/me/models"),
     ],
 )
-def test_models_are_on_the_storage_of_the_run(given, path):
-    """What was a path on the storage of the service is one on that of the run; others are what they are."""
+def test_model_paths_on_the_storage_of_the_service_are_on_the_storage_of_the_run(given, path):
     assert environment(*nodes_of(["worker"], SINGLE), body={**SINGLE, "modelPath": given})["PS_MODEL_PATH"] == path
 
 
-def test_the_cluster_is_described_as_tensorflow_wants_it():
-    """One node is the master; without workers beside it, none are named."""
+def test_ps_config_describes_the_cluster_for_tensorflow():
+    """One node is the master: the first worker if there is no other."""
     nodes = nodes_of(["worker 1", "parameter server 1"], {**GRPC, "workerCount": 1})
     addresses = dict(zip(nodes, ["h:1", "h:2"], strict=True))
     config = json.loads(urlsafe_b64decode(environment(nodes[1], addresses, GRPC)["PS_CONFIG"]))
@@ -106,8 +106,16 @@ def test_the_cluster_is_described_as_tensorflow_wants_it():
     assert config["task"] == {"type": "worker", "index": 0}
 
 
-def test_mpirun_is_told_of_the_host_file():
-    """By a variable that it reads, whichever it is."""
+def test_each_node_of_a_cluster_listens_on_a_port_of_the_loopback():
+    nodes = nodes_of([f"worker {number}" for number in range(1, 41)], GRPC)
+    addresses = [address.split(":") for address in node_addresses(nodes).values()]
+    assert {host for host, _ in addresses} == {"127.0.0.1"}
+    assert len({port for _, port in addresses}) == 40
+    assert len(node_addresses(nodes[:1])) == 1
+    assert node_addresses(nodes_of(["worker"], SINGLE)) == {}
+
+
+def test_the_host_file_is_in_the_variables_of_every_mpirun():
     found = environment(*nodes_of(["worker"], SINGLE), host_file=Path("/runs/es1/hostfile"))
     assert [name for name, value in found.items() if value == "/runs/es1/hostfile"] == [
         "OMPI_MCA_orte_default_hostfile",
@@ -116,26 +124,24 @@ def test_mpirun_is_told_of_the_host_file():
     ]
 
 
-def test_where_all_is_used_nothing_is_said():
-    """There is no first row about nothing."""
+def test_ignored_parameters_are_named():
     (node,) = nodes_of(["worker"], SINGLE)
     body = {**SINGLE, "name": "n", "workspaceUrl": "none", "container": "", "isPreemptible": False}
-    assert first_row(node, body, frozenset({""})) is None
-    assert first_row(node, {**body, "container": "c"}, frozenset({""})) == (
+    assert ignored_parameters(node, body, frozenset({""})) is None
+    assert ignored_parameters(node, {**body, "container": "c"}, frozenset({""})) == (
         "This runs as a process of the server's machine: container c is not used."
     )
 
 
-def test_what_the_contract_will_know_is_not_used():
-    """A parameter that nobody here knows is not silently dropped."""
+def test_a_parameter_of_a_later_contract_is_reported_as_ignored():
     (node,) = nodes_of(["worker"], SINGLE)
-    assert "gpuCount is not used" in (first_row(node, {**SINGLE, "gpuCount": 2}, frozenset({""})) or "")
+    assert "gpuCount is not used" in (ignored_parameters(node, {**SINGLE, "gpuCount": 2}, frozenset({""})) or "")
 
 
 @pytest.mark.parametrize(
     ("body", "member"),
     [
-        ({**GRPC, "workerCount": MOST_NODES, "parameterServerCount": 1}, "workerCount"),
+        ({**GRPC, "workerCount": 64, "parameterServerCount": 1}, "workerCount"),
         ({**SINGLE, "experimentEnv": {"A=B": 1}}, "experimentEnv"),
         ({**SINGLE, "experimentEnv": {"": 1}}, "experimentEnv"),
         ({**SINGLE, "experimentEnv": {"A": "\0"}}, "experimentEnv"),
@@ -146,13 +152,11 @@ def test_what_the_contract_will_know_is_not_used():
         ({**SINGLE, "workspacePassword": "a\0b"}, "workspacePassword"),
     ],
 )
-def test_what_cannot_be_run_is_refused(body, member):
-    """Before anything is kept, with the member that is wrong."""
+def test_a_request_that_cannot_be_run_is_rejected_by_field(body, member):
     with pytest.raises(RunRejectedError) as caught:
-        check(body)
+        check_request(body)
     assert caught.value.member == member
 
 
-def test_what_can_be_run_is_not_refused():
-    """As many nodes as there may be, and any value of a variable."""
-    check({**GRPC, "workerCount": MOST_NODES - 1, "experimentEnv": {"A": None, "B": "=", "C": 1.5}})
+def test_the_most_nodes_and_any_value_of_a_variable_are_accepted():
+    check_request({**GRPC, "workerCount": 63, "experimentEnv": {"A": None, "B": "=", "C": 1.5}})

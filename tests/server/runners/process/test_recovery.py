@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from tests.server.runners.process.conftest import PATIENCE, is_alive, only_linux, wait_until
+from tests.server.runners.process.conftest import PATIENCE, is_alive, left_over, only_linux, wait_until
 from tests.server.runners.process.test_stopping import LEAVING
 
 SERVER = Path(__file__).with_name("minimal_server.py")
@@ -25,16 +24,16 @@ SERVER = Path(__file__).with_name("minimal_server.py")
 class Servers:
     """Servers that use the same directory one after the other, and what their clients have seen."""
 
-    def __init__(self, directory, slots=2):
+    def __init__(self, directory):
         self.directory = directory
         self.path = directory.parent / "store.json"
-        self.store = {"epoch": time.time(), "slots": slots, "experiments": []}
+        self.store = {"epoch": time.time(), "slots": 2, "experiments": []}
         self.rows, self.outcomes, self.wrong = {}, {}, []
         self.process = None
 
-    def add(self, handle, command, *, started=0.0, **given):
+    def add(self, handle, command, started):
         body = {"experimentTypeId": 1, "name": handle, "projectHandle": "p", "command": command}
-        self.store["experiments"].append({"handle": handle, "body": body, "started": started, **given})
+        self.store["experiments"].append({"handle": handle, "body": body, "started": started})
 
     def start(self):
         self.path.write_text(json.dumps(self.store))
@@ -43,8 +42,8 @@ class Servers:
         self.reading = threading.Thread(target=self._read, args=[self.process.stdout])
         self.reading.start()
 
-    def end(self, number=signal.SIGKILL):
-        self.process.send_signal(number)
+    def kill(self):
+        self.process.kill()
         self.process.wait(PATIENCE)
         self.reading.join(PATIENCE)
 
@@ -66,22 +65,9 @@ def servers(tmp_path):
     made = Servers(tmp_path / "runs")
     yield made
     if made.process and made.process.poll() is None:
-        made.end()
+        made.kill()
     for pid in left_over(tmp_path):
         os.kill(pid, signal.SIGKILL)
-
-
-def left_over(directory):
-    """Return the other processes that name a directory in their arguments or environment. Only on Linux."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if str(directory).encode() in text and int(entry.name) != os.getpid():
-            found.append(int(entry.name))
-    return found
 
 
 def test_runs_survive_servers_that_are_killed_at_any_time(servers, tmp_path, request):
@@ -91,14 +77,14 @@ def test_runs_survive_servers_that_are_killed_at_any_time(servers, tmp_path, req
     rows = f"i=0; while [ $i -lt {length} ]; do echo row $i; i=$((i+1)); sleep 0.01; done"
     command = f"echo $EXPERIMENT_NAME >> {tmp_path}/ran; {rows}"
     for number in range(kills):
-        servers.add(f"es{number}", command, started=float(number))
+        servers.add(f"es{number}", command, float(number))
     for _ in range(kills):
         servers.start()
         time.sleep(chance.uniform(0, 1.2))
-        servers.end()
+        servers.kill()
     servers.start()
     wait_until(lambda: len(servers.outcomes) == kills, "the end of all", PATIENCE + 2 * kills)
-    servers.end()
+    servers.kill()
     assert servers.wrong == []
     assert servers.outcomes == {f"es{number}": (State.STOPPED, None) for number in range(kills)}
     expected = {line: f"row {line - 1}" for line in range(1, length + 1)} | {length + 1: END_OF_LOG}
@@ -107,125 +93,79 @@ def test_runs_survive_servers_that_are_killed_at_any_time(servers, tmp_path, req
     wait_until(lambda: left_over(tmp_path) == [], "that nothing is left")
 
 
-def test_the_queue_keeps_its_order_across_servers(servers, tmp_path):
-    """Runs that have ended do not run again."""
-    servers.store["slots"] = 1
-    for number, started in enumerate([3.0, 1.0, 2.0]):
-        servers.add(f"es{number}", f"echo {number} >> {tmp_path}/order", started=started)
-    servers.start()
-    wait_until(lambda: len(servers.outcomes) == 3)
-    servers.end()
-    servers.outcomes.clear()
-    servers.start()
-    wait_until(lambda: len(servers.outcomes) == 3)
-    assert (tmp_path / "order").read_text().split() == ["1", "2", "0"]
+def test_the_queue_keeps_the_order_in_which_runs_were_started(make_bench, tmp_path):
+    """Whatever the order in which the next server admits them."""
+    bench = make_bench(slots=1, recover=False)
+    runs = [bench.admit(f"echo {start} >> {tmp_path}/order", started=start) for start in (3.0, 1.0, 2.0)]
+    bench.runner.recover()
+    wait_until(lambda: all(bench.state(run) in TERMINAL_STATES for run in runs), "the end of all")
+    assert (tmp_path / "order").read_text().split() == ["1.0", "2.0", "3.0"]
 
 
-def test_a_run_whose_directory_was_removed_between_servers_does_not_run_again(servers, tmp_path):
-    """Later runs have run, so it has; one that was still waiting runs."""
-    for number in range(3):
-        servers.add(f"es{number}", f"echo {number} >> {tmp_path}/order", started=float(number))
-    servers.start()
-    wait_until(lambda: len(servers.outcomes) == 3)
-    servers.end()
-    servers.outcomes.clear()
-    shutil.rmtree(servers.directory / "es1")
-    servers.add("es3", f"echo 3 >> {tmp_path}/order", started=3.0)
-    servers.start()
-    wait_until(lambda: len(servers.outcomes) == 4)
-    assert sorted((tmp_path / "order").read_text().split()) == ["0", "1", "2", "3"]
-    state, error = servers.outcomes["es1"]
-    assert (state, "have been removed" in error) == (State.ERROR, True)
+@pytest.fixture
+def abandoned(make_bench, tmp_path):
+    """Start a run that prints some pids, and end its server. Return the directory of all runs, and the pids."""
+
+    def abandon(command, count):
+        bench = make_bench(tmp_path / "kept", keep=True)
+        run = bench.run(command, handle="es1")
+        wait_until(lambda: len(bench.rows(run)) == count, "the rows")
+        bench.runner.close()
+        return bench.directory, [int(row) for row in bench.rows(run)]
+
+    return abandon
 
 
-def test_runs_go_on_when_the_server_ends(servers, tmp_path):
-    """The next server follows them to their end."""
-    servers.add("es1", f"echo $$; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; echo end")
-    servers.start()
-    wait_until(lambda: servers.rows.get("es1"))
-    servers.end(signal.SIGTERM)
-    assert servers.process.returncode == 0
-    (tmp_path / "go").touch()
-    servers.start()
-    wait_until(lambda: servers.outcomes)
-    assert list(servers.rows["es1"].values())[1:] == ["end", END_OF_LOG]
-
-
-def test_a_stop_that_a_killed_server_has_only_stored_is_done_by_the_next_one(servers):
-    """For a run that is running, and for one that was never started."""
-    servers.add("es1", "echo $$; exec sleep 60")
-    servers.add("es2", "exec sleep 60", started=None, stopped=2.0)
-    servers.start()
-    wait_until(lambda: servers.rows.get("es1"))
-    servers.end()
-    servers.store["experiments"][0]["stopped"] = 1.0
-    servers.start()
-    wait_until(lambda: len(servers.outcomes) == 2)
-    assert servers.outcomes == {"es1": (State.CANCELLED, None), "es2": (State.CANCELLED, None)}
-    assert not is_alive(int(servers.rows["es1"][1]))
-
-
-def test_a_run_without_an_experiment_is_stopped_and_kept(servers, tmp_path):
+def test_a_run_without_an_experiment_is_stopped_and_kept(make_bench, abandoned):
     """As when the store is lost."""
-    servers.add("es1", "echo $$; exec sleep 60")
-    servers.start()
-    wait_until(lambda: servers.rows.get("es1"))
-    servers.end()
-    servers.store["experiments"].clear()
-    servers.start()
-    wait_until(lambda: not is_alive(int(servers.rows["es1"][1])))
-    kept, lock = sorted(path.name for path in servers.directory.iterdir())
+    directory, (pid,) = abandoned("echo $$; exec sleep 60", 1)
+    assert is_alive(pid)
+    make_bench(directory, keep=True)
+    wait_until(lambda: not is_alive(pid), "the end of the command")
+    kept, lock = sorted(path.name for path in directory.iterdir())
     assert (kept.startswith("kept-es1-"), lock) == (True, "lock")
-    wait_until(lambda: left_over(tmp_path) == [servers.process.pid], "that nothing is left")
+    wait_until(lambda: left_over(directory) == [], "that nothing is left")
 
 
-def test_a_run_that_a_killed_server_was_deleting_is_deleted(servers):
+def test_a_run_that_an_earlier_server_was_deleting_is_deleted(make_bench, abandoned):
     """It is stopped first."""
-    servers.add("es1", "echo $$; exec sleep 60")
-    servers.start()
-    wait_until(lambda: servers.rows.get("es1"))
-    servers.end()
-    (servers.directory / "es1").rename(servers.directory / ".forgotten-es1-0")
-    servers.store["experiments"].clear()
-    servers.start()
-    wait_until(lambda: not is_alive(int(servers.rows["es1"][1])))
-    wait_until(lambda: [path.name for path in servers.directory.iterdir()] == ["lock"])
-
-
-@pytest.mark.parametrize("when", ["while a server follows", "while no server is there"])
-def test_a_run_whose_supervisor_is_killed_ends_with_an_error(servers, when):
-    """Its processes are killed, and later servers report the same error."""
-    servers.add("es1", "echo $PPID; echo $$; sleep 60 & echo $!; wait")
-    servers.start()
-    wait_until(lambda: len(servers.rows.get("es1", {})) == 3)
-    supervisor, *commands = map(int, servers.rows["es1"].values())
-    if when == "while no server is there":
-        servers.end()
-    os.kill(supervisor, signal.SIGKILL)
-    if when == "while no server is there":
-        servers.start()
-    wait_until(lambda: servers.outcomes)
-    state, error = servers.outcomes["es1"]
-    assert state == State.ERROR
-    assert "was killed" in error
-    assert not any(map(is_alive, commands))
-    assert servers.rows["es1"][4] == END_OF_LOG
-    servers.end()
-    servers.start()
-    wait_until(lambda: servers.outcomes)
-    assert servers.outcomes["es1"] == (state, error)
+    directory, (pid,) = abandoned("echo $$; exec sleep 60", 1)
+    (directory / "es1").rename(directory / ".forgotten-es1-0")
+    make_bench(directory, keep=True)
+    wait_until(lambda: not is_alive(pid), "the end of the command")
+    wait_until(lambda: [path.name for path in directory.iterdir()] == ["lock"], "the removal")
 
 
 @only_linux
-def test_processes_that_have_left_their_group_are_killed_without_a_supervisor(servers):
-    """They are found by a variable in their environment."""
-    servers.add("es1", f'echo $PPID; {sys.executable} -c "{LEAVING}" sleep 60; wait; sleep 60')
-    servers.start()
-    wait_until(lambda: len(servers.rows.get("es1", {})) == 2)
-    supervisor, left = map(int, servers.rows["es1"].values())
+def test_a_run_whose_supervisor_is_killed_ends_with_an_error(bench):
+    """Its processes are killed. Those that have left their group are found by a variable in their environment."""
+    leave = f'{sys.executable} -c "{LEAVING}" sleep 60'
+    run = bench.run(f"echo $PPID; echo $$; sleep 60 & echo $!; {leave}; wait")
+    wait_until(lambda: len(bench.rows(run)) == 4, "the rows with the pids")
+    supervisor, *commands = map(int, bench.rows(run))
     os.kill(supervisor, signal.SIGKILL)
-    wait_until(lambda: servers.outcomes)
-    assert not is_alive(left)
+    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
+    state, error = bench.outcome(run)
+    assert (state, "was killed" in error) == ("error", True)
+    assert not any(map(is_alive, commands))
+    assert run.rows(4, 10, bench.clock.now())[0][1].message == END_OF_LOG
+
+
+def test_a_supervisor_that_is_killed_while_there_is_no_server_is_noticed_by_the_next(make_bench, abandoned):
+    """Later servers report the same error."""
+    directory, (supervisor, command) = abandoned("echo $PPID; echo $$; sleep 60", 2)
+    os.kill(supervisor, signal.SIGKILL)
+    errors = []
+    for _ in range(2):
+        bench = make_bench(directory, keep=True, recover=False)
+        run = bench.admit("true", handle="es1", started=0.0)
+        bench.runner.recover()
+        wait_until(lambda bench=bench, run=run: bench.state(run) == State.ERROR, "the error")
+        errors.append(run.error(bench.clock.now()))
+        assert not is_alive(command)
+        bench.runner.close()
+    assert "was killed" in errors[0]
+    assert errors[0] == errors[1]
 
 
 def test_supervisors_can_be_killed_at_any_time(make_bench, tmp_path):

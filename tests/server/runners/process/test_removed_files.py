@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 from gradient_api.constants import TERMINAL_STATES
+from gradient_api.constants import ExperimentState as State
 
-from tests.server.runners.process.conftest import is_alive, only_linux, wait_until
-from tests.server.runners.process.test_recovery import left_over, servers  # noqa: F401
+from tests.server.runners.process.conftest import is_alive, left_over, only_linux, wait_until
 
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
 
@@ -62,15 +62,33 @@ def is_removed(folder):
 
 
 @only_linux
-def test_a_supervisor_notices_that_its_files_were_removed(servers):  # noqa: F811
-    """Its supervisor finds it out."""
-    servers.add("es1", STUBBORN.replace("trap '' TERM; ", ""))
-    servers.start()
-    wait_until(lambda: servers.rows.get("es1"))
-    servers.end()
-    shutil.rmtree(servers.directory / "es1")
-    wait_until(lambda: left_over(servers.directory) == [], "that nothing is left")
-    assert not is_alive(int(servers.rows["es1"][1]))
+def test_a_supervisor_notices_that_its_files_were_removed(make_bench, tmp_path):
+    """Without a server, it ends the run."""
+    bench = make_bench(tmp_path / "kept", keep=True)
+    run = bench.run("echo $$; exec sleep 60")
+    wait_until(lambda: bench.rows(run), "the row with the pid")
+    pid = int(bench.rows(run)[0])
+    bench.runner.close()
+    shutil.rmtree(bench.directory / run.handle)
+    wait_until(lambda: left_over(bench.directory) == [], "that nothing is left")
+    assert not is_alive(pid)
+
+
+def test_a_run_whose_files_were_removed_between_two_servers_does_not_run_again(make_bench, tmp_path):
+    """A later run has run, so it has. One that was still waiting runs."""
+    directory, order = tmp_path / "kept", tmp_path / "order"
+    first = make_bench(directory, keep=True, slots=1)
+    for _ in range(2):
+        first.done(f"echo ran >> {order}")
+    first.runner.close()
+    shutil.rmtree(directory / "es1")
+    bench = make_bench(directory, keep=True, recover=False)
+    removed, _, waiting = (bench.admit(f"echo again >> {order}", started=float(number)) for number in range(3))
+    bench.runner.recover()
+    wait_until(lambda: bench.state(waiting) == State.STOPPED, "the end of the one that waited")
+    state, error = bench.outcome(removed)
+    assert (state, "have been removed" in error) == ("error", True)
+    assert order.read_text() == "ran\nran\nagain\n"
 
 
 def test_a_run_whose_files_were_removed_is_not_run_by_the_next_server(make_bench, tmp_path):

@@ -9,8 +9,8 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.process import run as run_module
+from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.log_file import MAX_ROW_LENGTH, LogWriter
-from gradient_server.runners.process.nodes import nodes_of
 from gradient_server.runners.process.run import RunMonitor
 from gradient_server.runners.process.run_files import EventReader, LaunchSpec, RunDirectory
 from tests.server.runners.process.conftest import is_alive, limit_file_size, wait_until, workspace_of

@@ -10,8 +10,8 @@ from attrs import evolve
 from gradient_api.constants import ExperimentState as State
 from gradient_api.constants import ExperimentType
 
+from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.log_file import LogReader
-from gradient_server.runners.process.nodes import nodes_of
 from gradient_server.runners.process.processes import kill_run
 from gradient_server.runners.process.run_files import EventReader, LaunchSpec, RunDirectory
 from gradient_server.runners.process.supervisor import Outcome, outcome_of
@@ -31,7 +31,7 @@ KILLED_AT_THE_START_BARRIER = """
 import os, signal, sys
 from pathlib import Path
 from gradient_server.runners.process.log_file import LogWriter
-from gradient_server.runners.process.nodes import nodes_of
+from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.supervisor import NodeProcess
 folder = Path(sys.argv[1])
 (node,) = nodes_of(["worker"], {"experimentTypeId": 1, "command": "touch ran"})
@@ -44,7 +44,7 @@ TEARING_DOWN = """
 import os, select, sys
 from pathlib import Path
 from gradient_server.runners.process.log_file import LogWriter
-from gradient_server.runners.process.nodes import nodes_of
+from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.processes import ProcessId
 from gradient_server.runners.process.supervisor import NodeGroup, NodeProcess, StopSignal
 folder, stranger = Path(sys.argv[1]), int(sys.argv[2])

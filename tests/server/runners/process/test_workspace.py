@@ -1,28 +1,27 @@
-"""Workspaces: folders, archives, git repositories, or nothing; and what cannot be one, with the reason."""
+"""Workspaces: folders, archives, git repositories, or nothing; and the errors of what cannot be one."""
 
 import base64
-import contextlib
 import gzip
 import http.server
-import io
 import os
 import shutil
+import stat
 import subprocess
-import tarfile
 import threading
-import warnings
-import zipfile
 from urllib.parse import quote
 
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process import download
-from gradient_server.runners.process.set_up import CannotSetUp
+from gradient_server.runners.process import workspace
+from gradient_server.runners.process.limits import SetupError
+from gradient_server.runners.process.workspace import prepare_workspace
 
 SECRET = "very-secret@word/1"
 QUOTED = quote(SECRET, safe="")
-"""As it is written in addresses."""
+"""The password as it is written in URLs."""
+IN_PARAMETERS = ("", {"workspaceUsername": "somebody", "workspacePassword": SECRET})
+IN_URL = (f"somebody:{QUOTED}@", {})
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def serve(tmp_path):
     """Serve a folder by http, to those who know the password, if there is one."""
     servers = []
 
-    def start(folder, password=None, moved_to=None, refused=None, may_pack=False):
+    def start(folder, password=None, *, moved_to=None, moved_here=(), refused=None, may_pack=False, breaks_off=False):
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *arguments):
                 super().__init__(*arguments, directory=str(folder))
@@ -71,6 +70,11 @@ def serve(tmp_path):
                 if moved_to:
                     self.send_response(302)
                     self.send_header("Location", f"http://{moved_to}{self.path}")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                elif moved_here and self.path == moved_here[0]:
+                    self.send_response(302)
+                    self.send_header("Location", moved_here[1])
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                 elif refused:
@@ -92,6 +96,12 @@ def serve(tmp_path):
                     self.send_header("Content-Length", str(len(content)))
                     self.end_headers()
                     self.wfile.write(content)
+                elif breaks_off:
+                    content = (folder / self.path.strip("/")).read_bytes()
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content[:-10])
                 else:
                     super().do_GET()
 
@@ -110,383 +120,261 @@ def serve(tmp_path):
         server.server_close()
 
 
-def packed(folder, path):
-    """Pack a folder as the name of the archive says."""
-    kind = {".zip": "zip", ".tar": "tar", ".tgz": "gztar", ".xz": "xztar"}[path.suffix]
-    made = shutil.make_archive(str(path.with_suffix("")), kind, folder)
-    os.replace(made, path)
+@pytest.fixture
+def prepared(tmp_path):
+    """Prepare a workspace in a new folder, and return the directory in which commands run."""
+    count = 0
+
+    def prepared(url="none", **given):
+        nonlocal count
+        count += 1
+        body = {"workspaceUrl": str(url), **given}
+        return prepare_workspace(body, tmp_path / f"workspace {count}", leave_out=tmp_path / "runs")
+
+    return prepared
+
+
+@pytest.fixture
+def error_of(prepared):
+    """Return the error of a workspace that cannot be prepared; it never has the password."""
+
+    def error_of(url, **given):
+        with pytest.raises(SetupError) as caught:
+            prepared(url, **given)
+        assert SECRET not in str(caught.value)
+        assert QUOTED not in str(caught.value)
+        return str(caught.value)
+
+    return error_of
+
+
+@pytest.fixture
+def archive(project, tmp_path):
+    """The project as a zip file in a folder that can be served."""
+    (tmp_path / "served").mkdir()
+    return shutil.make_archive(str(tmp_path / "served" / "a"), "zip", project)
+
+
+@pytest.fixture
+def bare(repository, tmp_path):
+    """The repository as a bare one in a folder that can be served."""
+    path = tmp_path / "served" / "bare.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(repository), str(path)], check=True)
+    subprocess.run(["git", "-C", str(path), "update-server-info"], check=True)
     return path
 
 
-def error_of(bench, command="echo wrong", **given):
-    run = bench.done(command, **given)
-    state, error = bench.outcome(run)
-    assert state == "error", (state, error, bench.rows(run))
-    assert State.RUNNING not in [state for _, state in run.transitions]
-    assert bench.rows(run) == []
-    return error
+def names_in(folder):
+    return sorted(os.listdir(folder))
 
 
-@pytest.mark.parametrize("url", [{}, {"workspaceUrl": "none"}, {"workspaceUrl": ""}])
-def test_without_a_workspace_a_run_has_an_empty_directory(bench, url):
-    """Each run has its own."""
-    assert bench.rows(bench.done("ls -A; touch mine; ls", **url)) == ["mine"]
-    assert bench.rows(bench.done("ls -A; touch mine; ls", **url)) == ["mine"]
+@pytest.mark.parametrize("given", [{"workspaceUrl": "none"}, {"workspaceUrl": ""}, {"workspaceUrl": None}, {}])
+def test_without_a_url_the_workspace_is_an_empty_folder_of_the_user(tmp_path, given):
+    folder = prepare_workspace(given, tmp_path / "workspace", tmp_path / "runs")
+    assert (folder, names_in(folder)) == (tmp_path / "workspace", [])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_folder_is_copied(bench, project, form):
-    """The run has a copy, so that nothing it does changes the original; links stay links."""
-    command = "./train.sh; cat link.txt; readlink link.txt; rm -r src; ls"
-    run = bench.done(command, workspaceUrl=form.format(project))
-    assert bench.rows(run) == ["training", "data", "src/data.txt", "link.txt", "train.sh"]
-    assert (project / "src" / "data.txt").exists()
+def test_a_folder_is_copied_with_modes_and_links(prepared, project, form):
+    (project / "round").symlink_to("round")
+    folder = prepared(form.format(project))
+    assert names_in(folder) == ["link.txt", "round", "src", "train.sh"]
+    assert os.access(folder / "train.sh", os.X_OK)
+    assert [os.readlink(folder / name) for name in ("link.txt", "round")] == ["src/data.txt", "round"]
+    (folder / "src" / "data.txt").write_text("changed")
+    assert (project / "src" / "data.txt").read_text() == "data\n"
 
 
-def test_a_folder_that_has_the_runs_in_it_is_copied_without_them(make_bench, project):
-    """What the server keeps in a project is no part of it."""
-    bench = make_bench(project / "runs")
-    assert bench.rows(bench.done("ls", workspaceUrl=str(project))) == ["link.txt", "src", "train.sh"]
+def test_a_folder_that_contains_the_runs_is_copied_without_them(prepared, tmp_path):
+    (tmp_path / "project" / "runs" / "es1").mkdir(parents=True)
+    (tmp_path / "project" / "file").touch()
+    body = {"workspaceUrl": str(tmp_path / "project")}
+    runs = tmp_path / "project" / "runs"
+    assert names_in(prepare_workspace(body, runs / "es1" / "workspace", leave_out=runs)) == ["file"]
 
 
-def test_the_runs_themselves_are_no_workspace(bench):
-    """A run is not copied into itself."""
-    assert "is where the server keeps its runs" in error_of(bench, workspaceUrl=str(bench.directory))
+def test_the_folder_of_the_runs_is_no_workspace(tmp_path):
+    (tmp_path / "runs" / "es1").mkdir(parents=True)
+    with pytest.raises(SetupError, match="is where the server keeps its runs"):
+        prepare_workspace({"workspaceUrl": str(tmp_path / "runs")}, tmp_path / "runs" / "es1" / "w", tmp_path / "runs")
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz", "a.xz"])
-def test_an_archive_is_unpacked(bench, project, tmp_path, name):
-    """Zip and tar files, whatever they are packed with; programs can be executed."""
-    path = packed(project, tmp_path / name)
-    rows = bench.rows(bench.done("./train.sh; cat src/data.txt", workspaceUrl=str(path)))
-    assert rows == ["training", "data"]
+def test_a_folder_with_a_pipe_is_refused_by_its_name(error_of, project):
+    os.mkfifo(project / "pipe")
+    assert "pipe in the workspace is neither a file nor a folder" in error_of(project)
 
 
-@pytest.mark.parametrize("credentials", ["none", "parameters", "url"])
-def test_an_archive_is_fetched_by_http(bench, project, tmp_path, serve, credentials):
-    """Where it is asked for, with a name and a password."""
-    packed(project, tmp_path / "a.zip")
-    host = serve(tmp_path, None if credentials == "none" else SECRET)
-    given = {"workspaceUsername": "somebody", "workspacePassword": SECRET} if credentials == "parameters" else {}
-    at = f"somebody:{QUOTED}@" if credentials == "url" else ""
-    run = bench.done("./train.sh", workspaceUrl=f"http://{at}{host}/a.zip?x=1", **given)
-    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training"])
-    assert_secret_is_nowhere(bench)
+def test_a_local_archive_is_extracted(prepared, archive):
+    assert names_in(prepared(archive)) == ["link.txt", "src", "train.sh"]
 
 
-def test_an_archive_is_fetched_as_it_is(bench, project, tmp_path, serve):
-    """A server that would pack what it sends is not asked to: an archive is packed."""
-    packed(project, tmp_path / "a.zip")
-    run = bench.done("./train.sh", workspaceUrl=f"http://{serve(tmp_path, may_pack=True)}/a.zip")
-    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training"])
+@pytest.mark.parametrize("credentials", [None, IN_PARAMETERS, IN_URL], ids=["none", "in parameters", "in the url"])
+def test_an_archive_is_downloaded_with_credentials(prepared, archive, tmp_path, serve, credentials):
+    host = serve(tmp_path / "served", SECRET if credentials else None)
+    userinfo, given = credentials or ("", {})
+    assert "train.sh" in names_in(prepared(f"http://{userinfo}{host}/a.zip?x=ä 1", **given))
 
 
-def test_credentials_do_not_follow_to_another_host(bench, project, serve, tmp_path):
-    """What is fetched may have moved there; nobody there is told the password, though it would be right."""
-    packed(project, tmp_path / "a.zip")
-    for password, outcome in ((None, "stopped"), (SECRET, "error")):
-        host = serve(tmp_path, moved_to=serve(tmp_path, password))
-        run = bench.done("./train.sh", workspaceUrl=f"http://somebody:{QUOTED}@{host}/a.zip")
-        state, error = bench.outcome(run)
-        assert state == outcome, error
-    assert "the answer was 401" in error
+def test_an_archive_is_downloaded_without_content_encoding(prepared, archive, tmp_path, serve):
+    assert "train.sh" in names_in(prepared(f"http://{serve(tmp_path / 'served', may_pack=True)}/a.zip"))
 
 
-def test_an_archive_that_is_not_there(bench, serve, tmp_path):
-    """The error says what was answered, and nothing that is secret."""
+def test_a_redirect_to_another_host_is_followed_without_the_password(prepared, error_of, archive, serve, tmp_path):
+    def moved(password):
+        return f"http://somebody:{QUOTED}@{serve(tmp_path, moved_to=serve(tmp_path / 'served', password))}/a.zip"
+
+    assert "train.sh" in names_in(prepared(moved(None)))
+    assert "the answer was 401" in error_of(moved(SECRET))
+
+
+def test_a_redirect_on_the_same_host_is_followed_with_the_password(prepared, archive, serve, tmp_path):
+    (tmp_path / "served" / "a.zip").rename(tmp_path / "served" / "b.zip")
+    host = serve(tmp_path / "served", SECRET, moved_here=("/folder/a.zip", "/b.zip"))
+    assert "train.sh" in names_in(prepared(f"http://somebody:{QUOTED}@{host}/folder/a.zip"))
+
+
+def test_the_error_of_a_download_has_the_status_and_no_secret(error_of, serve, tmp_path):
     host = serve(tmp_path, SECRET)
-    error = error_of(bench, workspaceUrl=f"http://somebody:{QUOTED}x@{host}/a.zip?token={QUOTED}")
+    error = error_of(f"http://somebody:{QUOTED}x@{host}/a.zip?token={QUOTED}")
     assert error == f"The workspace http://{host}/a.zip cannot be fetched: the answer was 401"
-    error = error_of(bench, workspaceUrl="http://127.0.0.1:1/a.zip")
-    assert "http://127.0.0.1:1/a.zip cannot be fetched" in error
+    assert "http://127.0.0.1:1/a.zip cannot be fetched: " in error_of("http://127.0.0.1:1/a.zip")
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    error = error_of(f"http://somebody:{QUOTED}@{host}/a.zip?signature={QUOTED}")
+    assert error == f"The workspace http://{host}/a.zip is neither a zip nor a tar file"
+
+
+def test_a_download_that_breaks_off_is_an_error(error_of, archive, tmp_path, serve):
+    host = serve(tmp_path / "served", breaks_off=True)
+    assert f"http://{host}/a.zip cannot be fetched: IncompleteRead" in error_of(f"http://{host}/a.zip")
+
+
+@pytest.mark.parametrize(("size", "is_too_large"), [(100_000, False), (100_001, True), (10_000_000, True)])
+def test_a_download_that_is_too_large_is_stopped(error_of, serve, tmp_path, monkeypatch, size, is_too_large):
+    monkeypatch.setattr(workspace, "MAX_BYTES", 100_000)
+    (tmp_path / "a.zip").write_bytes(b"x" * size)
+    error = error_of(f"http://{serve(tmp_path)}/a.zip")
+    assert ("The workspace is larger than" if is_too_large else "is neither a zip nor a tar file") in error
 
 
 @pytest.mark.parametrize(
     ("ref", "version"), [(None, "third"), ("old", "first"), ("v1", "first"), ("commit", "second"), ("main", "third")]
 )
-def test_a_git_repository_is_cloned(bench, repository, ref, version):
-    """At its default branch, or at the branch, tag or commit that `workspaceRef` names."""
+def test_a_repository_is_cloned_at_a_branch_a_tag_or_a_commit(prepared, bare, ref, version):
     if ref == "commit":
-        said = subprocess.run(["git", "rev-parse", "main~"], cwd=repository, capture_output=True, text=True, check=True)
-        ref = said.stdout.strip()
-    given = {"workspaceRef": ref} if ref else {}
-    bare = repository.parent / "bare.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", str(repository), str(bare)], check=True)
-    run = bench.done("cat version", workspaceUrl=bare.as_uri(), **given)
-    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), [version])
+        found = subprocess.run(["git", "rev-parse", "main~"], cwd=bare, capture_output=True, text=True, check=True)
+        ref = found.stdout.strip()
+    folder = prepared(bare.as_uri(), **({"workspaceRef": ref} if ref else {}))
+    assert (folder / "version").read_text().strip() == version
 
 
-def test_a_local_folder_with_a_ref_is_a_repository(bench, repository):
-    """What is wanted is what was committed, not what lies there."""
+def test_a_local_folder_is_copied_as_it_is_and_with_a_ref_cloned(prepared, repository):
     (repository / "version").write_text("changed\n")
-    assert bench.rows(bench.done("cat version", workspaceUrl=str(repository))) == ["changed"]
-    assert bench.rows(bench.done("cat version", workspaceUrl=str(repository), workspaceRef="v1")) == ["first"]
+    assert (prepared(repository) / "version").read_text() == "changed\n"
+    assert (prepared(repository, workspaceRef="v1") / "version").read_text() == "first\n"
 
 
-@pytest.mark.parametrize("credentials", ["parameters", "url"])
-def test_a_git_repository_with_a_password(bench, repository, tmp_path, serve, credentials):
-    """Credentials reach git, and are neither in its arguments nor in any file."""
-    bare = tmp_path / "served" / "bare.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", str(repository), str(bare)], check=True)
-    subprocess.run(["git", "-C", str(bare), "update-server-info"], check=True)
-    host = serve(bare.parent, SECRET)
-    given = {"workspaceUsername": "somebody", "workspacePassword": SECRET} if credentials == "parameters" else {}
-    at = f"somebody:{QUOTED}@" if credentials == "url" else ""
-    run = bench.done("cat version; cat .git/config", workspaceUrl=f"http://{at}{host}/bare.git", **given)
-    assert bench.outcome(run) == ("stopped", None)
-    assert bench.rows(run)[0] == "third"
-    assert_secret_is_nowhere(bench)
+@pytest.mark.parametrize("credentials", [IN_PARAMETERS, IN_URL], ids=["in parameters", "in the url"])
+def test_a_repository_is_cloned_with_credentials_that_are_in_no_file(prepared, bare, serve, credentials):
+    userinfo, given = credentials
+    folder = prepared(f"http://{userinfo}{serve(bare.parent, SECRET)}/bare.git", **given)
+    assert (folder / "version").read_text() == "third\n"
+    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in content for content in files for secret in (SECRET, QUOTED))
 
 
-def test_git_credentials_do_not_follow_to_another_host(bench, repository, tmp_path, serve):
-    """Where a repository has moved to, nobody is told the password, though it would be right."""
-    bare = tmp_path / "served" / "bare.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", str(repository), str(bare)], check=True)
-    subprocess.run(["git", "-C", str(bare), "update-server-info"], check=True)
-    for password, outcome in ((None, "stopped"), (SECRET, "error")):
-        host = serve(bare.parent, moved_to=serve(bare.parent, password))
-        run = bench.done("cat version", workspaceUrl=f"http://somebody:{QUOTED}@{host}/bare.git")
-        state, error = bench.outcome(run)
-        assert state == outcome, error
-    assert "Authentication failed" in error
+def test_git_follows_a_redirect_to_another_host_without_the_password(prepared, error_of, bare, serve):
+    def moved(password):
+        return f"http://somebody:{QUOTED}@{serve(bare.parent, moved_to=serve(bare.parent, password))}/bare.git"
+
+    assert "version" in names_in(prepared(moved(None)))
+    assert "Authentication failed" in error_of(moved(SECRET))
 
 
-def test_an_archive_that_is_broken_where_it_was_fetched(bench, serve, tmp_path):
-    """The error does not have what is behind the question mark either: that may be a signature."""
-    (tmp_path / "a.zip").write_bytes(b"no archive")
-    host = serve(tmp_path, SECRET)
-    error = error_of(bench, workspaceUrl=f"http://somebody:{QUOTED}@{host}/a.zip?signature={QUOTED}")
-    assert error == f"The workspace http://{host}/a.zip is neither a zip nor a tar file"
-    assert_secret_is_nowhere(bench)
-
-
-def test_what_a_git_server_says_of_the_password_is_not_told(bench, tmp_path, serve):
-    """The error has what the other side has answered, but for the password, should that be in it."""
+def test_the_output_of_git_is_in_the_error_without_the_password(error_of, tmp_path, serve):
     host = serve(tmp_path, refused=f"{SECRET} may not be used after May")
-    error = error_of(bench, workspaceUrl=f"http://somebody:{QUOTED}@{host}/bare.git")
-    assert "*** may not be used after May" in error
-    assert SECRET not in error
-
-
-def test_wrong_credentials_for_git(bench, tmp_path, serve):
-    """The error says what git says; nobody is asked, and nothing secret is in it."""
+    assert "*** may not be used after May" in error_of(f"http://somebody:{QUOTED}@{host}/bare.git")
     host = serve(tmp_path, SECRET)
-    url = f"http://somebody:{QUOTED}x@{host}/bare.git"
-    error = error_of(bench, workspaceUrl=url)
+    error = error_of(f"http://somebody:{QUOTED}x@{host}/bare.git")
     assert error.startswith(f"git cannot clone the workspace http://{host}/bare.git: ")
     assert "Authentication failed" in error
-    assert SECRET not in error
-    assert QUOTED not in error
-    assert_secret_is_nowhere(bench)
-
-
-def test_what_git_says_can_be_read(bench):
-    """A name beside a password is no secret, and its letters are in other words."""
-    error = error_of(bench, workspaceUrl=f"http://u:{QUOTED}@127.0.0.1:1/project.git")
+    # A user name beside a password is no secret, and its letters are in other words.
+    error = error_of(f"http://u:{QUOTED}@127.0.0.1:1/project.git")
     assert "unable to access 'http://127.0.0.1:1/project.git/'" in error
     assert "***" not in error
 
 
-def test_git_says_what_is_wrong(bench, repository):
-    """A ref that is not there, and a repository that is not there."""
-    error = error_of(bench, workspaceUrl=str(repository), workspaceRef="nowhere")
+def test_a_ref_that_does_not_exist_or_is_an_option_is_refused(error_of, repository):
+    error = error_of(repository, workspaceRef="nowhere")
     assert "has no branch, tag or commit 'nowhere', which workspaceRef names" in error
-    assert "must be a branch" in error_of(bench, workspaceUrl=str(repository), workspaceRef="--upload-pack=touch x")
-    error = error_of(bench, workspaceUrl="http://127.0.0.1:1/project.git")
-    assert "git cannot clone the workspace http://127.0.0.1:1/project.git: " in error
+    assert "must be a branch" in error_of(repository, workspaceRef="--upload-pack=touch x")
 
 
 @pytest.mark.parametrize(
     ("url", "wrong"),
     [
-        ("/no/such/folder", "/no/such/folder does not exist on the machine of the server: it must be"),
+        ("/no/such/#1?/a@b", "/no/such/#1?/a@b does not exist on the machine of the server: it must be"),
+        ("file:///no/such/a@b", "file:///no/such/a@b does not exist"),
         ("project", "project is a relative path"),
         ("s3://bucket/key", "s3://bucket/key cannot be fetched from here: it must be"),
         ("ext::sh -c 'touch x'", "cannot be fetched from here"),
         ("/dev/null", "/dev/null is neither a file nor a folder: it must be"),
+        ("file:///dev/zero", "file:///dev/zero is neither a file nor a folder"),
         ("/etc/passwd", "is neither a zip nor a tar file"),
         ("http://[::1/project.zip", "is no URL: it must be"),
         (f"https://somebody:{QUOTED}@\u2100.example/project.git", "is no URL: it must be"),
+        (f"http:/bob:{QUOTED}@host/x.zip", "The workspace is no URL"),
+        (f"ssh:bob:{QUOTED}@host/x.git", "The workspace is no URL"),
         ("~nobody-has-this-name/project", "is in the home of somebody whom"),
+        # Only the host, the path and the user name for ssh are shown.
+        (f"s3://AKIA:{QUOTED}@bucket/x.zip", "workspace s3://bucket/x.zip "),
+        (f"s3://bucket/x.zip?X-Amz-Signature={QUOTED}", "workspace s3://bucket/x.zip "),
+        (f"ftp://{QUOTED}@host/x.zip", "workspace ftp://host/x.zip "),
+        (f"git+https://bob:{QUOTED}@host/x.git#{QUOTED}", "workspace git+https://host/x.git "),
+        (f"bob:{QUOTED}@host:x.git", "workspace host:x.git "),
+        (f"file://bob:{QUOTED}@host/no/such/folder", "workspace file://host/no/such/folder "),
+        (f"SSH://bob:{QUOTED}@host/x.git", "workspace ssh://bob@host/x.git has a password, which ssh does not take"),
+        (f"git://bob:{QUOTED}@127.0.0.1:1/x.git", "workspace git://127.0.0.1:1/x.git: "),
+        (f"http://127.0.0.1:1/x.git?token={QUOTED}", "workspace http://127.0.0.1:1/x.git: "),
+        (f"x:[{QUOTED}@//[::", "workspace //[:: "),
+        ("ssh://git@127.0.0.1:1/x.git", "git cannot clone the workspace ssh://git@127.0.0.1:1/x.git: "),
+        ("git@127.0.0.1:x.git", "git cannot clone the workspace git@127.0.0.1:x.git: "),
     ],
 )
-def test_what_is_no_workspace(bench, url, wrong):
-    """The error says what is wrong, and what would be right."""
-    assert wrong in error_of(bench, workspaceUrl=url)
-    assert_secret_is_nowhere(bench)
+def test_a_url_that_is_no_workspace_is_refused_with_what_is_wrong(error_of, url, wrong):
+    assert wrong in error_of(url)
 
 
-def tar_with(path, name, **member):
-    with tarfile.open(path, "w") as file:
-        info = tarfile.TarInfo(name)
-        data = member.pop("data", b"")
-        info.size = len(data)
-        for key, value in member.items():
-            setattr(info, key, value)
-        file.addfile(info, io.BytesIO(data))
-    return path
-
-
-def zip_with(path, name, data=b"x", mode=0o644):
-    with zipfile.ZipFile(path, "w") as file:
-        info = zipfile.ZipInfo(name)
-        info.external_attr = mode << 16
-        file.writestr(info, data)
-    return path
-
-
-@pytest.mark.parametrize("says_that_it_is_utf8", [True, False])
-def test_names_in_zip_files(bench, tmp_path, says_that_it_is_utf8):
-    """They are UTF-8 also where the archive does not say so, as those do not that `zip` makes on Linux."""
-    path = zip_with(tmp_path / "names.zip", "größe 😀.txt")
-    if not says_that_it_is_utf8:
-        raw = path.read_bytes()
-        for head, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-            place = raw.index(head) + flags
-            assert raw[place : place + 2] == b"\x00\x08"
-            raw = raw[:place] + b"\0\0" + raw[place + 2 :]
-        path.write_bytes(raw)
-    assert bench.rows(bench.done("ls", workspaceUrl=str(path))) == ["größe 😀.txt"]
-
-
-def test_names_in_zip_files_of_old(bench, tmp_path):
-    """What is no UTF-8 is read as such files were written before there was any."""
-    path = zip_with(tmp_path / "names.zip", "gr??e.txt")
-    path.write_bytes(path.read_bytes().replace(b"gr??e", b"gr\x94\xe1e"))
-    assert bench.rows(bench.done("ls", workspaceUrl=str(path))) == ["größe.txt"]
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda path, outside: tar_with(path, "../escaped", data=b"x"),
-        lambda path, outside: tar_with(path, f"{outside}/escaped", data=b"x"),
-        lambda path, outside: tar_with(path, "a/../../escaped", data=b"x"),
-        lambda path, outside: tar_with(path, "link", type=tarfile.SYMTYPE, linkname=str(outside)),
-        lambda path, outside: tar_with(path, "link", type=tarfile.SYMTYPE, linkname=".."),
-        lambda path, outside: tar_with(path, "link", type=tarfile.LNKTYPE, linkname="../../../secret"),
-        lambda path, outside: zip_with(path, "../escaped"),
-        lambda path, outside: zip_with(path, f"{outside}/escaped"),
-        lambda path, outside: zip_with(path, "link", str(outside).encode(), 0o120777),
-    ],
-)
-def test_archives_do_not_escape(bench, tmp_path, make):
-    """Paths and links that lead out are refused, with the name."""
-    error = error_of(bench, workspaceUrl=str(make(tmp_path / "archive", tmp_path)))
-    assert "outside of its own folder" in error
-    assert list(tmp_path.rglob("escaped")) == []
-
-
-def test_archives_do_not_escape_by_links_that_come_later(bench, tmp_path):
-    """A link that is turned round by another one leads nowhere."""
-    path = tmp_path / "archive"
-    with tarfile.open(path, "w") as file:
-        for name, to in (("a", "b/.."), ("b", ".")):
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = tarfile.SYMTYPE, to
-            file.addfile(info)
-        file.addfile(tarfile.TarInfo("a/escaped"))
-    assert "outside of its own folder" in error_of(bench, workspaceUrl=str(path))
-    assert list(tmp_path.rglob("escaped")) == []
-
-
-@pytest.mark.parametrize("kind", ["tar", "zip"])
-def test_a_name_that_comes_twice_in_an_archive(bench, tmp_path, kind):
-    """The later one wins, and is not written to where an earlier link of that name leads."""
-    path = tmp_path / "archive"
-    members = [("kept", "kept"), ("file", "first"), ("file", "second"), ("link", None), ("link", "third")]
-    if kind == "tar":
-        with tarfile.open(path, "w") as file:
-            for name, text in members:
-                info = tarfile.TarInfo(name)
-                if text is None:
-                    info.type, info.linkname = tarfile.SYMTYPE, "kept"
-                info.size = len(text or "")
-                file.addfile(info, io.BytesIO((text or "").encode()))
-    else:
-        with zipfile.ZipFile(path, "w") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it says that a name comes twice
-            for name, text in members:
-                info = zipfile.ZipInfo(name)
-                info.external_attr = (0o100644 if text else 0o120777) << 16
-                file.writestr(info, text or "kept")
-    run = bench.done("for f in file kept link; do cat $f; echo; done", workspaceUrl=str(path))
-    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["second", "kept", "third"])
-
-
-def test_archives_with_other_things(bench, tmp_path):
-    """Pipes and devices are no part of a workspace; broken archives are said to be broken."""
-    assert "pipe is a device or a pipe" in error_of(
-        bench, workspaceUrl=str(tar_with(tmp_path / "a.tar", "pipe", type=tarfile.FIFOTYPE))
-    ).replace("in the workspace's archive ", "")
-    broken = tmp_path / "b.zip"
-    zip_with(broken, "x", b"y" * 100)
-    broken.write_bytes(broken.read_bytes().replace(b"yy", b"zz"))
-    assert "is broken" in error_of(bench, workspaceUrl=str(broken))
-
-
-def test_sizes_are_bounded(bench, tmp_path):
-    """What says that it is huge is not unpacked."""
-    path = tmp_path / "a.tar"
-    info = tarfile.TarInfo("huge")
-    info.size = 5 * 1024**3
-    path.write_bytes(info.tobuf())
-    assert "larger than 4 GiB" in error_of(bench, workspaceUrl=str(path))
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("huge", b"x")
-        file.getinfo("huge").file_size = 5 * 1024**3
-    assert "larger than 4 GiB" in error_of(bench, workspaceUrl=str(path))
-
-
-def test_what_is_fetched_is_bounded(serve, tmp_path, monkeypatch):
-    """However much there is, no more of it is kept than may be."""
-    monkeypatch.setattr(download, "MOST_BYTES", 100_000)
-    for size, is_too_large in ((100_000, False), (100_001, True), (10_000_000, True)):
-        (tmp_path / "a.zip").write_bytes(b"x" * size)
-        with (tmp_path / "fetched").open("wb") as file:
-            expected = pytest.raises(CannotSetUp, match="The workspace is larger than")
-            with expected if is_too_large else contextlib.nullcontext():
-                download.download(f"http://{serve(tmp_path)}/a.zip", None, file)
-        assert (tmp_path / "fetched").stat().st_size <= 100_000
-
-
-def test_the_working_directory_is_in_the_workspace(bench, project):
-    """Commands start there; what is not in the workspace is refused, with what there is."""
-    assert bench.rows(bench.done("ls", workspaceUrl=str(project), workingDirectory="src")) == ["data.txt"]
-    error = error_of(bench, workspaceUrl=str(project), workingDirectory="source")
-    assert error == "workingDirectory source is no folder of the workspace: it has link.txt, src, train.sh"
-    for outside in ("..", "/etc", "src/../.."):
-        assert "is not in the workspace" in error_of(bench, workspaceUrl=str(project), workingDirectory=outside)
-
-
-def test_the_artifact_directory_is_there(bench):
-    """It is made in the workspace; one that is a place of its own in containers is not used, which is said."""
-    assert bench.rows(bench.done("ls -d out/artifacts", artifactDirectory="out/artifacts")) == ["out/artifacts"]
-    assert "is not in the workspace" in error_of(bench, artifactDirectory="../x")
-    run = bench.done("true", artifactDirectory="/artifacts")
-    assert "artifactDirectory /artifacts is not used" in run.rows(0, 1, bench.clock.now())[0][1].message
-
-
-def test_a_folder_with_links_that_go_round(bench, project):
-    """They stay what they are, and nothing is below them."""
+def test_the_working_directory_is_a_folder_of_the_workspace(prepared, error_of, project):
     (project / "round").symlink_to("round")
-    run = bench.done("readlink round", workspaceUrl=str(project))
-    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["round"])
-    error = error_of(bench, workspaceUrl=str(project), workingDirectory="round")
-    assert "workingDirectory round is no folder of the workspace" in error
-    error = error_of(bench, workspaceUrl=str(project), artifactDirectory="round/out")
-    assert "symbolic links" in error
-    assert "does not exist" in error_of(bench, workspaceUrl=str(project / "round"))
+    assert names_in(prepared(project, workingDirectory="src")) == ["data.txt"]
+    error = error_of(project, workingDirectory="source")
+    assert error == "workingDirectory source is no folder of the workspace: it has link.txt, round, src, train.sh"
+    assert "workingDirectory round is no folder of the workspace" in error_of(project, workingDirectory="round")
+    for outside in ("..", "/etc", "src/../.."):
+        assert "is not in the workspace" in error_of(project, workingDirectory=outside)
 
 
-def test_a_folder_with_a_pipe(bench, project):
-    """What cannot be copied is said, and nothing waits for it."""
-    os.mkfifo(project / "pipe")
-    assert "pipe in the workspace is neither a file nor a folder" in error_of(bench, workspaceUrl=str(project))
+def test_a_relative_artifact_directory_is_made_in_the_workspace(prepared, error_of, project):
+    (project / "round").symlink_to("round")
+    assert (prepared(artifactDirectory="out/artifacts") / "out" / "artifacts").is_dir()
+    assert names_in(prepared(artifactDirectory="/artifacts")) == []
+    assert "is not in the workspace" in error_of("none", artifactDirectory="../x")
+    assert "symbolic links" in error_of(project, artifactDirectory="round/out")
 
 
-def assert_secret_is_nowhere(bench):
-    files = [path for path in bench.directory.rglob("*") if path.is_file()]
-    for secret in (SECRET, QUOTED):
-        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+def test_a_run_works_in_its_workspace_and_keeps_no_password(bench, archive, tmp_path, serve):
+    url = f"http://somebody:{QUOTED}@{serve(tmp_path / 'served', SECRET)}/a.zip"
+    run = bench.done("./train.sh; cat link.txt", workspaceUrl=url, artifactDirectory="/artifacts")
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training", "data"])
+    assert "artifactDirectory /artifacts is not used" in run.rows(0, 1, bench.clock.now())[0][1].message
+    files = [path.read_bytes() for path in bench.directory.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in content for content in files for secret in (SECRET, QUOTED))
+
+
+def test_a_run_whose_workspace_cannot_be_prepared_ends_with_the_error(bench):
+    run = bench.done("echo wrong", workspaceUrl="/no/such/folder")
+    state, error = bench.outcome(run)
+    assert (state, bench.rows(run)) == ("error", [])
+    assert "/no/such/folder does not exist" in error
+    assert State.RUNNING not in [state for _, state in run.transitions]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradient import BaseExperiment, ExperimentList, LogRow, LogRows, MultiNodeExperiment, SingleNodeExperiment
-from tests.client.shown import EXPERIMENTS, KINDS, LOG_ROWS, with_secrets
+from tests.unit.examples import EXPERIMENTS, KINDS, LOG_ROWS, with_secrets
 
 SINGLE = SingleNodeExperiment(
     id="es1", state=7, experiment_type_id=1, is_preemptible=True, dt_created="2019-08-06T17:20:11.462913+00:00"
@@ -117,7 +117,7 @@ def test_what_shows_is_loaded_when_something_is_shown():
         from gradient import ExperimentsClient
         ExperimentsClient("a-key").close()
         print(sorted({"pandas", *(f"gradient_ext.{name}" for name in
-            ("frames", "tables", "html_tables", "text_tables"))} & sys.modules.keys()))
+            ("display.dataframes", "display.tables"))} & sys.modules.keys()))
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")

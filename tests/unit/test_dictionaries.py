@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient import ExperimentList, LogRow, LogRows, SingleNodeExperiment
-from tests.client.shown import EXPERIMENTS, KINDS, LOG_ROWS, with_secrets
+from tests.unit.examples import EXPERIMENTS, KINDS, LOG_ROWS, with_secrets
 
 
 @given(EXPERIMENTS)

@@ -1,0 +1,43 @@
+"""What people see: tables, data frames and the progress of an experiment."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+
+class ProgressReporter:
+    """Something that is told about the progress of an experiment. This one ignores it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop reporting."""
+
+    def show(self, state: int | None, row_count: int | None) -> None:
+        """Display the progress until `hide()` is called: the caller begins to wait for the server.
+
+        :param int state: the state of the experiment; None: it is not known yet
+        :param int row_count: the number of log rows so far; None: nobody reads logs
+        """
+
+    def hide(self) -> None:
+        """Hide the progress: the code of the user goes on, and may print."""
+
+
+def progress_reporter(experiment_id: str, *, progress: bool) -> ProgressReporter:
+    """Return a reporter that displays the progress of an experiment, or one that does not.
+
+    :param str experiment_id: the experiment
+    :param bool progress: whether to display its progress
+
+    :raises ImportError: rich is not installed
+    """
+    if not progress:
+        return ProgressReporter()
+    from gradient_ext.display.progress import live_line  # needs rich, which is an extra
+
+    return live_line(experiment_id)
