@@ -18,7 +18,7 @@ from gradient import AsyncExperimentsClient, ExperimentsClient, constants
 MODULES = [
     module.name
     for package in (gradient, gradient_ext)
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 PUBLIC = {name: getattr(gradient, name) for name in gradient.__all__}
 CLIENTS = (ExperimentsClient, AsyncExperimentsClient)

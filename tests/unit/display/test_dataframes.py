@@ -1,4 +1,4 @@
-"""Lists as data frames of pandas, where that is installed."""
+"""Lists as data frames, where pandas is installed."""
 
 import subprocess
 import sys
@@ -20,8 +20,7 @@ UNKNOWN = BaseExperiment(id="es3", state=99, experiment_type_id=9, name="sweep",
 MIXED = ExperimentList([SINGLE, MULTI, UNKNOWN])
 
 
-def test_experiments():
-    """A row for each, with states as words too, times as times, and nothing but NA where nothing is."""
+def test_experiments_have_a_row_each_with_words_for_states_and_times_as_times():
     frame = MIXED.to_dataframe()
     assert list(frame["id"]) == ["es1", "es2", "es3"]
     assert list(frame["state_name"]) == ["failed", "running", "undefined"]
@@ -33,8 +32,7 @@ def test_experiments():
     assert frame["name"].isna().sum() == 2
 
 
-def test_columns_do_not_depend_on_what_is_listed():
-    """They are all attributes of all kinds, with the same types, of an empty list and of a full one."""
+def test_columns_and_their_types_do_not_depend_on_the_rows():
     types = MIXED.to_dataframe().dtypes
     assert dict(ExperimentList().to_dataframe().dtypes) == dict(types)
     assert set(types.index) == {field.name for kind in KINDS for field in kind._fields} | {"state_name"}
@@ -49,8 +47,7 @@ def test_columns_do_not_depend_on_what_is_listed():
     assert {name: str(types[name]) for name in expected} == expected
 
 
-def test_log_rows():
-    """Lines are numbers and timestamps times; what is no time is none."""
+def test_log_rows_have_a_row_each_and_an_invalid_timestamp_is_missing():
     rows = LogRows([LogRow(1, "a", "2019-08-06T17:21:18.528Z", "js1"), LogRow(2, "b", "2019-08-06T17:21:19Z")])
     frame = LogRows([*rows, LogRow(3, "c", "")]).to_dataframe()
     types = ["int64", "string", "datetime64[ns, UTC]", "string"]
@@ -61,39 +58,34 @@ def test_log_rows():
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2019-13-01T00:00:00Z", "12", "now?"])
-def test_times_that_cannot_be(time):
-    """They are missing, and the other times are there."""
+def test_a_time_that_pandas_cannot_hold_is_missing(time):
     frame = LogRows([LogRow(1, "a", time), LogRow(2, "b", "2019-08-06T17:21:18.528Z")]).to_dataframe()
     assert frame["timestamp"][1] == pandas.Timestamp("2019-08-06T17:21:18.528", tz="UTC")
     assert str(frame["timestamp"].dtype) == "datetime64[ns, UTC]"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_secrets(kind):
-    """A frame shows none that was not asked for."""
+def test_secrets_are_masked_unless_they_are_requested(kind):
     experiments = ExperimentList([with_secrets(kind)])
     assert "sesame" not in str(experiments.to_dataframe().to_dict())
     assert experiments.to_dataframe(secrets=True)["workspace_password"][0] == "sesame"
 
 
-def test_numbers_of_more_than_64_bits():
-    """They are in the frame as they are."""
+def test_a_number_of_more_than_64_bits_stays_a_number():
     frame = LogRows([LogRow(2**64, "a", "2019-08-06T17:21:18.528Z")]).to_dataframe()
     assert frame["line"][0] == 2**64
 
 
 @settings(max_examples=15)
 @given(st.lists(EXPERIMENTS, max_size=3), st.lists(LOG_ROWS, max_size=3))
-def test_whatever_is_listed(experiments, rows):
-    """Numbers of any size and texts of any kind are in the frame as they are."""
+def test_numbers_of_any_size_and_texts_of_any_kind_are_kept(experiments, rows):
     frame = ExperimentList(experiments).to_dataframe(secrets=True)
     assert [int(state) for state in frame["state"]] == [experiment.state for experiment in experiments]
     assert [*frame["name"].astype(object).where(frame["name"].notna(), None)] == [one.name for one in experiments]
     assert list(LogRows(rows).to_dataframe()["message"]) == [row.message for row in rows]
 
 
-def test_without_pandas():
-    """The error says what to install; everything else goes on working."""
+def test_without_pandas_the_error_says_what_to_install_and_all_else_works():
     program = """
         import sys
         sys.modules["pandas"] = None  # as if it were not installed
@@ -110,8 +102,7 @@ def test_without_pandas():
     assert (done.stdout, done.stderr) == (said * 2, "")
 
 
-def test_what_shows_is_loaded_when_something_is_shown():
-    """A program that creates experiments and never shows one does not load pandas, nor what makes tables."""
+def test_making_a_client_loads_neither_pandas_nor_what_displays_tables():
     program = """
         import sys
         from gradient import ExperimentsClient

@@ -1,13 +1,15 @@
-"""Experiments are read from all generations of stored parameters, and print as documented."""
+"""Experiments are read from all generations of stored parameters, and show as documented."""
 
 import copy
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
+from gradient import BaseExperiment, ExperimentList, LogRow, LogRows, MultiNodeExperiment, SingleNodeExperiment
 from gradient_ext.experiments import experiment_from, job_count
+from tests.unit.examples import EXPERIMENTS, KINDS, LOG_ROWS, one, with_secrets
 
 DOCUMENTED = (
     "SingleNodeExperiment(name='single_node_experiment-sdk', ports=None, "
@@ -77,13 +79,11 @@ def read(params, **outer):
 
 
 @pytest.mark.parametrize("params", [MIXED_CASE, ALL_SNAKE], ids=["mixed case", "all snake case"])
-def test_the_documented_form(params):
-    """Both generations of native experiments print to the letter as the documentation shows."""
+def test_native_experiments_of_both_generations_show_to_the_letter_as_documented(params):
     assert repr(read(params)) == DOCUMENTED
 
 
-def test_a_legacy_job():
-    """Jobs that were stored as experiments keep their project and container, and numbers become texts."""
+def test_a_legacy_job_keeps_its_project_and_container_and_its_numbers_become_texts():
     experiment = read(LEGACY_JOB, projectHandle=None)
     assert isinstance(experiment, SingleNodeExperiment)
     assert experiment.project_id == "prlvf0u05"
@@ -91,49 +91,44 @@ def test_a_legacy_job():
     assert (experiment.machine_type, experiment.ports, experiment.cluster_id) == ("K80", "5000", "342")
 
 
-def test_a_legacy_job_takes_its_project_from_around_it():
-    """Where the parameters do not know the project, the experiment does."""
+def test_the_project_of_the_experiment_counts_where_its_parameters_have_none():
     assert read({"command": "ls", "container": "busybox", "workspaceFileName": "none"}).project_id == "prlvf0u05"
 
 
 @pytest.mark.parametrize("history", [None, {}, {"params": None}, {"params": {}}])
-def test_missing_parameters(history):
-    """Without parameters everything that they would say is None."""
+def test_without_stored_parameters_their_attributes_are_none(history):
     experiment = experiment_from({**OUTER, "templateHistory": history})
     assert (experiment.id, experiment.state, experiment.project_id) == ("esxfbgzu7xanst", 1, "prlvf0u05")
     assert (experiment.name, experiment.command, experiment.experiment_env) == (None, None, None)
     assert experiment_from(OUTER).name is None
 
 
-def test_a_stored_parameter_cannot_replace_what_the_experiment_is():
-    """The first clients took `state`, `id` and the type from the parameters if they were there."""
+def test_stored_parameters_do_not_replace_id_state_and_type():
+    """The first clients let them."""
     experiment = read({**ALL_SNAKE, "state": 5, "id": "other", "experiment_type_id": 2, "experimentTypeId": 2})
     assert (experiment.state, experiment.id, experiment.experiment_type_id) == (1, "esxfbgzu7xanst", 1)
 
 
 @pytest.mark.parametrize("history", ["text", ["params"], 7, {"params": "text"}, {"params": [1]}])
-def test_parameters_that_are_none(history):
-    """What is no object where the parameters should be is as good as nothing."""
+def test_stored_parameters_that_are_no_object_count_as_none(history):
     assert experiment_from({**OUTER, "templateHistory": history}).name is None
 
 
 @pytest.mark.parametrize("member", ["handle", "state", "experimentTypeId"])
 @pytest.mark.parametrize("wrong", [None, [], {}, True, float("nan")])
-def test_an_experiment_says_which_it_is_of_what_kind_and_in_what_state(member, wrong):
-    """Whatever cannot be that is named in an error."""
+def test_a_missing_or_mistyped_handle_state_or_type_is_an_error(member, wrong):
     with pytest.raises(ValueError, match=f"{member} is "):
         experiment_from({**OUTER, member: wrong})
 
 
-def test_an_empty_handle_is_none():
-    """It would lead to all experiments."""
+def test_an_empty_handle_is_an_error():
+    """Its URL would be that of the list."""
     with pytest.raises(ValueError, match="handle is an empty string"):
         experiment_from({**OUTER, "handle": ""})
 
 
 @pytest.mark.parametrize("type_id", [2, 3])
-def test_multi_node_experiments(type_id):
-    """Workers, parameter servers and masters are read, counts as numbers even when stored as text."""
+def test_multi_node_experiments_have_counts_also_where_they_are_stored_as_text(type_id):
     stored = {"worker_count": "2", "parameter_server_count": 1, "master_count": 1, "worker_command": "ls"}
     experiment = read(stored, experimentTypeId=type_id)
     assert isinstance(experiment, MultiNodeExperiment)
@@ -141,37 +136,19 @@ def test_multi_node_experiments(type_id):
     assert job_count(experiment) == 4
 
 
-def test_unknown_numbers():
-    """A kind and a state that nobody knows do not stop anything."""
+def test_unknown_types_and_states_are_read():
     experiment = read({"name": "sweep"}, experimentTypeId=9, state=99)
     assert type(experiment) is BaseExperiment
     assert (experiment.name, experiment.state, experiment.experiment_type_id) == ("sweep", 99, 9)
     assert job_count(experiment) is None
 
 
-def test_counts_of_nothing():
-    """An experiment of no jobs has no logs to follow; a server that counts none does not know."""
+def test_an_experiment_without_counts_has_an_unknown_number_of_jobs():
     nobody = MultiNodeExperiment(id="es1", state=4, experiment_type_id=3, worker_count=0, parameter_server_count=0)
     assert job_count(nobody) is None
 
 
-def test_secrets_are_masked():
-    """Neither passwords, nor user names that belong to them, nor passwords in addresses are printed."""
-    secrets = {
-        "registry_username": "sesame-user",
-        "registry_password": "sesame-1",
-        "workspace_username": "sesame-user",
-        "workspace_password": "sesame-2",
-        "workspace_url": "https://me:sesame-3@example.com/r.git",
-    }
-    experiment = read({**ALL_SNAKE, **secrets})
-    assert "sesame" not in repr(experiment)
-    assert "https://me:********@example.com/r.git" in repr(experiment)
-    assert experiment.registry_password == "sesame-1"
-
-
-def test_fields_that_the_documentation_does_not_know_show_only_when_set():
-    """The documented form stays as it is until somebody uses what came later."""
+def test_undocumented_attributes_show_only_where_they_are_set():
     assert "workspace_ref='v2', " in repr(read({**ALL_SNAKE, "workspace_ref": "v2"}))
 
 
@@ -184,11 +161,47 @@ STORED_NAMES = sorted({name for field in SingleNodeExperiment._fields for name i
 
 
 @given(st.dictionaries(st.sampled_from(STORED_NAMES) | st.text(), JSON), st.sampled_from([1, 2, 3, 4, 9]))
-def test_no_stored_parameters_break_reading(params, type_id):
-    """Whatever was stored, an experiment comes out, its attributes are None or of their type, and it prints."""
+def test_whatever_is_stored_attributes_are_none_or_of_their_type(params, type_id):
     experiment = read(params, experimentTypeId=type_id)
     assert repr(experiment)
     types = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict, "array": list}
     for field in experiment._fields:
         value = getattr(experiment, field.name)
         assert value is None or isinstance(value, types[field.json_type])
+
+
+@given(EXPERIMENTS)
+def test_a_dictionary_has_every_attribute_and_makes_the_same_experiment_again(experiment):
+    content = experiment.to_dict(secrets=True)
+    assert list(content) == [field.name for field in experiment._fields]
+    assert type(experiment)(**content) == experiment
+    assert json.loads(json.dumps(content)) == content
+
+
+@given(st.lists(EXPERIMENTS, max_size=3), st.lists(LOG_ROWS, max_size=3))
+def test_dictionaries_of_lists_are_lists_of_dictionaries(experiments, rows):
+    content = ExperimentList(experiments).to_dict()
+    assert content == [experiment.to_dict() for experiment in experiments]
+    assert json.loads(json.dumps(content)) == content
+    assert [LogRow(**row) for row in json.loads(json.dumps(LogRows(rows).to_dict()))] == rows
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dictionaries_and_representations_hold_secrets_only_on_request(kind):
+    """Those in environment variables and in addresses included. None stays None."""
+    experiment = with_secrets(kind)
+    redacted, whole = experiment.to_dict(), experiment.to_dict(secrets=True)
+    assert "sesame" not in repr(experiment) + json.dumps(redacted)
+    assert redacted["workspace_password"] == "********"
+    assert redacted["workspace_url"] == "https://me:********@example.com/r.git"
+    assert {field.name for field in kind._fields if field.secret} <= {name for name in whole if whole[name] == "sesame"}
+    assert ExperimentList([experiment]).to_dict() == [redacted]
+    assert ExperimentList([experiment]).to_dict(secrets=True) == [whole]
+    assert one().to_dict()["registry_password"] is None
+
+
+@pytest.mark.parametrize("secrets", [False, True])
+def test_a_dictionary_shares_nothing_with_its_experiment(secrets):
+    experiment = one(experiment_env={"A": [1]})
+    experiment.to_dict(secrets=secrets)["experiment_env"]["A"].append(2)
+    assert experiment.experiment_env == {"A": [1]}

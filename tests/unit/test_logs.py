@@ -2,10 +2,11 @@
 
 import pytest
 from gradient_api.constants import END_OF_LOG
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradient import LogRow
+from gradient_ext.log_tail import LogTail
 from gradient_ext.logs import LogCursor, rows_from
 
 
@@ -28,8 +29,8 @@ def answer(rows, question, *, inclusive=False):
     known=st.booleans(),
     schedule=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 13)), max_size=20),
 )
-def test_every_row_comes_once_and_in_order(jobs, limit, inclusive, known, schedule):
-    """For any number of jobs, page size, kind of server, and order in which rows appear between two answers."""
+def test_every_row_comes_once_and_in_order_whatever_the_pages_are_like(jobs, limit, inclusive, known, schedule):
+    """For any number of jobs, page size, kind of server, and order in which rows appear between two responses."""
     whole = [log_of(f"js{number}", rows) for number, rows in enumerate(jobs)]
     visible = [0] * len(jobs)
     cursor = LogCursor(0, limit, len(jobs) if known else None)
@@ -55,8 +56,8 @@ def test_every_row_comes_once_and_in_order(jobs, limit, inclusive, known, schedu
     places=st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["js0", None])), max_size=6),
     ends=st.sets(st.integers(0, 5)),
 )
-def test_of_any_rows_those_that_follow_are_taken(line, places, ends):
-    """From one page, whatever is in it twice, missing or marked as the end, each job gets what continues its lines."""
+def test_of_any_page_the_cursor_takes_the_rows_that_continue_a_job(line, places, ends):
+    """Whatever is duplicated, missing or marked as the end."""
     messages = [END_OF_LOG if number in ends else f"row {number}" for number in range(len(places))]
     page = [LogRow(at, message, "", job) for (at, job), message in zip(places, messages, strict=True)]
     last, expected = {}, []
@@ -70,8 +71,8 @@ def test_of_any_rows_those_that_follow_are_taken(line, places, ends):
     assert cursor.finished == ({row.job_id for row in expected if row.message == END_OF_LOG} == jobs)
 
 
-def test_more_jobs_than_were_named():
-    """As long as one that has been heard of goes on, it is not over: a count may lack the jobs of a second try."""
+def test_logs_go_on_while_any_job_goes_on_even_an_unexpected_one():
+    """A count may lack the jobs of a second attempt."""
     cursor = LogCursor(jobs=1)
     rows = [*log_of("js0", 3), *log_of("js1", 5, ended=False)]
     got = cursor.take(answer(rows, cursor.question))
@@ -82,8 +83,7 @@ def test_more_jobs_than_were_named():
     assert [row.line for row in got if row.job_id == "js1"] == list(range(1, 10))
 
 
-def test_lines_that_are_missing_do_not_hide_what_follows():
-    """A job whose numbers jump is read to its end, though its rows look like late ones at first."""
+def test_a_gap_that_stays_is_skipped():
     rows = [
         *log_of("js0", 50),
         LogRow(1, "a", "", "js1"),
@@ -98,15 +98,13 @@ def test_lines_that_are_missing_do_not_hide_what_follows():
     assert [row.line for row in got if row.job_id == "js1"] == [1, 40]
 
 
-def test_rows_before_the_line_asked_for_never_come():
-    """The line is exclusive: 2 means from row 3 on."""
+def test_the_line_of_a_query_is_exclusive():
     cursor = LogCursor(2, 10, 1)
     assert [row.line for row in cursor.take(answer(log_of("js0", 4), cursor.question))] == [3, 4]
     assert cursor.finished
 
 
-def test_a_silent_job_does_not_hide_rows_of_the_others():
-    """The cursor goes back to where the job that is furthest behind is."""
+def test_the_next_query_is_about_the_job_that_is_furthest_behind():
     cursor = LogCursor(0, 100, 2)
     cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 1, ended=False), cursor.question))
     assert cursor.question.line == 1
@@ -114,18 +112,48 @@ def test_a_silent_job_does_not_hide_rows_of_the_others():
     assert [(row.job_id, row.line) for row in new] == [("js1", 2)]
 
 
-def test_a_row_prints_as_documented_and_carries_its_job():
-    """The job is an attribute, not a part of the printed form, and rows unpack as they did when they were tuples."""
+def test_a_row_shows_as_documented_and_unpacks_like_a_tuple_and_carries_its_job():
     row = LogRow(1, "hello", "2019-08-06T17:21:18.528Z", "js1")
     assert repr(row) == "LogRow(line=1, message='hello', timestamp='2019-08-06T17:21:18.528Z')"
     line, message, timestamp = row
     assert (line, message, timestamp, row.job_id) == (1, "hello", "2019-08-06T17:21:18.528Z", "js1")
 
 
-def test_a_row_has_a_number_a_message_and_a_time():
-    """A row without one of them is an error, and the job may be missing or null."""
+def test_a_row_without_line_message_or_timestamp_is_an_error():
     whole = {"line": 1.0, "message": "", "timestamp": "2019-08-06T17:21:18.528Z", "jobId": None}
     assert rows_from([whole]) == [LogRow(1, "", whole["timestamp"])]
     for name in ("line", "message", "timestamp"):
         with pytest.raises(ValueError, match=f"{name} is null"):
             rows_from([{**whole, name: None}])
+
+
+@example(jobs=[14, 14, 14], inclusive=False, most=40, marked=False)
+@example(jobs=[147, 147, 146], inclusive=True, most=40, marked=False)
+@given(
+    jobs=st.lists(st.integers(0, 30_000), min_size=1, max_size=3),
+    inclusive=st.booleans(),
+    most=st.sampled_from([10**9, 40]),
+    marked=st.booleans(),
+)
+def test_the_last_rows_of_a_log_of_any_length_are_found_with_few_requests(jobs, inclusive, most, marked):
+    tail = LogTail(10)
+
+    def page(question):
+        after = max(0, question.line - inclusive)
+        rows = [
+            LogRow(line, END_OF_LOG if marked and line == length else "text", "", str(job))
+            for line in range(after + 1, min(max(jobs), after + question.limit) + 1)
+            for job, length in enumerate(jobs)
+            if line <= length
+        ]
+        return rows[: min(question.limit, most)]
+
+    questions = 0
+    while not tail.finished:
+        tail.take(page(tail.question))
+        questions += 1
+    everything = sorted(
+        ((line, str(job)) for job, length in enumerate(jobs) for line in range(1, length + 1 - marked)),
+    )
+    assert [(row.line, row.job_id) for row in tail.rows] == everything[-10:]
+    assert questions < 40

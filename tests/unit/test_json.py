@@ -1,4 +1,4 @@
-"""Values of answers come in their type or not at all, and what must be there is asked for."""
+"""JSON values become values of the type that the contract names, or none at all."""
 
 import pytest
 
@@ -19,8 +19,7 @@ from gradient_ext._json import coerce, require
         ("array", [1], [1]),
     ],
 )
-def test_values_come_in_their_type(json_type, value, expected):
-    """Numbers and texts are taken for each other."""
+def test_numbers_and_texts_are_converted_into_each_other(json_type, value, expected):
     found = coerce(json_type, value)
     assert (found, type(found)) == (expected, type(expected))
 
@@ -44,15 +43,13 @@ def test_values_come_in_their_type(json_type, value, expected):
         ("string", None),
     ],
 )
-def test_other_values_do_not_come_at_all(json_type, value):
-    """Nothing is made of what is of another type, or of no number at all; where it must be there, it is an error."""
+def test_a_value_of_another_type_is_none_and_an_error_where_it_is_required(json_type, value):
     assert coerce(json_type, value) is None
     with pytest.raises(ValueError, match="handle is"):
         require(json_type, value, "handle")
 
 
-def test_texts_that_are_too_short():
-    """An empty text is one, but names nothing."""
+def test_a_required_text_may_have_to_be_longer_than_empty():
     assert require("string", "", "message") == ""
     with pytest.raises(ValueError, match="handle is an empty string"):
         require("string", "", "handle", min_length=1)

@@ -34,8 +34,7 @@ def valid_values(accepted):
 
 
 @given(valid_values(SINGLE_NODE_PARAMETERS))
-def test_every_value_arrives_under_its_wire_name(given_values):
-    """What was given can be read back from the body, commands through base64."""
+def test_every_value_is_sent_under_its_wire_name_commands_as_base64(given_values):
     body = json.loads(json.dumps(request_body(SINGLE_NODE_PARAMETERS, given_values, "test()")))
     for parameter in SINGLE_NODE_PARAMETERS.parameters:
         if parameter.name in given_values:
@@ -45,8 +44,7 @@ def test_every_value_arrives_under_its_wire_name(given_values):
 
 
 @given(valid_values(MULTI_NODE_PARAMETERS))
-def test_the_dictionary_of_the_caller_stays_as_it_was(given_values):
-    """Neither the dictionary nor what is in it is changed, and the body shares nothing with it."""
+def test_the_dictionary_of_the_caller_is_neither_changed_nor_shared(given_values):
     before = copy.deepcopy(given_values)
     body = request_body(MULTI_NODE_PARAMETERS, given_values, "test()")
     body.get("experimentEnv", {})["ADDED"] = 1
@@ -54,8 +52,7 @@ def test_the_dictionary_of_the_caller_stays_as_it_was(given_values):
 
 
 @given(valid_values(MULTI_NODE_PARAMETERS), st.data())
-def test_all_that_is_missing_or_wrong_is_named_at_once(given_values, data):
-    """One error lists every required parameter that is missing and every value of the wrong type."""
+def test_one_error_names_everything_that_is_missing_or_of_the_wrong_type(given_values, data):
     required = [parameter.name for parameter in MULTI_NODE_PARAMETERS.parameters if parameter.required]
     missing = data.draw(st.sets(st.sampled_from(required), min_size=1))
     wrong = data.draw(
@@ -71,7 +68,6 @@ def test_all_that_is_missing_or_wrong_is_named_at_once(given_values, data):
 
 
 def test_commands_are_base64_of_utf8(single_node):
-    """The documented example of a command with an accent."""
     assert (
         request_body(SINGLE_NODE_PARAMETERS, {**single_node, "command": "python é.py"}, "")["command"]
         == "cHl0aG9uIMOpLnB5"
@@ -81,21 +77,19 @@ def test_commands_are_base64_of_utf8(single_node):
 @pytest.mark.parametrize(
     ("given_type", "sent"), [(2, 2), (3, 3), ("GRPC", 2), ("MPI", 3), ("mpi", 3), (ExperimentType.MPI_MULTI_NODE, 3)]
 )
-def test_types_of_multi_node_experiments(multi_node, given_type, sent):
-    """Numbers, words and constants all name a type."""
+def test_a_multi_node_type_is_a_number_a_word_or_a_constant(multi_node, given_type, sent):
     body = request_body(MULTI_NODE_PARAMETERS, {**multi_node, "experiment_type_id": given_type}, "")
     assert body["experimentTypeId"] == sent
 
 
 @pytest.mark.parametrize("wrong", [1, 4, "TCP", True, 2.0, [2]])
-def test_wrong_types_of_multi_node_experiments(multi_node, wrong):
-    """The error says what a type can be."""
+def test_a_wrong_multi_node_type_is_an_error_that_names_the_right_ones(multi_node, wrong):
     with pytest.raises(InvalidParametersError, match="experiment_type_id: must be one of 2, 3, 'GRPC', 'MPI', not"):
         request_body(MULTI_NODE_PARAMETERS, {**multi_node, "experiment_type_id": wrong}, "")
 
 
 def test_ports_may_be_a_number(single_node):
-    """As with the first clients, which sent it as text too."""
+    """The first clients sent it as text, too."""
     assert request_body(SINGLE_NODE_PARAMETERS, {**single_node, "ports": 5000}, "")["ports"] == "5000"
 
 
@@ -113,8 +107,7 @@ def test_ports_may_be_a_number(single_node):
         ("experiment_env", {"A": float("nan")}, "not nan"),
     ],
 )
-def test_wrong_values(single_node, name, value, problem):
-    """Each wrong value is named with what would be right."""
+def test_a_wrong_value_is_an_error_that_says_what_would_be_right(single_node, name, value, problem):
     with pytest.raises(InvalidParametersError, match=f"{name}: .*{problem}"):
         request_body(SINGLE_NODE_PARAMETERS, {**single_node, name: value}, "")
 
@@ -123,35 +116,31 @@ def test_wrong_values(single_node, name, value, problem):
     ("count", "problem"), [(0, "must be at least 1, not 0"), (1001, "must be at most 1000, not 1001")]
 )
 def test_counts_have_limits(multi_node, count, problem):
-    """A typing error must not ask for a million machines."""
+    """A typing error must not request a million machines."""
     with pytest.raises(InvalidParametersError, match=f"worker_count: {problem}"):
         request_body(MULTI_NODE_PARAMETERS, {**multi_node, "worker_count": count}, "")
 
 
 def test_a_model_path_needs_a_model_type(single_node):
-    """The server could not know what to do with the path alone."""
     del single_node["model_type"]
     with pytest.raises(InvalidParametersError, match="model_type: missing; model_path cannot be given without it"):
         request_body(SINGLE_NODE_PARAMETERS, single_node, "")
 
 
 def test_none_counts_as_not_given(single_node):
-    """None is dropped where a parameter is optional, and missing where it is required."""
     assert "ports" not in request_body(SINGLE_NODE_PARAMETERS, {**single_node, "ports": None}, "")
     with pytest.raises(InvalidParametersError, match="name: missing"):
         request_body(SINGLE_NODE_PARAMETERS, {**single_node, "name": None}, "")
 
 
 def test_an_unknown_keyword_is_a_type_error_with_the_closest_known_one(single_node):
-    """Whatever else is wrong, and even when the name is nothing like any other."""
     with pytest.raises(TypeError, match=r"create_single_node\(\) got .* 'machine_typ'; did you mean 'machine_type'\?"):
         ExperimentsClient("a-key").create_single_node(**single_node, machine_typ="K80")
     with pytest.raises(TypeError, match=r"'qqq'; did you mean '\w+'\?"):
         ExperimentsClient("a-key").create_single_node(qqq=1)
 
 
-def test_no_secret_is_in_an_error(single_node):
-    """A password of the wrong type is named, not shown."""
+def test_a_password_of_the_wrong_type_is_named_but_not_shown(single_node):
     with pytest.raises(InvalidParametersError) as caught:
         request_body(SINGLE_NODE_PARAMETERS, {**single_node, "registry_password": ["hunter2"]}, "")
     assert "registry_password" in str(caught.value)
@@ -159,8 +148,7 @@ def test_no_secret_is_in_an_error(single_node):
 
 
 @pytest.mark.parametrize("method", ["create_single_node", "run_single_node", "create_multi_node", "run_multi_node"])
-def test_signatures_are_real(method):
-    """Tools see one keyword-only parameter for each documented line, and which are required."""
+def test_signatures_have_a_keyword_for_each_documented_parameter(method):
     function = getattr(ExperimentsClient, method)
     _, *parameters = inspect.signature(function).parameters.values()
     documented = [line.split() for line in function.__doc__.splitlines() if line.startswith(":param ")]

@@ -1,0 +1,139 @@
+"""Exceptions: which one a status becomes, what they extend, what they carry, and what they show."""
+
+import copy
+import pickle
+
+import pytest
+
+import gradient
+from gradient import ExperimentFailedError, LogRow, SingleNodeExperiment, errors
+from gradient_ext.errors import error_class
+
+FAILED = SingleNodeExperiment(id="es1", state=7, experiment_type_id=1, experiment_error="exit code 1")
+BROKEN = gradient.RequestFailedError("broke", "GET", "http://h/", retryable=False)
+RESPONSE = {
+    "status": 503,
+    "method": "GET",
+    "url": "http://h/",
+    "words": ["one", "two"],
+    "details": {"name": ["wrong"]},
+    "request_id": "r-1",
+    "retry_after": 5.0,
+}
+EXAMPLES = [
+    gradient.GradientSdkError("something"),
+    gradient.ConfigurationError("no key"),
+    gradient.InvalidParametersError("get()", ["one", "two"]),
+    BROKEN,
+    gradient.RequestTimeoutError("slow", "GET", "http://h/"),
+    gradient.MalformedResponseError("no JSON", "GET", "http://h/", retryable=True),
+    gradient.ResourceCreatingError("no handle", "POST", "http://h/"),
+    gradient.ResourceCreatingDataError("no dataset", "POST", "http://h/"),
+    *(
+        error_class(number)("Failed", **{**RESPONSE, "status": number})
+        for number in (301, 400, 401, 403, 404, 409, 429, 500)
+    ),
+    gradient.LogsInterruptedError("es1", 7, "nothing else", BROKEN),
+    gradient.LogsTimeoutError("es1", 7, "5 seconds are over"),
+    gradient.WaitTimeoutError("es1", 4, 5.0, BROKEN),
+    gradient.StateNotReachedError("es1", 7, [4, 5]),
+    ExperimentFailedError(FAILED, "es1", 7, [LogRow(1, "one", "2019-08-06T17:21:18.528Z", "js1")]),
+]
+
+
+def test_every_exception_has_an_example_here():
+    kinds = {getattr(gradient, name) for name in gradient.__all__ if name.endswith("Error")}
+    assert {type(error) for error in EXAMPLES} == kinds
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("duplicate", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+def test_pickles_and_copies_of_exceptions_carry_everything(error, duplicate):
+    """Notes included, so that they come out of a pool of processes as they were raised there."""
+    error.add_note("Gave up after 3 attempts.")
+    twin = duplicate(error)
+    assert type(twin) is type(error)
+    assert (str(twin), twin.args) == (str(error), error.args)
+    # Carried errors are not equal to their copies.
+    assert {name: repr(value) for name, value in vars(twin).items()} == {
+        name: repr(value) for name, value in vars(error).items()
+    }
+
+
+@pytest.mark.parametrize("error", [BROKEN, gradient.RequestTimeoutError("slow"), EXAMPLES[11]])
+def test_exceptions_that_are_os_errors_have_no_errno_and_no_file(error):
+    assert isinstance(error, OSError)
+    assert (error.errno, error.strerror, error.filename, error.filename2) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "builtin"),
+    [
+        (400, gradient.BadRequestError, ValueError),
+        (415, gradient.BadRequestError, ValueError),
+        (422, gradient.BadRequestError, ValueError),
+        (401, gradient.AuthenticationError, PermissionError),
+        (403, gradient.PermissionDeniedError, PermissionError),
+        (404, gradient.NotFoundError, LookupError),
+        (409, gradient.ConflictError, Exception),
+        (429, gradient.RateLimitError, Exception),
+        (500, gradient.ServerError, Exception),
+        (599, gradient.ServerError, Exception),
+        (418, gradient.ResourceFetchingError, Exception),
+        (301, gradient.ResourceFetchingError, Exception),
+    ],
+)
+def test_a_status_has_its_exception(status, kind, builtin):
+    assert error_class(status) is kind
+    assert issubclass(kind, builtin)
+    assert issubclass(kind, gradient.ResourceFetchingError)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_transient_statuses_are_retryable(status):
+    assert error_class(status)("Failed", **{**RESPONSE, "status": status}).retryable
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 422, 501, 505])
+def test_other_statuses_are_not_retryable(status):
+    assert not error_class(status)("Failed", **{**RESPONSE, "status": status}).retryable
+
+
+def test_an_error_response_shows_words_status_request_and_pause():
+    assert str(gradient.ServerError("Failed to fetch data", **RESPONSE)) == (
+        "Failed to fetch data: one\ntwo\n(status 503 from GET http://h/, request r-1; it asks to wait 5 seconds)"
+    )
+
+
+def test_a_failed_experiment_shows_its_reason_and_last_rows_without_passwords_and_control_characters():
+    reason = "cannot clone https://me:sesame@h/r.git\x1b[2J\r\n"
+    experiment = SingleNodeExperiment(id="es1", state=7, experiment_type_id=1, experiment_error=reason)
+    error = ExperimentFailedError(experiment, "es1", 7, [LogRow(1, reason, "")])
+    assert str(error) == "\n".join(
+        [
+            r"Experiment es1 has ended as failed: cannot clone https://me:********@h/r.git\x1b[2J",
+            "The last rows of its logs:",
+            r"  1  cannot clone https://me:********@h/r.git\x1b[2J",
+        ]
+    )
+    assert "sesame" not in repr(error)
+
+
+def test_the_tree_in_the_documentation_is_the_tree():
+    """The docstring draws every exception below the one that it extends, with its builtin."""
+    drawn = {}
+    above = []
+    for line in errors.__doc__.splitlines():
+        head, _, rest = line.partition("─ ")
+        name = (rest or line).split(" ")[0] if rest or line.startswith("Gradient") else ""
+        if not name.endswith("Error"):
+            continue
+        level = (len(head) + 1) // 4 + 1 if rest else 0
+        above[level:] = [name]
+        builtin = rest.partition("(also ")[2].partition(")")[0] if "(also " in rest else None
+        drawn[name] = (above[level - 1] if level else None, builtin)
+    assert set(drawn) == set(errors.__all__)
+    for name, (parent, builtin) in drawn.items():
+        kind = getattr(errors, name)
+        assert [base.__name__ for base in kind.__bases__] == [base for base in (parent or "Exception", builtin) if base]
+        assert getattr(gradient, name) is kind
