@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import shutil
@@ -10,11 +9,9 @@ import signal
 import string
 import subprocess
 import tempfile
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from gradient_server.runners.process.archives import extract
@@ -155,9 +152,13 @@ def _copy(source: Path, folder: Path, leave_out: Path) -> None:
 
 def _download(url: str, credentials: Credentials | None, file: IO[bytes]) -> None:
     """Download an archive. Redirects to another host are followed without the credentials."""
+    # Not at the top of the module: every supervisor would load the HTTP client when it starts.
+    from http.client import HTTPException, IncompleteRead
+    from urllib import error, request
+
     shown, quota = redacted(url), Quota(bytes=MAX_BYTES)
-    passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
-    opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(passwords))
+    passwords = request.HTTPPasswordMgrWithPriorAuth()
+    opener = request.build_opener(request.HTTPBasicAuthHandler(passwords))
     try:
         url = _ascii_url(_without_credentials(url))
         if credentials:
@@ -168,14 +169,14 @@ def _download(url: str, credentials: Credentials | None, file: IO[bytes]) -> Non
                 quota.take(len(chunk), files=0)
                 file.write(chunk)
             if response.length:
-                raise http.client.IncompleteRead(b"", response.length)
-    except HTTPError as error:
-        error.close()
-        raise SetupError(f"The workspace {shown} cannot be fetched: the answer was {error.code}") from error
-    except URLError as error:
-        raise SetupError(f"The workspace {shown} cannot be fetched: {error.reason}") from error
-    except (http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
-        raise SetupError(f"The workspace {shown} cannot be fetched: {error or type(error).__name__}") from error
+                raise IncompleteRead(b"", response.length)
+    except error.HTTPError as failure:
+        failure.close()
+        raise SetupError(f"The workspace {shown} cannot be fetched: the answer was {failure.code}") from failure
+    except error.URLError as failure:
+        raise SetupError(f"The workspace {shown} cannot be fetched: {failure.reason}") from failure
+    except (HTTPException, TimeoutError, ConnectionError, ValueError) as failure:
+        raise SetupError(f"The workspace {shown} cannot be fetched: {failure or type(failure).__name__}") from failure
     file.flush()
 
 

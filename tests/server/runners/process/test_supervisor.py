@@ -210,9 +210,9 @@ def test_tearing_down_spares_a_later_process_with_the_number_of_a_node(tmp_path,
     wait_until(lambda: not is_alive(int(row.split('"')[1])), "the end of the other node")
 
 
-def test_the_supervisor_does_not_import_the_web_server():
-    """It starts fast, and depends on nothing that only a server needs."""
+def test_the_supervisor_imports_no_web_server_or_client():
+    """It starts fast. Those who download a workspace load more."""
     program = "import sys, gradient_server.runners.process.supervisor; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert "psutil" in modules
-    assert {"starlette", "uvicorn", "httpx", "jinja2", "jsonschema_rs"}.isdisjoint(modules)
+    assert {"starlette", "uvicorn", "httpx", "http.client", "ssl", "jinja2", "jsonschema_rs"}.isdisjoint(modules)
