@@ -8,11 +8,20 @@ changes are listed, and the exit code is 0.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from contract_file import CONTRACT, read, report
+from contract_changes import compare
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from schema_changes import Change, texts_changed
+
+CONTRACT = Path(__file__).resolve().parent / "experiments.yaml"
+WIDEST = 48
 
 
 def main() -> int:
@@ -23,10 +32,11 @@ def main() -> int:
     if not revision:
         print("No release tag (v*) is reachable, so there is nothing to compare the contract with.")
         return 0
-    old = _contract_at(revision)
-    new = read(CONTRACT)
+    old, new = _contract_at(revision), read(CONTRACT)
+    changes = compare(old, new)
     print(f"The contract compared with {revision}:")
-    if not any(change.breaks for change in report(old, new)):
+    print(summary(changes, texts_changed(old, new)))
+    if not any(change.breaks for change in changes):
         return 0
     before, after = old["info"]["version"], new["info"]["version"]
     if _major(after) > _major(before):
@@ -34,6 +44,39 @@ def main() -> int:
         return 0
     print(f"Take that back, or give info.version, {after}, a higher first number than {before} has.")
     return 1
+
+
+def read(source: Path | str) -> dict[str, Any]:
+    """Return a contract from a file or a text, in the form that it has as JSON: all keys are texts."""
+    try:
+        contract: dict[str, Any] = json.loads(json.dumps(YAML(typ="safe").load(source)))
+    except YAMLError as error:
+        sys.exit(f"The contract is not YAML: {error}")
+    return contract
+
+
+def summary(changes: Sequence[Change], texts: int) -> str:
+    """Return the changes as aligned lines, the last of which is whether old callers break.
+
+    :param changes: what changed
+    :param int texts: how many descriptions, examples and links changed
+    """
+    width = max((len(change.where) for change in changes if len(change.where) <= WIDEST), default=0)
+    lines = [line for change in changes for line in _lines(change, width)]
+    if texts:
+        lines.append(f"  changed  {texts} of the descriptions, examples and links")
+    breaking = sum(bool(change.breaks) for change in changes)
+    verdict = f"Old callers break: {breaking} of {len(changes)} changes." if breaking else "Old callers do not break."
+    return "\n".join([*(lines or ["  nothing changed"]), verdict])
+
+
+def _lines(change: Change, width: int) -> list[str]:
+    margin = " " * (len("  removed  ") + width + 2)
+    head = f"  {change.kind:<7}  {change.where}"
+    lines = [f"{head:<{len(margin)}}{change.sentence}"]
+    if len(head) + 2 > len(margin):
+        lines = [head, f"{margin}{change.sentence}"]
+    return [*lines, f"{margin}breaks: {change.breaks}"] if change.breaks else lines
 
 
 def _last_release() -> str:

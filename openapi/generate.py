@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from contract_file import CONTRACT, read, report
+from breaking import CONTRACT, read, summary
+from contract_changes import compare
 from derive import derive, low_level, operations, snake_case
 from derive_operations import derive_operations
+from schema_changes import texts_changed
 from spec_lint import problems
 from twins import fresh_twins
 from unasync import derived_files
@@ -157,7 +159,7 @@ def _report_changes(before: str, spec: dict[str, Any]) -> None:
         print("The previous contract in the package cannot be read, so there is nothing to compare with.")
         return
     print("Compared with what it was written from before:")
-    report(old, spec)
+    print(summary(compare(old, spec), texts_changed(old, spec)))
 
 
 def missing_callers(spec: dict[str, Any]) -> Iterator[str]:

@@ -1,10 +1,5 @@
 """`make breaking` compares the contract with a revision of git, and fails where old callers break."""
 
-import os
-import pty
-import subprocess
-import sys
-
 import pytest
 
 
@@ -79,25 +74,3 @@ def test_a_revision_without_a_contract_is_named(new_copy):
     done = project.breaking("HEAD")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "The revision 'HEAD' has no openapi/experiments.yaml.\n"
-
-
-@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
-def test_only_a_terminal_gets_colours(new_copy, no_color, coloured):
-    """On a terminal the verdict is coloured, unless NO_COLOR says no; the other tests see that a pipe gets none."""
-    project = new_copy()
-    project.commit()
-    ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "openapi/breaking.py", "HEAD"],
-        cwd=project.root,
-        env={**os.environ, "NO_COLOR": no_color},
-        stdout=theirs,
-        timeout=60,
-        check=False,
-    )
-    printed = os.read(ours, 10_000).decode()
-    os.close(theirs)
-    os.close(ours)
-    assert done.returncode == 0
-    assert ("\x1b[32mOld callers do not break.\x1b[0m" in printed) == coloured
-    assert ("\x1b" in printed) == coloured
