@@ -15,7 +15,7 @@ def __getattr__(name: str) -> object:
     try:
         from gradient_server.local_server import LocalServer
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"The local server needs {error.name}: pip install 'gradient-experiments[server]'", name=error.name
-        ) from error
+        package = (error.name or "").partition(".")[0]
+        text = f"The local server needs {package}: pip install 'gradient-experiments[server]'"
+        raise ModuleNotFoundError(text, name=package) from error
     return LocalServer

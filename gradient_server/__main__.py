@@ -49,7 +49,8 @@ def main() -> int:
         # A signal that comes now must not make this end look like another one.
         _on_signals(None)
     except ModuleNotFoundError as error:
-        sys.exit(f"{PROG}: The local server needs {error.name}: pip install 'gradient-experiments[server]'")
+        package = (error.name or "").partition(".")[0]
+        sys.exit(f"{PROG}: The local server needs {package}: pip install 'gradient-experiments[server]'")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Simulated time: it goes forward, whatever is done to the clock."""
+"""Simulated time goes forward only, whatever is done to the clock."""
 
 import math
 import time
@@ -10,8 +10,8 @@ from gradient_server.clock import Clock
 
 
 @pytest.mark.parametrize("scale", [1e-6, 0.5, 1, 1e6])
-def test_a_new_scale_does_not_change_what_time_it_is(scale):
-    """Time goes on from where it was, faster or slower; what has happened stays in the past."""
+def test_a_new_scale_does_not_change_the_present_time(scale):
+    """Time goes on from there, faster or slower."""
     clock = Clock(scale=1000.0)
     while clock.now() < 20:
         pass
@@ -22,8 +22,8 @@ def test_a_new_scale_does_not_change_what_time_it_is(scale):
     assert clock.now() >= after
 
 
-def test_the_scale_is_how_fast_it_goes():
-    """A thousand simulated seconds take a real one."""
+def test_the_scale_is_the_simulated_seconds_in_a_real_one():
+    """20 of them take a fiftieth of a second at 1000."""
     clock = Clock(scale=1000.0)
     began, first = time.monotonic(), clock.now()
     while clock.now() - first < 20:
@@ -31,8 +31,8 @@ def test_the_scale_is_how_fast_it_goes():
     assert time.monotonic() - began > 0.015
 
 
-def test_it_is_moved_forward_by_hand():
-    """By what it is told, and never back."""
+def test_advance_moves_it_forward_only():
+    """By the given seconds."""
     clock = Clock(scale=1e-9)
     clock.advance(100.5)
     clock.advance(0)
@@ -41,8 +41,8 @@ def test_it_is_moved_forward_by_hand():
         clock.advance(-1)
 
 
-def test_it_can_stand_still():
-    """At the scale 0 only `advance` moves it; below that there is nothing."""
+def test_at_scale_0_only_advance_moves_it():
+    """Other scales than numbers from 0 are refused."""
     clock = Clock()
     clock.scale = 0
     stopped = clock.now()
@@ -53,21 +53,21 @@ def test_it_can_stand_still():
             clock.scale = scale
 
 
-def test_dates_are_counted_from_when_it_was_made():
-    """A moment is so many seconds later, in UTC."""
+def test_dates_count_from_when_it_was_made():
+    """In UTC."""
     clock = Clock()
     assert abs(clock.date(0) - datetime.now(UTC)).total_seconds() < 5
     assert (clock.date(90) - clock.date(0)).total_seconds() == 90
 
 
-@pytest.mark.parametrize("moment", [1e12, 1e300, float("inf")])
-def test_there_is_a_last_date(moment):
-    """Calendars end with the year 9999; a clock that is very fast gets there, and stays there."""
-    assert Clock().date(moment).year == 9999
+@pytest.mark.parametrize("timestamp", [1e12, 1e300, float("inf")])
+def test_the_last_date_is_in_the_year_9999(timestamp):
+    """A very fast clock gets there, and stays there."""
+    assert Clock().date(timestamp).year == 9999
 
 
-def test_how_long_until_a_moment():
-    """In real seconds at the scale of now; what has been takes none, and nothing comes while time stands still."""
+def test_real_seconds_to_a_timestamp_follow_from_the_scale():
+    """None to the past, infinity while time stands still."""
     clock = Clock(scale=1000.0)
     clock.advance(50)
     assert 9 < clock.real_seconds_to(10_000) < 10
@@ -78,8 +78,8 @@ def test_how_long_until_a_moment():
     assert clock.real_seconds_to(clock.now()) == 0
 
 
-def test_who_watches_it_is_told():
-    """When it is moved by hand or gets another scale, and then time is already as it was set."""
+def test_watchers_are_called_after_it_was_set():
+    """By `advance` or another scale, and not by a refused one."""
     clock, told = Clock(scale=1e-9), []
     clock.watch(lambda: told.append((round(clock.now()), clock.scale)))
     clock.advance(7)

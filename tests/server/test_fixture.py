@@ -1,4 +1,4 @@
-"""The pytest fixture as a user gets it: pytest in a process of its own, in a directory with nothing but his tests."""
+"""The pytest fixture as a user gets it: pytest in another process, in a directory with nothing but tests."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 pytest_plugins = "pytester"
-# Without a plugin that is installed here only; it takes its time, and needs what is missing below.
+# Without a slow plugin that needs what is missing below.
 QUICKLY = ("-p", "no:schemathesis")
 TESTS = """
 import httpx
@@ -88,21 +88,21 @@ sys.exit(pytest.main(sys.argv[1:]))
 """
 
 
-def test_what_the_readme_says(pytester):
-    """A running server with its addresses, empty at the start of every test, whose clock a test can move."""
+def test_the_fixture_is_a_running_server_that_is_empty_for_each_test(pytester):
+    """With its addresses, and a clock that a test can move."""
     pytester.makepyfile(TESTS)
     pytester.runpytest_subprocess("-W", "error", *QUICKLY).assert_outcomes(passed=7)
 
 
-def test_pytest_lists_it(pytester):
-    """With what it is for."""
+def test_pytest_lists_the_fixture(pytester):
+    """With its docstring."""
     shown = pytester.runpytest_subprocess("--fixtures", *QUICKLY)
     shown.stdout.fnmatch_lines(["gradient_server -- *", "    A running server without experiments; *"])
 
 
-@pytest.mark.parametrize("module", ["uvicorn", "starlette", "jsonschema_rs"])
-def test_the_extra_is_not_installed(pytester, module):
-    """Who uses the fixture is told what to install, in a line; tests that do not use it are not disturbed."""
+@pytest.mark.parametrize("module", ["uvicorn", "jsonschema_rs"])
+def test_without_the_extra_the_fixture_fails_with_what_to_install(pytester, module):
+    """Tests that do not use it pass."""
     pytester.makepyfile("def test_with(gradient_server):\n    pass\n\n\ndef test_without():\n    pass\n")
     done = pytester.run(sys.executable, "-c", WITHOUT.format(module=module), "-W", "error", *QUICKLY)
     done.assert_outcomes(passed=1, errors=1)
@@ -111,8 +111,8 @@ def test_the_extra_is_not_installed(pytester, module):
     assert "pytest_plugin.py" not in done.stdout.str()
 
 
-def test_the_plugin_costs_nothing(pytester):
-    """It is imported by every pytest there is, so it imports nothing that takes time."""
+def test_the_plugin_imports_nothing_else(pytester):
+    """Every pytest run imports it."""
     seen = "import sys, pytest; before = set(sys.modules); import gradient_server.pytest_plugin; "
     seen += "print(*sorted(name for name in set(sys.modules) - before if not name.startswith('gradient_server')))"
     done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, timeout=60, check=True)
