@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gradient_server.api.contract import Contract
+from gradient_server.api.contract import packaged_contract
 from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.validation import validate_body
 from gradient_server.app import application
@@ -73,7 +73,7 @@ def main() -> None:
 
 def _filled(store: Store, wanted: list[dict[str, Any]]) -> Iterator[str]:
     """Put experiments into a store, and give the handle of the first one of each kind."""
-    body_schema = next(found.body for found in Contract().operations if found.body)
+    body_schema = next(found.body for found in packaged_contract().operations if found.body)
     for kind in wanted:
         body = validate_body(body_schema, json.dumps(kind["body"]).encode())
         handles = [store.add(body, start=kind["start"]).handle for _ in range(kind["count"])]

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gradient_server.api import responses
-from gradient_server.api.contract import Contract, Operation
+from gradient_server.api.contract import Contract, Operation, packaged_contract
 from gradient_server.api.idempotency import IdempotencyMiddleware
 from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.operations import Body, Operations, Parameters
@@ -55,7 +55,7 @@ def application(
     :param Contract contract: the operations; default: those of the packaged contract
     :param Operations operations: their handlers; an operation without one is answered with 501
     """
-    contract = contract or Contract()
+    contract = contract or packaged_contract()
     operations = operations or Operations(store, clock)
     polls = polls or LongPolls(clock)
     injection = injection or FaultInjection(store, clock)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from gradient_server.api.contract import Contract
+from gradient_server.api.contract import packaged_contract
 from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.security import OriginCheckMiddleware, RateLimiter, TrustedHosts
 from gradient_server.app import application
@@ -104,7 +104,7 @@ class LocalServer:
             self._sockets = [opened.enter_context(listen(host, port))]
             kept = StoreFile(Path(store), self._runner.name) if store is not None else None
             file = opened.enter_context(contextlib.closing(kept)) if kept else None
-            self.clock = _clock_of(file, scale) if file else Clock(scale)
+            self.clock = file.clock(scale) if file else Clock(scale)
             self._polls = LongPolls(self.clock)
             self._runner.attach(self.clock, self._polls.wake)
             opened.callback(self._runner.close)
@@ -246,9 +246,5 @@ class LocalServer:
         self.stop()
 
 
-def _clock_of(file: StoreFile, scale: float) -> Clock:
-    return Clock(scale, earlier=file.found.clock, at_least=file.found.last_timestamp, keep=file.write_clock)
-
-
 def _prefixes() -> tuple[str, ...]:
-    return max((operation.prefixes for operation in Contract().operations), key=len)
+    return max((operation.prefixes for operation in packaged_contract().operations), key=len)

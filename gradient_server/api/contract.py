@@ -81,14 +81,10 @@ class Operation:
 
 
 class Contract:
-    """All operations of the contract, and the header that carries the API key.
+    """All operations of an OpenAPI document, and the header that carries the API key."""
 
-    :param spec: the OpenAPI document; default: the packaged one
-    """
-
-    def __init__(self, spec: Mapping[str, Any] | None = None) -> None:
-        packaged = files("gradient_api") / "experiments.json"
-        self._spec = json.loads(packaged.read_text(encoding="utf-8")) if spec is None else spec
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
         schemes = self._spec["components"]["securitySchemes"]
         self.key_header: str = next(iter(schemes.values()))["name"]
         self.operations = tuple(self._operations())
@@ -159,6 +155,12 @@ class Contract:
         # Masked, so that no secret of a request gets into an error.
         whole = {"allOf": [schema], "components": {"schemas": self._spec["components"]["schemas"]}}
         return Draft202012Validator(whole, mask="the value")
+
+
+@functools.cache
+def packaged_contract() -> Contract:
+    """Return the contract that the generated client was made from; it is loaded once."""
+    return Contract(json.loads((files("gradient_api") / "experiments.json").read_text(encoding="utf-8")))
 
 
 @functools.cache

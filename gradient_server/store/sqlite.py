@@ -20,7 +20,7 @@ from typing import Any
 
 from attrs import frozen
 
-from gradient_server.clock import Reading
+from gradient_server.clock import Clock, Reading
 from gradient_server.runners.base import RunSpec
 from gradient_server.store.records import (
     Change,
@@ -104,7 +104,7 @@ class StoreFile:
     :raises OSError: it cannot be used; the error has its `filename`, and its text says why
     """
 
-    found: Contents
+    contents: Contents
     """What was in it when it was opened. It is not read again: the store that starts with it goes on from there."""
 
     def __init__(self, path: Path, runner: str) -> None:
@@ -118,12 +118,20 @@ class StoreFile:
             )
             try:
                 _open(self._database, runner)
-                self.found = _read(self._database)
+                self.contents = _read(self._database)
             except BaseException:
                 self._database.close()
                 raise
         except (sqlite3.Error, ValueError) as error:
             raise OSError(errno.EINVAL, _reason(error), str(path)) from error
+
+    def clock(self, scale: float) -> Clock:
+        """Return a clock that continues from the stored one and stores its readings.
+
+        :param float scale: simulated seconds in a real second
+        """
+        contents = self.contents
+        return Clock(scale, earlier=contents.clock, at_least=contents.last_timestamp, keep=self.write_clock)
 
     def close(self) -> None:
         """Close the file."""

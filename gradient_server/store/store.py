@@ -49,10 +49,10 @@ class Store:
         self._file = file
         self._lock = threading.RLock()
         self._resets = 0
-        self._number = file.found.last_number if file else 0
-        specs = file.found.experiments if file else {}
+        self._number = file.contents.last_number if file else 0
+        specs = file.contents.experiments if file else {}
         self._experiments = {spec.handle: self._readmit(number, spec) for number, spec in specs.items()}
-        self._responses = file.found.responses if file else {}
+        self._responses = file.contents.responses if file else {}
 
     def reset(self) -> None:
         """Delete everything; handles begin again."""

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from gradient_server.api.contract import Contract
+from gradient_server.api.contract import Contract, packaged_contract
 from gradient_server.api.operations import Operations, missing_handlers
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse
 from gradient_server.api.validation import InvalidRequestError, validate_body, validate_parameters
@@ -93,7 +93,7 @@ def test_an_operation_without_a_handler_is_answered_with_501_and_logged(caplog):
 
 
 def test_the_packaged_contract_has_a_handler_for_each_operation():
-    assert missing_handlers(Contract()) == []
+    assert missing_handlers(packaged_contract()) == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gradient_server.api.contract import Contract
+from gradient_server.api.contract import packaged_contract
 from gradient_server.api.validation import InvalidRequestError, validate_body, validate_parameters
 from gradient_server.app import application
 from gradient_server.clock import Clock
@@ -17,7 +17,7 @@ from gradient_server.store.store import Store
 from tests.server.api.conftest import EXPERIMENTS, call
 
 MISSING = "Missing data for required field."
-OPERATIONS = {operation.id: operation for operation in Contract().operations}
+OPERATIONS = {operation.id: operation for operation in packaged_contract().operations}
 NEW_EXPERIMENT = OPERATIONS["createExperiment"].body
 # The examples of a property share a server and a connection: what one of them leaves behind must not matter.
 ONE_SERVER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,7 @@
 """The file of a store: which files are accepted, who can read them, and what happens when the disk is full."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 
 import httpx
 import pytest
+from gradient_api.constants import ExperimentState as State
 
 from gradient_server import LocalServer
 from gradient_server.clock import Clock, Reading
@@ -32,7 +34,7 @@ def path(tmp_path):
 @contextlib.contextmanager
 def opened(path):
     with contextlib.closing(StoreFile(path, SimulatedRunner.name)) as file:
-        clock = Clock(earlier=file.found.clock, at_least=file.found.last_timestamp, keep=file.write_clock)
+        clock = file.clock(1)
         yield Store(clock, 0, SimulatedRunner(), file=file)
 
 
@@ -79,18 +81,59 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
-def test_an_unusable_file_is_an_error_that_names_it_and_leaves_it_unchanged(launch, path, kind):
+def test_an_unusable_file_is_an_error_that_names_it_and_leaves_it_unchanged(path, kind):
     make, reason = UNUSABLE[kind]
     make(path)
     before = path.read_bytes() if path.is_file() else None
-    process = launch("--port", "0", "--store", str(path))
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert (output, process.returncode) == ("", 1)
-    assert errors == f"python -m gradient_server: --store {path}: {reason}\n"
-    assert (path.read_bytes() if path.is_file() else None) == before
     with pytest.raises(OSError, match=re.escape(reason)) as caught, LocalServer(store=path):
         pass
     assert (caught.value.filename, caught.value.strerror) == (str(path), reason)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+# What the first version wrote; later ones added the table `runner`.
+FIRST_VERSION = """
+CREATE TABLE experiments (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
+    created REAL NOT NULL, started REAL, stopped REAL
+);
+CREATE TABLE first_answers (
+    place INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, request BLOB NOT NULL,
+    status INTEGER NOT NULL, body TEXT NOT NULL, moment REAL NOT NULL
+);
+CREATE TABLE clock (
+    one INTEGER PRIMARY KEY, epoch TEXT NOT NULL, passed REAL NOT NULL, scale REAL NOT NULL, real REAL NOT NULL
+);
+INSERT INTO experiments VALUES (3, 'esold', '{"experimentTypeId": 1, "projectHandle": "p"}', 1.0, 2.5, NULL);
+UPDATE sqlite_sequence SET seq = 5;
+PRAGMA application_id = 1198678372;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.mark.parametrize("names_its_runner", [False, True])
+def test_a_file_of_the_first_version_is_read(path, single_node_body, names_its_runner):
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.executescript(FIRST_VERSION)
+        if names_its_runner:
+            database.execute("CREATE TABLE runner (one INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+            database.execute("INSERT INTO runner VALUES (1, 'simulated')")
+        database.execute("INSERT INTO clock VALUES (1, '2026-01-01T00:00:00+00:00', 100.0, 1.0, ?)", [time.time()])
+        key, request = (
+            hashlib.sha256(json.dumps(parts).encode()).digest()
+            for parts in (["gradient-local", "a"], ["startExperiment", {"handle": "esold"}, {}])
+        )
+        values = [key, request, 200, '{"message": "success"}', time.time()]
+        database.execute("INSERT INTO first_answers VALUES (1, ?, ?, ?, ?, ?)", values)
+    headers = {"X-API-Key": "gradient-local", "Idempotency-Key": "a"}
+    with LocalServer(store=path) as server, httpx.Client(base_url=server.url, headers=headers) as client:
+        (data,) = client.get(EXPERIMENTS).json()["data"]
+        assert (data["handle"], data["id"], data["state"]) == ("esold", 3, State.STOPPED)
+        assert data["dtCreated"] == "2026-01-01T00:00:01.000000+00:00"
+        # A start without this key would be a conflict.
+        assert client.put(f"{EXPERIMENTS}esold/start/").status_code == 200
+        handle = client.post(EXPERIMENTS, json=single_node_body, headers={"Idempotency-Key": "b"}).json()["handle"]
+        assert client.get(f"{EXPERIMENTS}{handle}/").json()["data"]["id"] == 6
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -110,11 +153,10 @@ def test_a_file_is_locked_while_a_server_uses_it(launch, path):
     with LocalServer(store=path) as server:
         with pytest.raises(OSError, match="another server is using it"), LocalServer(store=path):
             pass
-        for _ in range(2):
-            process = launch("--port", "0", "--store", str(path))
-            _, errors = process.communicate(timeout=PATIENCE)
-            assert errors == f"python -m gradient_server: --store {path}: another server is using it\n"
-            assert process.returncode == 1
+        process = launch("--port", "0", "--store", str(path))
+        output, errors = process.communicate(timeout=PATIENCE)
+        assert (output, process.returncode) == ("", 1)
+        assert errors == f"python -m gradient_server: --store {path}: another server is using it\n"
         assert httpx.get(server.experiments_url + "experiments/", headers={"X-API-Key": server.api_key}).is_success
     with LocalServer(store=path):
         pass
@@ -224,7 +266,7 @@ def test_simulated_time_does_not_go_back_if_real_time_does(path):
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute(modified)
     with contextlib.closing(StoreFile(path, SimulatedRunner.name)) as file:
-        clock = Clock(earlier=file.found.clock, at_least=file.found.last_timestamp)
+        clock = file.clock(1)
         assert timestamp <= clock.now() < timestamp + 10
 
 

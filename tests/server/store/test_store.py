@@ -200,9 +200,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self):
         self.file = StoreFile(self.path, SimulatedRunner.name)
-        self.clock = Clock(
-            0, earlier=self.file.found.clock, at_least=self.file.found.last_timestamp, keep=self.file.write_clock
-        )
+        self.clock = self.file.clock(0)
         self.store = Store(self.clock, 0, SimulatedRunner(), file=self.file)
 
     @rule()
@@ -322,7 +320,7 @@ def test_on_a_full_disk_a_run_that_executes_is_stopped_and_nothing_else_changes(
         assert [found.stopped for found in store.newest_first()] == [None] * 3
         store.delete(running)
     with contextlib.closing(StoreFile(tmp_path / "store", runner.name)) as file:
-        specs = list(file.found.experiments.values())
+        specs = list(file.contents.experiments.values())
         assert [(spec.handle, spec.stopped) for spec in specs] == [(queued.handle, None), (created.handle, None)]
 
 
