@@ -90,7 +90,7 @@ class Bench:
     def done(self, command: str = "true", **given: object) -> Run:
         """Start a run, and wait until it has ended."""
         run = self.run(command, **given)
-        wait_until(lambda: self.state(run) in TERMINAL_STATES, "the end")
+        self.wait_for_end(run)
         return run
 
     def state(self, run: Run) -> int:
@@ -107,6 +107,14 @@ class Bench:
             line = page[-1][1].line
             found += [row.message for owner, row in page if owner.name == job]
         return [message for message in found if message != END_OF_LOG and "server's machine" not in message]
+
+    def pids(self, run: Run, count: int = 1, job: str = "worker") -> list[int]:
+        """Wait until a job has printed some pids, and return them."""
+        wait_until(lambda: len(self.rows(run, job)) >= count, "the rows with the pids")
+        return [int(row) for row in self.rows(run, job)[:count]]
+
+    def wait_for_end(self, *runs: Run) -> None:
+        wait_until(lambda: all(self.state(run) in TERMINAL_STATES for run in runs), "the end")
 
     def wait_for_row(self, run: Run, wanted: str, job: str = "worker") -> None:
         wait_until(lambda: wanted in self.rows(run, job), f"the row {wanted!r}")

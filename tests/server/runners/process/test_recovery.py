@@ -98,7 +98,7 @@ def test_the_queue_keeps_the_order_in_which_runs_were_started(make_bench, tmp_pa
     bench = make_bench(slots=1, recover=False)
     runs = [bench.admit(f"echo {start} >> {tmp_path}/order", started=start) for start in (3.0, 1.0, 2.0)]
     bench.runner.recover()
-    wait_until(lambda: all(bench.state(run) in TERMINAL_STATES for run in runs), "the end of all")
+    bench.wait_for_end(*runs)
     assert (tmp_path / "order").read_text().split() == ["1.0", "2.0", "3.0"]
 
 
@@ -109,9 +109,9 @@ def abandoned(make_bench, tmp_path):
     def abandon(command, count):
         bench = make_bench(tmp_path / "kept", keep=True)
         run = bench.run(command, handle="es1")
-        wait_until(lambda: len(bench.rows(run)) == count, "the rows")
+        pids = bench.pids(run, count)
         bench.runner.close()
-        return bench.directory, [int(row) for row in bench.rows(run)]
+        return bench.directory, pids
 
     return abandon
 
@@ -141,10 +141,9 @@ def test_a_run_whose_supervisor_is_killed_ends_with_an_error(bench):
     """Its processes are killed. Those that have left their group are found by a variable in their environment."""
     leave = f'{sys.executable} -c "{LEAVING}" sleep 60'
     run = bench.run(f"echo $PPID; echo $$; sleep 60 & echo $!; {leave}; wait")
-    wait_until(lambda: len(bench.rows(run)) == 4, "the rows with the pids")
-    supervisor, *commands = map(int, bench.rows(run))
+    supervisor, *commands = bench.pids(run, 4)
     os.kill(supervisor, signal.SIGKILL)
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
+    bench.wait_for_end(run)
     state, error = bench.outcome(run)
     assert (state, "was killed" in error) == ("error", True)
     assert not any(map(is_alive, commands))

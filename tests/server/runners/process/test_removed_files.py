@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from tests.server.runners.process.conftest import is_alive, left_over, only_linux, wait_until
@@ -17,12 +16,11 @@ def test_a_run_whose_files_are_removed_ends_with_an_error(make_bench, what, aske
     """Its processes are killed, followers of its log find the end, and its slot is free."""
     bench = make_bench(slots=1, grace=0.3)
     run = bench.run(STUBBORN)
-    wait_until(lambda: bench.rows(run), "the row with the pid")
-    pid = int(bench.rows(run)[0])
+    (pid,) = bench.pids(run)
     shutil.rmtree(bench.directory / run.handle if what == "the directory of the run" else bench.directory)
     if asked == "stop":
         run.stop(bench.clock.now())
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
+    bench.wait_for_end(run)
     state, error = bench.outcome(run)
     assert (state, "have been removed" in error) == ("error", True)
     assert not is_alive(pid)
@@ -34,8 +32,7 @@ def test_a_deleted_run_whose_files_were_removed_ends(make_bench):
     """Its slot is free when nothing of it is left."""
     bench = make_bench(slots=1, grace=0.3)
     run = bench.run(STUBBORN)
-    wait_until(lambda: bench.rows(run), "the row with the pid")
-    pid = int(bench.rows(run)[0])
+    (pid,) = bench.pids(run)
     shutil.rmtree(bench.directory / run.handle)
     run.delete()
     other = bench.done(f"kill -0 {pid} 2>/dev/null && echo still there || echo gone")
@@ -50,7 +47,7 @@ def test_files_can_be_removed_at_any_time(make_bench):
         run = bench.run("sleep 60")
         wait_until((bench.directory / run.handle / ("supervisor.log", "events.jsonl")[number % 2]).exists)
         wait_until(lambda run=run: is_removed(bench.directory / run.handle), "the removal")
-        wait_until(lambda run=run: bench.state(run) in TERMINAL_STATES, "the end")
+        bench.wait_for_end(run)
         assert bench.outcome(run)[0] == "error"
     wait_until(lambda: left_over(bench.directory) == [], "that nothing is left")
 
@@ -66,8 +63,7 @@ def test_a_supervisor_notices_that_its_files_were_removed(make_bench, tmp_path):
     """Without a server, it ends the run."""
     bench = make_bench(tmp_path / "kept", keep=True)
     run = bench.run("echo $$; exec sleep 60")
-    wait_until(lambda: bench.rows(run), "the row with the pid")
-    pid = int(bench.rows(run)[0])
+    (pid,) = bench.pids(run)
     bench.runner.close()
     shutil.rmtree(bench.directory / run.handle)
     wait_until(lambda: left_over(bench.directory) == [], "that nothing is left")
@@ -98,7 +94,7 @@ def test_a_run_whose_files_were_removed_is_not_run_by_the_next_server(make_bench
     run = bench.run(f"echo ran >> {ran}; echo begun; sleep 60", handle="es1")
     bench.wait_for_row(run, "begun")
     shutil.rmtree(directory / "es1")
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
+    bench.wait_for_end(run)
     outcome = bench.outcome(run)
     bench.runner.close()
     later = make_bench(directory, keep=True, recover=False)

@@ -1,4 +1,4 @@
-"""One run: its rows, its states and its outcome, and its monitor at timestamps that are hard to meet."""
+"""One run: its rows, its states and its outcome, and its monitor at times that are hard to meet."""
 
 import math
 import os
@@ -33,7 +33,7 @@ def test_a_command_runs(bench):
     assert bench.rows(run) == ["one", "two"]
     assert bench.outcome(run) == ("stopped", None)
     assert [state for _, state in run.transitions] == [*STATES, State.STOPPED]
-    timestamps = [moment for moment, _ in run.transitions]
+    timestamps = [timestamp for timestamp, _ in run.transitions]
     assert timestamps == sorted(timestamps)
     assert timestamps[-1] <= bench.clock.now()
 
@@ -43,7 +43,7 @@ def test_timestamps_never_decrease(bench):
     run = bench.admit("true")
     run.start(bench.clock.now() + 3600)
     wait_until(lambda: run.transitions[-1][1] in TERMINAL_STATES)
-    timestamps = [moment for moment, _ in run.transitions]
+    timestamps = [timestamp for timestamp, _ in run.transitions]
     assert timestamps == sorted(timestamps)
 
 
@@ -52,13 +52,10 @@ def test_timestamps_never_decrease(bench):
     [
         ("exit 3", "The command ended with exit code 3"),
         ("kill -9 $$", "The command was ended by the signal SIGKILL"),
-        ("sh -c 'kill -9 $$'; exit $?", "The command ended with exit code 137 (SIGKILL)"),
-        ("no-such-program", "The command ended with exit code 127 (command not found)"),
-        ("exit 200", "The command ended with exit code 200"),
     ],
 )
-def test_a_failed_command_is_reported_with_its_exit_code(bench, command, error):
-    """Or with the signal that has killed it."""
+def test_a_failed_command_is_reported_with_its_exit_code_or_signal(bench, command, error):
+    """The run has failed."""
     assert bench.outcome(bench.done(command)) == ("failed", error)
 
 
@@ -67,7 +64,7 @@ def test_a_run_whose_log_cannot_be_written_ends_with_an_error(bench):
     with limit_file_size(100_000):  # the supervisor inherits it
         run = bench.run("echo $$; exec yes")
         wait_until(lambda: bench.rows(run), "the first row")
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
+    bench.wait_for_end(run)
     assert bench.outcome(run) == ("error", "The log of worker cannot be kept: File too large")
     pid, *rows = bench.rows(run)
     assert len(rows) > 1000
@@ -236,8 +233,7 @@ def test_only_the_owner_can_read_the_files_of_a_run(bench):
 def test_a_deleted_run_leaves_nothing(bench):
     """It is stopped, its files are removed, and its handle can be used again at once."""
     run = bench.run("echo $$; exec sleep 60", handle="es7")
-    wait_until(lambda: bench.rows(run))
-    pid = int(bench.rows(run)[0])
+    (pid,) = bench.pids(run)
     run.delete()
     again = bench.done("echo again", handle="es7")
     assert bench.rows(again) == ["again"]

@@ -1,6 +1,5 @@
 """Slots and the queue, and runs that cannot be started, written or monitored."""
 
-from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from tests.server.runners.process.conftest import is_alive, wait_until
@@ -19,7 +18,7 @@ def test_runs_wait_for_a_slot(make_bench):
     assert bench.outcome(runs[3]) == ("canceled", None)
     assert bench.state(runs[2]) == State.PENDING
     (bench.directory / "order.go").touch()
-    wait_until(lambda: all(bench.state(run) in TERMINAL_STATES for run in runs))
+    bench.wait_for_end(*runs)
     assert sorted(order.read_text().split()[:2]) == ["0", "1"]
     assert sorted(order.read_text().split()[2:]) == ["2", "4"]
 
@@ -31,7 +30,7 @@ def test_a_run_that_is_deleted_in_the_queue_never_runs(make_bench):
     waiting = bench.run(f"touch {bench.directory}/wrong")
     last = bench.run("echo last")
     waiting.delete()
-    wait_until(lambda: bench.state(last) in TERMINAL_STATES)
+    bench.wait_for_end(last)
     assert bench.outcome(first)[0] == "stopped"
     assert not (bench.directory / "wrong").exists()
 
@@ -47,7 +46,7 @@ def test_a_thousand_runs_wait_without_processes_or_files(make_bench):
     for run in waiting[:-1]:
         run.stop(bench.clock.now())
     first.stop(bench.clock.now())
-    wait_until(lambda: bench.state(waiting[-1]) in TERMINAL_STATES)
+    bench.wait_for_end(waiting[-1])
 
 
 def test_a_run_that_cannot_be_monitored_does_not_block_others(make_bench, caplog):
@@ -63,7 +62,7 @@ def test_a_run_that_cannot_be_monitored_does_not_block_others(make_bench, caplog
     bench.on_change = fail_once
     broken = bench.run("echo $$; exec sleep 60")
     other = bench.run("echo other")
-    wait_until(lambda: bench.state(other) in TERMINAL_STATES)
+    bench.wait_for_end(other)
     assert (raised, bench.rows(other)) == ([broken.handle], ["other"])
     assert bench.outcome(broken) == ("error", "The run cannot be followed; the log of the server says why")
     wait_until(lambda: not is_alive(int(bench.rows(broken)[0])), "the end of the broken one")
@@ -78,7 +77,7 @@ def test_invalid_events_are_ignored(bench):
     with (folder / "events.jsonl").open("ab") as events:
         events.write(b'no event\n\0\0\n[]\n{"state": 1}\n{"claimed": 2}\n\xff\n')
     (folder / "workspace" / "go").touch()
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    bench.wait_for_end(run)
     assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["begun", "done"])
     run.delete()
     wait_until(lambda: not folder.exists(), "the end of its files")
@@ -107,13 +106,18 @@ def test_a_run_that_could_not_be_started_is_not_started_by_the_next_server(make_
 def test_an_error_that_cannot_be_written_is_written_later(make_bench, tmp_path):
     """As soon as it is possible, so that the next server does not start the run; but not for a deleted run."""
     directory, ran = tmp_path / "kept", tmp_path / "ran"
-    bench = make_bench(directory, keep=True)
+    bench = make_bench(directory, keep=True, slots=1)
     for handle in ("es1", "es2"):
         (directory / handle).write_text("in the way")
-    outcome, forgotten = bench.outcome(bench.done(f"touch {ran}")), bench.done("true")
-    assert outcome[0] == "error"
-    forgotten.delete()
-    wait_until(lambda: not (directory / "es2").exists(), "the end of its files")
+    failed, deleted = bench.done(f"touch {ran}"), bench.done("true")
+    outcome = bench.outcome(failed)
+    assert (outcome[0], bench.rows(failed)) == ("error", [])
+    assert outcome[1].startswith("The run cannot be started: ")
+    assert "File exists" in outcome[1]
+    assert failed.next_row_at(0, bench.clock.now()) is None
+    assert "es1" in bench.changes
+    deleted.delete()
+    wait_until(lambda: not (directory / "es2").exists(), "the removal")
     (directory / "es1").unlink()
     wait_until((directory / "es1" / "events.jsonl").exists, "the error in its files")
     bench.runner.close()
@@ -134,22 +138,8 @@ def test_a_deleted_run_occupies_its_slot_until_it_has_ended(make_bench):
     pid = bench.rows(leaving)[0]
     other = bench.run(f"kill -0 {pid} && echo still there || echo gone")
     leaving.delete()
-    wait_until(lambda: bench.state(other) in TERMINAL_STATES)
+    bench.wait_for_end(other)
     assert bench.rows(other)[-1] == "gone"
-
-
-def test_a_run_whose_files_cannot_be_created_ends_with_an_error(make_bench):
-    """The error says why, and the slot is free."""
-    bench = make_bench(slots=1)
-    (bench.directory / "es1").write_text("in the way")
-    broken, other = bench.run("true"), bench.run("echo other")
-    wait_until(lambda: bench.state(other) in TERMINAL_STATES)
-    state, error = bench.outcome(broken)
-    assert (state, bench.rows(broken), bench.rows(other)) == ("error", [], ["other"])
-    assert "The run cannot be started: " in error
-    assert "File exists" in error
-    assert broken.next_row_at(0, bench.clock.now()) is None
-    assert "es1" in bench.changes
 
 
 def test_a_run_whose_supervisor_fails_to_start_ends_with_its_last_error(make_bench, monkeypatch, broken_supervisor):
@@ -179,6 +169,6 @@ def test_events_that_cannot_be_read_at_first_are_read_later(make_bench):
     assert bench.state(run) == State.RUNNING
     events.rmdir()
     moved.rename(events)
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
+    bench.wait_for_end(run)
     assert bench.outcome(run) == ("stopped", None)
     assert bench.rows(bench.done("echo other")) == ["other"]

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from tests.server.runners.process.conftest import is_alive, only_linux, wait_until, workspace_of
@@ -16,18 +15,13 @@ LEAVING = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], start_ne
 
 def stop(bench, run):
     run.stop(bench.clock.now())
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES, "the end")
-
-
-def pids(bench, run, count):
-    wait_until(lambda: len(bench.rows(run)) >= count, "the rows with the pids")
-    return [int(row) for row in bench.rows(run)[:count]]
+    bench.wait_for_end(run)
 
 
 def test_stopping_a_run_ends_its_processes_and_cancels_it(bench):
     """Its output is complete, and stopping it again changes nothing."""
     run = bench.run("echo $$; sleep 60 & echo $!; wait")
-    running = pids(bench, run, 2)
+    running = bench.pids(run, 2)
     stop(bench, run)
     assert bench.outcome(run) == ("canceled", None)
     assert [state for _, state in run.transitions][-3:] == [
@@ -54,7 +48,7 @@ def test_processes_that_ignore_sigterm_are_killed(make_bench):
     """After the grace period, in the whole group."""
     bench = make_bench(grace=0.3)
     run = bench.run("trap '' TERM; echo $$; (trap '' TERM; while :; do sleep 1; done) & echo $!; wait")
-    running = pids(bench, run, 2)
+    running = bench.pids(run, 2)
     begin = bench.clock.now()
     stop(bench, run)
     assert 0.3 < bench.clock.now() - begin < 5
@@ -69,10 +63,10 @@ def test_processes_that_have_left_their_group_are_killed(make_bench, ending):
     stubborn = "trap '' TERM; while :; do sleep 1; done"
     leave = f'{sys.executable} -c "{LEAVING}" sh -c "{stubborn}"'
     run = bench.run(f"{leave}; {leave}; {'wait; sleep 60' if ending == 'stopped' else 'true'}")
-    running = pids(bench, run, 2)
+    running = bench.pids(run, 2)
     if ending == "stopped":
         stop(bench, run)
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    bench.wait_for_end(run)
     assert not any(map(is_alive, running))
 
 
@@ -91,14 +85,14 @@ def test_processes_that_have_left_their_group_can_handle_sigterm(make_bench, end
         stop(bench, run)
     else:
         workspace_of(bench, run).joinpath("go").write_text("go\n")
-        wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+        bench.wait_for_end(run)
     assert "saving" in bench.rows(run)
 
 
 def test_a_run_can_be_stopped_if_the_stop_request_cannot_be_written(bench):
     """As on a full disk."""
     run = bench.run("echo $$; exec sleep 60")
-    (pid,) = pids(bench, run, 1)
+    (pid,) = bench.pids(run)
     (bench.directory / run.handle / "stop").symlink_to("/no/such/folder/stop")
     stop(bench, run)
     assert not is_alive(pid)
@@ -108,7 +102,7 @@ def test_background_processes_end_with_the_command(bench):
     """The run has ended when its command has."""
     run = bench.done("sleep 60 & echo $!")
     assert bench.outcome(run) == ("stopped", None)
-    assert not is_alive(pids(bench, run, 1)[0])
+    assert not is_alive(bench.pids(run)[0])
 
 
 def test_a_run_can_be_stopped_at_any_time(bench):
@@ -129,7 +123,7 @@ def test_sigterm_to_the_supervisor_ends_the_run_with_an_error(bench):
     wait_until(lambda: bench.rows(run))
     command, supervisor = map(int, bench.rows(run)[0].split())
     os.kill(supervisor, 15)
-    wait_until(lambda: bench.state(run) in TERMINAL_STATES)
+    bench.wait_for_end(run)
     state, error = bench.outcome(run)
     assert state == "error"
     assert "ended from outside" in error

@@ -84,6 +84,21 @@ def test_a_run_ends_with_its_workers_or_with_the_first_failure(exit_codes, outco
     assert outcome_of(NODES, exit_codes) == outcome
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "error"),
+    [
+        (200, "The command ended with exit code 200"),
+        (127, "The command ended with exit code 127 (command not found)"),
+        (137, "The command ended with exit code 137 (SIGKILL)"),
+        (-15, "The command was ended by the signal SIGTERM"),
+        (-99, "The command was ended by the signal 99"),
+    ],
+)
+def test_exit_codes_are_explained(exit_code, error):
+    """A shell reports the signal that has killed its last command as 128 and more."""
+    assert outcome_of(NODES[:1], {"worker 1": exit_code}) == Outcome(State.FAILED, error)
+
+
 @pytest.fixture
 def spec(tmp_path):
     """A run whose command leaves a line each time it runs."""
