@@ -13,13 +13,13 @@ from gradient_server.clock import Clock
 from gradient_server.dashboard.data import MAX_ROWS, MAX_SAMPLED_ROWS, DashboardData, sampled_blocks
 from gradient_server.runners.base import LogRow, RunSpec
 from tests.server.dashboard.conftest import Visitor
-from tests.server.runners.suite.by_hand import ByHandRunner, HandRun
+from tests.server.runners.manual_runner import ManualRun, ManualRunner
 
 NODES = 64
 LENGTHS = st.lists(st.integers(0, 60) | st.integers(0, 10_000), min_size=1, max_size=5)
 
 
-class CountingRun(HandRun):
+class CountingRun(ManualRun):
     """Counts how often the log of a job is read, and how many of its rows."""
 
     reads = rows_read = 0
@@ -41,7 +41,7 @@ class CountingRun(HandRun):
         return rows
 
 
-class CountingRunner(ByHandRunner):
+class CountingRunner(ManualRunner):
     def new_run(self, spec):
         return CountingRun(spec)
 
@@ -100,7 +100,7 @@ def visitor(runner, multi_node):
         hosts = {"base_url": server.experiments_url, "logs_url": server.logs_url}
         with closing(ExperimentsClient(server.api_key, **hosts)) as client:
             client.run_multi_node(**multi_node | {"worker_count": NODES - 1, "parameter_server_count": 1})
-        runner.go_on()
+        runner.step()
         visitor = Visitor(server.url, server.api_key)
         assert visitor.log_in().status == 303
         yield visitor

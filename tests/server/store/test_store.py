@@ -27,8 +27,8 @@ from gradient_server.store.records import StoredResponse
 from gradient_server.store.sqlite import StoreFile, StoreWriteError
 from gradient_server.store.store import Store
 from tests.server.api.conftest import EXPERIMENTS
+from tests.server.runners.manual_runner import ManualRunner
 from tests.server.runners.process.conftest import limit_file_size
-from tests.server.runners.suite.by_hand import ByHandRunner
 
 BODY = {"experimentTypeId": 1, "projectHandle": "p", "rows": 9}
 
@@ -298,13 +298,13 @@ def test_a_store_that_is_reopened_equals_one_in_memory(tmp_path):
 
 
 def test_on_a_full_disk_a_run_that_executes_is_stopped_and_nothing_else_changes(tmp_path):
-    runner = ByHandRunner({})
+    runner = ManualRunner({})
     with contextlib.closing(StoreFile(tmp_path / "store", runner.name)) as file:
         clock = Clock(0)
         runner.attach(clock, lambda handle: None)
         store = Store(clock, 0, runner, file)
         running = store.add(BODY, start=True)
-        runner.go_on()
+        runner.step()
         queued, created = store.add(BODY, start=True), store.add(BODY)
         runner.calls.clear()
         with limit_file_size(1000):

@@ -10,19 +10,20 @@ from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, Run, Runner, RunRejectedError, RunSpec, Transitions, jobs_of
 
 
-class ByHandRunner(Runner):
+class ManualRunner(Runner):
     """Runs for tests. The body says what they do: `rows`, None if they cannot be set up, and `code`, None if they wait.
 
     :param kept: what outlives the runner: all runs that were started, by their handles
     """
 
-    name = "by-hand"
+    name = "manual"
+    description = "runs go on when a test says so"
 
-    def __init__(self, kept: dict[str, "HandRun"]) -> None:
+    def __init__(self, kept: dict[str, "ManualRun"]) -> None:
         self.kept = kept
         self.calls: list[tuple[str, str]] = []
         """What runs were told to do, and which: `("start", handle)`."""
-        self.prepared: dict[str, HandRun] = {}
+        self.prepared: dict[str, ManualRun] = {}
         self.begun = self.closed = 0
 
     def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
@@ -40,8 +41,8 @@ class ByHandRunner(Runner):
             run.stop(spec.stopped)
         return run
 
-    def new_run(self, spec: RunSpec) -> "HandRun":
-        return HandRun(spec)
+    def new_run(self, spec: RunSpec) -> "ManualRun":
+        return ManualRun(spec)
 
     def recover(self) -> None:
         self.begun += 1
@@ -51,17 +52,17 @@ class ByHandRunner(Runner):
     def close(self) -> None:
         self.closed += 1
 
-    def go_on(self) -> None:
+    def step(self) -> None:
         """Let every run do the next thing."""
         for run in list(self.kept.values()):
-            if run.go_on(self.clock.now()):
+            if run.step(self.clock.now()):
                 self.changed(run.handle)
 
 
-class HandRun(Run):
+class ManualRun(Run):
     """One run."""
 
-    runner: ByHandRunner
+    runner: ManualRunner
 
     def __init__(self, spec: RunSpec) -> None:
         self.handle = spec.handle
@@ -109,7 +110,7 @@ class HandRun(Run):
         self.runner.prepared.pop(self.handle, None)
         self.runner.kept.pop(self.handle, None)
 
-    def go_on(self, now: float) -> bool:
+    def step(self, now: float) -> bool:
         """Do the next thing, and say whether there was one."""
         shortest = min(self._printed.values(), key=len)
         match self._state:

@@ -15,20 +15,20 @@ from gradient_server.runners.base import RunRejectedError, state_at
 from gradient_server.store.sqlite import StoreFile
 from gradient_server.store.store import Store
 from tests.server.conftest import PATIENCE
-from tests.server.runners.suite.by_hand import ByHandRunner, HandRun
+from tests.server.runners.manual_runner import ManualRun, ManualRunner
 
 BODY = {"experimentTypeId": 1, "projectHandle": "p", "rows": 1, "code": 0}
 REFUSED = {**BODY, "rows": -1}
 
 
-class Broken(HandRun):
+class Broken(ManualRun):
     """A run of a server that is killed when it has written down that the run starts, but has not told it."""
 
     def start(self, moment):
         raise ZeroDivisionError
 
 
-class Choosy(ByHandRunner):
+class Choosy(ManualRunner):
     """A runner that takes nothing any more."""
 
     def admit(self, spec):
@@ -37,7 +37,7 @@ class Choosy(ByHandRunner):
 
 @pytest.fixture
 def runner():
-    return ByHandRunner({})
+    return ManualRunner({})
 
 
 @pytest.fixture
@@ -75,13 +75,13 @@ def test_a_whole_life(runner, single_node_body):
         assert (runner.calls, shown(client, handle)["state"]) == ([], State.CREATED)
         assert client.put(f"{at}{handle}/start/").status_code == 200
         assert (runner.calls, shown(client, handle)["state"]) == ([("start", handle)], State.PENDING)
-        runner.go_on()
+        runner.step()
         data = shown(client, handle)
         assert (data["state"], data["dtModified"]) == (State.RUNNING, data["dtStarted"])
         assert client.get("/jobs/logs", params={"experimentId": handle}).status_code == 204
         assert client.put(f"{at}{handle}/stop/").status_code == 200
-        runner.go_on()
-        runner.go_on()
+        runner.step()
+        runner.step()
         data = shown(client, handle)
         assert data["state"] == State.CANCELLED
         assert data["dtStarted"] <= data["dtFinished"] == data["dtTeardownStarted"] <= data["dtTeardownFinished"]
@@ -98,7 +98,7 @@ def test_a_run_that_breaks_off(runner, single_node_body):
     """One that ended without being torn down has begun and ended all the same."""
     with LocalServer(runner=runner) as server, client_of(server) as client:
         handle = client.post("/experiments/v1/experiments/run/", json=single_node_body).json()["handle"]
-        runner.go_on()
+        runner.step()
         runner.kept[handle]._enter(State.ERROR, server.clock.now())
         data = shown(client, handle)
         assert data["dtTeardownStarted"] is None
@@ -122,7 +122,7 @@ def test_a_long_poll_is_woken_by_the_runner(runner, single_node_body, address, s
         for _ in range(steps):
             held.join(0.2)
             assert held.is_alive()
-            runner.go_on()
+            runner.step()
         held.join(PATIENCE)
         assert [answer.status_code for answer in answers] == [200]
         assert shown(client, handle)["state"] == State.RUNNING
@@ -195,13 +195,13 @@ def test_a_reset_forgets_every_run(runner, store):
 
 def test_a_server_that_starts_again(tmp_path):
     """What is known of each experiment is told to the runner, which goes on with those that it still has."""
-    runner, path = ByHandRunner({}), tmp_path / "store"
+    runner, path = ManualRunner({}), tmp_path / "store"
     with filed(path, runner) as store:
         handles = [store.add(BODY, start=start).handle for start in (True, False, True, True)]
         store.stop(store.get(handles[2]))
         store.delete(store.get(handles[3]))
-        runner.go_on()
-    again = ByHandRunner(runner.kept)
+        runner.step()
+    again = ManualRunner(runner.kept)
     with filed(path, again) as store:
         assert list(again.prepared) == handles[:3]
         assert again.calls == [("stop", handles[2])]
@@ -211,12 +211,12 @@ def test_a_server_that_starts_again(tmp_path):
 
 def test_a_server_that_is_killed_between_writing_and_telling(tmp_path, monkeypatch):
     """It has written down what it did not come to tell: the next one tells it."""
-    runner, path = ByHandRunner({}), tmp_path / "store"
+    runner, path = ManualRunner({}), tmp_path / "store"
     with filed(path, runner) as store, monkeypatch.context() as patch:
-        patch.setattr(HandRun, "start", Broken.start)
+        patch.setattr(ManualRun, "start", Broken.start)
         with pytest.raises(ZeroDivisionError):
             store.add(BODY, start=True)
-    again = ByHandRunner({})
+    again = ManualRunner({})
     with filed(path, again) as store:
         (found,) = store.newest_first()
         assert again.calls == [("start", found.handle)]
@@ -225,7 +225,7 @@ def test_a_server_that_is_killed_between_writing_and_telling(tmp_path, monkeypat
 
 def test_what_the_runner_does_not_take_any_more(tmp_path):
     """The server serves; such an experiment stays as it was, or ends with an error that says why when it is started."""
-    runner, path = ByHandRunner({}), tmp_path / "store"
+    runner, path = ManualRunner({}), tmp_path / "store"
     with filed(path, runner) as store:
         created, started, canceled = (store.add(BODY, start=start) for start in (False, True, False))
         store.stop(canceled)
@@ -245,16 +245,16 @@ def test_what_the_runner_does_not_take_any_more(tmp_path):
 def test_the_store_of_another_runner(tmp_path):
     """It is refused, and stays as it is: all that one runner has run, another one would run again."""
     path = tmp_path / "store"
-    with filed(path, ByHandRunner({})) as store:
+    with filed(path, ManualRunner({})) as store:
         store.add(BODY, start=True)
     before = path.read_bytes()
     with pytest.raises(
-        OSError, match=r"run by another runner \(by-hand; this server has simulated\); take another file"
+        OSError, match=r"run by another runner \(manual; this server has simulated\); take another file"
     ) as caught:
         LocalServer(store=path)
     assert caught.value.filename == str(path)
     assert path.read_bytes() == before
-    LocalServer(store=path, runner=ByHandRunner({})).stop()
+    LocalServer(store=path, runner=ManualRunner({})).stop()
 
 
 def test_a_store_from_before_there_were_runners(tmp_path):
@@ -263,6 +263,6 @@ def test_a_store_from_before_there_were_runners(tmp_path):
     LocalServer(store=path).stop()
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute("DROP TABLE runner")
-    with pytest.raises(OSError, match="simulated; this server has by-hand"):
-        LocalServer(store=path, runner=ByHandRunner({}))
+    with pytest.raises(OSError, match="simulated; this server has manual"):
+        LocalServer(store=path, runner=ManualRunner({}))
     LocalServer(store=path).stop()
