@@ -15,7 +15,7 @@ from gradient import (
     ResourceFetchingError,
 )
 from gradient_server.api.contract import packaged_contract
-from tests.client.exposure import everything_about
+from tests.tracebacks import everything_shown
 
 CALLS = [
     ("get", lambda client, new: client.get("es1")),
@@ -90,7 +90,7 @@ def test_values_that_cannot_be(scripted, scripted_client, single_node, call, ans
     assert f"the answer is not as the contract says; {said}" in str(error)
     assert error.url.startswith(scripted.url)
     assert error.method in str(error)
-    assert "sesame" not in everything_about(error)
+    assert "sesame" not in everything_shown(error)
 
 
 @pytest.mark.parametrize("status", [202, 203, 206])

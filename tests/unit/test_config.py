@@ -8,7 +8,7 @@ import pytest
 
 from gradient import AsyncExperimentsClient, ConfigurationError, ExperimentsClient, GradientSdkError
 from gradient_ext.config import load_configuration
-from tests.client.exposure import everything_about
+from tests.tracebacks import everything_shown
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_a_broken_file_is_an_error_that_does_not_show_its_content(home, content,
         path.mkdir()
     with pytest.raises(ConfigurationError, match=problem) as caught:
         ExperimentsClient()
-    assert "sesame" not in everything_about(caught.value)
+    assert "sesame" not in everything_shown(caught.value)
 
 
 def test_a_broken_file_does_not_matter_where_it_is_not_needed(home):
@@ -119,7 +119,7 @@ def test_errors_of_arguments_do_not_show_the_key(monkeypatch, wrong):
     for key in ({}, {"api_key": "sesame-argument"}):
         with pytest.raises(GradientSdkError) as caught:
             ExperimentsClient(**{**key, **wrong})
-        assert "sesame" not in everything_about(caught.value)
+        assert "sesame" not in everything_shown(caught.value)
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "käy", " k", 7])
@@ -185,7 +185,7 @@ def test_certificates_and_proxies_that_cannot_be_used_are_an_error_of_the_first_
     monkeypatch.setenv(name, value)
     with ExperimentsClient("sesame-key") as client, pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
         client.get("es1")
-    assert "sesame" not in everything_about(caught.value)
+    assert "sesame" not in everything_shown(caught.value)
 
 
 @pytest.mark.parametrize(
