@@ -1,0 +1,126 @@
+"""Contract, client and server before validators written elsewhere: Redocly lints the contract, Prism sits in between.
+
+`make contract-independent` installs both with npm and runs this file; it is not part of `make test`.
+"""
+
+import contextlib
+import copy
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from judging.contract import KEY_HEADER, SPEC
+from judging.keywords import everything
+from judging.methods import CREATES
+
+from tests.client.blocking import client_of
+
+HERE = Path(__file__).resolve().parent
+CONTRACT = HERE.parents[2] / "openapi" / "experiments.yaml"
+ENVIRONMENT = {**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "NO_COLOR": "1"}
+
+
+def lint(contract):
+    command = [HERE / "node_modules/.bin/redocly", "lint", contract, "--config", HERE / "redocly.yaml"]
+    return subprocess.run(
+        [*command, "--lint-config", "error"], capture_output=True, text=True, env=ENVIRONMENT, timeout=60, check=False
+    )
+
+
+def part_of_the_contract(is_for_logs):
+    """The operations of one host: Prism ignores the servers of single operations."""
+    part = copy.deepcopy(SPEC)
+    for item in part["paths"].values():
+        for method in [method for method, one in item.items() if isinstance(one, dict)]:
+            if ("servers" in item[method]) != is_for_logs:
+                del item[method]
+            else:
+                item[method].pop("servers", None)
+    part["paths"] = {path: item for path, item in part["paths"].items() if set(item) - {"parameters"}}
+    return part
+
+
+@contextlib.contextmanager
+def prism(directory, upstream, *, is_for_logs=False):
+    """Start a proxy that answers in the place of the server where a request or a response breaks the contract."""
+    document, log = directory / "contract.json", directory / "prism.log"
+    document.write_text(json.dumps(part_of_the_contract(is_for_logs)), encoding="utf-8")
+    command = [HERE / "node_modules/.bin/prism", "proxy", "--errors", "--port", "0", document, upstream]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=ENVIRONMENT)
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"listening on (http://[\w.:]+)", log.read_text(encoding="utf-8"))):
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
+            time.sleep(0.05)
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def judged_urls(gradient_server, tmp_path):
+    """The addresses of experiments and logs, each with a proxy in between."""
+    logs_prefix = urlsplit(gradient_server.logs_url)
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "logs").mkdir()
+    with (
+        prism(tmp_path / "experiments", gradient_server.experiments_url.rstrip("/")) as experiments_url,
+        prism(tmp_path / "logs", logs_prefix.geturl().rstrip("/"), is_for_logs=True) as logs_url,
+    ):
+        yield experiments_url, logs_url
+
+
+def test_redocly_accepts_the_contract():
+    """By every rule that it has, but for the exceptions that redocly.yaml explains."""
+    done = lint(CONTRACT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_redocly_rejects_two_operations_with_one_name(tmp_path):
+    invalid = tmp_path / CONTRACT.name
+    text = CONTRACT.read_text(encoding="utf-8")
+    invalid.write_text(text.replace("operationId: stopExperiment", "operationId: startExperiment"), encoding="utf-8")
+    done = lint(invalid)
+    assert done.returncode == 1
+    assert "operation-operationId-unique" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_prism_accepts_all_that_client_and_server_say(gradient_server, judged_urls, kind):
+    """Whatever breaks the contract would be answered with an error by the proxy, and raised by the client."""
+    experiments_url, logs_url = judged_urls
+    with client_of(
+        kind, gradient_server.api_key, base_url=experiments_url, logs_url=logs_url, max_attempts=1
+    ) as client:
+        for method, (_, request) in CREATES.items():
+            given = everything(request).keywords
+            experiment_id = getattr(client, method)(**given)
+            shown = client.get(experiment_id)
+            assert {name: getattr(shown, name) for name in given} == dict(given)
+            if method.startswith("create"):
+                client.start(experiment_id)
+            assert client.state(experiment_id)
+        gradient_server.advance(60)
+        assert client.wait(experiment_id)
+        assert list(client.yield_logs(experiment_id)) == list(client.logs(experiment_id))
+        assert len(client.list()) == len(client.list(given["project_id"], limit=10, offset=0)) == len(CREATES)
+        client.stop(client.run_single_node(**everything("SingleNodeRequest").keywords))
+        client.delete(experiment_id)
+
+
+def test_prism_rejects_wrong_requests_and_responses(scripted, tmp_path):
+    with prism(tmp_path, scripted.url) as url:
+        key = {KEY_HEADER: "a-key"}
+        assert httpx.get(f"{url}/experiments/", params={"limit": "many"}, headers=key).status_code == 422
+        assert scripted.requests == []
+        scripted.say(200, {"data": 7})
+        assert httpx.get(f"{url}/experiments/", headers=key).status_code == 500
