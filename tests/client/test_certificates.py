@@ -1,4 +1,4 @@
-"""TLS on a real socket: which certificates are believed, and what is said of those that are not."""
+"""TLS on a real socket: which certificates are trusted."""
 
 import ssl
 
@@ -25,8 +25,8 @@ def secure(authority):
     server.close()
 
 
-def test_an_unknown_certificate(secure):
-    """It is a clear error, and is not tried again; nothing has been sent."""
+def test_an_unknown_authority_is_an_error_that_is_not_retried(secure):
+    """Nothing has been sent."""
     with ExperimentsClient("sesame", base_url=secure.url) as client, pytest.raises(RequestFailedError) as caught:
         client.get("es1")
     assert "certificate verify failed" in str(caught.value)
@@ -36,8 +36,8 @@ def test_an_unknown_certificate(secure):
     assert secure.requests == []
 
 
-def test_a_certificate_for_another_host(secure, authority, monkeypatch, tmp_path):
-    """It does not help that its authority is known."""
+def test_a_certificate_of_another_host_is_an_error(secure, authority, monkeypatch, tmp_path):
+    """Even if its authority is known."""
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     elsewhere = secure.url.replace("localhost", "127.0.0.1")
@@ -46,16 +46,14 @@ def test_a_certificate_for_another_host(secure, authority, monkeypatch, tmp_path
     assert secure.requests == []
 
 
-def test_a_certificate_that_the_environment_names(secure, authority, monkeypatch, tmp_path):
-    """With `SSL_CERT_FILE` the server is believed."""
+def test_an_authority_that_the_environment_names_is_trusted(secure, authority, monkeypatch, tmp_path):
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     with ExperimentsClient("sesame", base_url=secure.url) as client:
         assert client.get("es1").id == "es1"
 
 
-def test_a_certificate_that_the_users_client_knows(secure, authority):
-    """As it is with everything that the user's own client is set up with."""
+def test_an_authority_that_the_http_client_trusts_is_trusted(secure, authority):
     context = ssl.create_default_context()
     authority.configure_trust(context)
     with (

@@ -45,8 +45,7 @@ def examples(name):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
-    """Each prints what is shown below it, for a user who has imported what is public."""
+def test_the_examples_of_internal_modules_are_true(name):
     runner = doctest.DocTestRunner()
     for test in examples(name):
         runner.run(test)
@@ -59,14 +58,12 @@ def test_there_are_examples():
 
 
 def test_everything_public_has_an_example():
-    """In the text that `help()` begins with: the package, and whatever `dir` shows of it."""
     public = {"gradient": gradient, **{name: getattr(gradient, name) for name in dir(gradient)}}
     parser = doctest.DocTestParser()
     assert [name for name, thing in public.items() if not parser.get_examples(thing.__doc__ or "")] == []
 
 
 def test_every_public_method_has_an_example():
-    """Of the classes that have methods of ours, wherever they are defined."""
     parser = doctest.DocTestParser()
     lacking = []
     for kind in (*filter(inspect.isclass, PUBLIC.values()), constants.ExperimentState, constants.ExperimentType):
@@ -107,8 +104,7 @@ def run(source, names, loop):
 
 
 @pytest.mark.parametrize(("kind", "method"), [*METHODS, *((kind, None) for kind in CLIENTS)])
-def test_examples_of_the_clients(kind, method, names, gradient_server):
-    """Each method has one, and so has the class; with the local server they print what is shown."""
+def test_the_examples_of_the_clients_are_true_against_the_local_server(kind, method, names, gradient_server):
     found = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(kind, method) if method else kind))
     assert found
     mine = names(kind)
@@ -156,8 +152,7 @@ def failing(client_of_the_environment, gradient_server, single_node, scripted):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_examples_of_public_classes(name, failing):
-    """Those of the class and of its methods print what is shown; `...` stands for anything."""
+def test_the_examples_of_public_classes_are_true(name, failing):
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     with failing(name) as names:
         for test in doctest.DocTestFinder().find(PUBLIC[name], name, module=False, globs=names):
@@ -167,8 +162,7 @@ def test_examples_of_public_classes(name, failing):
 
 
 @pytest.mark.usefixtures("client_of_the_environment")
-def test_the_example_of_the_package():
-    """It is the first that users see: it says what it needs."""
+def test_the_example_of_the_package_is_true():
     runner = doctest.DocTestRunner()
     runner.run(doctest.DocTestParser().get_doctest(gradient.__doc__, {}, "gradient", None, None))
     assert runner.failures == 0

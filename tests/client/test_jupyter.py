@@ -1,4 +1,4 @@
-"""In a real kernel: tables, the live line, `await` in a cell, and nothing else below the cells."""
+"""In a notebook with a real kernel: tables, the live line, `await` in a cell, and no other output."""
 
 import html
 import json
@@ -43,8 +43,7 @@ def last(output):
     return re.sub(r"\d:\d\d", "0:00", seen["text/plain"])
 
 
-def test_tables(cells):
-    """Lists, experiments, log rows and frames show as tables, without passwords and without a warning."""
+def test_experiments_logs_and_data_frames_are_displayed_as_tables_without_passwords(cells):
     cells.run("experiment_id = client.create_single_node(**new)")
     for thing in ("list()", "get(experiment_id)", "logs(experiment_id)", "list().to_dataframe()"):
         (output,) = cells.run(f"client.{thing}")
@@ -52,8 +51,7 @@ def test_tables(cells):
         assert "sesame" not in str(output)
 
 
-def test_an_experiment_that_is_waited_for(cells):
-    """One line is written anew as states come, and stays with the last one above the result."""
+def test_waiting_updates_one_output_with_each_state(cells):
     line, result = cells.run("client.wait(client.run_single_node(**new), progress=True)")
     assert re.fullmatch(r"es\w+ stopped, 0:00", last(line))
     words = [re.sub(r"es\w+ |, .*", "", seen["text/plain"]) for seen in line["shown"]]
@@ -61,8 +59,7 @@ def test_an_experiment_that_is_waited_for(cells):
     assert "<table" in result["shown"][0]["text/html"]
 
 
-def test_rows_that_are_followed(cells):
-    """They stand together below the line, which counts them."""
+def test_following_logs_counts_the_rows_above_them(cells):
     line, rows = cells.run("""
         for row in client.yield_logs(client.run_single_node(**new), progress=True):
             print(row.line)
@@ -78,8 +75,7 @@ def test_a_timeout_ends_the_line(cells, gradient_server):
     assert error == {"error": "WaitTimeoutError"}
 
 
-def test_a_loop_that_is_left(cells):
-    """The line says so when the generator is closed."""
+def test_a_generator_that_is_closed_early_says_so(cells):
     line, rows = cells.run("""
         following = client.yield_logs(client.run_single_node(**new), progress=True)
         print(next(following).line)
@@ -89,8 +85,8 @@ def test_a_loop_that_is_left(cells):
     assert last(line).endswith("; not watched any more")
 
 
-def test_several_at_once(cells):
-    """With `await` in a cell: each has a line of its own, and all of them end."""
+def test_each_of_several_waits_has_an_output_of_its_own(cells):
+    """With `await` in a cell."""
     *lines, result = cells.run("""
         import asyncio
 

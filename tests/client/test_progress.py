@@ -1,4 +1,4 @@
-"""The live line of `wait` and `yield_logs`: on terminals, elsewhere, and without rich."""
+"""The live line of `wait` and `yield_logs`, in a terminal and without one."""
 
 import functools
 import os
@@ -71,8 +71,7 @@ def when(terminal, pattern, do):
     threading.Thread(target=wait_and_do, daemon=True).start()
 
 
-def test_rows_that_are_followed(live, live_client, terminal):
-    """The line moves while nothing comes, and is out of the way of what is printed; it ends with how it all ended."""
+def test_the_line_moves_while_nothing_comes_and_makes_way_for_rows(live, live_client, terminal):
     when(terminal, SEVERAL_FRAMES, lambda: live.print(3))
     with terminal.printed_to():
         for row in live_client.yield_logs("es1", progress=True):
@@ -88,8 +87,8 @@ def test_rows_that_are_followed(live, live_client, terminal):
     assert terminal.written.count(SHOWN) == terminal.written.count(HIDDEN)
 
 
-def test_the_state_while_rows_come(live, plain_client, terminal):
-    """It is read again when the first ones have come, as an experiment that prints is not pending any more."""
+def test_the_state_is_read_again_when_the_first_rows_have_come(live, plain_client, terminal):
+    """An experiment that prints is not pending any more."""
     live.change(state=ExperimentState.PENDING)
     when(terminal, "pending", lambda: (live.change(state=ExperimentState.RUNNING), live.print(1)))
     when(terminal, "running.*, 1 row", lambda: (live.change(state=ExperimentState.STOPPED), live.print(0, end=True)))
@@ -98,8 +97,7 @@ def test_the_state_while_rows_come(live, plain_client, terminal):
     assert seen(terminal, "stopped.*\n$") == ["es1 stopped, 0:00, 1 row"]
 
 
-def test_a_last_look_that_fails(live, plain_client, terminal):
-    """It takes nothing from who has read all rows: the line ends with what was known."""
+def test_a_failure_to_read_the_last_state_is_no_error(live, plain_client, terminal):
     live.print(1, end=True)
     with terminal.printed_to():
         for _ in plain_client.with_options(max_attempts=1).yield_logs("es1", progress=True):
@@ -107,8 +105,7 @@ def test_a_last_look_that_fails(live, plain_client, terminal):
     assert seen(terminal, r"1 row\r\n$") == ["es1 running, 0:00, 1 row"]
 
 
-def test_an_experiment_that_is_waited_for(live, live_client, terminal):
-    """Its failure is the last word of the line, before the error."""
+def test_a_failure_of_the_experiment_is_the_last_state_of_the_line(live, live_client, terminal):
     when(terminal, "running", lambda: live.change(state=ExperimentState.FAILED))
     with terminal.printed_to(), pytest.raises(ExperimentFailedError):
         live_client.wait("es1", progress=True, on_state=lambda state: print("now", state))
@@ -116,8 +113,7 @@ def test_an_experiment_that_is_waited_for(live, live_client, terminal):
     assert "\x1b[31mfailed" in terminal.written
 
 
-def test_errors(live, live_client, terminal):
-    """The line is gone, and the cursor there, whatever ends it."""
+def test_errors_remove_the_line_and_restore_the_cursor(live, live_client, terminal):
     with terminal.printed_to():
         with pytest.raises(TimeoutError):
             live_client.wait("es1", progress=True, timeout=0.2)
@@ -129,8 +125,8 @@ def test_errors(live, live_client, terminal):
     assert terminal.written.count(SHOWN) == terminal.written.count(HIDDEN) > 1
 
 
-def test_a_loop_that_is_left(live, live_client, terminal):
-    """Nothing of the line is left, also while nobody has closed the generator."""
+def test_a_loop_that_is_left_removes_the_line(live, live_client, terminal):
+    """Even while nobody has closed the generator."""
     live.print(2)
     with terminal.printed_to():
         rows = live_client.yield_logs("es1", progress=True)
@@ -140,8 +136,7 @@ def test_a_loop_that_is_left(live, live_client, terminal):
     rows.close()
 
 
-def test_several_at_once(live, plain_client, terminal):
-    """One line moves; the states of the others are said above it, and all of them end."""
+def test_of_several_reporters_one_moves_and_the_others_print_a_line_for_each_state(live, plain_client, terminal):
     said_above = r"\x1b\[2Kes1 \S*running\S*, 0:00\r\n"
     when(terminal, said_above, lambda: live.change(state=ExperimentState.STOPPED))
     with terminal.printed_to():
@@ -158,8 +153,9 @@ def test_several_at_once(live, plain_client, terminal):
 
 
 @pytest.mark.parametrize("variable", ["NO_COLOR", "TERM"])
-def test_users_who_want_less(live, plain_client, terminal, monkeypatch, variable):
-    """Without colours, if they say so; and nothing moves on a terminal that cannot do it."""
+def test_nothing_is_coloured_or_moves_where_the_environment_says_so(
+    live, plain_client, terminal, monkeypatch, variable
+):
     monkeypatch.setenv(variable, "dumb")
     live.change(state=ExperimentState.STOPPED)
     with terminal.printed_to():
@@ -169,8 +165,8 @@ def test_users_who_want_less(live, plain_client, terminal, monkeypatch, variable
     assert (HIDDEN in terminal.written) == (variable == "NO_COLOR")
 
 
-def test_no_terminal(live, live_client, capsys, monkeypatch):
-    """A line for each state goes to stderr and only rows to stdout, also where colours are forced."""
+def test_without_a_terminal_each_state_is_a_line_on_stderr(live, live_client, capsys, monkeypatch):
+    """Also where colours are forced."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     live.print(2, end=True)
     for row in live_client.yield_logs("es1", progress=True):
@@ -216,8 +212,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("kind", WAITING)
-def test_ctrl_c(live, kind):
-    """In the middle of waiting it leaves a terminal as it was. Who waits without a line does not load what shows it."""
+def test_ctrl_c_restores_the_terminal_and_waiting_without_progress_does_not_load_it(live, kind):
     program = PROGRAM.format(waiting=textwrap.indent(textwrap.dedent(WAITING[kind]).strip(), "    "))
     terminal = Terminal()
     child = subprocess.Popen(
@@ -235,8 +230,7 @@ def test_ctrl_c(live, kind):
     terminal.close()
 
 
-def test_without_rich(live, live_client, monkeypatch):
-    """The error says at once what to install, and nothing is sent."""
+def test_without_rich_the_error_says_what_to_install_and_nothing_is_sent(live, live_client, monkeypatch):
     monkeypatch.delitem(sys.modules, "gradient_ext.display.progress", raising=False)
     monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
     for method in (live_client.wait, live_client.yield_logs):

@@ -1,4 +1,4 @@
-"""What is loaded when: a program that only imports the package, or makes a client, does not wait for HTTP."""
+"""What is imported when, and what `help()` and `dir()` show of it."""
 
 import importlib
 import inspect
@@ -27,22 +27,19 @@ PATH = f"import sys; sys.path[:] = {sys.path!r}; "
 """Without the site, which loads what other packages ask for when any Python starts."""
 
 
-def test_the_package_loads_nothing():
-    """`import gradient` is for free."""
+def test_importing_the_package_imports_nothing_else():
     assert loaded("import gradient", HEAVY) == []
 
 
 @pytest.mark.parametrize(
     "then", ["", "; ExperimentsClient('a-key', base_url='http://localhost', logs_url='http://localhost')"]
 )
-def test_a_client_is_made_without_http(then):
-    """Neither httpx nor the generated models nor the retries are loaded before something is called."""
+def test_making_a_client_imports_neither_http_nor_models_nor_retries(then):
     heavy = ["anyio", "httpx", "pandas", "rich", "stamina", "gradient_api.models", "gradient_ext.methods"]
     assert loaded("from gradient import ExperimentsClient, constants" + then, heavy) == []
 
 
-def test_public_names():
-    """`dir` shows them and nothing else; each is there, and a name that is not says so."""
+def test_dir_lists_the_public_names_and_each_exists():
     assert dir(gradient) == sorted(gradient.__all__) == gradient.__all__
     for name in gradient.__all__:
         assert getattr(importlib.import_module("gradient"), name) is not None
@@ -52,16 +49,15 @@ def test_public_names():
 
 
 @pytest.mark.parametrize("name", [name for name in gradient.__all__ if inspect.isclass(getattr(gradient, name))])
-def test_classes_are_said_to_be_where_users_find_them(name):
-    """In `help()`, in tracebacks and in pickles; states and types are in `gradient.constants`, as they always were."""
+def test_classes_have_the_module_from_which_users_import_them(name):
+    """In `help()`, in tracebacks and in pickles."""
     kind = getattr(gradient, name)
     assert kind.__module__ == ("gradient.constants" if name in dir(gradient.constants) else "gradient")
     assert getattr(sys.modules[kind.__module__], name) is kind
     assert inspect.getdoc(kind)
 
 
-def test_help_on_the_errors_shows_them():
-    """All that users can catch, and nothing of what decides which one it is."""
+def test_help_on_the_errors_shows_every_exception_and_nothing_internal():
     errors = importlib.import_module("gradient.errors")
     assert errors.__all__ == [name for name in gradient.__all__ if name.endswith("Error")]
     shown = pydoc.render_doc(errors, renderer=pydoc.plaintext)
@@ -70,8 +66,7 @@ def test_help_on_the_errors_shows_them():
     assert "gradient_ext" not in shown
 
 
-def test_help_on_the_package_shows_everything():
-    """Every public class and method, with what it takes."""
+def test_help_on_the_package_shows_every_class_method_and_parameter():
     shown = pydoc.render_doc(gradient, renderer=pydoc.plaintext)
     for name in gradient.__all__:
         assert name in shown
@@ -81,8 +76,7 @@ def test_help_on_the_package_shows_everything():
 
 
 @pytest.mark.parametrize("name", ["SingleNode", "MultiNode"])
-def test_help_on_parameters_and_experiments_tells_what_is_in_them(name):
-    """Each key of the dictionary as the methods that take it tell of it, and each attribute of the experiment."""
+def test_help_on_parameters_and_experiments_lists_every_key_and_attribute(name):
     keys = inspect.getdoc(getattr(gradient, f"{name}Parameters")).splitlines()
     method = getattr(gradient.ExperimentsClient, "create_single_node" if name == "SingleNode" else "create_multi_node")
     told = [line for line in inspect.getdoc(method).splitlines() if line.startswith(":param ")]

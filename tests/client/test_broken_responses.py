@@ -1,4 +1,4 @@
-"""Answers that are broken below JSON, byte by byte on real sockets: errors of this package, and tried again."""
+"""Responses that are broken below JSON, byte by byte on a real socket."""
 
 import gzip
 import json
@@ -95,8 +95,7 @@ def client(raw):
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_broken_answers(raw, client, broken):
-    """They are ridden out; where they stay, the error is one of this package that says that it may pass."""
+def test_a_broken_response_is_retried_and_an_error_of_this_package_where_it_stays(raw, client, broken):
     stamina.set_testing(True, attempts=3)
     try:
         raw.answers = [broken, broken, answer(BODY)]
@@ -112,8 +111,7 @@ def test_broken_answers(raw, client, broken):
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_odd_answers(raw, client, odd):
-    """They are odd, and whole."""
+def test_an_unusual_response_is_read(raw, client, odd):
     raw.answers = [odd]
     assert client.get("es1").id == "es1"
 
@@ -129,8 +127,8 @@ def test_odd_answers(raw, client, odd):
         ([b"Retry-After: \xff"], None),
     ],
 )
-def test_a_date_is_meant_by_the_clock_of_the_server(raw, client, headers, seconds):
-    """One clock that is wrong does not make a pause of a minute one of a year, or none."""
+def test_a_retry_after_date_is_relative_to_the_clock_of_the_server(raw, client, headers, seconds):
+    """A wrong clock turns a pause of a minute neither into a year nor into none."""
     raw.answers = [answer(b"{}", *headers, status=b"HTTP/1.1 503 Busy")]
     with pytest.raises(ServerError) as caught:
         client.with_options(max_attempts=1).get("es1")
