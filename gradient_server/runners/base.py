@@ -26,6 +26,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
 
+ArgumentGroup = argparse._ArgumentGroup  # pyright: ignore[reportPrivateUsage] # it has no public name
 Transitions = Sequence[tuple[float, int]]
 """The states that a run enters, each with its timestamp, in order. Empty while the experiment is only created."""
 
@@ -174,7 +175,7 @@ class Runner(ABC):
             _registered[cls.name] = cls
 
     @classmethod  # noqa: B027 - most runners have no options
-    def add_arguments(cls, parser: argparse._ArgumentGroup) -> None:
+    def add_arguments(cls, parser: ArgumentGroup) -> None:
         """Add its own command-line options; none by default.
 
         Their defaults must be values that nobody can give, such as None: the server refuses options that were given for
@@ -277,9 +278,9 @@ _registered: dict[str, type[Runner]] = {}
 
 def runners() -> Mapping[str, type[Runner]]:
     """Return the runners of this package by name: each module or package in it may define one."""
-    package = importlib.import_module(__package__)
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{__package__}.{module.name}")
+    package = importlib.import_module(__name__.rpartition(".")[0])
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
     return dict(sorted(_registered.items()))
 
 

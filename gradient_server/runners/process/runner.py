@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Runner, RunSpec, jobs_of
+from gradient_server.runners.base import ArgumentGroup, Runner, RunSpec, jobs_of
 from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.limits import check_request
 from gradient_server.runners.process.processes import ProcessId
@@ -46,7 +46,7 @@ class ProcessRunner(Runner):
         self._clock: Clock | None = None
 
     @classmethod
-    def add_arguments(cls, parser: argparse._ArgumentGroup) -> None:
+    def add_arguments(cls, parser: ArgumentGroup) -> None:
         """Add `--slots` and `--grace`."""
         text = f"how many experiments run at once, the others wait (default: one for each processor, {os.cpu_count()})"
         parser.add_argument("--slots", metavar="NUMBER", type=_slots, help=text)

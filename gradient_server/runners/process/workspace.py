@@ -69,7 +69,8 @@ def prepare_workspace(body: Mapping[str, Any], folder: Path, leave_out: Path) ->
 
 
 def _fill(folder: Path, body: Mapping[str, Any], leave_out: Path) -> None:
-    url, ref = body.get("workspaceUrl") or "", body.get("workspaceRef") or None
+    url: str = body.get("workspaceUrl") or ""
+    ref: str | None = body.get("workspaceRef") or None
     if url in ("", "none"):
         return
     scheme = _checked_scheme(url)

@@ -1,4 +1,4 @@
-"""A runner whose runs go on when a test says so, one step at a time. It says what has happened when it has."""
+"""A runner whose runs go on when a test says so, one step at a time, and that reports each step."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from gradient_server.runners.base import Job, LogRow, Run, Runner, RunRejectedEr
 
 
 class ManualRunner(Runner):
-    """Runs for tests. The body says what they do: `rows`, None if they cannot be set up, and `code`, None if they wait.
+    """The request says what a run does: `rows`, None if it cannot be set up, and `code`, None if it waits.
 
-    :param kept: what outlives the runner: all runs that were started, by their handles
+    :param kept: what outlives the runner: all runs that were started, by handle
     """
 
     name = "manual"
@@ -22,19 +22,19 @@ class ManualRunner(Runner):
     def __init__(self, kept: dict[str, "ManualRun"]) -> None:
         self.kept = kept
         self.calls: list[tuple[str, str]] = []
-        """What runs were told to do, and which: `("start", handle)`."""
-        self.prepared: dict[str, ManualRun] = {}
-        self.begun = self.closed = 0
+        """The calls that change a run, each with its handle: `("start", "es1")`."""
+        self.admitted: dict[str, ManualRun] = {}
+        self.recovered = self.closed = 0
 
     def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
-        self.clock, self.changed = clock, on_change
+        self.clock, self.on_change = clock, on_change
 
     def admit(self, spec: RunSpec) -> Run:
         if spec.body.get("rows", 0) == -1:
-            raise RunRejectedError("rows cannot be fewer than none.", "rows")
+            raise RunRejectedError("rows cannot be negative.", "rows")
         run = self.kept.get(spec.handle) or self.new_run(spec)
         run.runner = self
-        self.prepared[spec.handle] = run
+        self.admitted[spec.handle] = run
         if spec.started is not None and not run.transitions:
             run.start(spec.started)
         if spec.stopped is not None:
@@ -45,8 +45,8 @@ class ManualRunner(Runner):
         return ManualRun(spec)
 
     def recover(self) -> None:
-        self.begun += 1
-        for handle in self.kept.keys() - self.prepared.keys():
+        self.recovered += 1
+        for handle in self.kept.keys() - self.admitted.keys():
             del self.kept[handle]
 
     def close(self) -> None:
@@ -56,25 +56,23 @@ class ManualRunner(Runner):
         """Let every run do the next thing."""
         for run in list(self.kept.values()):
             if run.step(self.clock.now()):
-                self.changed(run.handle)
+                self.on_change(run.handle)
 
 
 class ManualRun(Run):
-    """One run."""
-
     runner: ManualRunner
 
     def __init__(self, spec: RunSpec) -> None:
         self.handle = spec.handle
         self.jobs = jobs_of(spec.handle, spec.body)
         self._rows, self._code = spec.body.get("rows", 1), spec.body.get("code")
-        self._entered: list[tuple[float, int]] = []
+        self._transitions: list[tuple[float, int]] = []
         self._printed: dict[Job, list[LogRow]] = {job: [] for job in self.jobs}
         self._stopping = False
 
     @property
     def transitions(self) -> Transitions:
-        return tuple(self._entered)
+        return tuple(self._transitions)
 
     def error(self, now: float) -> str | None:
         return "There is nothing to run." if self._state == State.ERROR else None
@@ -97,41 +95,41 @@ class ManualRun(Run):
     def start(self, timestamp: float) -> None:
         self.runner.calls.append(("start", self.handle))
         self.runner.kept[self.handle] = self
-        self._entered.append((timestamp, State.PENDING))
+        self.enter(State.PENDING, timestamp)
 
     def stop(self, timestamp: float) -> None:
         self.runner.calls.append(("stop", self.handle))
         self._stopping = True
         if self._state in (None, State.PENDING):
-            self._entered.append((timestamp, State.CANCELLED))
+            self.enter(State.CANCELLED, timestamp)
 
     def delete(self) -> None:
         self.runner.calls.append(("delete", self.handle))
-        self.runner.prepared.pop(self.handle, None)
+        self.runner.admitted.pop(self.handle, None)
         self.runner.kept.pop(self.handle, None)
 
     def step(self, now: float) -> bool:
-        """Do the next thing, and say whether there was one."""
+        """Do the next thing, and return whether there was one."""
         shortest = min(self._printed.values(), key=len)
         match self._state:
             case State.PENDING:
-                self._enter(State.ERROR if self._rows is None else State.RUNNING, now)
+                self.enter(State.ERROR if self._rows is None else State.RUNNING, now)
             case State.RUNNING if not self._stopping and len(shortest) < self._rows:
                 shortest.append(LogRow(len(shortest) + 1, now, "a row"))
             case State.RUNNING if self._stopping or self._code is not None:
-                self._enter(State.NETWORK_TEARING_DOWN, now)
+                self.enter(State.NETWORK_TEARING_DOWN, now)
             case State.NETWORK_TEARING_DOWN:
                 for rows in self._printed.values():
                     rows.append(LogRow(len(rows) + 1, now, END_OF_LOG))
                 outcome = State.FAILED if self._code else State.STOPPED
-                self._enter(State.CANCELLED if self._stopping else outcome, now)
+                self.enter(State.CANCELLED if self._stopping else outcome, now)
             case _:
                 return False
         return True
 
+    def enter(self, state: int, timestamp: float) -> None:
+        self._transitions.append((timestamp, state))
+
     @property
     def _state(self) -> int | None:
-        return self._entered[-1][1] if self._entered else None
-
-    def _enter(self, state: int, now: float) -> None:
-        self._entered.append((now, state))
+        return self._transitions[-1][1] if self._transitions else None

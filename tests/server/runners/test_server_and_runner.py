@@ -1,7 +1,6 @@
-"""The server with a runner that it does not know: what it tells a run, when, and what it makes of what the run says."""
+"""What the server tells a runner and when, and what it makes of what a run reports."""
 
 import contextlib
-import sqlite3
 import threading
 
 import httpx
@@ -18,19 +17,10 @@ from tests.server.conftest import PATIENCE
 from tests.server.runners.manual_runner import ManualRun, ManualRunner
 
 BODY = {"experimentTypeId": 1, "projectHandle": "p", "rows": 1, "code": 0}
-REFUSED = {**BODY, "rows": -1}
+EXPERIMENTS = "/experiments/v1/experiments/"
 
 
-class Broken(ManualRun):
-    """A run of a server that is killed when it has written down that the run starts, but has not told it."""
-
-    def start(self, moment):
-        raise ZeroDivisionError
-
-
-class Choosy(ManualRunner):
-    """A runner that takes nothing any more."""
-
+class RejectingRunner(ManualRunner):
     def admit(self, spec):
         raise RunRejectedError("there is no mpirun on this machine.", "experimentTypeId")
 
@@ -52,55 +42,55 @@ def store_of(runner, file=None):
 
 
 @contextlib.contextmanager
-def filed(path, runner):
+def stored(path, runner):
     with contextlib.closing(StoreFile(path, runner.name)) as file:
         yield store_of(runner, file)
 
 
 @contextlib.contextmanager
-def client_of(server):
-    with httpx.Client(base_url=server.url, headers={"X-API-Key": server.api_key}, timeout=2 * PATIENCE) as client:
-        yield client
+def serving(**options):
+    """Serve, and return the server with a client for it."""
+    with LocalServer(check_answers=True, **options) as server:
+        headers = {"X-API-Key": server.api_key}
+        with httpx.Client(base_url=server.url, headers=headers, timeout=2 * PATIENCE) as client:
+            yield server, client
 
 
-def shown(client, handle):
-    return client.get(f"/experiments/v1/experiments/{handle}/").json()["data"]
+def data_of(client, handle):
+    return client.get(f"{EXPERIMENTS}{handle}/").json()["data"]
 
 
-def test_a_whole_life(runner, single_node_body):
-    """What the run says is in the answers: its states with their dates, its rows, and whatever it is asked to do."""
-    at = "/experiments/v1/experiments/"
-    with LocalServer(runner=runner, check_answers=True) as server, client_of(server) as client:
-        handle = client.post(at, json=single_node_body).json()["handle"]
-        assert (runner.calls, shown(client, handle)["state"]) == ([], State.CREATED)
-        assert client.put(f"{at}{handle}/start/").status_code == 200
-        assert (runner.calls, shown(client, handle)["state"]) == ([("start", handle)], State.PENDING)
+def test_states_rows_and_requests_pass_between_client_and_run(runner, single_node_body):
+    with serving(runner=runner) as (_, client):
+        handle = client.post(EXPERIMENTS, json=single_node_body).json()["handle"]
+        assert (runner.calls, data_of(client, handle)["state"]) == ([], State.CREATED)
+        assert client.put(f"{EXPERIMENTS}{handle}/start/").status_code == 200
+        assert (runner.calls, data_of(client, handle)["state"]) == ([("start", handle)], State.PENDING)
         runner.step()
-        data = shown(client, handle)
+        data = data_of(client, handle)
         assert (data["state"], data["dtModified"]) == (State.RUNNING, data["dtStarted"])
         assert client.get("/jobs/logs", params={"experimentId": handle}).status_code == 204
-        assert client.put(f"{at}{handle}/stop/").status_code == 200
+        assert client.put(f"{EXPERIMENTS}{handle}/stop/").status_code == 200
         runner.step()
         runner.step()
-        data = shown(client, handle)
+        data = data_of(client, handle)
         assert data["state"] == State.CANCELLED
         assert data["dtStarted"] <= data["dtFinished"] == data["dtTeardownStarted"] <= data["dtTeardownFinished"]
         (row,) = client.get("/jobs/logs", params={"experimentId": handle}).json()
         assert (row["line"], row["message"]) == (1, END_OF_LOG)
-        assert client.put(f"{at}{handle}/stop/").status_code == 409
-        assert client.delete(f"{at}{handle}/").status_code == 204
-        assert runner.calls == [(what, handle) for what in ("start", "stop", "delete")]
-        assert (runner.begun, runner.closed) == (1, 0)
-    assert (runner.begun, runner.closed) == (1, 1)
+        assert client.put(f"{EXPERIMENTS}{handle}/stop/").status_code == 409
+        assert client.delete(f"{EXPERIMENTS}{handle}/").status_code == 204
+        assert runner.calls == [(call, handle) for call in ("start", "stop", "delete")]
+        assert (runner.recovered, runner.closed) == (1, 0)
+    assert (runner.recovered, runner.closed) == (1, 1)
 
 
-def test_a_run_that_breaks_off(runner, single_node_body):
-    """One that ended without being torn down has begun and ended all the same."""
-    with LocalServer(runner=runner) as server, client_of(server) as client:
-        handle = client.post("/experiments/v1/experiments/run/", json=single_node_body).json()["handle"]
+def test_a_run_that_ends_without_a_teardown_has_dates(runner, single_node_body):
+    with serving(runner=runner) as (server, client):
+        handle = client.post(f"{EXPERIMENTS}run/", json=single_node_body).json()["handle"]
         runner.step()
-        runner.kept[handle]._enter(State.ERROR, server.clock.now())
-        data = shown(client, handle)
+        runner.kept[handle].enter(State.ERROR, server.clock.now())
+        data = data_of(client, handle)
         assert data["dtTeardownStarted"] is None
         assert data["dtStarted"] <= data["dtFinished"] == data["dtTeardownFinished"] == data["dtModified"]
         assert data["experimentError"] == "There is nothing to run."
@@ -108,47 +98,45 @@ def test_a_run_that_breaks_off(runner, single_node_body):
 
 @pytest.mark.parametrize(
     ("address", "steps"),
-    [(f"/experiments/v1/experiments/{{}}/state/?known={State.PENDING}", 1), ("/jobs/logs?experimentId={}&line=0", 2)],
+    [(f"{EXPERIMENTS}{{}}/state/?known={State.PENDING}", 1), ("/jobs/logs?experimentId={}&line=0", 2)],
     ids=["state", "rows"],
 )
-def test_a_long_poll_is_woken_by_the_runner(runner, single_node_body, address, steps):
-    """It is answered when the runner says so, from another thread, although no moment was announced; and not before."""
-    with LocalServer(runner=runner) as server, client_of(server) as client:
-        handle = client.post("/experiments/v1/experiments/run/", json=single_node_body).json()["handle"]
-        answers = []
-        parameters = {"method": "GET", "url": address.format(handle) + "&wait=60"}
-        held = threading.Thread(target=lambda: answers.append(client.request(**parameters)))
-        held.start()
+def test_a_long_poll_is_answered_when_the_runner_reports_a_change_and_not_before(
+    runner, single_node_body, address, steps
+):
+    with serving(runner=runner) as (_, client):
+        handle = client.post(f"{EXPERIMENTS}run/", json=single_node_body).json()["handle"]
+        responses = []
+        url = address.format(handle) + "&wait=60"
+        poll = threading.Thread(target=lambda: responses.append(client.get(url)))
+        poll.start()
         for _ in range(steps):
-            held.join(0.2)
-            assert held.is_alive()
+            poll.join(0.2)
+            assert poll.is_alive()
             runner.step()
-        held.join(PATIENCE)
-        assert [answer.status_code for answer in answers] == [200]
-        assert shown(client, handle)["state"] == State.RUNNING
+        poll.join(PATIENCE)
+        assert [response.status_code for response in responses] == [200]
+        assert data_of(client, handle)["state"] == State.RUNNING
 
 
-def test_a_server_that_does_not_come_to_serve(runner):
-    """What was attached is closed, also without having begun; what was not attached is left alone."""
+def test_a_runner_is_closed_if_it_was_attached(runner):
     with LocalServer() as other, pytest.raises(OSError, match="in use"):
         LocalServer(port=int(other.url.rpartition(":")[2]), runner=runner)
-    assert (runner.begun, runner.closed) == (0, 0)
+    assert (runner.recovered, runner.closed) == (0, 0)
     LocalServer(runner=runner).stop()
-    assert (runner.begun, runner.closed) == (0, 1)
+    assert (runner.recovered, runner.closed) == (0, 1)
 
 
-def test_what_is_refused(runner, single_node_body):
-    """The caller is told by the name of the member, and nothing is kept."""
-    with LocalServer(runner=Choosy({}), check_answers=True) as server, client_of(server) as client:
-        for path in ("", "run/"):
-            answer = client.post(f"/experiments/v1/experiments/{path}", json=single_node_body)
-            assert answer.status_code == 400
-            assert answer.json()["details"] == {"experimentTypeId": ["there is no mpirun on this machine."]}
-        assert client.get("/experiments/v1/experiments/").json()["data"] == []
+@pytest.mark.parametrize("path", ["", "run/"])
+def test_a_rejected_request_is_an_error_of_its_field_and_nothing_is_stored(single_node_body, path):
+    with serving(runner=RejectingRunner({})) as (_, client):
+        response = client.post(EXPERIMENTS + path, json=single_node_body)
+        assert response.status_code == 400
+        assert response.json()["details"] == {"experimentTypeId": ["there is no mpirun on this machine."]}
+        assert client.get(EXPERIMENTS).json()["data"] == []
 
 
-def test_what_is_rolled_back_is_not_begun(runner, store):
-    """Runs are told at the end of what belongs together; where that fails, that they are forgotten and nothing else."""
+def test_a_run_is_started_when_its_transaction_ends_and_deleted_when_it_fails(runner, store):
     with contextlib.suppress(ZeroDivisionError), store.transaction():
         failed = store.add(BODY, start=True)
         raise ZeroDivisionError
@@ -160,18 +148,20 @@ def test_what_is_rolled_back_is_not_begun(runner, store):
     assert runner.calls == [("start", made.handle)]
 
 
-def test_what_cannot_be_written_is_not_begun(runner, tmp_path):
-    """Of a create that does not get into the file nothing is left, alone or in a transaction."""
-    with filed(tmp_path / "store", runner) as store:
+def test_a_run_that_cannot_be_stored_is_deleted(runner, tmp_path):
+    with stored(tmp_path / "store", runner) as store:
         for block in (contextlib.nullcontext, store.transaction):
             with pytest.raises(TypeError), block():
                 store.add({**BODY, "name": object()}, start=True)
-        assert [what for what, _ in runner.calls] == ["delete", "delete"]
-        assert runner.prepared == runner.kept == {}
+        assert [call for call, _ in runner.calls] == ["delete", "delete"]
+        assert runner.admitted == runner.kept == {}
 
 
-def test_what_was_reset_in_between(runner, store):
-    """What another thread has reset is not told anything more, whatever was about to be done to it."""
+def test_a_reset_deletes_every_run_and_nothing_else_is_asked_of_them(runner, store):
+    handles = [store.add(BODY, start=start).handle for start in (True, False)]
+    runner.calls.clear()
+    store.reset()
+    assert runner.calls == [("delete", handle) for handle in handles]
     for act in (store.start, store.stop, store.delete):
         found = store.add(BODY)
         runner.calls.clear()
@@ -185,67 +175,59 @@ def test_what_was_reset_in_between(runner, store):
     assert runner.calls == [("delete", added.handle)]
 
 
-def test_a_reset_forgets_every_run(runner, store):
-    """Each once, also those that are running."""
-    handles = [store.add(BODY, start=start).handle for start in (True, False)]
-    runner.calls.clear()
-    store.reset()
-    assert runner.calls == [("delete", handle) for handle in handles]
-
-
-def test_a_server_that_starts_again(tmp_path):
-    """What is known of each experiment is told to the runner, which goes on with those that it still has."""
+def test_the_next_server_admits_what_the_store_has_and_the_runs_go_on(tmp_path):
     runner, path = ManualRunner({}), tmp_path / "store"
-    with filed(path, runner) as store:
+    with stored(path, runner) as store:
         handles = [store.add(BODY, start=start).handle for start in (True, False, True, True)]
         store.stop(store.get(handles[2]))
         store.delete(store.get(handles[3]))
         runner.step()
     again = ManualRunner(runner.kept)
-    with filed(path, again) as store:
-        assert list(again.prepared) == handles[:3]
+    with stored(path, again) as store:
+        assert list(again.admitted) == handles[:3]
         assert again.calls == [("stop", handles[2])]
         states = [state_at(store.get(handle).run.transitions, 0) for handle in handles[:3]]
         assert states == [State.RUNNING, State.CREATED, State.CANCELLED]
 
 
-def test_a_server_that_is_killed_between_writing_and_telling(tmp_path, monkeypatch):
-    """It has written down what it did not come to tell: the next one tells it."""
+def test_a_start_that_was_stored_before_a_kill_is_repeated(tmp_path, monkeypatch):
     runner, path = ManualRunner({}), tmp_path / "store"
-    with filed(path, runner) as store, monkeypatch.context() as patch:
-        patch.setattr(ManualRun, "start", Broken.start)
+
+    def killed(run, timestamp):
+        raise ZeroDivisionError
+
+    with stored(path, runner) as store, monkeypatch.context() as patch:
+        patch.setattr(ManualRun, "start", killed)
         with pytest.raises(ZeroDivisionError):
             store.add(BODY, start=True)
     again = ManualRunner({})
-    with filed(path, again) as store:
+    with stored(path, again) as store:
         (found,) = store.newest_first()
         assert again.calls == [("start", found.handle)]
         assert state_at(found.run.transitions, found.started) == State.PENDING
 
 
-def test_what_the_runner_does_not_take_any_more(tmp_path):
-    """The server serves; such an experiment stays as it was, or ends with an error that says why when it is started."""
+def test_a_stored_experiment_that_is_now_rejected_ends_in_an_error_if_it_is_started(tmp_path):
     runner, path = ManualRunner({}), tmp_path / "store"
-    with filed(path, runner) as store:
-        created, started, canceled = (store.add(BODY, start=start) for start in (False, True, False))
-        store.stop(canceled)
-    with LocalServer(store=path, runner=Choosy({}), check_answers=True) as server, client_of(server) as client:
-        states = [shown(client, found.handle)["state"] for found in (created, started, canceled)]
+    with stored(path, runner) as store:
+        created, started, cancelled = (store.add(BODY, start=start) for start in (False, True, False))
+        store.stop(cancelled)
+    with serving(store=path, runner=RejectingRunner({})) as (_, client):
+        states = [data_of(client, found.handle)["state"] for found in (created, started, cancelled)]
         assert states == [State.CREATED, State.ERROR, State.CANCELLED]
-        address = f"/experiments/v1/experiments/{created.handle}/"
-        assert client.put(address + "start/").status_code == 200
-        data = shown(client, created.handle)
+        address = f"{EXPERIMENTS}{created.handle}/"
+        assert client.put(f"{address}start/").status_code == 200
+        data = data_of(client, created.handle)
         assert (data["state"], data["dtStarted"]) == (State.ERROR, None)
         assert data["experimentError"] == "It cannot be run any more: there is no mpirun on this machine."
-        for found in (created, started, canceled):
+        for found in (created, started, cancelled):
             assert client.get("/jobs/logs", params={"experimentId": found.handle, "wait": 60}).status_code == 204
         assert client.delete(address).status_code == 204
 
 
-def test_the_store_of_another_runner(tmp_path):
-    """It is refused, and stays as it is: all that one runner has run, another one would run again."""
+def test_the_store_of_another_runner_is_refused_and_unchanged(tmp_path):
     path = tmp_path / "store"
-    with filed(path, ManualRunner({})) as store:
+    with stored(path, ManualRunner({})) as store:
         store.add(BODY, start=True)
     before = path.read_bytes()
     with pytest.raises(
@@ -255,14 +237,3 @@ def test_the_store_of_another_runner(tmp_path):
     assert caught.value.filename == str(path)
     assert path.read_bytes() == before
     LocalServer(store=path, runner=ManualRunner({})).stop()
-
-
-def test_a_store_from_before_there_were_runners(tmp_path):
-    """Its experiments were simulated, and are taken up; no other runner gets them."""
-    path = tmp_path / "store"
-    LocalServer(store=path).stop()
-    with contextlib.closing(sqlite3.connect(path)) as database, database:
-        database.execute("DROP TABLE runner")
-    with pytest.raises(OSError, match="simulated; this server has manual"):
-        LocalServer(store=path, runner=ManualRunner({}))
-    LocalServer(store=path).stop()
