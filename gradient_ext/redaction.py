@@ -10,7 +10,7 @@ from types import TracebackType
 from gradient_ext._json import is_mapping, is_sequence
 
 REDACTED = "********"
-"""What stands in the place of a secret."""
+"""The text that replaces a secret."""
 
 # A quote belongs to a password, unless it ends a JSON string.
 _USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::((?:[^/\s"]|"(?![,:}\]]))*))?@', re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""What people see: tables, data frames and the progress of an experiment."""
+"""Tables, data frames and the progress of an experiment."""
 
 from __future__ import annotations
 

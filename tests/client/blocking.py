@@ -1,4 +1,4 @@
-"""An asynchronous client to be used like the other one, so that the same tests are for both."""
+"""An asynchronous client with the interface of the synchronous one, so that one test covers both."""
 
 import contextlib
 import inspect
@@ -8,13 +8,13 @@ from anyio.from_thread import start_blocking_portal
 from gradient import AsyncExperimentsClient, ExperimentsClient
 
 KINDS = ("threads", "asyncio")
-"""What the tests of behaviour run for. Those of `test_async.py` run for trio, too."""
+"""The clients that tests of behaviour run with. Those of `test_async.py` run with trio, too."""
 
 
 class Blocking:
-    """A client whose coroutines are run to their end, in the event loop of a portal; from any thread.
+    """A client whose coroutines run in the event loop of a portal, called from any thread.
 
-    :param portal: where the event loop is
+    :param portal: the portal into the event loop
     :param AsyncExperimentsClient client: the client
     """
 
@@ -66,7 +66,7 @@ class Blocking:
 
 @contextlib.contextmanager
 def client_of(kind, *arguments, **keywords):
-    """Make a client of a kind, to be used as an ExperimentsClient is."""
+    """Return a client of a kind, with the interface of ExperimentsClient."""
     if kind == "threads":
         with ExperimentsClient(*arguments, **keywords) as client:
             yield client

@@ -1,4 +1,4 @@
-"""A server on a real socket that misbehaves as it is told, request after request, and then answers well."""
+"""A server on a real socket that injects a planned fault into each request, and then responds well."""
 
 import json
 import threading
@@ -9,7 +9,7 @@ EXPERIMENT = {"data": {"handle": "es1", "experimentTypeId": 1, "state": 4}, "mes
 
 
 def status(number, body=b"", **headers):
-    """Answer with an error."""
+    """Respond with a status."""
 
     def act(handler):
         handler.give(number, body if isinstance(body, bytes) else json.dumps(body).encode(), headers)
@@ -18,36 +18,36 @@ def status(number, body=b"", **headers):
 
 
 def drop(handler):
-    """Close the connection without a word."""
+    """Close the connection without a response."""
     handler.close_connection = True
 
 
 def cut(handler):
-    """Promise a whole answer and close the connection after half of it."""
+    """Close the connection after half of a response."""
     body = json.dumps(CREATED).encode()
     handler.give(200, body[: len(body) // 2], {"Content-Length": str(len(body))})
     handler.close_connection = True
 
 
 def half(handler):
-    """Answer half of a JSON document as if it were whole."""
+    """Respond with half of a JSON document."""
     handler.give(200, json.dumps(CREATED).encode()[:-5], {})
 
 
 def page(handler):
-    """Answer a web page, as the login of a hotel's network does."""
+    """Respond with a web page, as the login page of a hotel does."""
     handler.give(200, b"<html><title>Welcome</title></html>", {"Content-Type": "text/html"})
 
 
 def hang(handler):
-    """Say nothing until the other side gives up, but not so long that a test hangs."""
+    """Do not respond until the client gives up, or until a test has hung for long enough."""
     handler.connection.settimeout(5)
     handler.rfile.read(1)
     handler.close_connection = True
 
 
 def drip(handler):
-    """Send a byte now and then, for as long as somebody listens, but not so long that a test hangs."""
+    """Send a byte now and then until the client gives up, or until a test has hung for long enough."""
     handler.give(200, b"", {"Content-Length": "1000000"})
     handler.close_connection = True
     for _ in range(250):
@@ -60,7 +60,7 @@ def drip(handler):
 
 
 class FlakyServer:
-    """Misbehaves by a plan, then answers well; keeps what it was asked.
+    """Follows a plan of faults, then responds well. It records the requests.
 
     :param context: the certificate of a server that speaks TLS, as an ssl.SSLContext
     """
@@ -114,7 +114,7 @@ class FlakyServer:
             request_queue_size = 128
 
             def handle_error(self, request, client_address):
-                """Nobody is interested in connections that break: they are broken on purpose."""
+                """Ignore connections that break: they are broken on purpose."""
 
         self._http = Server(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True

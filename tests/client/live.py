@@ -1,4 +1,4 @@
-"""A server on a real socket for one experiment that a test moves on; it holds requests, goes away and comes back."""
+"""A server on a real socket for one experiment that a test controls: long polls, outages, restarts."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ from tests.client.simulated import SimulatedLogs
 class LiveServer:
     """One experiment with one job.
 
-    :param bool holds: whether requests are held open as long as they allow, while there is nothing new
+    :param bool holds: whether it supports long polls
     """
 
     def __init__(self, *, holds=True):
@@ -26,7 +26,7 @@ class LiveServer:
         self.requests = []
         self.changed = threading.Condition()
         self._connections = set()
-        # A test that waits for what does not come fails then, rather than hang.
+        # A test that waits in vain fails then, rather than hang.
         self._ending = threading.Timer(20, self.change, kwargs={"state": ExperimentState.STOPPED})
         self._ending.daemon = True
         self._ending.start()
@@ -34,14 +34,14 @@ class LiveServer:
         self.start()
 
     def change(self, **attributes):
-        """Change attributes, and let requests that are held see it."""
+        """Change attributes, and respond to the long polls that wait for that."""
         with self.changed:
             for name, value in attributes.items():
                 setattr(self, name, value)
             self.changed.notify_all()
 
     def print(self, count, *, end=False):
-        """Let the job print rows."""
+        """Add rows to the log of the job."""
         with self.changed:
             self.logs.print(0, count)
             if end:
@@ -49,20 +49,20 @@ class LiveServer:
             self.changed.notify_all()
 
     def wait_for(self, count, path="/jobs/logs", seconds=10):
-        """Wait until so many requests of a kind have come."""
+        """Wait for a number of requests of a kind."""
         self.wait_until(lambda: len(self.asked(path)) >= count, seconds)
 
     def wait_until(self, condition, seconds=10):
-        """Wait until something is so."""
+        """Wait until a condition holds."""
         with self.changed:
             assert self.changed.wait_for(condition, timeout=seconds), self.requests
 
     def connections(self):
-        """How many connections are open."""
+        """Return the number of open connections."""
         return len(self._connections)
 
     def asked(self, path="/jobs/logs"):
-        """The requests whose path ends in this, as dictionaries of their parameters."""
+        """Return the query parameters of the requests whose path ends in this."""
         return [query for asked, query in self.requests if asked.endswith(path)]
 
     def answer(self, path, query):
@@ -88,7 +88,7 @@ class LiveServer:
             return 200, {"data": experiment}
 
     def start(self):
-        """Begin to listen, at the address of before if there was one."""
+        """Listen, again at the same address after a stop."""
         live = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -124,7 +124,7 @@ class LiveServer:
             request_queue_size = 128
 
             def handle_error(self, request, client_address):
-                """Nobody is interested in connections that break: they are broken on purpose."""
+                """Ignore connections that break: they are broken on purpose."""
 
         self._http = Server(("127.0.0.1", self._port), Handler)
         self._port = self._http.server_port
@@ -132,7 +132,7 @@ class LiveServer:
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def stop(self):
-        """Stop listening, and break all connections."""
+        """Stop listening, and close all connections."""
         self._ending.cancel()
         self._http.shutdown()
         self._http.server_close()

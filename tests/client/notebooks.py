@@ -1,4 +1,4 @@
-"""A notebook for tests: a real kernel, and what a front-end shows below a cell that has run."""
+"""A notebook for tests: a real kernel, and the outputs of each cell."""
 
 import contextlib
 import os
@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 
 class Notebook:
-    """Cells that are run one after the other.
+    """A notebook whose cells run one after the other.
 
-    :param client: of the kernel
+    :param client: the client of the kernel
     """
 
     def __init__(self, client):
@@ -21,14 +21,14 @@ class Notebook:
         self._places = {}
 
     def run(self, cell):
-        """Run a cell, and give its outputs: a stream, an error, or what is shown in one place, one after the other.
+        """Run a cell and return its outputs: streams, errors, and displays with the history of their content.
 
-        What a later cell shows in the place of an earlier one is added to the output of that one.
+        Where a later cell updates the display of an earlier one, the content is added to the earlier output.
         """
         outputs = []
         asked = self._client.execute(textwrap.dedent(cell))
         while True:
-            # Whatever cell it belongs to: what goes on below an earlier one is seen, too.
+            # Messages of earlier cells included.
             message = self._client.get_iopub_msg(timeout=30)
             self._take(message["msg_type"], message["content"], outputs)
             if message["content"].get("execution_state") == "idle" and message["parent_header"]["msg_id"] == asked:
@@ -51,13 +51,13 @@ class Notebook:
 
 @contextlib.contextmanager
 def notebook(home):
-    """Start a kernel that knows nothing of its user.
+    """Start a kernel without the configuration of the user.
 
-    :param Path home: where it may keep its files
+    :param Path home: its directory for files
     """
     names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     places = dict.fromkeys(names, str(home))
-    # What forces colours, or takes them away, is for the terminal in which the tests run.
+    # These are for the terminal in which the tests run.
     kept = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "NO_COLOR")}
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(ROOT), env={**kept, **places})
     try:

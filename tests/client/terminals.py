@@ -1,4 +1,4 @@
-"""Terminals for tests: what a program writes to one, and what of it a person sees."""
+"""A terminal for tests: what a program writes to it, and what is on its screen."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ _PIECE = re.compile(r"\x1b\[(\?)?(\d*)(?:;\d+)*([a-zA-Z])|(\r)|(\n)|([^\x1b\r\n]
 
 
 class Terminal:
-    """A terminal that is read all the time.
+    """A pseudo terminal.
 
-    :ivar int end: the end for programs, a file descriptor
+    :ivar int end: the file descriptor for programs
     """
 
     def __init__(self):
@@ -36,22 +36,22 @@ class Terminal:
 
     @property
     def written(self):
-        """All that was written, with what moves and colours."""
+        """Everything that was written, control sequences included."""
         return self._written.decode(errors="replace")
 
     @property
     def screen(self):
-        """The lines that are to be seen, without those at the end that are empty."""
+        """The lines on the screen, without empty ones at its end."""
         return screen_of(self.written)
 
     def wait_for(self, pattern, seconds=10):
-        """Wait until something has been written."""
+        """Wait until a pattern has been written."""
         with self._changed:
             assert self._changed.wait_for(lambda: re.search(pattern, self.written), timeout=seconds), self.written
 
     @contextlib.contextmanager
     def printed_to(self):
-        """Let this process print there."""
+        """Redirect stdout and stderr of this process to the terminal."""
         with (
             open(self.end, "w", encoding="utf-8", buffering=1, closefd=False) as stream,
             contextlib.redirect_stdout(stream),
@@ -60,14 +60,14 @@ class Terminal:
             yield
 
     def close(self):
-        """Close it, when all that was written has been read."""
+        """Close it after reading everything that was written."""
         os.close(self.end)
         self._reader.join(10)
         os.close(self._ours)
 
 
 def screen_of(written):
-    """Do what is written as a terminal does it: the cursor, lines that are erased; colours are left out."""
+    """Return the lines on the screen after the output: cursor movements and erased lines; colours are ignored."""
     lines, row, column = [""], 0, 0
     for private, number, does, back, down, text in _PIECE.findall(written):
         if back:
@@ -81,8 +81,8 @@ def screen_of(written):
         elif does == "A":
             row -= int(number or 1)
         elif does == "K":
-            assert number == "2", f"unknown to this terminal: {number}K"
+            assert number == "2", f"unsupported control sequence: {number}K"
             lines[row] = ""
         else:
-            assert does == "m" or (private and does in "hl"), f"unknown to this terminal: {does}"
+            assert does == "m" or (private and does in "hl"), f"unsupported control sequence: {does}"
     return "\n".join(lines).rstrip("\n").split("\n")

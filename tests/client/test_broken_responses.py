@@ -2,21 +2,19 @@
 
 import gzip
 import json
-import socket
-import threading
 
 import httpx
 import pytest
 import stamina
 
 from gradient import ExperimentsClient, GradientSdkError, ServerError
-from tests.client.flaky import EXPERIMENT
+from tests.client.flaky import EXPERIMENT, FlakyServer
 
 BODY = json.dumps(EXPERIMENT).encode()
 PACKED = gzip.compress(BODY)
 
 
-def answer(body, *headers, status=b"HTTP/1.1 200 OK", length=None):
+def response(body, *headers, status=b"HTTP/1.1 200 OK", length=None):
     # A connection that the client takes for open might break before the next request, and cost an attempt.
     lines = [status, b"Content-Length: %d" % (len(body) if length is None else length), b"Connection: close", *headers]
     return b"\r\n".join([*lines, b"", body])
@@ -24,95 +22,76 @@ def answer(body, *headers, status=b"HTTP/1.1 200 OK", length=None):
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BROKEN = {
-    "no gzip": answer(BODY, b"Content-Encoding: gzip"),
-    "half of gzip": answer(PACKED[:-20], b"Content-Encoding: gzip"),
-    "no deflate": answer(b"\xff" * 20, b"Content-Encoding: deflate"),
-    "Latin-1": answer(BODY.replace(b"success", b"succ\xe8s")),
-    "too deep": answer(b"[" * 100_000),
-    "nothing": answer(b""),
+    "no gzip": response(BODY, b"Content-Encoding: gzip"),
+    "half of gzip": response(PACKED[:-20], b"Content-Encoding: gzip"),
+    "no deflate": response(b"\xff" * 20, b"Content-Encoding: deflate"),
+    "Latin-1": response(BODY.replace(b"success", b"succ\xe8s")),
+    "too deep": response(b"[" * 100_000),
+    "nothing": response(b""),
     "a chunk that is cut off": CHUNKED + b"100\r\n{",
     "no chunk": CHUNKED + b"one\r\n{",
-    "more than was promised": answer(BODY, length=5),
-    "less than was promised": answer(BODY, length=1000),
-    "two lengths": answer(BODY, b"Content-Length: 3"),
-    "a header that is none": answer(BODY, b"X-\x00: 1"),
+    "more than was promised": response(BODY, length=5),
+    "less than was promised": response(BODY, length=1000),
+    "two lengths": response(BODY, b"Content-Length: 3"),
+    "a header that is none": response(BODY, b"X-\x00: 1"),
     "a header without end": b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200_000,
-    "a status that is none": answer(BODY, status=b"HTTP/1.1 99 Odd"),
+    "a status that is none": response(BODY, status=b"HTTP/1.1 99 Odd"),
     "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n",
     "a protocol that nobody asked for": b"HTTP/1.1 101 Odd\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
 }
-ODD = {
-    "gzip": answer(PACKED, b"Content-Encoding: gzip"),
-    "an encoding that nobody knows": answer(BODY, b"Content-Encoding: none"),
-    "UTF-16": answer(BODY.decode().encode("utf-16")),
-    "a charset that is none": answer(BODY, b"Content-Type: application/json; charset=none"),
-    "bytes that are no text in a header": answer(BODY, b"X-Request-Id: \xff\xfe"),
+UNUSUAL = {
+    "gzip": response(PACKED, b"Content-Encoding: gzip"),
+    "an encoding that nobody knows": response(BODY, b"Content-Encoding: none"),
+    "UTF-16": response(BODY.decode().encode("utf-16")),
+    "a charset that is none": response(BODY, b"Content-Type: application/json; charset=none"),
+    "bytes that are no text in a header": response(BODY, b"X-Request-Id: \xff\xfe"),
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
-    "answers before the answer": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + answer(BODY),
+    "answers before the answer": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + response(BODY),
 }
 
 
-class RawServer:
-    """Answers every connection with the next of its answers, byte by byte, and closes it."""
-
-    def __init__(self):
-        self.answers = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                connection.recv(65536)
-                try:
-                    connection.sendall(self.answers.pop(0))
-                    connection.shutdown(socket.SHUT_WR)
-                    connection.recv(65536)
-                except OSError:
-                    continue
-
-    def close(self):
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-
 @pytest.fixture(scope="module")
-def raw():
-    server = RawServer()
+def flaky():
+    server = FlakyServer()
     yield server
     server.close()
 
 
 @pytest.fixture(scope="module")
-def client(raw):
-    with httpx.Client() as own, ExperimentsClient("a-key", base_url=raw.url, http_client=own, timeout=5) as client:
+def client(flaky):
+    with httpx.Client() as own, ExperimentsClient("a-key", base_url=flaky.url, http_client=own, timeout=5) as client:
         yield client
 
 
+def raw(content):
+    """Send these bytes and close the connection."""
+
+    def act(handler):
+        handler.close_connection = True
+        handler.wfile.write(content)
+
+    return act
+
+
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_a_broken_response_is_retried_and_an_error_of_this_package_where_it_stays(raw, client, broken):
+def test_a_broken_response_is_retried_and_an_error_of_this_package_where_it_stays(flaky, client, broken):
     stamina.set_testing(True, attempts=3)
     try:
-        raw.answers = [broken, broken, answer(BODY)]
+        flaky.plan = [raw(broken), raw(broken), raw(response(BODY))]
         assert client.get("es1").id == "es1"
-        assert raw.answers == []
-        raw.answers = [broken] * 3
+        assert flaky.plan == []
+        flaky.plan = [raw(broken)] * 3
         with pytest.raises(GradientSdkError) as caught:
             client.get("es1")
         assert caught.value.retryable
-        assert raw.answers == []
+        assert flaky.plan == []
     finally:
         stamina.set_testing(False)
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_an_unusual_response_is_read(raw, client, odd):
-    raw.answers = [odd]
+@pytest.mark.parametrize("unusual", UNUSUAL.values(), ids=UNUSUAL)
+def test_an_unusual_response_is_read(flaky, client, unusual):
+    flaky.plan = [raw(unusual)]
     assert client.get("es1").id == "es1"
 
 
@@ -127,9 +106,9 @@ def test_an_unusual_response_is_read(raw, client, odd):
         ([b"Retry-After: \xff"], None),
     ],
 )
-def test_a_retry_after_date_is_relative_to_the_clock_of_the_server(raw, client, headers, seconds):
+def test_a_retry_after_date_is_relative_to_the_clock_of_the_server(flaky, client, headers, seconds):
     """A wrong clock turns a pause of a minute neither into a year nor into none."""
-    raw.answers = [answer(b"{}", *headers, status=b"HTTP/1.1 503 Busy")]
+    flaky.plan = [raw(response(b"{}", *headers, status=b"HTTP/1.1 503 Busy"))]
     with pytest.raises(ServerError) as caught:
         client.with_options(max_attempts=1).get("es1")
     assert caught.value.retry_after == seconds

@@ -33,11 +33,11 @@ FAULTS = {
     "RequestTimeoutError": {"latency": 2},
     "ServerError": {"statuses": 503},
 }
-"""What goes wrong while an example of an error runs that comes from elsewhere."""
+"""The faults of the server while the example of an error runs."""
 
 
 def examples(name):
-    """Those of a module, but for those of the clients, which need a server."""
+    """Yield the examples of a module, except those of the clients, which need a server."""
     module = importlib.import_module(name)
     for test in doctest.DocTestFinder().find(module, extraglobs=PUBLIC):
         if not any(kind.__name__ in test.name for kind in (*CLIENTS, *CLIENTS[0].__mro__[1:-1])):
@@ -77,7 +77,7 @@ def test_every_public_method_has_an_example():
 
 @pytest.fixture
 def names(gradient_server, single_node):
-    """What a user has who reads the documentation of a client: one of each kind, and an experiment."""
+    """The names in the examples of the clients: a client and an experiment."""
     gradient_server.clock.scale = 200
     urls = {"base_url": gradient_server.experiments_url, "logs_url": gradient_server.logs_url}
     clients = {kind: kind(gradient_server.api_key, **urls) for kind in CLIENTS}
@@ -93,7 +93,7 @@ def names(gradient_server, single_node):
 
 
 def run(source, names, loop):
-    """Run an example, which may have `await` in it; give what it prints."""
+    """Run an example, which may contain `await`, and return what it prints."""
     code = compile(source, "<example>", "single", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -119,7 +119,7 @@ def test_the_examples_of_the_clients_are_true_against_the_local_server(kind, met
 
 @pytest.fixture
 def client_of_the_environment(gradient_server, monkeypatch):
-    """What a user has who reads of anything else: a client that tries once, of a server in the environment."""
+    """A client without retries, of a server that the environment names."""
     monkeypatch.setenv("PAPERSPACE_API_KEY", gradient_server.api_key)
     monkeypatch.setenv("PAPERSPACE_CONFIG_EXPERIMENTS_HOST", gradient_server.experiments_url)
     monkeypatch.setenv("PAPERSPACE_CONFIG_LOG_HOST", gradient_server.logs_url)
@@ -129,7 +129,7 @@ def client_of_the_environment(gradient_server, monkeypatch):
 
 @pytest.fixture
 def failing(client_of_the_environment, gradient_server, single_node, scripted):
-    """Let go wrong what the example of an error is about; give what it has beside the public names."""
+    """The names in the example of an error, while the server has the fault that it is about."""
 
     @contextlib.contextmanager
     def during(name):

@@ -36,7 +36,7 @@ def cells(kernel, gradient_server):
 
 
 def last(output):
-    """Give the text of what is seen in the end, and check that its forms say the same, in a notebook's ways."""
+    """Return the last text of a display, and check that its HTML has the same text and no control characters."""
     seen = output["shown"][-1]
     assert "\x1b" not in json.dumps(seen)
     assert html.unescape(re.sub(r"<[^>]*>", "", seen["text/html"])) == seen["text/plain"]

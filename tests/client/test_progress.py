@@ -39,14 +39,14 @@ def live_client(request, live):
 
 @pytest.fixture
 def plain_client(live):
-    """For what is the same in both clients."""
+    """A synchronous client, where both behave the same."""
     with ExperimentsClient("a-key", base_url=live.url, logs_url=live.url, timeout=5) as client:
         yield client
 
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """A terminal, and nothing in the environment that says something else."""
+    """A terminal, without variables in the environment that contradict it."""
     monkeypatch.setenv("TERM", "xterm")
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
@@ -56,13 +56,13 @@ def terminal(monkeypatch):
 
 
 def seen(terminal, pattern):
-    """Wait for the last that is written, and give what is to be seen, with all times as if no time had passed."""
+    """Wait for a pattern and return the lines on the screen, with all durations replaced by 0:00."""
     terminal.wait_for(pattern)
     return [re.sub(r"\d:\d\d", "0:00", line) for line in terminal.screen]
 
 
 def when(terminal, pattern, do):
-    """Do something when a terminal shows something."""
+    """Call a function when a pattern has been written to the terminal."""
 
     def wait_and_do():
         terminal.wait_for(pattern)

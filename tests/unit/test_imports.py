@@ -1,4 +1,4 @@
-"""What is imported when, and what `help()` and `dir()` show of it."""
+"""Imports are lazy, and `help()` and `dir()` show everything public."""
 
 import importlib
 import inspect
@@ -17,7 +17,7 @@ ASKED = "; import json, sys; print(json.dumps([name for name in {names} if name 
 
 
 def loaded(code, names):
-    """Say which of these modules are loaded when some code has run in a process of its own."""
+    """Return which of these modules are imported by some code in a process of its own."""
     script = code + ASKED.format(names=names)
     done = subprocess.run([sys.executable, "-S", "-c", PATH + script], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)

@@ -16,7 +16,7 @@ def log_of(job, rows, *, ended=True):
 
 
 def answer(rows, question, *, inclusive=False):
-    """What a server says: rows after the line, of all jobs, ordered by line, at most as many as asked for."""
+    """Return the page of a server: rows of all jobs after the line, ordered by line, up to the limit."""
     after = question.line - 1 if inclusive else question.line
     found = [row for row in rows if row.line > after]
     return sorted(found, key=lambda row: (row.line, row.job_id))[: question.limit]
