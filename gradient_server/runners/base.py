@@ -171,15 +171,18 @@ class Runner(ABC):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" in vars(cls):
-            _registered[cls.name] = cls
+        if "name" not in vars(cls):
+            return
+        other = _registered.setdefault(cls.name, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{cls.name!r} is the name of {other.__qualname__}, too; a runner needs a name of its own")
 
     @classmethod  # noqa: B027 - most runners have no options
     def add_arguments(cls, parser: ArgumentGroup) -> None:
         """Add its own command-line options; none by default.
 
-        Their defaults must be values that nobody can give, such as None: the server refuses options that were given for
-        another runner.
+        Their default must be None, also for flags: the command line refuses an option of another runner that has any
+        other value.
         """
 
     @classmethod

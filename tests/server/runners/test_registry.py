@@ -32,6 +32,11 @@ def test_runners_are_found_in_modules_and_packages():
     assert all(name == runner.name and runner.description for name, runner in found.items())
 
 
+def test_a_second_runner_of_the_same_name_is_refused():
+    with pytest.raises(TypeError, match="'simulated' is the name of SimulatedRunner, too"):
+        type("Other", (SimulatedRunner,), {"name": "simulated"})
+
+
 @pytest.fixture
 def python(tmp_path) -> dict[str, Any]:
     """Return where and how to start a Python in which one new file of the server is the skeleton runner."""
