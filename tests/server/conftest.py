@@ -1,4 +1,4 @@
-"""What the tests of the server share: the contract, raw requests, and servers that are processes of their own."""
+"""Fixtures of the server tests: the contract, raw requests, and servers in processes of their own."""
 
 import contextlib
 import http.client
@@ -18,25 +18,25 @@ import pytest
 from gradient_server import LocalServer
 
 PATIENCE = 20
-"""Seconds after which something that should have happened will not happen any more."""
+"""Seconds after which a test fails that waits for something."""
 
 
 @pytest.fixture(scope="session")
 def contract() -> dict:
-    """The contract as it comes with the package."""
+    """The contract in the package."""
     return json.loads((files("gradient_api") / "experiments.json").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What came back: JSON where it says so, otherwise text."""
+    """A response; its body is parsed if it is JSON."""
 
     status: int
     body: object
     headers: http.client.HTTPMessage
 
     def assert_error(self, status: int, *names: str) -> None:
-        """See that this is an error as the services had them, and that it names the members that are wrong."""
+        """Assert that this is an error body of the services that names exactly these fields."""
         assert self.status == status, self
         assert set(self.body) == {"error", "details"}, self
         assert isinstance(self.body["error"], str)
@@ -49,7 +49,7 @@ class Answered:
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection that counts how often it had to be opened."""
+    """A connection that counts how often it was opened."""
 
     times_opened = 0
 
@@ -59,7 +59,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class RawClient:
-    """Sends requests as they are told to it, on one connection that it keeps open."""
+    """Sends requests as they are, on one connection that it keeps open."""
 
     def __init__(self, url: str, key: str) -> None:
         parts = urlsplit(url)
@@ -70,7 +70,7 @@ class RawClient:
         self.connection.close()
 
     def __call__(self, method: str, path: str, body: object = None, headers: dict | None = None) -> Answered:
-        """Ask with the right key; a body that is not bytes is sent as JSON."""
+        """Send a request with the right key; a body that is not bytes is sent as JSON."""
         given = {"X-API-Key": self.key, **(headers or {})}
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
@@ -80,7 +80,7 @@ class RawClient:
         return self.read()
 
     def read(self) -> Answered:
-        """Read one answer."""
+        """Read one response."""
         response = self.connection.getresponse()
         raw = response.read()
         kind = response.headers.get_content_type()
@@ -90,7 +90,7 @@ class RawClient:
 
 @pytest.fixture
 def connect_raw(gradient_server) -> Callable[[], RawClient]:
-    """Make clients, each with a connection of its own; they are to be closed."""
+    """Make clients with connections of their own, which the test closes."""
     return lambda: RawClient(gradient_server.url, gradient_server.api_key)
 
 
@@ -102,14 +102,14 @@ def ask(connect_raw) -> Iterator[RawClient]:
 
 @pytest.fixture
 def still(gradient_server) -> LocalServer:
-    """The server, with a clock that only a test moves."""
+    """The server, whose clock only the test moves."""
     gradient_server.clock.scale = 0
     return gradient_server
 
 
 @pytest.fixture
 def sound(ask, caplog) -> Iterator[None]:
-    """See that after a test the server works, and has had nothing to complain about."""
+    """Check after a test that the server works and has logged nothing."""
     yield
     ask.close()
     assert ask("GET", "/experiments/v1/experiments/").status == 200
@@ -118,13 +118,13 @@ def sound(ask, caplog) -> Iterator[None]:
 
 @pytest.fixture
 def single_node_body(contract) -> dict:
-    """The documented single node experiment, as it is sent."""
+    """The request body of the documented single node experiment."""
     return json.loads(json.dumps(contract["components"]["examples"]["SingleNodeRequest"]["value"]))
 
 
 @pytest.fixture
 def launch(tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Start `python -m gradient_server` with some options; what still runs at the end of the test is killed."""
+    """Start `python -m gradient_server` with options; processes that still run after the test are killed."""
     launched: list[subprocess.Popen] = []
 
     def start(*options: str, program: tuple[str, ...] = ("-m", "gradient_server")) -> subprocess.Popen:

@@ -1,4 +1,4 @@
-"""The file of the API key: made once, its owner's alone, found by a client through its usual configuration."""
+"""API keys: where a server takes them from, and the file that keeps one for the server and its clients."""
 
 import contextlib
 import json
@@ -16,10 +16,9 @@ import pytest
 from gradient_server import LocalServer, keys
 from gradient_server.keys import choose_key, environment_for, load_or_create_key, read_key
 from gradient_server.private_files import write_new
-from gradient_server.settings import DEFAULT_KEY, MIN_KEY_LENGTH
 
 LIST_EXPERIMENTS = "from gradient import ExperimentsClient; print(ExperimentsClient().list())"
-PATIENCE = 20
+TIMEOUT = 20
 
 
 @pytest.fixture
@@ -41,15 +40,15 @@ def mode(path):
 
 
 def listed(variables, tmp_path):
-    """What a client lists in a fresh process that has these environment variables, and an empty home."""
+    """List experiments in a process with these environment variables and an empty home."""
     bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     program = [sys.executable, "-c", LIST_EXPERIMENTS]
     return subprocess.run(program, env={**bare, **variables}, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("bits", [0o000, 0o022, 0o077])
-def test_who_can_read_it(folder, bits):
-    """Its owner alone, whatever the umask is; the same holds for its folder, and nothing else is left there."""
+def test_only_the_owner_can_read_a_kept_key_and_its_folder(folder, bits):
+    """Whatever the umask is; no other file is left."""
     with mask(bits):
         key = load_or_create_key(folder)
     assert (mode(folder), mode(folder / "config.json")) == (0o700, 0o600)
@@ -57,22 +56,21 @@ def test_who_can_read_it(folder, bits):
     assert json.loads((folder / "config.json").read_text()) == {"apiKey": key}
 
 
-def test_it_is_kept(folder, tmp_path):
-    """A later server has the same key; another folder has another one, and none is short."""
+def test_a_kept_key_stays_the_same(folder, tmp_path):
+    """Each folder has another one, of 32 bytes."""
     key = load_or_create_key(folder)
     assert load_or_create_key(folder) == key
     others = {load_or_create_key(tmp_path / str(number)) for number in range(20)}
     assert len(others | {key}) == 21
-    assert min(map(len, others)) >= 43  # 32 bytes
+    assert min(map(len, others)) >= 43
 
 
-def test_two_servers_at_once(tmp_path):
-    """They have the same key, whoever is the first."""
+def test_servers_that_start_at_the_same_time_have_the_same_key(tmp_path):
     for number in range(30):
         ready = threading.Barrier(4)
 
         def key(number=number, ready=ready):
-            ready.wait(PATIENCE)
+            ready.wait(TIMEOUT)
             return load_or_create_key(tmp_path / str(number))
 
         with ThreadPoolExecutor(4) as pool:
@@ -80,8 +78,8 @@ def test_two_servers_at_once(tmp_path):
         assert os.listdir(tmp_path / str(number)) == ["config.json"]
 
 
-def test_a_client_finds_it(folder, tmp_path):
-    """Through the folder alone, also where other keys and files are set in its shell."""
+def test_a_client_finds_a_kept_key_through_its_environment(folder, tmp_path):
+    """Also where the variables of another key are set; the key itself is in none of them."""
     server_key = choose_key(None, None, executes_commands=True, folder=folder)
     stale = {"PAPERSPACE_API_KEY": "another", "PAPERSPACE_CONFIG_FILE_NAME": "other.json"}
     with LocalServer(api_key=server_key.text) as server:
@@ -121,7 +119,7 @@ def pipe(folder, tmp_path):
     os.mkfifo(folder / "config.json", 0o600)
 
 
-REFUSED = {
+NOT_PRIVATE = {
     "a link to a file": (linked_file, "config.json", "symbolic link"),
     "a link to nothing": (dangling_link, "config.json", "symbolic link"),
     "a link to a folder": (linked_folder, ".", "symbolic link"),
@@ -139,10 +137,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_not_trusted(folder, tmp_path, kind):
-    """Links, and what others may read or write: the error names it and says why, and never repeats what is in it."""
-    make, name, reason = REFUSED[kind]
+@pytest.mark.parametrize("kind", NOT_PRIVATE)
+def test_a_kept_key_that_others_could_know_or_that_is_invalid_is_refused(folder, tmp_path, kind):
+    """The error names the file and the reason, and never has its content."""
+    make, name, reason = NOT_PRIVATE[kind]
     make(folder, tmp_path)
     with pytest.raises(OSError, match=reason) as caught:
         load_or_create_key(folder)
@@ -153,8 +151,8 @@ def test_what_is_not_trusted(folder, tmp_path, kind):
 
 
 @pytest.mark.parametrize("target", ["a file", "nothing"])
-def test_a_new_file_is_new(tmp_path, target):
-    """What has its name already is neither written to nor followed."""
+def test_a_new_file_does_not_follow_a_link(tmp_path, target):
+    """To a file or to nothing."""
     victim, link = tmp_path / "victim", tmp_path / "link"
     if target == "a file":
         victim.write_text("untouched")
@@ -167,31 +165,29 @@ def test_a_new_file_is_new(tmp_path, target):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
 @pytest.mark.parametrize("name", ["", "config.json"])
-def test_what_belongs_to_somebody_else(folder, name):
-    """Is not trusted: who owns a folder or a file can change what is in it."""
+def test_a_kept_key_of_another_user_is_refused(folder, name):
+    """Also one in a folder of another user."""
     load_or_create_key(folder)
     os.chown(folder / name, 65534, -1)
     with pytest.raises(PermissionError, match="somebody else"):
         load_or_create_key(folder)
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
-    """The error says so."""
+def test_a_folder_that_cannot_be_made_raises_an_os_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         load_or_create_key(tmp_path / "file" / "folder")
 
 
-def test_the_default_folder(monkeypatch, tmp_path):
-    """It is in the state directory of the user."""
+def test_the_default_folder_is_in_the_state_directory_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert tmp_path in keys.default_folder().parents
     assert choose_key(None, None, executes_commands=True).text == load_or_create_key(keys.default_folder())
 
 
-def test_a_file_of_others(tmp_path):
-    """It may be a link, and its group may read it, as where secrets are mounted; what everybody reads is none."""
+def test_a_key_file_may_be_a_link_and_readable_by_a_group_but_not_by_everybody(tmp_path):
+    """As where secrets are mounted."""
     path, link = tmp_path / "secret.json", tmp_path / "link.json"
     path.write_text('\ufeff{"apiKey": "a-key"}', encoding="utf-8")
     path.chmod(0o440)
@@ -203,8 +199,8 @@ def test_a_file_of_others(tmp_path):
     assert caught.value.filename == str(link)
 
 
-def test_the_environment_of_a_file(tmp_path, monkeypatch):
-    """It is absolute, because clients start elsewhere."""
+def test_the_environment_for_a_key_file_has_absolute_paths(tmp_path, monkeypatch):
+    """Clients start in other folders."""
     monkeypatch.chdir(tmp_path)
     assert environment_for(Path("k.json")) == {
         "PAPERSPACE_API_KEY": "",
@@ -213,31 +209,31 @@ def test_the_environment_of_a_file(tmp_path, monkeypatch):
     }
 
 
-def test_which_key_is_chosen(tmp_path, folder):
-    """What was given, then the file, then what is made for real runs; simulated ones have that of the documentation."""
+def test_the_key_is_the_given_one_or_that_in_a_file_or_the_default(tmp_path, folder):
+    """The default is random where commands are executed, and documented elsewhere."""
     path = tmp_path / "key.json"
-    path.write_text(json.dumps({"apiKey": "f" * MIN_KEY_LENGTH}))
+    path.write_text(json.dumps({"apiKey": "f" * 20}))
     path.chmod(0o600)
     for is_real in (False, True):
-        assert choose_key("g" * MIN_KEY_LENGTH, None, executes_commands=is_real).text == "g" * MIN_KEY_LENGTH
-        assert choose_key(None, path, executes_commands=is_real).text == "f" * MIN_KEY_LENGTH
-    assert choose_key(None, None).text == DEFAULT_KEY
+        assert choose_key("g" * 20, None, executes_commands=is_real).text == "g" * 20
+        assert choose_key(None, path, executes_commands=is_real).text == "f" * 20
+    assert choose_key(None, None).text == "gradient-local"
     assert choose_key("short", None).text == "short"
     assert choose_key(None, None, executes_commands=True, folder=folder).text == load_or_create_key(folder)
 
 
-def test_keys_that_can_be_guessed(tmp_path):
-    """They are refused where commands can be run with them, the one of the documentation among them."""
+def test_short_keys_are_refused_where_commands_are_executed(tmp_path):
+    """Given ones, such as the documented one, and those in files."""
     path = tmp_path / "key.json"
-    path.write_text(json.dumps({"apiKey": "f" * (MIN_KEY_LENGTH - 1)}))
+    path.write_text(json.dumps({"apiKey": "f" * 19}))
     path.chmod(0o600)
-    for given, file in ((DEFAULT_KEY, None), ("g" * (MIN_KEY_LENGTH - 1), None), (None, path)):
-        with pytest.raises(ValueError, match=f"at least {MIN_KEY_LENGTH} characters"):
+    for given, file in (("gradient-local", None), ("g" * 19, None), (None, path)):
+        with pytest.raises(ValueError, match="at least 20 characters"):
             choose_key(given, file, executes_commands=True)
 
 
-def test_a_key_file_on_the_command_line(launch, tmp_path, ready_file):
-    """The key is neither among the arguments nor in what is printed; the printed lines lead a client to the file."""
+def test_a_key_file_leads_clients_to_the_key_without_showing_it(launch, tmp_path, ready_file):
+    """Neither arguments nor output have the key."""
     path = tmp_path / "a folder" / "key.json"
     path.parent.mkdir()
     path.write_text('{"apiKey": "secret-api-key"}')
@@ -252,30 +248,22 @@ def test_a_key_file_on_the_command_line(launch, tmp_path, ready_file):
     assert lines[2].startswith("export PAPERSPACE_API_KEY= ")
     assert json.loads(ready_file.read_text())["api_key"] == "secret-api-key"
     process.terminate()
-    output, errors = process.communicate(timeout=PATIENCE)
+    output, errors = process.communicate(timeout=TIMEOUT)
     assert "secret-api-key" not in "".join([*lines, output, errors, *process.args])
 
 
 @pytest.mark.parametrize(
     ("text", "reason"), [(None, "No such file"), ("secret-text", 'must hold a key, as {"apiKey": "..."}')]
 )
-def test_a_key_file_that_is_none(launch, tmp_path, text, reason):
-    """One line names it and says what is wrong, not what is in it; the exit code is 1."""
+def test_an_invalid_key_file_exits_with_code_1(launch, tmp_path, text, reason):
+    """One line has its name and the reason, but not its content."""
     path = tmp_path / "key.json"
     if text:
         path.write_text(text)
         path.chmod(0o600)
     process = launch("--port", "0", "--api-key-file", str(path))
-    output, errors = process.communicate(timeout=PATIENCE)
+    output, errors = process.communicate(timeout=TIMEOUT)
     assert (output, process.returncode, errors.count("\n")) == ("", 1, 1)
     assert f"--api-key-file {path}: " in errors
     assert reason in errors
     assert "secret-text" not in errors
-
-
-def test_two_keys_at_once(launch, tmp_path):
-    """A key and a file exclude each other."""
-    process = launch("--port", "0", "--api-key-file", str(tmp_path / "k"), "--api-key", "k")
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert (output, process.returncode) == ("", 2)
-    assert "not allowed with" in errors
