@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from gradient_server.cli import PROG, STORE, parse_options, usage_error
 from gradient_server.keys import ServerKey, choose_key, default_folder
-from gradient_server.private_files import private_folder, write_new
+from gradient_server.private_files import make_private_folder, write_new
 
 if TYPE_CHECKING:
     from gradient_server import LocalServer
@@ -69,8 +69,8 @@ def _server(options: argparse.Namespace, key: ServerKey) -> LocalServer:
 
     try:
         if options.runner.executes_commands and options.store is None:
-            with private_folder(default_folder()):
-                options.store = default_folder() / STORE
+            make_private_folder(default_folder())
+            options.store = default_folder() / STORE
         return LocalServer(
             host=options.host,
             port=options.port,

@@ -28,39 +28,31 @@ KEEP_ALIVE = 75
 """Seconds before an idle connection is closed: longer than clients keep one, so that they do not reuse a closed one."""
 GRACE = 1.0
 """Seconds that requests have left to complete when the server stops."""
-BIND_TIMEOUT = 10.0
-"""Seconds to wait at a restart for a port that the kernel has lent to an outgoing connection."""
 _TURNS = 5
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, timeout: float = 0.0) -> socket.socket:
     """Return a listening socket; connections wait in its backlog until the server runs.
 
     :param str host: the address
     :param int port: the port; 0: a free one
+    :param float timeout: seconds to wait for a port in use, which the kernel may have lent to an outgoing connection
 
     :raises OSError: the port is in use, or the machine does not have the address
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    # Connections inherit it. Without it, the second half of each response waits for an acknowledgment of the first.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
-def listen_again(host: str, port: int) -> socket.socket:
-    """Return a listening socket for an address that was listened on before.
-
-    :raises OSError: the port is still in use after `BIND_TIMEOUT`
-    """
-    deadline = time.monotonic() + BIND_TIMEOUT
+    deadline = time.monotonic() + timeout
     while True:
         try:
-            return listen(host, port)
+            listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
                 raise
             time.sleep(0.01)
+        else:
+            # Connections inherit it. Without it, the second half of a response waits until the first is acknowledged.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return listener
 
 
 def http_server(app: ASGIApp, *, before_stopping: Callable[[], None]) -> HttpServer:

@@ -19,7 +19,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from gradient_ext.config import DIRECTORY_VARIABLE, FILE_VARIABLE, KEY_MEMBER, KEY_VARIABLE, configuration_file
-from gradient_server.private_files import private_folder
+from gradient_server.private_files import make_private_folder, read_private, write_if_missing
 from gradient_server.settings import DEFAULT_KEY, check_key
 
 NAME = configuration_file({}).name
@@ -90,13 +90,13 @@ def load_or_create_key(folder: Path) -> str:
 
     :raises OSError: the folder or the file cannot be used, or others could know the key; the error has its `filename`
     """
-    with private_folder(folder) as opened:
-        text = opened.read(NAME)
-        if text is None:
-            opened.create(NAME, json.dumps({KEY_MEMBER: secrets.token_urlsafe(_BYTES)}) + "\n")
-            # Another server may have been the first.
-            text = opened.read(NAME)
-    return _key_in(text or "", folder / NAME)
+    make_private_folder(folder)
+    path = folder / NAME
+    if (text := read_private(path)) is None:
+        write_if_missing(path, json.dumps({KEY_MEMBER: secrets.token_urlsafe(_BYTES)}) + "\n")
+        # Another server may have been the first.
+        text = read_private(path)
+    return _key_in(text or "", path)
 
 
 def read_key(path: Path) -> str:

@@ -20,7 +20,7 @@ from gradient_server.app import application
 from gradient_server.clock import Clock
 from gradient_server.faults.injection import FaultInjection, FaultPeriod
 from gradient_server.faults.settings import Faults
-from gradient_server.http_server import http_server, listen, listen_again
+from gradient_server.http_server import http_server, listen
 from gradient_server.keys import embedded_key
 from gradient_server.runners.base import Runner
 from gradient_server.runners.simulated import SimulatedRunner
@@ -30,6 +30,8 @@ from gradient_server.store.store import Store
 
 START_TIMEOUT = 10.0
 """Seconds within which a started server serves."""
+RESTART_TIMEOUT = 10.0
+"""Seconds within which a restarted server has its port back."""
 _Settings = ParamSpec("_Settings")
 _Result = TypeVar("_Result")
 
@@ -211,7 +213,7 @@ class LocalServer:
         if not keep:
             self._store.reset()
         time.sleep(pause)
-        self._sockets[:] = [listen_again(self._host, self._port)]
+        self._sockets[:] = [listen(self._host, self._port, timeout=RESTART_TIMEOUT)]
         asyncio.run_coroutine_threadsafe(self._http.startup(self._sockets), self._http.loop).result()
 
     def run(self) -> None:

@@ -15,82 +15,65 @@ _OTHERS = 0o077
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
-def write_new(path: Path, text: str) -> None:
-    """Write a new file, readable by its owner alone.
-
-    :raises OSError: the name is taken, also by a dangling link, or it cannot be written; the error has its `filename`
-    """
-    with _named(path), os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-@contextlib.contextmanager
-def private_folder(path: Path) -> Generator[PrivateFolder, None, None]:
-    """Open a folder that only its owner can enter; it is made if it is missing.
+def make_private_folder(path: Path) -> None:
+    """Make a folder that only its owner can enter, or check that an existing one is private.
 
     :raises OSError: it belongs to another user, others may enter it, or it is no folder; the error has its `filename`
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         path.mkdir(0o700)
-    descriptor = _open(path, path, os.O_DIRECTORY)
+    descriptor = _open(path, os.O_DIRECTORY)
     try:
         _check_private(path, descriptor)
-        yield PrivateFolder(path, descriptor)
     finally:
         os.close(descriptor)
 
 
-class PrivateFolder:
-    """An open folder; whatever has its name later is another one.
+def read_private(path: Path) -> str | None:
+    """Return the text of a file that only its owner can read; None: there is no such file.
 
-    :param Path path: where it is, for errors
-    :param int descriptor: its file descriptor
+    :raises OSError: it is no file, belongs to another user, or others may read it; the error has its `filename`
     """
+    try:
+        descriptor = _open(path, os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        _check_private(path, descriptor)
+        return file.read(_MAX_BYTES).decode("utf-8", "replace")
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor = descriptor
 
-    def read(self, name: str) -> str | None:
-        """Return the text of a file; None: there is no such file.
+def write_new(path: Path, text: str) -> None:
+    """Write a new file, readable by its owner alone.
 
-        :raises OSError: it is no file, belongs to another user, or others may read it; the error has its `filename`
-        """
-        path = self._path / name
+    :raises OSError: the name is taken, also by a dangling link, or it cannot be written; the error has its `filename`
+    """
+    with _errors_with(path), os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_if_missing(path: Path, text: str) -> None:
+    """Write a file like `write_new`, unless it exists. Nobody reads half of it, and of two writers one wins.
+
+    :raises OSError: it cannot be written; the error has its `filename`
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with _errors_with(path):
         try:
-            descriptor = _open(path, name, os.O_NONBLOCK, self._descriptor)
-        except FileNotFoundError:
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, "it is no file", str(path))
-            _check_private(path, descriptor)
-            return file.read(_MAX_BYTES).decode("utf-8", "replace")
-
-    def create(self, name: str, text: str) -> None:
-        """Write a file, unless it exists. Nobody reads half of it, and of two writers one wins.
-
-        :raises OSError: it cannot be written; the error has its `filename`
-        """
-        draft = f".{name}.{secrets.token_hex(8)}"
-        with _named(self._path / name):
-            descriptor = os.open(draft, _NEW, 0o600, dir_fd=self._descriptor)
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                with contextlib.suppress(FileExistsError):
-                    os.link(
-                        draft, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False
-                    )
-            finally:
-                os.unlink(draft, dir_fd=self._descriptor)
+            write_new(draft, text)
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path, follow_symlinks=False)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _named(path: Path) -> Generator[None, None, None]:
+def _errors_with(path: Path) -> Generator[None, None, None]:
     """Raise errors with this path: those of a full disk have none, and a draft has another name."""
     try:
         yield
@@ -98,9 +81,9 @@ def _named(path: Path) -> Generator[None, None, None]:
         raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
-def _open(path: Path, name: str | Path, flags: int, folder: int | None = None) -> int:
+def _open(path: Path, flags: int) -> int:
     try:
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | flags, dir_fd=folder)
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | flags)
     except OSError as error:
         # The kernel says of a link to a folder that it is no folder.
         reason = "it is a symbolic link" if path.is_symlink() else error.strerror

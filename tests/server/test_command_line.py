@@ -16,8 +16,6 @@ from gradient_api.constants import ExperimentState
 from gradient import ExperimentsClient
 from gradient_server.__main__ import ReadyFile
 from gradient_server.cli import parse_options
-from gradient_server.runners.simulated import SimulatedRunner
-from gradient_server.store.sqlite import StoreFile
 
 LIST_EXPERIMENTS = "from gradient import ExperimentsClient; print(ExperimentsClient().list())"
 REPORT_READY_FILE_AT_IMPORT = """
@@ -215,12 +213,10 @@ def test_a_port_in_use_exits_with_code_1(launch):
         (("--ready-file", "{tmp_path}/ready.json"), "--ready-file {tmp_path}/ready.json"),
         (("--runner", "process"), "the key {tmp_path}/.local/state/gradient-experiments/config.json"),
         (("--store", "{tmp_path}/store"), "--store {tmp_path}/store"),
-        (("--store", "{tmp_path}/old-store"), "--store {tmp_path}/old-store"),
     ],
 )
 def test_a_full_disk_is_reported_with_the_file(launch, tmp_path, options, wanted):
     """And nothing half written is left."""
-    StoreFile(tmp_path / "old-store", SimulatedRunner.name).close()
     limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); "
     run = "runpy.run_module('gradient_server', run_name='__main__', alter_sys=True)"
     options = [option.format(tmp_path=tmp_path) for option in options]

@@ -21,7 +21,7 @@ from typing import Any
 from attrs import asdict, define, field, frozen
 from gradient_api.constants import TERMINAL_STATES
 
-from gradient_server.private_files import private_folder
+from gradient_server.private_files import make_private_folder
 from gradient_server.runners.process.environment import Node
 from gradient_server.runners.process.processes import ProcessId
 
@@ -134,8 +134,8 @@ class RunsDirectory:
         :raises OSError: another server uses it, other users may, or it cannot be used; the error has its `filename`
         """
         self._is_new = not self.path.exists()
-        with private_folder(self.path):
-            file = _locked(self._lock, os.O_NOFOLLOW)
+        make_private_folder(self.path)
+        file = _locked(self._lock, os.O_NOFOLLOW)
         if file is None:
             raise OSError(errno.EBUSY, "is used by another server", str(self.path))
         try:

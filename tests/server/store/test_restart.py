@@ -9,7 +9,7 @@ import time
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server import LocalServer, http_server
+from gradient_server import LocalServer, local_server
 from tests.server.api.conftest import EXPERIMENTS
 from tests.server.conftest import PATIENCE
 
@@ -133,7 +133,7 @@ def test_the_server_waits_for_a_port_that_is_in_use_for_a_while(ask, address, re
 
 
 def test_a_port_that_stays_in_use_is_an_error_and_the_server_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(http_server, "BIND_TIMEOUT", 0.2)
+    monkeypatch.setattr(local_server, "RESTART_TIMEOUT", 0.2)
     taken = []
     with LocalServer() as server:
         address = "127.0.0.1", int(server.url.rpartition(":")[2])
