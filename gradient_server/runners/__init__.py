@@ -1,1 +1,1 @@
-"""What runs experiments: one module or package for each runner."""
+"""Runners: each module or package here runs experiments in its own way."""

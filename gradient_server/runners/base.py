@@ -165,7 +165,7 @@ class Runner(ABC):
     name: ClassVar[str]
     """Its name on the command line and in the store. A runner does not take over the experiments of another one."""
     description: ClassVar[str]
-    """What happens to a command, in a few words, for `--help` and the first line that the server prints."""
+    """How it runs experiments, in a few words, for `--help` and the first line that the server prints."""
     executes_commands: ClassVar[bool] = True
     """Whether clients choose what is executed. The server then wants a long API key and stays on the loopback."""
 

@@ -49,7 +49,7 @@ _TEARDOWN = (State.NETWORK_TEARING_DOWN, State.NETWORK_TEARDOWN)
 
 @frozen(kw_only=True)
 class SimulationOptions:
-    """What an experiment asks of its simulation in its GRADIENT_MOCK environment variables.
+    """The simulation that an experiment requests in its GRADIENT_MOCK environment variables.
 
     :param float seconds: simulated seconds from start to end
     :param int outcome: the state in which it ends; with `State.ERROR` it ends before it runs
@@ -133,7 +133,7 @@ class Timeline:
 
 
 class SimulatedLog:
-    """What each job of a run prints: rows, evenly spread over the time that its command runs, and an end marker.
+    """The rows that each job of a run prints, evenly spread over the time that its command runs, and an end marker.
 
     A row is a function of its job and its line, so that a log of any length takes no memory.
     """

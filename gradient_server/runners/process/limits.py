@@ -1,4 +1,4 @@
-"""What runs on one machine must not exceed, and the error of a run that cannot be set up."""
+"""Limits of runs on one machine, and the error of a run that cannot be set up."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class ManualRunner(Runner):
         self.closed += 1
 
     def step(self) -> None:
-        """Let every run do the next thing."""
+        """Advance every run by one step."""
         for run in list(self.kept.values()):
             if run.step(self.clock.now()):
                 self.on_change(run.handle)
@@ -109,7 +109,7 @@ class ManualRun(Run):
         self.runner.kept.pop(self.handle, None)
 
     def step(self, now: float) -> bool:
-        """Do the next thing, and return whether there was one."""
+        """Advance by one step, and return whether there was one."""
         shortest = min(self._printed.values(), key=len)
         match self._state:
             case State.PENDING:

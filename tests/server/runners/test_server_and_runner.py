@@ -1,4 +1,4 @@
-"""What the server tells a runner and when, and what it makes of what a run reports."""
+"""The server between clients and a runner: which calls a run gets and when, and how its reports are shown."""
 
 import contextlib
 import threading

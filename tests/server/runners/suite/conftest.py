@@ -59,7 +59,7 @@ class Kind(ABC):
         """Return the request of a run that is stopped in the end."""
 
     def pass_time(self, clock: Clock, timestamp: float, changed: threading.Event) -> None:
-        """Let time pass until a timestamp, which may be infinity, or until a change is reported; or for a while."""
+        """Pass time until a timestamp, which may be infinity, or until a change is reported; or for a while."""
         clock.advance(max(0.0, min(timestamp, 1e12) - clock.now()))
 
 
@@ -256,7 +256,7 @@ class Bench:
         return run.rows(0, ALL, self.clock.now())
 
     def until(self, run: Run, condition: Callable[[], bool]) -> None:
-        """Let time pass until a condition holds."""
+        """Pass time until a condition holds."""
         deadline = time.monotonic() + PATIENCE
         while True:
             # Before the condition is checked: it may miss what is reported from now on.
@@ -272,12 +272,12 @@ class Bench:
         self.until(run, lambda: self.state(run) == state)
 
     def until_ended(self, run: Run) -> int:
-        """Let time pass until a run has ended, and return its last state."""
+        """Pass time until a run has ended, and return its last state."""
         self.until(run, lambda: self.state(run) in TERMINAL_STATES)
         return self.state(run)
 
     def until_printed(self, run: Run) -> list[tuple[Job, LogRow]]:
-        """Let time pass until the command has printed a row, and return all rows."""
+        """Pass time until the command has printed a row, and return all rows."""
         self.until(run, lambda: len(self.rows(run)) > self.kind.notes)
         return self.rows(run)
 
@@ -285,7 +285,7 @@ class Bench:
         self.kind.pass_time(self.clock, timestamp, self.changed)
 
     def poll(self, look: Callable[[], float | None]) -> None:
-        """Look again and again, as a long poll does: at the time that `look` returns, or when a change is reported."""
+        """Call `look` until it returns None, as a long poll does: when it has said, or when a change is reported."""
         deadline = time.monotonic() + PATIENCE
         while True:
             # Before the look: it may miss what is reported from now on.
