@@ -13,7 +13,7 @@ from typing import Any
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.api.contract import Contract, snake_case
+from gradient_server.api.contract import snake_case
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending, conflict, invalid_request
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, RunRejectedError, entries_until, next_state_at, state_at
@@ -145,11 +145,6 @@ class Operations:
     def _serialize_group(self, project: str, group: list[Experiment], on_page: set[str]) -> dict[str, Any]:
         meta = {"itemGroup": {"key": "projectHandle", "value": project}, "totalItems": len(group)}
         return {"data": [self._serialize(found) for found in group if found.handle in on_page], "meta": meta}
-
-
-def missing_handlers(contract: Contract) -> list[str]:
-    """Return the ids of the operations that have no method in `Operations`; the server answers them with 501."""
-    return [found.id for found in contract.operations if not hasattr(Operations, found.handler_name)]
 
 
 def _pending(experiment: Experiment, timestamp: float | None) -> Pending | None:

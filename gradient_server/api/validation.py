@@ -9,7 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn, TypeGuard, cast
+from typing import Any, NoReturn, cast
 
 from gradient_server.api.contract import BodySchema, Operation, Parameter, RequestBody, Schema, fixed_values
 from gradient_server.api.responses import ApiResponse
@@ -191,7 +191,7 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
     """
     try:
         text = raw.decode("utf-8-sig")
-        found: object = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
+        found: Any = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
     except UnicodeDecodeError:
         raise InvalidJsonError("The body is not text in UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -201,13 +201,15 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
         raise InvalidJsonError(_TOO_DEEP) from None
     except ValueError:
         raise InvalidJsonError("The body is not JSON: it has a number that is too large.") from None
-    if not _is_object(found):
+    if not isinstance(found, dict):
         raise InvalidJsonError("The body must be a JSON object.")
     if _is_deeper_than(MAX_DEPTH, found):
         raise InvalidJsonError(_TOO_DEEP)
-    if _has_lone_surrogates(found):
-        raise InvalidJsonError("The body is not text in UTF-8: half of a surrogate pair is escaped in it.")
-    return found
+    try:
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidJsonError("The body is not text in UTF-8: half of a surrogate pair is escaped in it.") from None
+    return cast("dict[str, Any]", found)
 
 
 def _reject_constant(name: str) -> NoReturn:
@@ -222,31 +224,10 @@ def _finite(text: str) -> float:
 
 
 def _is_deeper_than(depth: int, value: object) -> bool:
-    # Level by level: the depth of input must not become the depth of calls.
-    level = [value]
-    for _ in range(depth):
-        level = [inner for outer in level for inner in _children(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _children(value: object) -> list[object]:
-    if _is_object(value):
-        return list(value.values())
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    return isinstance(value, dict)  # The names of a JSON object are always texts.
-
-
-def _has_lone_surrogates(value: object) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
+    if depth == 0 or not isinstance(value, dict | list):
+        return depth == 0
+    children = cast("dict[str, object]", value).values() if isinstance(value, dict) else cast("list[object]", value)
+    return any(_is_deeper_than(depth - 1, child) for child in children)
 
 
 # --- responses

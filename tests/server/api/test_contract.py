@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 
 from gradient_server.api.contract import Contract, packaged_contract
-from gradient_server.api.operations import Operations, missing_handlers
+from gradient_server.api.operations import Operations
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse
 from gradient_server.api.validation import InvalidRequestError, validate_body, validate_parameters
 from gradient_server.app import application
@@ -81,9 +81,7 @@ def test_its_requests_are_authenticated_and_validated():
 
 
 def test_an_operation_without_a_handler_is_answered_with_501_and_logged(caplog):
-    contract = contract_with(UPDATE)
-    assert missing_handlers(contract) == ["updateExperiment"]
-    app, path = app_of(contract, Operations)
+    app, path = app_of(contract_with(UPDATE), Operations)
     assert "updateExperiment has no handler" in caplog.text
     response = call(app, "PATCH", path, json={})
     assert (response.status_code, response.json()["error"]) == (501, "Not implemented")
@@ -92,8 +90,9 @@ def test_an_operation_without_a_handler_is_answered_with_501_and_logged(caplog):
     assert call(app, "GET", path).status_code == 200
 
 
-def test_the_packaged_contract_has_a_handler_for_each_operation():
-    assert missing_handlers(packaged_contract()) == []
+def test_the_packaged_contract_has_a_handler_for_each_operation(caplog):
+    app_of(packaged_contract(), Operations)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
