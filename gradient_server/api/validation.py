@@ -203,13 +203,14 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
         raise InvalidJsonError("The body is not JSON: it has a number that is too large.") from None
     if not isinstance(found, dict):
         raise InvalidJsonError("The body must be a JSON object.")
-    if _is_deeper_than(MAX_DEPTH, found):
+    body = cast("dict[str, Any]", found)
+    if _is_deeper_than(MAX_DEPTH, body):
         raise InvalidJsonError(_TOO_DEEP)
     try:
-        json.dumps(found, ensure_ascii=False).encode("utf-8")
+        json.dumps(body, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise InvalidJsonError("The body is not text in UTF-8: half of a surrogate pair is escaped in it.") from None
-    return cast("dict[str, Any]", found)
+    return body
 
 
 def _reject_constant(name: str) -> NoReturn:

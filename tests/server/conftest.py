@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -86,6 +87,47 @@ class RawClient:
         kind = response.headers.get_content_type()
         body = json.loads(raw) if raw and kind == "application/json" else raw.decode()
         return Answered(response.status, body, response.headers)
+
+
+def raw_request(method, path, *headers, body=b"", host="localhost", key="gradient-local"):
+    """The bytes of a request."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"X-API-Key: {key}", *headers]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def read_response(reader):
+    """Read a response: status, headers, body."""
+    status = int(reader.readline().split()[1])
+    headers = {}
+    while (line := reader.readline()) not in (b"\r\n", b""):
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.lower()] = value.strip()
+    if status == 100:
+        return status, headers, b""
+    length = headers.get("content-length")
+    return status, headers, reader.read() if length is None else reader.read(int(length))
+
+
+def responses_to(connection, *requests):
+    """Send raw requests on one connection; their responses."""
+    connection.sendall(b"".join(requests))
+    with connection.makefile("rb") as reader:
+        return [read_response(reader) for _ in requests]
+
+
+def statuses_of(server, *requests):
+    """Send raw requests to a server on one connection; the statuses of their responses."""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
+        return [status for status, _, _ in responses_to(connection, *requests)]
+
+
+@pytest.fixture
+def connect(gradient_server):
+    """Open connections to the server; all are closed after the test."""
+    parts = urlsplit(gradient_server.url)
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gradient_api.constants import API_KEY_HEADER
 
 from gradient_server.http_server import KEEP_ALIVE
 from tests.server.api.conftest import EXPERIMENTS
-from tests.server.conftest import PATIENCE
+from tests.server.conftest import PATIENCE, raw_request
 
 # --- routing and authentication
 
@@ -111,11 +111,6 @@ def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(ask, c
 # --- many clients
 
 
-@pytest.fixture
-def address(gradient_server):
-    return "127.0.0.1", int(gradient_server.url.rpartition(":")[2])
-
-
 def test_a_response_on_a_kept_connection_is_not_delayed_by_the_network_stack(ask):
     ask("GET", EXPERIMENTS)
     began = time.monotonic()
@@ -150,33 +145,30 @@ def test_experiments_created_by_fifty_clients_at_once_are_all_there(connect_raw,
 
 
 @pytest.mark.usefixtures("sound")
-def test_a_client_that_sends_slowly_does_not_delay_others(address, ask, single_node_body):
-    body = json.dumps(single_node_body)
-    head = f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    request = f"{head}{body}".encode()
-    with socket.create_connection(address, timeout=PATIENCE) as slow:
-        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for place in range(len(request)):
-            slow.sendall(request[place : place + 1])
-            if place % 50 == 0:
-                assert ask("GET", EXPERIMENTS).body["data"] == []
-        assert slow.recv(9000).startswith(b"HTTP/1.1 200 ")
+def test_a_client_that_sends_slowly_does_not_delay_others(connect, ask, single_node_body):
+    body = json.dumps(single_node_body).encode()
+    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    request = raw_request("POST", EXPERIMENTS, *headers, body=body)
+    slow = connect()
+    slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for place in range(len(request)):
+        slow.sendall(request[place : place + 1])
+        if place % 50 == 0:
+            assert ask("GET", EXPERIMENTS).body["data"] == []
+    assert slow.recv(9000).startswith(b"HTTP/1.1 200 ")
     assert len(ask("GET", EXPERIMENTS).body["data"]) == 1
 
 
 @pytest.mark.usefixtures("sound")
-def test_a_client_that_does_not_read_does_not_delay_others(address, ask, single_node_body):
+def test_a_client_that_does_not_read_does_not_delay_others(connect, ask, single_node_body):
     body = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_LOG_LINES": 10_000, "GRADIENT_MOCK_SECONDS": 0}}
     handle = ask("POST", EXPERIMENTS + "run/", body).body["handle"]
-    request = f"GET /jobs/logs?experimentId={handle}&limit=10000 HTTP/1.1\r\nHost: localhost\r\n"
-    request += f"X-API-Key: {ask.key}\r\n\r\n"
-    with socket.create_connection(address, timeout=PATIENCE) as deaf:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.sendall(request.encode() * 5)
-        assert deaf.recv(1) == b"H"
-        for _ in range(20):
-            assert ask("GET", EXPERIMENTS).status == 200
+    deaf = connect()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.sendall(raw_request("GET", f"/jobs/logs?experimentId={handle}&limit=10000") * 5)
+    assert deaf.recv(1) == b"H"
+    for _ in range(20):
+        assert ask("GET", EXPERIMENTS).status == 200
 
 
 # --- secrets

@@ -2,29 +2,25 @@
 
 import asyncio
 import contextlib
-import http.client
 import json
 import select
 import signal
 import socket
 import time
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import pytest
 from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 from starlette.requests import ClientDisconnect
 
-from gradient import ExperimentsClient
-from gradient_server import LocalServer
 from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.responses import ApiResponse, Pending
 from gradient_server.clock import Clock
 from tests.server.api.conftest import EXPERIMENTS
+from tests.server.conftest import RawClient
 
 pytestmark = pytest.mark.usefixtures("sound")
-SMALL = {"name": "n", "project_id": "p", "container": "c", "machine_type": "K80", "command": "true"}
 SOON = 2
 """Seconds that a busy machine may take for an immediate response."""
 
@@ -271,53 +267,27 @@ def test_the_body_of_a_held_request_is_discarded(still, make, connect_raw, ask, 
         assert client.connection.times_opened == 1
 
 
-class HoldingClient:
-    """A client of another server than that of the fixture, with requests whose responses it does not read yet."""
-
-    def __init__(self, stack, url, key):
-        self.client = stack.enter_context(ExperimentsClient(key, base_url=f"{url}/experiments/v1/", logs_url=url))
-        self.handle = self.client.create_single_node(**SMALL)
-        parts = urlsplit(url)
-        self.held = []
-        for number in range(20):
-            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
-            stack.callback(connection.close)
-            connection.request("GET", EXPERIMENTS, headers={"X-API-Key": key})
-            connection.getresponse().read()
-            connection.request("GET", (logs_of, state_of)[number % 2](self.handle, 60), headers={"X-API-Key": key})
-            self.held.append(connection)
-        for _ in range(2):
-            self.client.list()
-
-    def assert_answered(self):
-        """Check that all have the response that they would get at the end of their wait."""
-        for number, connection in enumerate(self.held):
-            with connection.getresponse() as response:
-                assert (response.status, bool(response.read())) == ((204, False), (200, True))[number % 2]
-
-
-def test_stopping_the_server_answers_held_requests():
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(LocalServer(api_key="key"))
-        holding = HoldingClient(stack, server.url, "key")
-        _, seconds = seconds_for(server.stop)
-        assert seconds < SOON
-        holding.assert_answered()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_answers_held_requests_and_stops_the_server(launch, ready_file, number):
+def test_a_signal_answers_held_requests_and_stops_the_server(launch, ready_file, single_node_body):
     process = launch("--port", "0", "--ready-file", str(ready_file))
     process.stdout.readline()
     process.stdout.readline()
     ready = json.loads(ready_file.read_text(encoding="utf-8"))
     with contextlib.ExitStack() as stack:
-        holding = HoldingClient(stack, ready["logs_url"], ready["api_key"])
-        process.send_signal(number)
+        ask, *clients = (
+            stack.enter_context(contextlib.closing(RawClient(ready["logs_url"], ready["api_key"]))) for _ in range(21)
+        )
+        handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
+        for number, client in enumerate(clients):
+            client("GET", EXPERIMENTS + "?limit=0")
+            path = (logs_of, state_of)[number % 2](handle, 60)
+            client.connection.request("GET", path, headers={"X-API-Key": client.key})
+        for _ in range(2):
+            ask("GET", EXPERIMENTS + "?limit=0")
+        process.send_signal(signal.SIGTERM)
         (_, errors), seconds = seconds_for(lambda: process.communicate(timeout=20))
         assert (process.returncode, errors) == (0, "")
         assert seconds < SOON
-        holding.assert_answered()
+        assert [client.read().status for client in clients] == [204, 200] * 10
 
 
 class ChangingResponse:

@@ -1,6 +1,5 @@
 """HTTP in unusual and malformed forms, byte by byte over a socket."""
 
-import contextlib
 import json
 import socket
 import threading
@@ -8,46 +7,15 @@ import threading
 import pytest
 
 from tests.server.api.conftest import EXPERIMENTS
-from tests.server.conftest import PATIENCE
+from tests.server.conftest import raw_request, read_response, responses_to
 
 pytestmark = pytest.mark.usefixtures("sound")
 MIB = 2**20
 
 
-@pytest.fixture
-def connect(gradient_server):
-    """Open connections; all are closed after the test."""
-    with contextlib.ExitStack() as stack:
-
-        def connection():
-            address = ("127.0.0.1", int(gradient_server.url.rpartition(":")[2]))
-            return stack.enter_context(socket.create_connection(address, timeout=PATIENCE))
-
-        yield connection
-
-
-def request(method, path, *headers, body=b"", key="gradient-local"):
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"X-API-Key: {key}", *headers]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
-
-
-def read_response(reader):
-    """Read a response: status, headers, body."""
-    status = int(reader.readline().split()[1])
-    headers = {}
-    while (line := reader.readline()) not in (b"\r\n", b""):
-        name, _, value = line.decode("latin-1").partition(":")
-        headers[name.lower()] = value.strip()
-    if status == 100:
-        return status, headers, b""
-    length = headers.get("content-length")
-    return status, headers, reader.read() if length is None else reader.read(int(length))
-
-
-def response_to(connection, sent):
-    connection.sendall(sent)
-    with connection.makefile("rb") as reader:
-        return read_response(reader)
+def response_to(connection, request):
+    (response,) = responses_to(connection, request)
+    return response
 
 
 def assert_error(response, status):
@@ -66,33 +34,35 @@ def assert_malformed(response):
     assert raw.removeprefix(b"1e\r\n").removesuffix(b"\r\n0\r\n\r\n") == b"Invalid HTTP request received."
 
 
-LIST = request("GET", EXPERIMENTS)
+LIST = raw_request("GET", EXPERIMENTS)
 JSON_TYPE = "Content-Type: application/json"
 MALFORMED = {
     "not HTTP": b"HELO\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500 + b"\r\n\r\n",
     "no version": b"GET /\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",
-    "two hosts": request("GET", EXPERIMENTS, "Host: again"),
-    "a space in the path": request("GET", "/a b"),
-    "letters with accents in the path": request("GET", "/é"),
-    "NUL in the path": request("GET", "/\0"),
-    "NUL in a header": request("GET", EXPERIMENTS, key="gradient-local\0"),
-    "a header without a name": request("GET", EXPERIMENTS, ": value"),
-    "a header without a colon": request("GET", EXPERIMENTS, "header"),
-    "a space in a header's name": request("GET", EXPERIMENTS, "X Header: 1"),
-    "a length that is no number": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: x"),
-    "a negative length": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: -1"),
-    "two lengths": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1", "Content-Length: 2"),
-    "a length of too many digits": request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: " + "9" * 30),
-    "an unknown transfer encoding": request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: gzip"),
-    "a malformed chunk": request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n"),
-    "a malformed chunk, and a wrong key": request(
+    "two hosts": raw_request("GET", EXPERIMENTS, "Host: again"),
+    "a space in the path": raw_request("GET", "/a b"),
+    "letters with accents in the path": raw_request("GET", "/é"),
+    "NUL in the path": raw_request("GET", "/\0"),
+    "NUL in a header": raw_request("GET", EXPERIMENTS, key="gradient-local\0"),
+    "a header without a name": raw_request("GET", EXPERIMENTS, ": value"),
+    "a header without a colon": raw_request("GET", EXPERIMENTS, "header"),
+    "a space in a header's name": raw_request("GET", EXPERIMENTS, "X Header: 1"),
+    "a length that is no number": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: x"),
+    "a negative length": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: -1"),
+    "two lengths": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1", "Content-Length: 2"),
+    "a length of too many digits": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: " + "9" * 30),
+    "an unknown transfer encoding": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: gzip"),
+    "a malformed chunk": raw_request(
+        "POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n"
+    ),
+    "a malformed chunk, and a wrong key": raw_request(
         "POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n", key="wrong"
     ),
     "a path without end": b"GET /" + b"a" * 20_000,
     "a header without end": b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Header: " + b"a" * 20_000,
-    "headers without end": request("GET", EXPERIMENTS, *[f"X-{number}: a" for number in range(2_000)])[:-2],
+    "headers without end": raw_request("GET", EXPERIMENTS, *[f"X-{number}: a" for number in range(2_000)])[:-2],
 }
 
 
@@ -109,7 +79,7 @@ def test_a_malformed_request_gets_400_and_the_connection_is_closed(connect, sent
 def test_a_malformed_chunk_gets_400_unless_the_request_is_answered_already(connect, key):
     connection = connect()
     headers = (JSON_TYPE, "Transfer-Encoding: chunked")
-    connection.sendall(request("POST", EXPERIMENTS, *headers, key=key, body=b"2\r\n{}\r\n"))
+    connection.sendall(raw_request("POST", EXPERIMENTS, *headers, key=key, body=b"2\r\n{}\r\n"))
     with connection.makefile("rb") as reader:
         if key == "wrong":
             assert_error(read_response(reader), 403)
@@ -135,7 +105,7 @@ def test_http_1_0_and_1_1_are_answered(connect, version):
 
 def test_pipelined_requests_are_answered_in_order(connect):
     connection = connect()
-    connection.sendall(b"".join(request("GET", f"{EXPERIMENTS}?offset={number}") for number in range(100)))
+    connection.sendall(b"".join(raw_request("GET", f"{EXPERIMENTS}?offset={number}") for number in range(100)))
     with connection.makefile("rb") as reader:
         offsets = [json.loads(read_response(reader)[2])["meta"]["offset"] for _ in range(100)]
     assert offsets == list(range(100))
@@ -143,7 +113,7 @@ def test_pipelined_requests_are_answered_in_order(connect):
 
 def test_a_request_to_upgrade_is_answered_as_http(connect):
     headers = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13")
-    assert response_to(connect(), request("GET", EXPERIMENTS, *headers))[0] == 200
+    assert response_to(connect(), raw_request("GET", EXPERIMENTS, *headers))[0] == 200
 
 
 @pytest.fixture
@@ -159,18 +129,18 @@ def chunks(body, size):
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_a_chunked_body_is_accepted(connect, body, size):
     headers = (JSON_TYPE, "Transfer-Encoding: chunked")
-    assert response_to(connect(), request("POST", EXPERIMENTS, *headers, body=chunks(body, size)))[0] == 200
+    assert response_to(connect(), raw_request("POST", EXPERIMENTS, *headers, body=chunks(body, size)))[0] == 200
 
 
 def test_a_body_without_length_or_chunks_is_empty(connect):
-    assert_error(response_to(connect(), request("POST", EXPERIMENTS, JSON_TYPE)), 400)
+    assert_error(response_to(connect(), raw_request("POST", EXPERIMENTS, JSON_TYPE)), 400)
 
 
 @pytest.mark.parametrize(("key", "kind", "status"), [("wrong", JSON_TYPE, 403), ("gradient-local", "X: y", 415)])
 def test_a_rejected_request_may_send_its_body_and_the_connection_goes_on(connect, body, key, kind, status):
     connection = connect()
     headers = (kind, f"Content-Length: {len(body)}")
-    connection.sendall(request("POST", EXPERIMENTS, *headers, key=key, body=body) + LIST)
+    connection.sendall(raw_request("POST", EXPERIMENTS, *headers, key=key, body=body) + LIST)
     with connection.makefile("rb") as reader:
         assert_error(read_response(reader), status)
         assert read_response(reader)[0] == 200
@@ -180,7 +150,7 @@ def test_a_rejected_request_may_send_its_body_and_the_connection_goes_on(connect
 def test_expect_100_continue_is_answered_with_100_or_the_error(connect, body, key, status):
     connection = connect()
     headers = (JSON_TYPE, f"Content-Length: {len(body)}", "Expect: 100-continue")
-    connection.sendall(request("POST", EXPERIMENTS, *headers, key=key))
+    connection.sendall(raw_request("POST", EXPERIMENTS, *headers, key=key))
     with connection.makefile("rb") as reader:
         first = read_response(reader)
         if status == 200:
@@ -195,7 +165,7 @@ def test_expect_100_continue_is_answered_with_100_or_the_error(connect, body, ke
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 def test_a_client_that_disconnects_within_a_body_has_no_effect(connect, ask, part, reset):
     connection = connect()
-    connection.sendall(request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1000", body=part))
+    connection.sendall(raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1000", body=part))
     if reset:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
@@ -207,7 +177,7 @@ def test_a_body_that_is_too_large_gets_413_and_the_connection_goes_on(connect, c
     body = b'{"name": "' + b"n" * 20 * MIB + b'"}'
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
     connection = connect()
-    sent = request("POST", EXPERIMENTS, JSON_TYPE, length, body=chunks(body, MIB) if chunked else body) + LIST
+    sent = raw_request("POST", EXPERIMENTS, JSON_TYPE, length, body=chunks(body, MIB) if chunked else body) + LIST
     sender = threading.Thread(target=connection.sendall, args=[sent])
     sender.start()
     with connection.makefile("rb") as reader:
@@ -218,11 +188,11 @@ def test_a_body_that_is_too_large_gets_413_and_the_connection_goes_on(connect, c
 
 def test_expect_100_continue_with_a_body_that_is_too_large_gets_413(connect):
     headers = (JSON_TYPE, f"Content-Length: {20 * MIB}", "Expect: 100-continue")
-    assert_error(response_to(connect(), request("POST", EXPERIMENTS, *headers)), 413)
+    assert_error(response_to(connect(), raw_request("POST", EXPERIMENTS, *headers)), 413)
 
 
 def test_a_body_of_8_mib_is_accepted_and_a_byte_more_is_not(connect, single_node_body):
     body = json.dumps(single_node_body).encode().ljust(8 * MIB)
     for sent, status in ((body, 200), (body + b" ", 413)):
         headers = (JSON_TYPE, f"Content-Length: {len(sent)}")
-        assert response_to(connect(), request("POST", EXPERIMENTS, *headers, body=sent))[0] == status
+        assert response_to(connect(), raw_request("POST", EXPERIMENTS, *headers, body=sent))[0] == status

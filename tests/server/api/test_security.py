@@ -25,7 +25,7 @@ from gradient_server.api.security import (
 )
 from gradient_server.settings import check_bind_host, check_host_name, is_loopback
 from tests.server.api.conftest import EXPERIMENTS
-from tests.server.conftest import RawClient
+from tests.server.conftest import RawClient, raw_request, responses_to, statuses_of
 
 KEY = "a key that is long enough"
 
@@ -192,8 +192,8 @@ def test_keys_are_compared_in_constant_time(authentication, given):
 
 
 def test_a_key_in_two_headers_is_not_joined(secret_server):
-    keys = f"X-API-Key: {KEY[:5]}\r\nX-API-Key: {KEY[5:]}\r\n"
-    assert statuses(secret_server, f"GET {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\n{keys}\r\n") == [403]
+    request = raw_request("GET", EXPERIMENTS, f"X-API-Key: {KEY[5:]}", key=KEY[:5])
+    assert statuses_of(secret_server, request) == [403]
 
 
 # --- trusted hosts
@@ -324,27 +324,6 @@ def test_ports_and_patterns_are_not_names(text):
 # --- origin check, over real sockets
 
 
-def statuses(server, *requests):
-    """Send raw requests on one connection; return the statuses of their responses."""
-    parts = urlsplit(server.url)
-    found = []
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
-        connection.sendall("".join(requests).encode("latin-1"))
-        with connection.makefile("rb") as reader:
-            for _ in requests:
-                found.append(int(reader.readline().split()[1]))
-                length = 0
-                while (line := reader.readline()) not in (b"\r\n", b""):
-                    name, _, value = line.partition(b":")
-                    length = int(value) if name.lower() == b"content-length" else length
-                reader.read(length)
-    return found
-
-
-def request_to(host, key="gradient-local", headers=""):
-    return f"GET {EXPERIMENTS} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\n{headers}\r\n"
-
-
 @pytest.mark.usefixtures("sound")
 class TestOriginCheck:
     @pytest.mark.parametrize("host", ["evil.example:8090", "127.0.0.1.evil.example", "", "192.0.2.7"])
@@ -370,9 +349,11 @@ class TestOriginCheck:
 
     def test_a_trusted_origin_does_not_hide_another_one(self, gradient_server):
         host = gradient_server.url.removeprefix("http://")
-        ours, theirs = f"Origin: http://{host}\r\n", "Origin: http://evil.example\r\n"
-        requests = [request_to(host, headers=headers) for headers in (ours, ours + theirs, theirs + ours)]
-        assert statuses(gradient_server, *requests) == [200, 403, 403]
+        ours, theirs = f"Origin: http://{host}", "Origin: http://evil.example"
+        requests = [
+            raw_request("GET", EXPERIMENTS, *origins, host=host) for origins in ([ours], [ours, theirs], [theirs, ours])
+        ]
+        assert statuses_of(gradient_server, *requests) == [200, 403, 403]
 
     @pytest.mark.parametrize(
         ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), ("new", 403)]
@@ -383,8 +364,7 @@ class TestOriginCheck:
         assert ask("GET", EXPERIMENTS, headers=headers).status == status
 
     def test_a_request_for_a_proxy_is_not_found(self, gradient_server):
-        head = f"Host: localhost\r\nX-API-Key: {gradient_server.api_key}\r\n\r\n"
-        assert statuses(gradient_server, f"GET http://evil.example{EXPERIMENTS} HTTP/1.1\r\n{head}") == [404]
+        assert statuses_of(gradient_server, raw_request("GET", f"http://evil.example{EXPERIMENTS}")) == [404]
 
     @pytest.mark.parametrize("host", ["e" * 9000, '"><script>alert(1)</script>', "\xe9\xff"])
     def test_an_error_repeats_little_of_a_host_and_is_json(self, ask, host):
@@ -405,15 +385,15 @@ def test_hosts_allowed_on_the_command_line_are_trusted_and_no_others(launch):
     parts = urlsplit(url)
     for host, status in (("gradient.example.com", 200), ("BOX:443", 200), ("localhost", 200), ("example.com", 403)):
         with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
-            connection.sendall(request_to(host).encode())
-            assert connection.recv(9000).startswith(b"HTTP/1.1 %d " % status), host
+            assert responses_to(connection, raw_request("GET", EXPERIMENTS, host=host))[0][0] == status, host
 
 
 def test_a_server_on_all_addresses_trusts_addresses_and_localhost_only():
     with LocalServer(host="0.0.0.0") as server:
         port = int(server.url.rpartition(":")[2])
         hosts = ("127.0.0.1", "0.0.0.0", "192.0.2.7", "localhost", "evil.example")
-        assert statuses(server, *(request_to(f"{host}:{port}") for host in hosts)) == [200, 200, 200, 200, 403]
+        requests = [raw_request("GET", EXPERIMENTS, host=f"{host}:{port}") for host in hosts]
+        assert statuses_of(server, *requests) == [200, 200, 200, 200, 403]
 
 
 def test_a_server_with_an_impossible_allowed_host_is_not_made():

@@ -11,7 +11,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server import LocalServer, local_server
 from tests.server.api.conftest import EXPERIMENTS
-from tests.server.conftest import PATIENCE
+from tests.server.conftest import PATIENCE, raw_request, responses_to
 
 pytestmark = pytest.mark.usefixtures("sound")
 
@@ -19,13 +19,6 @@ pytestmark = pytest.mark.usefixtures("sound")
 @pytest.fixture
 def address(gradient_server):
     return "127.0.0.1", int(gradient_server.url.rpartition(":")[2])
-
-
-@pytest.fixture
-def connect(address):
-    """Open connections; all are closed after the test."""
-    with contextlib.ExitStack() as stack:
-        yield lambda: stack.enter_context(socket.create_connection(address, timeout=PATIENCE))
 
 
 @pytest.fixture
@@ -90,21 +83,18 @@ def test_faults_continue_after_a_restart(ask, gradient_server, keep):
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_restart_resets_all_connections(ask, still, single_node_body, connect, keep):
     handle = ask("POST", EXPERIMENTS + "run/", single_node_body).body["handle"]
-    head = f"Host: localhost\r\nX-API-Key: {ask.key}\r\n"
-    json = "Content-Type: application/json\r\n"
-    listing = f"GET {EXPERIMENTS}?limit=0 HTTP/1.1\r\n{head}\r\n".encode()
+    listing = raw_request("GET", EXPERIMENTS + "?limit=0")
+    json_headers = ("Content-Type: application/json", "Content-Length: 99")
     sent = {
         "nothing": b"",
-        "a long poll": f"GET /jobs/logs?experimentId={handle}&wait=60 HTTP/1.1\r\n{head}\r\n".encode(),
+        "a long poll": raw_request("GET", f"/jobs/logs?experimentId={handle}&wait=60"),
         "half of the headers": listing[:-9],
-        "half a body": f"POST {EXPERIMENTS} HTTP/1.1\r\n{head}{json}Content-Length: 99\r\n\r\nx".encode(),
+        "half a body": raw_request("POST", EXPERIMENTS, *json_headers, body=b"x"),
     }
     connections = {}
     for situation, request in sent.items():
         connections[situation] = connect()
-        connections[situation].sendall(listing)
-        while not connections[situation].recv(9000).endswith(b"}"):
-            pass
+        responses_to(connections[situation], listing)
         connections[situation].sendall(request)
     ask("GET", EXPERIMENTS)
     ask.close()

@@ -153,16 +153,6 @@ def test_the_next_server_replays_stored_responses(serve, single_node_body):
         assert post(client, single_node_body, "run/", key="a").json()["handle"] not in (first.json()["handle"], other)
 
 
-def test_a_reset_clears_the_file(serve, single_node_body):
-    with serve() as (server, client):
-        first = [post(client, single_node_body, key="a"), post(client, single_node_body, key="b")]
-        server.reset()
-    with serve() as (_, client):
-        assert client.get(EXPERIMENTS).json()["data"] == []
-        again = [post(client, single_node_body, key="b"), post(client, single_node_body, key="a")]
-    assert [one.json() for one in again] == [one.json() for one in first]
-
-
 def test_requests_resets_and_clock_changes_in_several_threads_do_not_fail(serve, single_node_body):
     with serve() as (server, client):
         stop = threading.Event()
