@@ -182,16 +182,6 @@ def test_runs_go_on_when_the_server_ends(plain_home):
         assert client.wait(handle).state == State.STOPPED
 
 
-def test_a_second_server_with_the_same_store_is_refused(plain_home):
-    """The first one goes on."""
-    _, client = plain_home.serve()
-    with client:
-        code, line = plain_home.refused("--runner", "process")
-        assert code == 1
-        assert f"--store {folder_of(plain_home) / 'experiments'}: another server is using it" in line
-        assert client.list() == []
-
-
 @pytest.mark.parametrize(
     ("options", "reasons"),
     [
@@ -219,27 +209,3 @@ def test_options_of_real_runs_are_refused_for_simulated_ones(plain_home, options
     assert code == 2
     assert f"{options[0]}: " in line
     assert "--runner simulated" in line
-
-
-@pytest.mark.parametrize(("first", "second"), [("simulated", "process"), ("process", "simulated")])
-def test_a_store_of_another_runner_is_refused(plain_home, first, second):
-    """Its runs would be lost, or executed."""
-    store = str(plain_home.path / "store")
-    process = plain_home.launch("--runner", first, "--store", store)
-    assert process.stdout.readline()
-    end(process)
-    code, line = plain_home.refused("--runner", second, "--store", store)
-    assert code == 1
-    assert f"--store {store}: its experiments are run by another runner ({first}; this server has {second})" in line
-    assert "take another file" in line
-
-
-def test_a_folder_that_others_may_use_is_refused(plain_home):
-    """Also if the key is given."""
-    folder = folder_of(plain_home)
-    folder.mkdir(parents=True)
-    folder.chmod(0o777)
-    for options in ((), ("--api-key", "k" * 20)):
-        code, line = plain_home.refused("--runner", "process", *options)
-        assert code == 1
-        assert f"{folder}: others may use it (mode 777); chmod 700" in line

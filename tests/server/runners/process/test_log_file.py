@@ -49,16 +49,11 @@ def test_output_is_split_at_line_breaks(data):
 @given(output, st.lists(st.integers(0, 1000), max_size=8))
 @example(b"one\r\n\ntwo", [450])
 @example(b"\xe2\x82\xac", [340, 670])
+@example("a\r\nb\n\nc\rd\r\r\n\r\n50%\r60%\r\nPSEOF\n€😀".encode() + b"\xf0\x9f\n\xe2\r\n", list(range(0, 1000, 10)))
 def test_chunks_make_no_difference(data, cuts):
     """However the output is cut into chunks, the rows are the same."""
     places = sorted({0, len(data), *(cut * len(data) // 1000 for cut in cuts)})
     assert rows_of(*(data[begin:end] for begin, end in pairwise(places))) == rows_of(data)
-
-
-def test_single_bytes_make_no_difference():
-    """Even if each byte is a chunk."""
-    data = "a\r\nb\n\nc\rd\r\r\n\r\n50%\r60%\r\nPSEOF\n€😀".encode() + b"\xf0\x9f\n\xe2\r\n"
-    assert rows_of(*(data[place : place + 1] for place in range(len(data)))) == rows_of(data) == expected_rows(data)
 
 
 def test_a_row_is_returned_as_soon_as_it_ends():

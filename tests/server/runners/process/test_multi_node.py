@@ -34,8 +34,7 @@ def mpi(master, workers="exec sleep 60", worker_count=2):
 def test_every_node_is_a_job_with_its_own_log(bench):
     """Rows are ordered by line, then by job."""
     workers = "echo $TYPE $INDEX; while [ ! -e up ]; do sleep 0.01; done"
-    run = bench.run(**multi_node(workers, "echo $TYPE $INDEX; touch up; exec sleep 60"))
-    bench.wait_for_end(run)
+    run = bench.done(**multi_node(workers, "echo $TYPE $INDEX; touch up; exec sleep 60"))
     assert bench.outcome(run) == ("stopped", None)
     assert [job.name for job in run.jobs] == ["worker 1", "worker 2", "parameter server 1"]
     rows = [(row.line, job.name, row.message) for job, row in run.rows(0, 100, bench.clock.now())]
@@ -51,25 +50,16 @@ def test_every_node_is_a_job_with_its_own_log(bench):
 
 def test_parameter_servers_are_stopped_when_the_last_worker_has_ended(bench):
     """Whatever their exit codes are then, the run has not failed."""
-    run = bench.run(**multi_node("exit 0", "trap 'exit 9' TERM; echo $$; while :; do sleep 0.05; done"))
-    bench.wait_for_end(run)
+    run = bench.done(**multi_node("exit 0", "trap 'exit 9' TERM; echo $$; while :; do sleep 0.05; done"))
     assert bench.outcome(run) == ("stopped", None)
     assert not any(is_alive(int(row)) for row in bench.rows(run, "parameter server 1") if row.isdigit())
 
 
 def test_a_failed_worker_fails_the_run_and_stops_the_others(bench):
     """The error names it."""
-    run = bench.run(**multi_node('echo $$; [ "$INDEX" = 0 ] || exit 4; exec sleep 60'))
-    bench.wait_for_end(run)
+    run = bench.done(**multi_node('echo $$; [ "$INDEX" = 0 ] || exit 4; exec sleep 60'))
     assert bench.outcome(run) == ("failed", "The command of worker 2 ended with exit code 4")
     assert not any(is_alive(int(row)) for row in bench.rows(run, "worker 1"))
-
-
-def test_a_run_goes_on_until_its_last_worker_has_ended(bench):
-    """Other workers may have ended before."""
-    run = bench.run(**multi_node('[ "$INDEX" = 0 ] || { sleep 0.4; echo last; }'))
-    bench.wait_for_end(run)
-    assert bench.rows(run, "worker 2") == ["last"]
 
 
 def test_workers_can_connect_to_parameter_servers(bench):
@@ -88,8 +78,7 @@ while True:
     except ConnectionRefusedError:
         time.sleep(0.01)
 """
-    run = bench.run(**multi_node(f"{sys.executable} -c '{connect}'", f'{sys.executable} -c "{listen}"'))
-    bench.wait_for_end(run)
+    run = bench.done(**multi_node(f"{sys.executable} -c '{connect}'", f'{sys.executable} -c "{listen}"'))
     assert bench.outcome(run) == ("stopped", None)
     assert [bench.rows(run, f"worker {number}") for number in (1, 2)] == [["weights"]] * 2
 
@@ -136,8 +125,7 @@ def test_gradient_utils_works_unchanged(bench, gradient_utils):
     bench.directory.joinpath("using.py").write_text(USING)
     command = f"{sys.executable} {bench.directory}/using.py"
     env = {"PYTHONPATH": str(gradient_utils)}
-    run = bench.run(**multi_node(command, command, 3, 2), experimentEnv=env, modelPath="/storage/models/mine")
-    bench.wait_for_end(run)
+    run = bench.done(**multi_node(command, command, 3, 2), experimentEnv=env, modelPath="/storage/models/mine")
     assert bench.outcome(run) == ("stopped", None), bench.rows(run, "worker 1")
     nodes = {job.name: json.loads(bench.rows(run, job.name)[0]) for job in run.jobs}
     workers = nodes["worker 1"]["worker_hosts"].split(",")
@@ -168,8 +156,9 @@ def test_gradient_utils_works_unchanged(bench, gradient_utils):
 def test_mpirun_starts_processes_on_all_nodes(bench):
     """By itself and with the host file. The workers are stopped when the master has ended."""
     rank = 'echo "$OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE"'
-    run = bench.run(**mpi(f"mpirun sh -c '{rank}'; mpirun --hostfile $OMPI_MCA_orte_default_hostfile -np 2 echo again"))
-    bench.wait_for_end(run)
+    run = bench.done(
+        **mpi(f"mpirun sh -c '{rank}'; mpirun --hostfile $OMPI_MCA_orte_default_hostfile -np 2 echo again")
+    )
     assert bench.outcome(run) == ("stopped", None), bench.rows(run, "master 1")
     assert sorted(bench.rows(run, "master 1")) == ["0 of 3", "1 of 3", "2 of 3", "again", "again"]
     assert (bench.directory / run.handle / "hostfile").stat().st_mode & 0o777 == 0o600
@@ -190,8 +179,7 @@ def test_an_mpi_run_without_mpirun_ends_with_an_error(bench, monkeypatch, tmp_pa
     for name in ("sh", "ps"):
         tmp_path.joinpath(name).symlink_to(shutil.which(name))
     monkeypatch.setenv("PATH", str(tmp_path))
-    run = bench.run(**mpi("true"))
-    bench.wait_for_end(run)
+    run = bench.done(**mpi("true"))
     state, error = bench.outcome(run)
     assert state == "error"
     assert "needs mpirun" in error
