@@ -1,6 +1,6 @@
-"""Experiments that really run: their commands are processes of this machine.
+"""Runs whose commands are processes of this machine.
 
-Each has a supervisor, a process that outlives the server, and tells in files what happens; the server follows these.
+Each run has a supervisor: a process that outlives the server and writes what happens to files. The server reads them.
 """
 
 from gradient_server.runners.process.runner import ProcessRunner

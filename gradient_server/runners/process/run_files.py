@@ -1,7 +1,6 @@
 """The files of runs: where they are, who uses them, what is to be run, and what has happened.
 
-A supervisor writes the files of its run, and servers read them. Whoever reads all events of a run knows as much as
-those who followed it from the start: that is how a run outlives its server.
+A supervisor writes the files of its run, and servers read them. They are all that a later server needs to take it over.
 """
 
 from __future__ import annotations

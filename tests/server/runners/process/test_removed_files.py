@@ -80,10 +80,12 @@ def test_a_run_whose_files_were_removed_between_two_servers_does_not_run_again(m
     shutil.rmtree(directory / "es1")
     bench = make_bench(directory, keep=True, recover=False)
     removed, _, waiting = (bench.admit(f"echo again >> {order}", started=float(number)) for number in range(3))
+    canceled = bench.admit("true", started=0.0, stopped=0.0)
     bench.runner.recover()
     wait_until(lambda: bench.state(waiting) == State.STOPPED, "the end of the one that waited")
     state, error = bench.outcome(removed)
     assert (state, "have been removed" in error) == ("error", True)
+    assert bench.outcome(canceled) == ("canceled", None)
     assert order.read_text() == "ran\nran\nagain\n"
 
 
