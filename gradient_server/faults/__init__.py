@@ -1,1 +1,1 @@
-"""Faults on demand: what goes wrong on purpose."""
+"""Fault injection: what clients meet on bad networks, on demand."""

@@ -217,8 +217,8 @@ def _altered_page(fault: Fault, page: _LogPage | None, response: Response) -> Re
 
 
 def _older_request(request: Request, query: dict[str, Any], share: float) -> Request:
-    asked = {name: query[name] for name in ("experimentId", "limit")} | {"line": older(query["line"], share)}
-    return Request({**request.scope, "query_string": urlencode(asked).encode()}, request.receive)
+    older_query = {name: query[name] for name in ("experimentId", "limit")} | {"line": older(query["line"], share)}
+    return Request({**request.scope, "query_string": urlencode(older_query).encode()}, request.receive)
 
 
 # Log pages of servers that keep rows in several places: true rows in another order. No job goes back, and no row is

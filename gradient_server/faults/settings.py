@@ -141,7 +141,7 @@ class Faults:
     :param float rate: share of the requests that are hit, from 0 to 1; default: 1, all of them
     :param int seed: decides which requests are hit, and by which fault; default: 0
     :param statuses: one or more from 400 to 599: the server responds with it and does not act
-    :param statuses_after: one or more from 400 to 599: the server acts, and a proxy, so to speak, responds with it
+    :param statuses_after: one or more from 400 to 599: the server acts and responds with it, as a proxy would
     :param bool html: whether these responses have an HTML page, or the error body of the services; default: either
     :param int retry_after: seconds in their `Retry-After` header; default: no header
     :param bool retry_after_date: whether `Retry-After` is the date at which these seconds are over; default: False

@@ -29,7 +29,7 @@ def contract() -> dict:
 
 
 @dataclass(frozen=True)
-class Answered:
+class RawResponse:
     """A response; its body is parsed if it is JSON."""
 
     status: int
@@ -70,7 +70,7 @@ class RawClient:
     def close(self) -> None:
         self.connection.close()
 
-    def __call__(self, method: str, path: str, body: object = None, headers: dict | None = None) -> Answered:
+    def __call__(self, method: str, path: str, body: object = None, headers: dict | None = None) -> RawResponse:
         """Send a request with the right key; a body that is not bytes is sent as JSON."""
         given = {"X-API-Key": self.key, **(headers or {})}
         if body is not None and not isinstance(body, bytes):
@@ -80,13 +80,13 @@ class RawClient:
         self.connection.request(method, path, body, {name: value for name, value in given.items() if value is not None})
         return self.read()
 
-    def read(self) -> Answered:
+    def read(self) -> RawResponse:
         """Read one response."""
         response = self.connection.getresponse()
         raw = response.read()
         kind = response.headers.get_content_type()
         body = json.loads(raw) if raw and kind == "application/json" else raw.decode()
-        return Answered(response.status, body, response.headers)
+        return RawResponse(response.status, body, response.headers)
 
 
 def raw_request(method, path, *headers, body=b"", host="localhost", key="gradient-local"):

@@ -80,12 +80,12 @@ def test_real_seconds_to_a_timestamp_follow_from_the_scale():
 
 def test_watchers_are_called_after_it_was_set():
     """By `advance` or another scale, and not by a refused one."""
-    clock, told = Clock(scale=1e-9), []
-    clock.watch(lambda: told.append((round(clock.now()), clock.scale)))
+    clock, seen = Clock(scale=1e-9), []
+    clock.watch(lambda: seen.append((round(clock.now()), clock.scale)))
     clock.advance(7)
     clock.scale = 0
     with pytest.raises(ValueError, match="scale"):
         clock.scale = -1
     with pytest.raises(ValueError, match="forward"):
         clock.advance(-1)
-    assert told == [(7, 1e-9), (7, 0)]
+    assert seen == [(7, 1e-9), (7, 0)]

@@ -72,11 +72,11 @@ def test_statuses_are_returned_without_acting(ask, gradient_server, single_node_
     """With the error body of the services."""
     with gradient_server.faults(statuses=[429, 503], html=False):
         found = [ask("POST", EXPERIMENTS, single_node_body) for _ in range(30)]
-    assert {answered.status for answered in found} == {429, 503}
-    for answered in found:
-        answered.assert_error(answered.status)
-        assert answered.headers["X-Gradient-Fault"] == Kind.STATUS
-        assert answered.headers["Retry-After"] is None
+    assert {response.status for response in found} == {429, 503}
+    for response in found:
+        response.assert_error(response.status)
+        assert response.headers["X-Gradient-Fault"] == Kind.STATUS
+        assert response.headers["Retry-After"] is None
     assert total() == 0
 
 
@@ -92,10 +92,10 @@ def test_statuses_after_are_returned_after_acting(ask, gradient_server, single_n
 def test_errors_are_html_or_json(ask, gradient_server, status):
     """HTML where it is chosen, either where nothing is."""
     with gradient_server.faults(statuses=status, html=True):
-        answered = ask("GET", EXPERIMENTS)
-    assert answered.status == status
-    assert answered.headers.get_content_type() == "text/html"
-    assert answered.body.startswith(f"<html>\n<head><title>{status} ")
+        response = ask("GET", EXPERIMENTS)
+    assert response.status == status
+    assert response.headers.get_content_type() == "text/html"
+    assert response.body.startswith(f"<html>\n<head><title>{status} ")
     with gradient_server.faults(statuses=status):
         kinds = {ask("GET", EXPERIMENTS).headers.get_content_type() for _ in range(30)}
     assert kinds == {"text/html", "application/json"}
@@ -175,8 +175,8 @@ def test_a_slow_body_comes_in_pieces_over_the_given_time(ask, gradient_server, s
 def test_a_delayed_response_comes_after_the_given_time(ask, gradient_server, single_node_body, total):
     """The server has acted, also where the client does not wait."""
     with gradient_server.faults(latency=(0.3, 0.4)):
-        answered, seconds = seconds_for(lambda: ask("POST", EXPERIMENTS, single_node_body))
-        assert answered.status == 200
+        response, seconds = seconds_for(lambda: ask("POST", EXPERIMENTS, single_node_body))
+        assert response.status == 200
         assert 0.3 <= seconds < 2
     with gradient_server.faults(latency=3600):
         ask.connection.sock.settimeout(0.1)
@@ -216,9 +216,9 @@ def test_slow_responses_do_not_delay_stopping(slow, caplog):
 
 def rows_after(ask, handle, line=0, **query):
     parts = "".join(f"&{name}={value}" for name, value in query.items())
-    answered = ask("GET", f"/jobs/logs?experimentId={handle}&line={line}{parts}")
-    assert answered.status == (200 if answered.body else 204)
-    return answered.body or []
+    response = ask("GET", f"/jobs/logs?experimentId={handle}&line={line}{parts}")
+    assert response.status == (200 if response.body else 204)
+    return response.body or []
 
 
 def test_repeated_pages_have_each_row_twice(ask, still, run):
@@ -408,8 +408,8 @@ def outcomes(ask, total):
     met = []
     for _ in range(total):
         try:
-            answered = ask("GET", EXPERIMENTS)
-            met.append((answered.status, answered.headers["X-Gradient-Fault"]))
+            response = ask("GET", EXPERIMENTS)
+            met.append((response.status, response.headers["X-Gradient-Fault"]))
         except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
             ask.close()
             met.append(type(error).__name__)
