@@ -65,7 +65,7 @@ class RunMonitor:
 
     @property
     def history(self) -> History:
-        """What is known of the run."""
+        """The events of the run that were read."""
         return self._events.history
 
     @property
@@ -105,7 +105,7 @@ class RunMonitor:
         return has_changed
 
     def show_rows(self) -> None:
-        """Let readers see the rows that were there at the last poll, but none that is ahead of the known state."""
+        """Show readers the rows that were there at the last poll, so that no row is ahead of the known state."""
         for log, size in zip(self.logs, self._sizes[1:], strict=False):
             log.visible_size = None if self.history.has_ended else size
 

@@ -187,7 +187,7 @@ class NodeProcess:
                 fcntl.fcntl(self.output, fcntl.F_SETPIPE_SZ, 4 * READ_SIZE)
 
     def release(self) -> None:
-        """Let its command run."""
+        """Start its command."""
         os.write(self._barrier, b"\n")
         os.close(self._barrier)
 

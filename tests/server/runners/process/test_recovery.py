@@ -140,7 +140,8 @@ def test_a_run_that_an_earlier_server_was_deleting_is_deleted(make_bench, abando
 def test_a_run_whose_supervisor_is_killed_ends_with_an_error(bench):
     """Its processes are killed. Those that have left their group are found by a variable in their environment."""
     leave = f'{sys.executable} -c "{LEAVING}" sleep 60'
-    run = bench.run(f"echo $PPID; echo $$; sleep 60 & echo $!; {leave}; wait")
+    command = f"echo $PPID; echo $$; sleep 60 & echo $!; {leave}; wait"
+    run = bench.run(command, experimentEnv={"GRADIENT_RUN": "an experiment cannot override it"})
     supervisor, *commands = bench.pids(run, 4)
     os.kill(supervisor, signal.SIGKILL)
     bench.wait_for_end(run)

@@ -247,7 +247,7 @@ SPEC = LaunchSpec(handle="es1", body=BODY, nodes=nodes_of(["worker"], BODY), gra
 
 
 class LateDirectory(RunDirectory):
-    """A run whose last event becomes visible at the moment at which its lock is taken."""
+    """A run whose last event becomes visible when its lock is taken."""
 
     def hide_last_event(self):
         first, _, last = self.events.read_bytes().removesuffix(b"\n").rpartition(b"\n")

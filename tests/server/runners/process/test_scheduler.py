@@ -131,7 +131,7 @@ def test_an_error_that_cannot_be_written_is_written_later(make_bench, tmp_path):
 
 
 def test_a_deleted_run_occupies_its_slot_until_it_has_ended(make_bench):
-    """What it uses is not free before."""
+    """Its resources are not free before."""
     bench = make_bench(slots=1, grace=0.5)
     leaving = bench.run("trap '' TERM; echo $$; while :; do sleep 0.05; done")
     wait_until(lambda: bench.rows(leaving))

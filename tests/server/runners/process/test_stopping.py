@@ -1,6 +1,7 @@
 """Stopped runs, and what is left of a run that has ended: nothing."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -35,7 +36,7 @@ def test_stopping_a_run_ends_its_processes_and_cancels_it(bench):
 
 
 def test_a_command_can_handle_sigterm(bench):
-    """What it prints then is in the log."""
+    """Its last output is in the log."""
     run = bench.run("trap 'echo saving; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
     bench.wait_for_row(run, "ready")
     stop(bench, run)
@@ -119,15 +120,26 @@ def test_a_run_can_be_stopped_at_any_time(bench):
 
 def test_sigterm_to_the_supervisor_ends_the_run_with_an_error(bench):
     """As when the machine shuts down: it was not stopped by a client."""
-    run = bench.run("echo $$ $PPID; exec sleep 60")
-    wait_until(lambda: bench.rows(run))
-    command, supervisor = map(int, bench.rows(run)[0].split())
-    os.kill(supervisor, 15)
+    run = bench.run("echo $$; echo $PPID; exec sleep 60")
+    command, supervisor = bench.pids(run, 2)
+    os.kill(supervisor, signal.SIGTERM)
     bench.wait_for_end(run)
     state, error = bench.outcome(run)
     assert state == "error"
     assert "ended from outside" in error
     assert not is_alive(command)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_other_signals_do_not_end_a_supervisor(bench, number):
+    """As when a terminal is closed."""
+    run = bench.run("echo $PPID; mkfifo go; read -r line < go; echo $line")
+    (supervisor,) = bench.pids(run)
+    os.kill(supervisor, number)
+    wait_until((workspace_of(bench, run) / "go").exists, "the pipe")
+    (workspace_of(bench, run) / "go").write_text("done\n")
+    bench.wait_for_end(run)
+    assert (bench.outcome(run), bench.rows(run)[1:]) == (("stopped", None), ["done"])
 
 
 def test_runs_that_are_not_kept_end_with_a_killed_server(tmp_path):
