@@ -1,4 +1,4 @@
-"""What the client needs to know of the contract beyond what openapi-python-client writes. Pure functions."""
+"""The data of the templates: what the client derives from the contract beyond models and endpoints. No I/O."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PYTHON_TYPES = {
 
 
 def derive(spec: Schema) -> dict[str, Any]:
-    """Give the templates of this directory their data."""
+    """Return the data of the added modules."""
     schemas = spec["components"]["schemas"]
     own_servers = next(
         operation["servers"]
@@ -105,12 +105,12 @@ def _used(spec: Schema, node: Any) -> set[str]:
 
 
 def snake_case(name: str) -> str:
-    """Turn a wire name into a Python name: `workspaceUrl` into `workspace_url`."""
+    """Return the Python name of a wire name: `workspaceUrl` into `workspace_url`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def python_type(schema: Schema, *, given: bool) -> str:
-    """Name the Python type of a value: as a caller may give it, or as an experiment object shows it."""
+    """Return the Python type of a value: as a caller may give it, or as an experiment object shows it."""
     if given and ("x-enum-aliases" in schema or "x-also-given-as" in schema):
         return "int | str"
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
@@ -140,7 +140,7 @@ def _constants(schema: Schema) -> dict[str, Any]:
 
 
 def resolve(spec: Schema, schema: Schema) -> Schema:
-    """Follow a reference within the contract, and the one it may lead to."""
+    """Return a schema with its references followed."""
     while "$ref" in schema:
         found: Any = spec
         for step in schema["$ref"].removeprefix("#/").split("/"):
@@ -162,13 +162,13 @@ def _required(spec: Schema, request: Schema) -> list[str]:
 
 
 def python_name(wire_name: str, schema: Schema) -> str:
-    """Name a field in Python: as the contract says, or after its wire name."""
+    """Return the Python name of a field: from the contract, or from its wire name."""
     name: str = schema.get("x-python-name", snake_case(wire_name))
     return name
 
 
 def _request(spec: Schema, name: str) -> dict[str, Any]:
-    """Describe the keyword arguments of one request, the required ones first and in the order of `required`."""
+    """Return the keyword arguments of one request, the required ones first and in the order of `required`."""
     request = spec["components"]["schemas"][name]
     properties = _properties(spec, request)
     required = _required(spec, request)
@@ -200,13 +200,13 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
 
 
 def example_of(spec: Schema, name: str) -> Schema:
-    """Give the body that the contract has as the example of a request; it is empty where there is none."""
+    """Return the example body of a request; empty: there is none."""
     value: Schema = spec["components"].get("examples", {}).get(name, {}).get("value", {})
     return value
 
 
 def _as_given(schema: Schema, value: Any) -> Any:
-    """Turn a value of a request into the one that a caller gives for it."""
+    """Return what a caller gives for a value of a request."""
     if schema.get("contentEncoding") == "base64":
         return base64.b64decode(value).decode()
     return dict(zip(schema.get("enum", ()), schema.get("x-enum-aliases", ()), strict=False)).get(value, value)
@@ -243,7 +243,7 @@ def _listed(value: Any) -> list[str]:
 
 
 def _views(spec: Schema) -> Iterator[dict[str, Any]]:
-    """Describe the experiment objects: what all have, then each class named by `x-experiment`."""
+    """Yield the experiment classes: what all have, then each class named by `x-experiment`."""
     schemas = spec["components"]["schemas"]
     requests = [schema for schema in schemas.values() if "x-experiment" in schema]
     common = _groups(spec, requests[0])[0]
@@ -289,7 +289,7 @@ def _view(
 
 
 def _stored(group: Schema, answer: Schema) -> Iterator[dict[str, Any]]:
-    """Give the fields of a group of parameters, with the names that the stored generations gave them."""
+    """Yield the fields of a group of parameters, with the names that servers stored them under."""
     for wire_name, schema in group["properties"].items():
         names = [snake_case(wire_name), wire_name]
         if "x-stored-prefix" in group:

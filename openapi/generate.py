@@ -10,9 +10,9 @@ derives from the contract.
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -144,7 +144,7 @@ def _run(*arguments: str) -> None:
 
 
 def _replace(old: Path, fresh: Path) -> None:
-    """Put a fresh directory in the place of an old one, which is removed only when the fresh one is there."""
+    """Replace a directory, which is removed only when the fresh one is beside it."""
     new = old.with_name(f".{old.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(fresh, new, ignore=shutil.ignore_patterns("__pycache__"))
@@ -165,11 +165,18 @@ def _report_changes(before: str, spec: dict[str, Any]) -> None:
 def missing_callers(spec: dict[str, Any]) -> Iterator[str]:
     """Return a sentence for each operation that no method of the client, or no handler of the server, has."""
     for caller, path in CALLERS.items():
-        names = set(re.findall(r"\w+", _content(path)))
+        names = _names(_content(path))
         for operation in operations(spec):
             name = snake_case(operation["operationId"])
             if path.exists() and name not in names and not _is_derived_from_client():
                 yield f"{operation['operationId']} has no {caller}: nothing in {path.name} is called {name}."
+
+
+def _names(code: str) -> set[str]:
+    """Return what functions are called that a module defines or uses, but no words of comments and docstrings."""
+    nodes = list(ast.walk(ast.parse(code)))
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return defined | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 def check(expected: dict[Path, str]) -> int:

@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 BY_HAND = "nobody can tell but you: this comparison does not know it"
 REFUSED = "callers who do not give it are refused"
 TEXTS = frozenset({"$comment", "description", "example", "examples", "externalDocs", "links", "summary", "title"})
-"""What in a contract is for people only: it can change without changing the API."""
+"""The keys that are for people only: they can change without changing the API."""
 
 _MAPS_OF_NAMES = frozenset(
     {

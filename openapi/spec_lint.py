@@ -1,4 +1,4 @@
-"""What the contract must say beyond OpenAPI, so that the client can be derived from it. Pure."""
+"""Lint the contract: it must say more than OpenAPI asks for, so that the client can be derived from it. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORDS = ("x-enum-varnames", "x-enum-texts", "x-enum-aliases")
 
 
 def problems(spec: Schema) -> list[str]:
-    """List what is missing or does not fit together, each as a sentence that says where."""
+    """Return what is missing or inconsistent, each as a sentence that names the place."""
     found = [*_of_operations(spec)]
     for name, schema in spec["components"]["schemas"].items():
         found += _of_enumeration(name, schema)
@@ -27,8 +27,15 @@ def problems(spec: Schema) -> list[str]:
 def _of_operations(spec: Schema) -> Iterator[str]:
     for path, item in spec["paths"].items():
         for method, operation in item.items():
-            if isinstance(operation, dict) and "responses" in operation and "operationId" not in operation:
-                yield f"{method.upper()} {path} needs an operationId; functions are called after it."
+            if not isinstance(operation, dict) or "responses" not in operation:
+                continue
+            where = f"{method.upper()} {path}"
+            if "operationId" not in operation:
+                yield f"{where} needs an operationId; functions are called after it."
+            for status, response in operation["responses"].items():
+                for content in resolve(spec, response).get("content", {}).values():
+                    if not content.get("examples"):
+                        yield f"{where}: the response {status} needs an example, which the contract tests use."
 
 
 def _of_enumeration(name: str, schema: Schema) -> Iterator[str]:

@@ -40,7 +40,7 @@ class ExperimentState:
 
     @classmethod
     def get_state_str(cls, state_int: int | None) -> str:
-        """Give the word for a number; `undefined` for a number that has none.
+        """Return the word for a number; `undefined` for a number that has none.
 
         >>> ExperimentState.get_state_str(1)
         'created'
@@ -84,7 +84,7 @@ class ExperimentType:
 
     @classmethod
     def get_type_str(cls, type_int: int | None) -> str:
-        """Give the word for a number; `undefined` for a number that has none.
+        """Return the word for a number; `undefined` for a number that has none.
 
         >>> ExperimentType.get_type_str(1)
         'single node'

@@ -1,4 +1,4 @@
-"""What schemathesis cannot know of the contract by itself: its formats, hosts of single operations, keys of calls."""
+"""Hooks for what schemathesis cannot know: formats of the contract, hosts of single operations, idempotency keys."""
 
 import base64
 import contextlib

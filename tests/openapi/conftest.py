@@ -1,4 +1,4 @@
-"""What the tests of the scripts share: a copy of what generating needs, where a test may change everything."""
+"""A copy of the project in which a test may change everything."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class ProjectCopy:
         self.contract.write_text(json.dumps(spec), encoding="utf-8")  # JSON is YAML too.
 
     def files(self) -> dict[str, bytes]:
-        """Give every generated file with its content."""
+        """Return every generated file with its content."""
         return {str(path.relative_to(self.package)): path.read_bytes() for path in self.package.rglob("*.*")}
 
     def generate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +54,7 @@ class ProjectCopy:
         )
 
     def evaluate(self, imports: str, expression: str) -> object:
-        """Say what an expression is, computed from the generated code of the copy."""
+        """Return the value of an expression, computed from the generated code of the copy."""
         code = f"import json, gradient_api, {imports}; print(json.dumps([gradient_api.__file__, {expression}]))"
         done = self.run("-c", code)
         assert not done.returncode, done.stderr

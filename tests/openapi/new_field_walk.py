@@ -44,7 +44,7 @@ def refusal(client):
 
 
 def answer(server, value):
-    """What the server says to a request that the client would not send."""
+    """Return status and body of the response to a request that the client would not send."""
     request = urllib.request.Request(
         f"{server.experiments_url}experiments/",
         data=json.dumps(BODY | {WIRE_NAME: value}).encode(),

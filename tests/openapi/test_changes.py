@@ -336,7 +336,7 @@ def shuffled(node, chance):
 
 
 def ways(node, way=()):
-    """Give every way into a document, with what is at its end."""
+    """Yield every path into a document, with what is at its end."""
     members = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, member in members:
         yield (*way, str(name)), member

@@ -254,6 +254,10 @@ def nameless_operation(spec):
     del spec["paths"]["/experiments/{handle}/pause/"]["put"]["operationId"]
 
 
+def response_without_an_example(spec):
+    del spec["paths"]["/experiments/{handle}/"]["get"]["responses"]["200"]["content"]["application/json"]["examples"]
+
+
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
@@ -262,6 +266,7 @@ def nameless_operation(spec):
         (field_without_an_example, "SingleNodeRequest: gpuCount is required, but the example of that name lacks it;"),
         (undescribed_field, "CommonFields: gpuCount needs a description; it becomes help()."),
         (unspeakable_field, "CommonFields: class would be 'class' in Python, which cannot be a name; give it an"),
+        (response_without_an_example, "GET /experiments/{handle}/: the response 200 needs an example"),
         (nameless_operation, "PUT /experiments/{handle}/pause/ needs an operationId; functions are called after it."),
     ],
 )

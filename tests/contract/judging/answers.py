@@ -15,13 +15,13 @@ from judging.contract import (
     OPERATIONS,
     SCHEMAS,
     SPEC,
+    Answer,
     Schema,
     members,
     python_name,
     snake_case,
 )
 from judging.generated import values
-from judging.wire import Answer
 
 JSON_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict}
 CLASSES = {
@@ -33,12 +33,12 @@ CLASSES = {
 
 
 def schema_of(operation: str, status: int) -> Schema | None:
-    """Give the schema of the JSON that an operation answers with; None where it answers with none."""
+    """Return the JSON schema of a response of an operation; None: it has no JSON body."""
     return OPERATIONS[operation].answers[status].get("content", {}).get("application/json", {}).get("schema")
 
 
 def answers(operation: str, status: int) -> st.SearchStrategy[Answer]:
-    """Make answers of an operation."""
+    """Return a strategy for responses of an operation."""
     schema = schema_of(operation, status)
     if schema:
         return values(schema).map(lambda body: as_json(body, status))
@@ -48,12 +48,12 @@ def answers(operation: str, status: int) -> st.SearchStrategy[Answer]:
 
 
 def as_json(body: Any, status: int = 200) -> Answer:
-    """Write an answer."""
+    """Return a response with a JSON body."""
     return status, "application/json", json.dumps(body).encode()
 
 
 def conforms(operation: str, raw: bytes) -> bool:
-    """Say whether this is JSON that an operation can answer with."""
+    """Whether this is a successful response body of an operation."""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
@@ -144,7 +144,7 @@ def _rows(body: Any) -> list[tuple[Any, ...]]:
 
 
 def _told_once(data: Any) -> list[Mapping[str, Any]]:
-    """Give the experiments of a list, grouped or not, each where it is first told of."""
+    """Return the experiments of a list, grouped or not, each where it comes first."""
     found: dict[str, Mapping[str, Any]] = {}
     for one in data:
         for experiment in [one] if "handle" in one else one["data"]:

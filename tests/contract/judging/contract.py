@@ -9,6 +9,8 @@ from typing import Any
 from attrs import frozen
 
 Schema = Mapping[str, Any]
+Answer = tuple[int, str, bytes]
+"""Status, content type and body of a response."""
 
 SPEC: Schema = json.loads((files("gradient_api") / "experiments.json").read_text(encoding="utf-8"))
 SCHEMAS: Schema = SPEC["components"]["schemas"]
@@ -30,11 +32,11 @@ class Operation:
 
     @property
     def success(self) -> int:
-        """The status of the answer that has something to say, or of the one that there is."""
+        """The lowest successful status, which has a body if any has."""
         return min(status for status in self.answers if status < 300)
 
     def example(self, status: int) -> tuple[int, str, bytes]:
-        """Give the answer that the contract shows as the first example of a status: status, content type, body."""
+        """Return the first example of a response that the contract has for a status."""
         for content_type, content in self.answers[status].get("content", {}).items():
             value = resolved(next(iter(content["examples"].values())))["value"]
             raw = value.encode() if content_type == "text/plain" else json.dumps(value).encode()
@@ -43,7 +45,7 @@ class Operation:
 
 
 def resolved(part: Schema) -> Schema:
-    """Follow the references of a part of the contract."""
+    """Return a part of the contract with its references followed."""
     while "$ref" in part:
         found: Any = SPEC
         for step in part["$ref"].removeprefix("#/").split("/"):
@@ -53,13 +55,13 @@ def resolved(part: Schema) -> Schema:
 
 
 def members(request: str) -> dict[str, Schema]:
-    """Give the members of a kind of request body by their wire names."""
+    """Return the members of a kind of request body by their wire names."""
     groups = [resolved(group) for group in SCHEMAS[request]["allOf"]]
     return {name: schema for group in groups for name, schema in group["properties"].items()}
 
 
 def required(request: str) -> set[str]:
-    """Give the wire names of the members that a kind of request body must have."""
+    """Return the wire names of the members that a kind of request body must have."""
     return {name for group in SCHEMAS[request]["allOf"] for name in resolved(group).get("required", ())}
 
 
@@ -68,7 +70,7 @@ def snake_case(wire_name: str) -> str:
 
 
 def python_name(wire_name: str, schema: Schema) -> str:
-    """Say what a member is called in Python."""
+    """Return the Python name of a member."""
     return schema.get("x-python-name") or snake_case(wire_name)
 
 

@@ -16,7 +16,7 @@ from judging.contract import KINDS_OF_BODY, SCHEMAS, Schema, members, snake_case
 
 
 def values(schema: Schema) -> st.SearchStrategy[Any]:
-    """Make values that a schema allows, with members that it does not name where it lets them be."""
+    """Return a strategy for values that a schema allows, with members that it does not name where it lets them be."""
     return _values(json.dumps(schema))
 
 
@@ -39,7 +39,7 @@ def _values(schema: str) -> st.SearchStrategy[Any]:
 
 
 def _told() -> dict[str, Schema]:
-    """Let experiments tell their stored parameters, and these have the names that are read.
+    """Return schemas of experiments with stored parameters under the names that the client reads.
 
     The contract leaves both open; what is made at random would seldom be there, and have names that mean nothing.
     """

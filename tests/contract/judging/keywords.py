@@ -36,14 +36,14 @@ class Given:
 
 
 def everything(request: str) -> Given:
-    """Give every keyword at once."""
+    """Return every keyword at once."""
     plain = {wire: schema.get("enum", [SIMPLE[schema["type"]]])[0] for wire, schema in _open(request).items()}
     return Given({NAMES[request][wire]: value for wire, value in plain.items()}, _fixed(request) | plain)
 
 
 @st.composite
 def given_keywords(draw: st.DrawFn, request: str) -> Given:
-    """Make keywords that the contract allows."""
+    """Draw keywords that the contract allows."""
     body = draw(values({"$ref": f"#/components/schemas/{request}"}))
     keywords, plain = {}, _fixed(request)
     for wire, schema in _open(request).items():
@@ -65,7 +65,7 @@ def _ways_to_give(value: Any, schema: Schema) -> st.SearchStrategy[tuple[Any, An
 
 
 def arrived(body: Mapping[str, Any], request: str) -> dict[str, Any]:
-    """Read a body that was sent, commands as text.
+    """Return a body that was sent, with commands as text.
 
     :raises ValueError: a command is not base64 of UTF-8
     """
@@ -77,7 +77,7 @@ def arrived(body: Mapping[str, Any], request: str) -> dict[str, Any]:
 
 
 def mistakes(request: str) -> Iterator[tuple[str, Any]]:
-    """Give each keyword with each value that the contract does not allow, and each required one as missing."""
+    """Yield each keyword with each value that the contract does not allow, and each required one as missing."""
     for wire, schema in _open(request).items():
         name = NAMES[request][wire]
         if wire in required(request):
@@ -86,7 +86,7 @@ def mistakes(request: str) -> Iterator[tuple[str, Any]]:
 
 
 def wrong_values(schema: Schema) -> Iterator[Any]:
-    """Give values that a schema does not allow, and those that JSON in UTF-8 cannot say."""
+    """Yield values that a schema does not allow, and those that JSON in UTF-8 cannot hold."""
     allowed = OAS31Validator(schema)
     also = OAS31Validator({"type": schema.get("x-also-given-as", [])})
     for odd in ODD:
@@ -105,7 +105,7 @@ def _can_be_said(value: Any) -> bool:
 
 
 def _open(request: str) -> dict[str, Schema]:
-    """Give the members that a caller can choose."""
+    """Return the members that a caller can choose."""
     return {wire: schema for wire, schema in members(request).items() if "const" not in schema}
 
 

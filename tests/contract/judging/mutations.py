@@ -1,4 +1,4 @@
-"""How the world changes answers: what is added, left out, replaced, and what comes instead of an answer.
+"""Invalid and unusual responses: with members added, left out or replaced, and bodies that are no responses.
 
 A place in a value is a path: the names and numbers that lead to it.
 """
@@ -15,7 +15,7 @@ from judging.contract import SCHEMAS, Schema, resolved
 Path = tuple[str | int, ...]
 ODD = (None, True, 0, -1, 1.5, 10**400, float("inf"), float("nan"), "", "12", "text", [], {}, [[]], [{}], {"a": 1})
 ODD += ([["handle", "es1"], ["experimentTypeId", 1], ["state", 1]], {"data": []}, {"data": {}})
-"""What no contract would have where it has something; numbers that JSON has no words for are written as Python does."""
+"""Values that no contract allows where it has something; numbers that JSON does not have are written as in Python."""
 STRANGE = (
     b"",
     b" ",
@@ -33,11 +33,11 @@ STRANGE = (
     b'{"data": ' + b"9" * 5_000 + b"}",
     b'{"data": 1e999, "handle": 1e999}',
 )
-"""What comes instead of an answer."""
+"""Bodies that come in the place of a response."""
 
 
 def with_extras(value: Any, extra: Any) -> Any:
-    """Add a member that nobody knows to every object, but for those whose members are data."""
+    """Return a copy with an unknown member in every object, but for those whose members are data."""
     if isinstance(value, list):
         return [with_extras(one, extra) for one in value]
     if isinstance(value, dict):
@@ -47,7 +47,7 @@ def with_extras(value: Any, extra: Any) -> Any:
 
 
 def optional_places(value: Any, schema: Schema, path: Path = ()) -> Iterator[Path]:
-    """Find the members that the contract does not ask for, but not what is within those that it does not know."""
+    """Return the members that the contract does not require, but not what is within those that it does not know."""
     schema = _meant(value, schema)
     if isinstance(value, dict):
         for name, one in value.items():
@@ -69,7 +69,7 @@ def _meant(value: Any, schema: Schema) -> Schema:
 
 
 def places(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Find every place in a value, itself included, with what is there."""
+    """Return every place in a value, itself included, with what is there."""
     yield path, value
     steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, one in steps:
@@ -77,7 +77,7 @@ def places(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def replaced(value: Any, at: Iterable[Path], new: Any) -> Any:
-    """Put another value at some places."""
+    """Return a copy with another value at some places."""
     mutated = copy.deepcopy(value)
     for path in _inner_first(at):
         if not path:
@@ -88,7 +88,7 @@ def replaced(value: Any, at: Iterable[Path], new: Any) -> Any:
 
 
 def without(value: Any, at: Iterable[Path]) -> Any:
-    """Leave out some places."""
+    """Return a copy without some places."""
     mutated = copy.deepcopy(value)
     for *way, last in _inner_first(at):
         del _at(mutated, way)[last]
@@ -106,7 +106,7 @@ def _at(value: Any, way: Sequence[str | int]) -> Any:
 
 
 def as_texts(value: Any) -> Any:
-    """Write every number as a text."""
+    """Return a copy with every number as text."""
     if isinstance(value, list):
         return [as_texts(one) for one in value]
     if isinstance(value, dict):
@@ -115,7 +115,7 @@ def as_texts(value: Any) -> Any:
 
 
 def as_floats(value: Any) -> Any:
-    """Write every small integer with a point, which is the same to JSON."""
+    """Return a copy with every small integer as a float, which is the same in JSON."""
     if isinstance(value, list):
         return [as_floats(one) for one in value]
     if isinstance(value, dict):

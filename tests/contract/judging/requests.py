@@ -69,7 +69,7 @@ class SentRequest:
 
 @frozen(kw_only=True)
 class Judgement:
-    """What a request asks for, and what is wrong with it."""
+    """The operation, parameters and body of a request, and what is wrong with it."""
 
     complaints: tuple[str, ...]
     operation: Operation | None = None
@@ -79,7 +79,7 @@ class Judgement:
 
 
 def judge(request: SentRequest) -> Judgement:
-    """Read a request, and complain of all that is not as the contract says."""
+    """Validate a request, and list all that is not as the contract says."""
     operation = operation_of(request.method, request.target)
     if operation is None:
         return Judgement(complaints=(f"there is no {request.method.upper()} {request.path}",))
@@ -94,7 +94,7 @@ def judge(request: SentRequest) -> Judgement:
 
 
 def operation_of(method: str, target: str) -> Operation | None:
-    """Find the operation that a request is for, at the place where it has to be."""
+    """Return the operation that a request is for, at the place where it has to be."""
     try:
         found = _FINDER.find(method.lower(), HOST + urlsplit(target).path)
     except PathError:
@@ -103,7 +103,7 @@ def operation_of(method: str, target: str) -> Operation | None:
 
 
 def _strict() -> dict[str, Any]:
-    """Put the contract where it is recorded, and let bodies have no member that it does not name."""
+    """Return the contract for the address where requests are recorded, without unnamed members in bodies."""
     strict = copy.deepcopy(dict(SPEC))
     strict["servers"] = [{"url": HOST + EXPERIMENTS_PLACE}]
     for item in strict["paths"].values():
@@ -121,14 +121,14 @@ _FINDER = APICallPathFinder(SchemaPath.from_dict(_strict()))
 
 
 def _sent(read: Parameters, request: SentRequest) -> dict[str, Any]:
-    """Leave out the defaults that the reader puts in place of what was not sent."""
+    """Return the parameters that were sent, without the defaults that the reader adds."""
     in_query = {name.partition("[")[0] for name, _ in request.query}
     query = {name: value for name, value in read.query.items() if name in in_query}
     return {**read.path, **query, **{name: value for name, value in read.header.items() if name in request.headers}}
 
 
 def _said(error: BaseException) -> str:
-    """Say an error by its first cause, which is where openapi-core keeps what exactly is wrong."""
+    """Return the text of the first cause of an error, where openapi-core keeps what exactly is wrong."""
     wrong_values = getattr(error, "schema_errors", None)
     if wrong_values:
         return "; ".join(f"{wrong.json_path}: {wrong.message:.200}" for wrong in _as_meant(wrong_values))
@@ -136,7 +136,7 @@ def _said(error: BaseException) -> str:
 
 
 def _as_meant(wrong_values: Sequence[ValidationError]) -> Sequence[ValidationError]:
-    """Of a body that is none of several kinds, say what is wrong with it as the kind with least wrong."""
+    """Return the problems of a body as the kind with the fewest, if it is none of several kinds."""
     kinds = defaultdict(list)
     for wrong in wrong_values[0].context:
         kinds[wrong.schema_path[0]].append(wrong)
@@ -144,7 +144,7 @@ def _as_meant(wrong_values: Sequence[ValidationError]) -> Sequence[ValidationErr
 
 
 def _additional(operation: Operation, request: SentRequest) -> Iterator[str]:
-    """Complain of what the contract does not name, and of what JSON is not."""
+    """Yield what the contract does not name, and what is not declared as JSON."""
     in_query = [parameter for parameter in operation.parameters if parameter["in"] == "query"]
     names = [name for name, _ in request.query]
     for name in names:

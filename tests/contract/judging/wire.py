@@ -1,20 +1,26 @@
-"""A client and a server at two addresses that is a script, with a judge between them."""
+"""A client and a scripted server at two addresses, with a validator of requests between them; and their fixtures."""
 
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
+import pytest
 from attrs import field, frozen
 
 from gradient import ExperimentsClient
-from judging.contract import OPERATIONS
+from gradient_ext import transport
+from judging.answers import as_json
+from judging.contract import OPERATIONS, Answer
+from judging.methods import call
 from judging.requests import EXPERIMENTS_PLACE, LOGS_PLACE, Judgement, SentRequest, judge, operation_of
 
 API_KEY = "a-key-of-the-contract-tests"
-Answer = tuple[int, str, bytes]
 
 
 @frozen
 class Wire:
-    """What a client and a scripted server say to each other.
+    """A client, a scripted server, and the requests between them.
 
     The server answers with what is in `answers` for an operation, and with the example of the contract where there is
     nothing.
@@ -44,10 +50,72 @@ class Wire:
         self.server.headers.clear()
 
     def sent(self) -> list[Judgement]:
-        """Judge what has been sent, and forget it."""
+        """Return the validated requests since the last call."""
         recorded = list(zip(self.server.requests, self.server.headers, strict=True))
         self.forget()
         return [
             judge(SentRequest(method=method, target=target, headers=headers, raw=raw))
             for (method, target, raw), headers in recorded
         ]
+
+
+@pytest.fixture(scope="session")
+def wire_all_along(scripted_all_along) -> Iterator[Wire]:
+    wire = Wire(scripted_all_along)
+    with wire.client:
+        yield wire
+
+
+class SkippedPauses:
+    """The time as the client sees it, when its pauses are over the moment they begin."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def monotonic(self) -> float:
+        """Return the seconds of the clock, with the skipped ones."""
+        return time.monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        """Skip the pause."""
+        self._skipped += seconds
+
+
+@pytest.fixture
+def wire(wire_all_along, monkeypatch) -> Wire:
+    """A client, a server that answers as the contract shows, and a judge of what they say; as new."""
+    # What a client pauses for is tested elsewhere; here it would follow thousands of logs, second by second.
+    monkeypatch.setattr(transport, "time", SkippedPauses())
+    wire_all_along.answers.clear()
+    wire_all_along.forget()
+    return wire_all_along
+
+
+@pytest.fixture
+def answered(wire) -> Callable[[str, str, Answer], object]:
+    """Call a method of a client whose server answers an operation in a certain way."""
+    # Who follows a log asks for the state in between.
+    wire.answers["getExperimentState"] = as_json({"data": {"state": 5}})
+
+    def answered(method: str, operation: str, answer: Answer) -> object:
+        wire.answers[operation] = answer
+        wire.forget()
+        return call(wire.client, method)
+
+    return answered
+
+
+@pytest.fixture
+def share() -> Callable[[int], hypothesis.settings]:
+    """Return settings with a share of the usual examples."""
+    usual = hypothesis.settings.default.max_examples
+
+    def examples(divisor: int) -> hypothesis.settings:
+        return hypothesis.settings(
+            max_examples=max(1, usual // divisor),
+            # Making a whole answer or body smaller takes minutes, reading it seconds.
+            phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+            report_multiple_bugs=False,
+        )
+
+    return examples
