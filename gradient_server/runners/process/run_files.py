@@ -27,6 +27,7 @@ from gradient_server.runners.process.processes import ProcessId
 FILES_REMOVED = "The files of the run have been removed: its outcome is unknown, and it does not run again"
 _DELETED = ".forgotten-"
 _KEPT = "kept-"
+_LOCK_INTERVAL = 0.01
 
 
 @frozen(kw_only=True)
@@ -100,19 +101,9 @@ class RunDirectory:
         """Remove the spec, which nobody is going to read any more."""
         self._spec.unlink(missing_ok=True)
 
-    def lock(self) -> int | None:
-        """Lock the run and return the open lock file, or None if another process holds the lock."""
-        return _locked(self.path / "lock")
-
-    @contextlib.contextmanager
-    def locked(self) -> Generator[bool, None, None]:
-        """Lock the run in the block, which receives whether that was possible."""
-        file = self.lock()
-        try:
-            yield file is not None
-        finally:
-            if file is not None:
-                os.close(file)
+    def locked(self, timeout: float = 0.0) -> contextlib.AbstractContextManager[bool]:
+        """Lock the run in a block, which receives whether that was possible within some seconds."""
+        return _locked(self.path / "lock", timeout)
 
 
 class RunsDirectory:
@@ -134,13 +125,10 @@ class RunsDirectory:
         """
         self._is_new = not self.path.exists()
         make_private_folder(self.path)
-        file = _locked(self._lock, os.O_NOFOLLOW)
-        if file is None:
-            raise OSError(errno.EBUSY, "is used by another server", str(self.path))
-        try:
+        with _locked(self._lock) as is_locked:
+            if not is_locked:
+                raise OSError(errno.EBUSY, "is used by another server", str(self.path))
             yield
-        finally:
-            os.close(file)
 
     def run(self, handle: str) -> RunDirectory:
         """Return the directory of a run."""
@@ -276,12 +264,22 @@ def _create_folders(*folders: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _locked(path: Path, flags: int = 0) -> int | None:
-    """Lock a file and return it open, or None if another process holds the lock."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+@contextlib.contextmanager
+def _locked(path: Path, timeout: float = 0.0) -> Generator[bool, None, None]:
+    """Lock a file in the block. A process that is killed releases the lock."""
+    deadline = time.monotonic() + timeout
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        while not (is_locked := _try_lock(file)) and time.monotonic() < deadline:
+            time.sleep(_LOCK_INTERVAL)
+        yield is_locked
+    finally:
+        os.close(file)
+
+
+def _try_lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(file)
-        return None
-    return file
+        return False
+    return True

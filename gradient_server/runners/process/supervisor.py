@@ -425,8 +425,8 @@ def main(path: Path) -> int:
     os.chdir(path)
     directory = RunDirectory(Path())
     stop_signal = StopSignal()
-    with contextlib.ExitStack() as stack:
-        events = _claim(directory, stack)
+    with directory.locked(_LOCK_TIMEOUT) as is_locked:
+        events = _claim(directory) if is_locked else None
         os.write(claimed_writer, b"\n")
         os.close(claimed_writer)
         if events:
@@ -434,20 +434,14 @@ def main(path: Path) -> int:
     return 0
 
 
-def _claim(directory: RunDirectory, stack: contextlib.ExitStack) -> EventWriter | None:
-    """Lock and claim the run. Return None if it was claimed before: it must not run again."""
-    deadline = time.monotonic() + _LOCK_TIMEOUT
-    while (lock := directory.lock()) is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if lock is None:
-        return None
-    stack.callback(os.close, lock)
+def _claim(directory: RunDirectory) -> EventWriter | None:
+    """Claim the run, whose lock is held. Return None if it was claimed before: it must not run again."""
     reader = EventReader(directory.events)
     reader.read()
     if reader.history.supervisor or reader.history.has_ended:
         directory.remove_spec()
         return None
-    events = stack.enter_context(contextlib.closing(EventWriter(directory.events)))
+    events = EventWriter(directory.events)
     events.write(claimed=ProcessId.of(os.getpid()))
     return events
 

@@ -1,5 +1,6 @@
 """One run: its rows, its states and its outcome, and its monitor at times that are hard to meet."""
 
+import contextlib
 import math
 import os
 import sys
@@ -254,12 +255,12 @@ class LateDirectory(RunDirectory):
         self.events.write_bytes(first + b"\n")
         self.hidden = last + b"\n"
 
-    def lock(self):
-        file = super().lock()
-        if file is not None:
-            with self.events.open("ab") as events:
-                events.write(self.hidden)
-        return file
+    @contextlib.contextmanager
+    def locked(self):
+        with super().locked() as is_locked, self.events.open("ab") as events:
+            events.write(self.hidden)
+            events.flush()
+            yield is_locked
 
 
 def test_a_run_that_ends_while_its_supervisor_is_checked_leaves_no_process(tmp_path):
