@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     )
     from gradient_ext.async_client import AsyncExperimentsClient
     from gradient_ext.client import ExperimentsClient
-    from gradient_ext.experiments import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
-    from gradient_ext.lists import ExperimentList, LogRows
-    from gradient_ext.logs import LogRow
+    from gradient_ext.experiments import BaseExperiment, ExperimentList, MultiNodeExperiment, SingleNodeExperiment
+    from gradient_ext.logs import LogRow, LogRows
     from gradient_ext.states import ExperimentState, ExperimentType
 
     __version__: str
@@ -83,37 +82,28 @@ __all__ = [
     "errors",
 ]
 
-if not TYPE_CHECKING:  # which would take any name for one that is there
-    # Where public names are that are no errors; they are loaded when somebody asks for them.
-    _PLACES = {
-        "AsyncExperimentsClient": "gradient_ext.async_client",
-        "BaseExperiment": "gradient_ext.experiments",
-        "ExperimentList": "gradient_ext.lists",
-        "ExperimentState": "gradient_ext.states",
-        "ExperimentType": "gradient_ext.states",
-        "ExperimentsClient": "gradient_ext.client",
-        "LogRow": "gradient_ext.logs",
-        "LogRows": "gradient_ext.lists",
-        "MultiNodeExperiment": "gradient_ext.experiments",
-        "SingleNodeExperiment": "gradient_ext.experiments",
-        "MultiNodeParameters": "gradient_ext.client",
-        "SingleNodeParameters": "gradient_ext.client",
+if not TYPE_CHECKING:  # A type checker would accept any name of a module with `__getattr__`.
+    from importlib import import_module
+
+    # Names are imported when they are first used. Those that are not listed are errors.
+    _MODULES = {
+        "gradient": ("constants", "errors"),
+        "gradient_ext.async_client": ("AsyncExperimentsClient",),
+        "gradient_ext.client": ("ExperimentsClient", "MultiNodeParameters", "SingleNodeParameters"),
+        "gradient_ext.experiments": ("BaseExperiment", "ExperimentList", "MultiNodeExperiment", "SingleNodeExperiment"),
+        "gradient_ext.logs": ("LogRow", "LogRows"),
+        "gradient_ext.states": ("ExperimentState", "ExperimentType"),
     }
+    _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
     def __getattr__(name: str) -> object:
         if name == "__version__":
-            from importlib.metadata import version
-
-            return version("gradient-experiments")
-        from importlib import import_module
-
+            return import_module("importlib.metadata").version("gradient-experiments")
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if name in ("constants", "errors"):
-            found: object = import_module(f"gradient.{name}")
-        else:
-            found = getattr(import_module(_PLACES.get(name, "gradient.errors")), name)
-        globals()[name] = found  # The next time it is there.
+        module = _MODULE_OF.get(name, "gradient.errors")
+        found = import_module(f"gradient.{name}") if module == "gradient" else getattr(import_module(module), name)
+        globals()[name] = found  # looked up once
         return found
 
     def __dir__() -> list[str]:

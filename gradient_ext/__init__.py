@@ -3,8 +3,9 @@
 The public names are in `gradient`.
 """
 
+from importlib import import_module
 from types import FunctionType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Public = TypeVar("Public", bound=type)
 
@@ -20,3 +21,21 @@ def public(kind: Public, module: str = "gradient") -> Public:
         if isinstance(function, FunctionType):
             function.__module__ = module
     return kind
+
+
+class LazyModule:
+    """A module that is imported when something of it is first used.
+
+    A program that makes a client need not wait for httpx and attrs, which take several times as long to import as all
+    that the program itself needs.
+
+    :param str name: the full name of the module
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        found = getattr(import_module(self._name), attribute)
+        setattr(self, attribute, found)  # looked up once
+        return found

@@ -1,11 +1,21 @@
-"""The client: which operation each method calls, with what, in which order."""
+# Derived from async_client.py by `make generate`. Do not edit.
+"""The client: each public method is a call of the generated client, a walk through pages, or a poll.
+
+The synchronous module is derived from this one by `make generate`; a `sync` comment replaces its line there.
+"""
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Unpack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from gradient_api.api import experiments as experiments_api
+from gradient_api.api import logs as logs_api
+from gradient_api.api import state as state_api
 from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
     SINGLE_NODE_PARAMETERS,
@@ -13,24 +23,118 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext import config, public
-from gradient_ext.config import Options, changed_options, load_configuration, warn_about_cleartext
-from gradient_ext.connections import Connections
-from gradient_ext.later import methods
-from gradient_ext.redaction import Secret
-from gradient_ext.session import Session
-from gradient_ext.signatures import takes
+from gradient_ext import LazyModule, config, public
+from gradient_ext._json import require
+from gradient_ext.display import ProgressReporter
+from gradient_ext.errors import GradientSdkError, ResourceCreatingError, ResourceFetchingError
+from gradient_ext.parameters import (
+    check_whole,
+    checked_handle,
+    checked_projects,
+    checked_seconds,
+    checked_states,
+    hide_secrets,
+    request_model,
+    takes,
+)
 
 if TYPE_CHECKING:
     import httpx
+    from gradient_api.models import Created, StateAnswer
+    from gradient_api.types import Response
 
-    from gradient_ext.experiments import BaseExperiment
-    from gradient_ext.lists import ExperimentList, LogRows
-    from gradient_ext.logs import LogRow
+    from gradient_ext import experiments, logs, pagination, polling
+    from gradient_ext.display import progress as live_display
+    from gradient_ext.experiments import BaseExperiment, ExperimentList
+    from gradient_ext.logs import LogRow, LogRows
+    from gradient_ext.transport import Transport
+else:
+    experiments, logs, pagination, polling, live_display = map(
+        LazyModule,
+        (
+            "gradient_ext.experiments",
+            "gradient_ext.logs",
+            "gradient_ext.pagination",
+            "gradient_ext.polling",
+            "gradient_ext.display.progress",
+        ),
+    )
+
+Event = TypeVar("Event")
+
+
+class BaseClient:
+    """A client of one API: its configuration, its options, and the connections that it closes."""
+
+    def __init__(self, configuration: config.Configuration, options: config.Options) -> None:
+        self._configuration = configuration
+        self._options = options
+        self._http_client: httpx.Client | None = None
+
+    def __repr__(self) -> str:
+        hosts = self._configuration
+        return f"{type(self).__name__}(base_url={hosts.experiments_url!r}, logs_url={hosts.logs_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __copy__(self) -> Self:
+        return self.with_options()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.with_options()
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled: it holds an API key and open connections; "
+            "make one where it is needed"
+        )
+
+    def close(self) -> None:
+        """Close the connections of this client; it cannot be used afterwards.
+
+        >>> client.close()
+        """
+        self._transport.connections.close()
+
+    def with_options(self, **changes: Unpack[config.ClientOptions]) -> Self:
+        """Return a client with these options changed; it shares the connection pool.
+
+        :param float timeout: seconds to wait for each part of an answer; None waits for ever
+        :param float connect_timeout: seconds to wait for a connection, if that is shorter
+        :param int max_attempts: the most attempts of a call that fails transiently, the first one included
+        :param float deadline: seconds for all attempts of one call together; None: no limit
+        :param float patience: seconds for which `yield_logs` and `wait` tolerate failures; None: no limit
+
+        :returns: another client; closing either of them closes both
+
+        >>> patient = client.with_options(timeout=300, deadline=None)
+        """
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__)  # A subclass may have attributes of its own.
+        changed._options = config.changed_options(self._options, changes, "with_options()")
+        changed.__dict__["_shared_transport"] = self._transport.with_options(changed._options)
+        return changed
+
+    @property
+    def _transport(self) -> Transport:
+        """The transport, which is imported when it is first used: httpx takes longer to import than all else."""
+        if "_shared_transport" not in self.__dict__:
+            from gradient_ext.transport import Connections, Transport
+
+            made = Transport(self._configuration, self._options, Connections(self._http_client))
+            self.__dict__.setdefault("_shared_transport", made)  # Another thread may have been faster.
+        transport: Transport = self.__dict__["_shared_transport"]
+        return transport
 
 
 @public
-class ExperimentsClient(Session):
+class ExperimentsClient(BaseClient):
     """Create, start, stop, list and inspect experiments, and read their logs.
 
     What is not given comes from the environment, then from `~/.paperspace/config.json`, then from the historical
@@ -46,13 +150,13 @@ class ExperimentsClient(Session):
     :param float timeout: seconds to wait for each part of an answer; default: 30. None waits for ever. A long poll may
         take longer, by the time for which it asks the server to hold it.
     :param float connect_timeout: seconds to wait for a connection, if that is shorter; default: 5
-    :param int max_attempts: how often to try a call that fails in a way that may pass (no connection, no answer in
-        time, a broken answer, status 408, 429, 500, 502, 503 or 504), the first time included; default: 10. Pauses grow
-        and are random; a server that asks to wait (`Retry-After`) is obeyed up to 60 seconds.
-    :param float deadline: seconds for all attempts of one call together; default: 120. None: no end.
-    :param float patience: seconds for which `yield_logs` and `wait` ride out failures while nothing else comes;
-        default: 600, ten minutes. None: no end.
-    :param httpx.Client http_client: a client of yours to send everything through, with its proxies, certificates and
+    :param int max_attempts: the most attempts of a call that fails transiently (no connection, no answer in time, a
+        malformed answer, status 408, 429, 500, 502, 503 or 504), the first one included; default: 10. Attempts are
+        spaced by exponential back-off with full jitter; a `Retry-After` of up to 60 seconds is obeyed.
+    :param float deadline: seconds for all attempts of one call together; default: 120. None: no limit.
+    :param float patience: seconds for which `yield_logs` and `wait` tolerate failures while nothing else comes;
+        default: 600, ten minutes. None: no limit.
+    :param httpx.Client http_client: an httpx client to send everything through, with its proxies, certificates and
         limits; closing it stays with you
 
     :raises ConfigurationError: there is no key, an address is none, the configuration file is broken, or
@@ -75,19 +179,24 @@ class ExperimentsClient(Session):
         patience: float | None = config.PATIENCE,
         http_client: httpx.Client | None = None,
     ) -> None:
-        if isinstance(api_key, str):
-            api_key = Secret(api_key)  # This frame is in the tracebacks of errors.
-        chosen = {
-            "timeout": timeout,
-            "connect_timeout": connect_timeout,
-            "max_attempts": max_attempts,
-            "deadline": deadline,
-            "patience": patience,
-        }
-        options = changed_options(Options(), chosen, "ExperimentsClient()")
-        configuration = load_configuration(api_key, base_url, logs_url)
-        warn_about_cleartext(configuration)
-        super().__init__(configuration, options, Connections(http_client))
+        api_key = config.as_secret(api_key)
+        options = config.changed_options(
+            config.Options(),
+            {
+                "timeout": timeout,
+                "connect_timeout": connect_timeout,
+                "max_attempts": max_attempts,
+                "deadline": deadline,
+                "patience": patience,
+            },
+            "ExperimentsClient()",
+        )
+        configuration = config.load_configuration(api_key, base_url, logs_url)
+        config.warn_about_cleartext(configuration)
+        super().__init__(configuration, options)
+        self._http_client = http_client
+        if http_client is not None:
+            _ = self._transport  # Checks it, and remembers the process and the event loop that it belongs to.
 
     @takes(SINGLE_NODE_PARAMETERS)
     def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -105,7 +214,9 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._transport.send(methods.create_single_node(parameters))
+        hide_secrets(SINGLE_NODE_PARAMETERS, parameters)
+        body = request_model(SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
+        return self._create(experiments_api.create_experiment.sync_detailed, body)
 
     @takes(SINGLE_NODE_PARAMETERS)
     def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -122,7 +233,9 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._transport.send(methods.run_single_node(parameters))
+        hide_secrets(SINGLE_NODE_PARAMETERS, parameters)
+        body = request_model(SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
+        return self._create(experiments_api.run_experiment.sync_detailed, body)
 
     @takes(MULTI_NODE_PARAMETERS)
     def create_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -144,7 +257,9 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._transport.send(methods.create_multi_node(parameters))
+        hide_secrets(MULTI_NODE_PARAMETERS, parameters)
+        body = request_model(MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
+        return self._create(experiments_api.create_experiment.sync_detailed, body)
 
     @takes(MULTI_NODE_PARAMETERS)
     def run_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -166,7 +281,9 @@ class ExperimentsClient(Session):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        return self._transport.send(methods.run_multi_node(parameters))
+        hide_secrets(MULTI_NODE_PARAMETERS, parameters)
+        body = request_model(MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
+        return self._create(experiments_api.run_experiment.sync_detailed, body)
 
     def start(self, experiment_id: str) -> None:
         """Start an existing experiment that has not run.
@@ -177,7 +294,8 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has been started (409)
         """
-        self._transport.send(methods.start(experiment_id))
+        handle = checked_handle(experiment_id, "start()")
+        self._change(experiments_api.start_experiment.sync_detailed, handle, "Failed to start experiment")
 
     def stop(self, experiment_id: str) -> None:
         """Stop an experiment that has not ended.
@@ -189,10 +307,11 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404), or it has ended (409)
         """
-        self._transport.send(methods.stop(experiment_id))
+        handle = checked_handle(experiment_id, "stop()")
+        self._change(experiments_api.stop_experiment.sync_detailed, handle, "Failed to stop experiment")
 
     def delete(self, experiment_id: str) -> None:
-        """Delete an experiment with its logs; one that runs is ended first.
+        """Delete an experiment with its logs; a running one is ended first.
 
         >>> client.delete(experiment_id)
 
@@ -200,10 +319,11 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        self._transport.send(methods.delete(experiment_id))
+        handle = checked_handle(experiment_id, "delete()")
+        self._change(experiments_api.delete_experiment.sync_detailed, handle, "Failed to delete resource")
 
     def get(self, experiment_id: str) -> BaseExperiment:
-        """Read one experiment.
+        """Return one experiment.
 
         >>> experiment = client.get(experiment_id)
         >>> experiment.name
@@ -216,52 +336,59 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        return self._transport.ask(*methods.get(experiment_id))
+        return self._experiment(checked_handle(experiment_id, "get()"))
 
     def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
     ) -> ExperimentList:
-        """List experiments, newest first; with a filter, project by project.
+        """Return experiments, newest first; with a filter, project by project.
 
-        Goes through as many pages as there are.
+        All pages are requested.
 
         >>> [experiment.name for experiment in client.list("prlvf0u05")]
         ['mnist']
 
         :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
         :param int limit: the most experiments to return; default: all
-        :param int offset: how many experiments to pass over first
+        :param int offset: how many experiments to skip first
 
-        :returns: the experiments, in a list that shows as a table in a notebook
+        :returns: the experiments, in a list that is shown as a table in a notebook
         :rtype: ExperimentList of SingleNodeExperiment or MultiNodeExperiment
         """
-        cursor = methods.listing(project_id, limit, offset)
-        found = methods.no_experiments()
+        projects = checked_projects(project_id, "list()")
+        if limit is not None:
+            check_whole("limit", limit, "list()", minimum=1)
+        check_whole("offset", offset, "list()", minimum=0)
+        cursor = pagination.ListCursor(offset, limit, projects=projects)
+        found = experiments.ExperimentList()
         while not cursor.finished:
-            found += self._transport.send(cursor.call())
+            found += self._page(cursor)
         return found
 
     def iter_experiments(
         self, project_id: str | Sequence[str] | None = None, *, page_size: int = config.PAGE_SIZE
     ) -> Generator[BaseExperiment, None, None]:
-        """Go through experiments as `list` has them, page by page, keeping no more than two pages in memory.
+        """Yield experiments as `list` returns them, page by page, with at most two pages in memory.
 
-        Nothing is asked of the server before the first experiment is asked for. What is created or deleted meanwhile
-        moves the others: a loop that creates or deletes experiments itself goes through `list` instead, which is whole
-        before the loop begins.
+        Nothing is requested before the first experiment is asked for. Experiments that are created or deleted meanwhile
+        shift the others: a loop that creates or deletes experiments should use `list`, which is complete before the
+        loop begins.
 
         >>> [experiment.name for experiment in client.iter_experiments(page_size=100)]
         ['mnist']
 
         :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
-        :param int page_size: how many experiments to ask the server for at once
+        :param int page_size: how many experiments to request at once
 
         :returns: a generator of SingleNodeExperiment or MultiNodeExperiment
         """
-        return self._transport.walk(methods.iter_experiments(project_id, page_size))
+        projects = checked_projects(project_id, "iter_experiments()")
+        check_whole("page_size", page_size, "iter_experiments()", minimum=1)
+        cursor = pagination.ListCursor(projects=projects, max_page_size=page_size, bounded=True)
+        return self._walk(cursor)
 
     def state(self, experiment_id: str) -> int:
-        """Read the state of an experiment and nothing else.
+        """Return the state of an experiment, without the rest of it.
 
         >>> constants.ExperimentState.get_state_str(client.state(experiment_id))
         'created'
@@ -273,12 +400,12 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        return self._transport.ask(*methods.state(experiment_id))
+        return self._state(checked_handle(experiment_id, "state()"), polling.StateQuery())
 
     def logs(self, experiment_id: str, line: int = config.FIRST_LINE, limit: int = config.DEFAULT_LIMIT) -> LogRows:
         """Show list of latest logs from the specified experiment.
 
-        Where there are more rows than `limit`, these are the first ones after `line`; `yield_logs` gives all of them.
+        If there are more rows than `limit`, these are the first ones after `line`; `yield_logs` yields all of them.
 
         >>> rows = client.logs(experiment_id, limit=100)
         >>> rows.to_dict()
@@ -294,7 +421,9 @@ class ExperimentsClient(Session):
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
         """
-        return methods.log_rows(self._transport.ask(*methods.logs(experiment_id, line, limit)))
+        handle = checked_handle(experiment_id, "logs()")
+        query = polling.LogsQuery(range=logs.checked_range(line, limit, "logs()"))
+        return logs.LogRows(logs.without_end_markers(self._rows(handle, query)))
 
     get_logs = logs
 
@@ -309,10 +438,10 @@ class ExperimentsClient(Session):
     ) -> Generator[LogRow, None, None]:
         """Follow the logs of an experiment until they end, over a network that fails now and then.
 
-        Nothing is asked of the server before the first row is asked for. Rows of one job come in order and once; rows
-        of several jobs come mixed. Ends when every job has ended its log, or when the experiment has ended and no more
-        rows come. Failures that may pass are ridden out for as long as the client's `patience`, ten minutes by default;
-        every new row begins them anew.
+        Nothing is requested before the first row is asked for. Rows of one job come in order and once; rows of several
+        jobs come mixed. Ends when every job has ended its log, or when the experiment has ended and no more rows come.
+        Transient failures are retried for as long as the client's `patience`, ten minutes by default; every new row
+        renews that budget.
 
         >>> client.start(experiment_id)
         >>> [row.line for row in client.yield_logs(experiment_id)]
@@ -320,7 +449,7 @@ class ExperimentsClient(Session):
 
         :param str experiment_id: Experiment ID
         :param int line: only rows after this line; rows are numbered from 1 in every job
-        :param int limit: the most rows to ask the server for at once
+        :param int limit: the most rows to request at once
         :param float timeout: seconds to follow for, from the first row that is asked for; default: until the logs end
         :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state, the time and how
             many rows have come; needs the extra `progress`
@@ -332,8 +461,14 @@ class ExperimentsClient(Session):
         :raises LogsInterruptedError: the patience is over; its `line` is where to go on
         :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
-        follower = methods.yield_logs(experiment_id, line, limit, timeout, self._options, shows_state=progress)
-        return self._transport.carry_out(follower, methods.progress_reporter(follower.handle, progress=progress))
+        follower = polling.LogFollower(
+            handle=checked_handle(experiment_id, "yield_logs()"),
+            start=logs.checked_range(line, limit, "yield_logs()"),
+            timeout=checked_seconds("timeout", timeout, "yield_logs()"),
+            patience=self._options.patience,
+            displays_state=progress,
+        )
+        return self._poll(follower, _reporter(follower.handle, progress=progress))
 
     def wait(
         self,
@@ -348,7 +483,7 @@ class ExperimentsClient(Session):
         """Wait until an experiment has ended, or is in a certain state, over a network that fails now and then.
 
         An experiment that has not been started is waited for, too: somebody else may start it. One that was stopped by
-        hand (canceled) has ended, and has not failed. Failures that may pass are ridden out for as long as the client's
+        hand (canceled) has ended, and has not failed. Transient failures are retried for as long as the client's
         `patience`, ten minutes by default.
 
         >>> client.start(experiment_id)
@@ -359,10 +494,10 @@ class ExperimentsClient(Session):
         :param str experiment_id: Experiment ID
         :param until: a state or several, as numbers (`ExperimentState.RUNNING`) or words ("running"); default: any in
             which it has ended. A state that does not last can be missed.
-        :param float timeout: seconds to wait for; default: as long as it takes. What there is to tell about an end that
-            came in time, the experiment and its last rows, may take a few more.
+        :param float timeout: seconds to wait for; default: as long as it takes. Reading the experiment and its last
+            rows after an end that came in time may take a few more.
         :param bool raise_on_failure: whether it is an error when the experiment fails; not if `until` names that state
-        :param on_state: what to call with the number of the state, the first one and each that it changes to
+        :param on_state: called with the number of the state, the first one and each that it changes to
         :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state and the time;
             needs the extra `progress`
 
@@ -375,10 +510,120 @@ class ExperimentsClient(Session):
         :raises ResourceFetchingError: there is no such experiment (status 404)
         :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
-        waiter = methods.wait(experiment_id, until, timeout, self._options, raise_on_failure=raise_on_failure)
-        watcher = methods.progress_reporter(waiter.handle, progress=progress)
-        with closing(self._transport.carry_out(waiter, watcher)) as states:
-            for state in states:
+        waiter = polling.Waiter(
+            handle=checked_handle(experiment_id, "wait()"),
+            until=checked_states("until", until, "wait()"),
+            timeout=checked_seconds("timeout", timeout, "wait()"),
+            patience=self._options.patience,
+            raise_on_failure=raise_on_failure,
+        )
+        with closing(self._poll(waiter, _reporter(waiter.handle, progress=progress))) as states:
+            for each in states:
                 if on_state is not None:
-                    on_state(state)
+                    on_state(each)
         return waiter.result()
+
+    def _create(self, endpoint: Callable[..., Response[Any]], body: Any) -> str:
+        key = str(uuid.uuid4())
+        return self._transport.call(
+            lambda client: endpoint(client=client, body=body, idempotency_key=key),
+            _handle_in,
+            action="Failed to create resource",
+            malformed=ResourceCreatingError,
+        )
+
+    def _change(self, endpoint: Callable[..., Response[Any]], handle: str, action: str) -> None:
+        key = str(uuid.uuid4())
+        self._transport.call(
+            lambda client: endpoint(handle, client=client, idempotency_key=key), lambda answer: None, action=action
+        )
+
+    def _page(self, cursor: pagination.ListCursor) -> Iterable[BaseExperiment]:
+        return self._transport.call(
+            lambda client: experiments_api.list_experiments.sync_detailed(
+                client=client,
+                limit=cursor.page_size,
+                offset=cursor.offset,
+                project_handle=cursor.project_filter,
+            ),
+            lambda page: [experiments.experiment_from(found) for found in cursor.take(page)],
+        )
+
+    def _walk(self, cursor: pagination.ListCursor) -> Generator[BaseExperiment, None, None]:
+        while not cursor.finished:
+            yield from self._page(cursor)
+
+    def _experiment(self, handle: str, query: polling.Query | None = None) -> BaseExperiment:
+        return self._transport.call(
+            lambda client: experiments_api.get_experiment.sync_detailed(handle, client=client),
+            lambda answer: experiments.experiment_from(answer.data),
+            within=query.within if query else None,
+        )
+
+    def _state(self, handle: str, query: polling.StateQuery) -> int:
+        try:
+            return self._transport.call(
+                lambda client: state_api.get_experiment_state.sync_detailed(handle, client=client, **query.parameters),
+                _state_in,
+                wait=query.wait,
+                within=query.within,
+            )
+        except ResourceFetchingError as error:
+            if error.status not in (404, 405):
+                raise
+        # The historical service had no such path.
+        return (self._experiment(handle, query)).state
+
+    def _rows(self, handle: str, query: polling.LogsQuery) -> Sequence[LogRow]:
+        return self._transport.call(
+            lambda client: logs_api.get_logs.sync_detailed(client=client, experiment_id=handle, **query.parameters),
+            logs.rows_from,
+            base_url=self._configuration.logs_url,
+            wait=query.wait,
+            within=query.within,
+        )
+
+    def _poll(self, poller: polling.Poller[Event], reporter: ProgressReporter) -> Generator[Event, None, None]:
+        """Take the steps of a poller until it is done, yield its events, and report progress."""
+        with reporter:
+            while step := poller.next_step(time.monotonic()):
+                reporter.show(poller.state, poller.row_count)
+                if isinstance(step, polling.Pause):
+                    time.sleep(step.seconds)
+                    continue
+                try:
+                    response = self._respond(poller.handle, step)
+                except GradientSdkError as error:
+                    poller.on_error(error, time.monotonic())
+                else:
+                    if events := poller.on_response(response):
+                        reporter.hide()
+                        yield from events
+                    del response, events  # The next page needs the memory.
+            reporter.show(poller.state, poller.row_count)
+
+    def _respond(self, handle: str, query: polling.Query) -> object:
+        if query.wait and not self._transport.may_hold:
+            query = query.at_once()
+        match query:
+            case polling.StateQuery():
+                return self._state(handle, query)
+            case polling.LogsQuery():
+                return self._rows(handle, query)
+            case _:
+                return self._experiment(handle, query)
+
+
+def _reporter(experiment_id: str, *, progress: bool) -> ProgressReporter:
+    # The live line needs rich, which is an extra.
+    return live_display.live_line(experiment_id) if progress else ProgressReporter()
+
+
+def _handle_in(created: Created) -> str:
+    handle: str = require("string", created.handle, "handle", min_length=1)
+    return handle
+
+
+def _state_in(answer: StateAnswer) -> int:
+    number: int = require("integer", answer.data.state, "state")
+    return number

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple, TypedDict, cast
+from typing import Any, Final, NamedTuple, TypedDict, cast
 from urllib.parse import urlsplit
 
 from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
@@ -61,6 +61,18 @@ class Options(NamedTuple):
     deadline: float | None = DEADLINE
     patience: float | None = PATIENCE
 
+    def for_request(self, wait: float, within: float | None) -> Options:
+        """Return the options of one request.
+
+        :param float wait: for how many seconds the server may hold it open; a long poll is attempted once, since its
+            caller polls again anyway
+        :param float within: the deadline in seconds, if it is earlier than that of the client
+        """
+        deadline = None if self.deadline is None else self.deadline + wait
+        if within is not None:
+            deadline = within if deadline is None else min(deadline, within)
+        return self._replace(deadline=deadline, max_attempts=1 if wait else self.max_attempts)
+
 
 class ClientOptions(TypedDict, total=False):
     """The keyword arguments of `with_options`."""
@@ -94,6 +106,11 @@ def changed_options(options: Options, changes: Mapping[str, object], subject: st
     if problems:
         raise InvalidParametersError(subject, problems)
     return options._replace(**cast(ClientOptions, changes))
+
+
+def as_secret(value: object) -> Any:
+    """Return a text as a `Secret`, and anything else as it is."""
+    return Secret(value) if isinstance(value, str) else value
 
 
 def load_configuration(

@@ -1,53 +1,54 @@
-"""Experiments as users see them, read from whatever generation of stored parameters an answer carries.
+"""Experiments as users see them, read from the JSON of answers.
 
-Which attributes there are, in which order they show and under which names answers carry them comes from
-`gradient_api.experiment_fields`, which is written from the contract.
+Which attributes there are, in which order they are shown and under which names answers carry them comes from
+`gradient_api.experiment_fields`, which is generated from the contract.
 """
 
-# The generated halves of these classes are ours too.
+# The generated halves of these classes belong to this package, too.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define
+from gradient_api.constants import ExperimentState, ExperimentType
 from gradient_api.experiment_fields import (
+    STORED_PARAMETERS,
     BaseExperimentFields,
     ExperimentField,
     MultiNodeExperimentFields,
     SingleNodeExperimentFields,
 )
-from gradient_api.json_names import ExperimentNames, TemplateHistoryNames
 
 from gradient_ext import public
-from gradient_ext._json import coerce, is_object
-from gradient_ext.display.tables import Displayed
-from gradient_ext.reading import AttributeReader
-from gradient_ext.redaction import REDACTED, redact, redact_json
+from gradient_ext._json import EXACT_TYPES, coerce, is_object, require
+from gradient_ext.display.tables import Cell, Column, Displayed, DisplayedList, Table
+from gradient_ext.redaction import REDACTED, escape_control_characters, redact, redact_json
+from gradient_ext.states import state_style
 
 if TYPE_CHECKING:
-    from gradient_ext.display.tables import Table
+    import pandas
 
-Kind = TypeVar("Kind", bound=type[BaseExperimentFields])
+Class = TypeVar("Class", bound=type[BaseExperimentFields])
 
 
-def _documented(kind: Kind) -> Kind:
-    """Let help tell of the attributes of a class what the generated halves of it tell of them."""
-    halves = [half.__doc__ or "" for half in reversed(kind.__mro__) if "_fields" in vars(half)]
+def _documented(experiment_class: Class) -> Class:
+    """Add the attributes that the generated halves of a class document to its docstring."""
+    halves = [half.__doc__ or "" for half in reversed(experiment_class.__mro__) if "_fields" in vars(half)]
     lines = [line.strip() for half in halves for line in half.splitlines() if line.strip().startswith(":param ")]
-    kind.__doc__ = "\n\n".join((cleandoc(kind.__doc__ or ""), "\n".join(lines)))
-    return kind
+    experiment_class.__doc__ = "\n\n".join((cleandoc(experiment_class.__doc__ or ""), "\n".join(lines)))
+    return experiment_class
 
 
 @public
 @_documented
 @define(repr=False, kw_only=True)
 class BaseExperiment(BaseExperimentFields, Displayed):
-    """An experiment of a kind that this client does not know; the known kinds extend it.
+    """An experiment of a type that this client does not know; the known types extend it.
 
     Attributes that the answer of the server did not carry are None. The repr masks passwords and credentials, and so
     does what notebooks show, `show()` and `pretty()`.
@@ -63,7 +64,7 @@ class BaseExperiment(BaseExperimentFields, Displayed):
 
     def __repr__(self) -> str:
         shown = ", ".join(
-            f"{field.name}={_shown(field, value)}"
+            f"{field.name}={_repr_of(field, value)}"
             for field in self._fields
             if (value := getattr(self, field.name)) is not None or field.shown == "always"
             if field.shown != "never"
@@ -71,7 +72,7 @@ class BaseExperiment(BaseExperimentFields, Displayed):
         return f"{type(self).__name__}({shown})"
 
     def to_dict(self, *, secrets: bool = False) -> dict[str, object]:
-        """Give all attributes by their names, in the order of the repr, as a dictionary that can be written as JSON.
+        """Return all attributes by their names, in the order of the repr, in a dictionary that can be written as JSON.
 
         States and types are numbers. The dictionary shares nothing with the experiment.
 
@@ -79,16 +80,14 @@ class BaseExperiment(BaseExperimentFields, Displayed):
         >>> experiment.to_dict()["state"], experiment.to_dict()["registry_password"]
         (4, '********')
 
-        :param bool secrets: whether passwords and credentials are in it; default: they are redacted, as in the repr
+        :param bool secrets: whether to include passwords and credentials; default: they are masked, as in the repr
 
         :returns: a value for every attribute, None where it has none
         :rtype: dict
         """
-        return {field.name: _told_of(field, getattr(self, field.name), secrets=secrets) for field in self._fields}
+        return {field.name: _dict_value(field, getattr(self, field.name), secrets=secrets) for field in self._fields}
 
     def _table(self, max_rows: int | None = None) -> Table:
-        from gradient_ext.tables import experiment_table
-
         return experiment_table(self)
 
 
@@ -116,71 +115,273 @@ class MultiNodeExperiment(MultiNodeExperimentFields, BaseExperiment):
     """
 
 
+@public
+class ExperimentList(DisplayedList[BaseExperiment]):
+    """A list of experiments, as `ExperimentsClient.list()` returns it.
+
+    It is a list in every way. Notebooks show it as a table; `show()` prints one. Secrets are masked in both.
+
+    >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1, machine_type="K80")
+    >>> print(ExperimentList([one]).pretty())
+    id   name   type         state    project_id  container  machine
+    es1  mnist  single node  running                         K80
+    """
+
+    __slots__ = ()
+
+    def to_dict(self, *, secrets: bool = False) -> list[dict[str, object]]:
+        """Return the dictionary of each experiment, in a list that can be written as JSON.
+
+        >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1)
+        >>> [found["name"] for found in ExperimentList([one]).to_dict()]
+        ['mnist']
+
+        :param bool secrets: whether to include passwords and credentials; default: they are masked
+
+        :returns: the `to_dict()` of each experiment
+        :rtype: list of dict
+        """
+        return [experiment.to_dict(secrets=secrets) for experiment in self]
+
+    def to_dataframe(self, *, secrets: bool = False) -> pandas.DataFrame:
+        """Return a DataFrame with one row for each experiment. pandas has to be installed.
+
+        The columns are the attributes of experiments of all types, whatever is in the list, so that scripts can rely on
+        them; `frame.dropna(axis="columns", how="all")` leaves those that have values. Beside the number in `state`
+        there is its word in `state_name`. Times (`dt_created` ...) are datetime64[ns, UTC], whole numbers that may be
+        missing Int64, texts string, and truth values boolean, so that what is missing is `<NA>` or `NaT`.
+
+        >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1)
+        >>> ExperimentList([one]).to_dataframe()[["id", "name", "state_name"]]
+            id   name state_name
+        0  es1  mnist    running
+
+        :param bool secrets: whether to include passwords and credentials; default: they are masked
+
+        :returns: the DataFrame; of an empty list an empty one with the same columns
+        :rtype: pandas.DataFrame
+
+        :raises ImportError: pandas is not installed
+        """
+        from gradient_ext.display.dataframes import experiment_dataframe  # pandas is optional
+
+        return experiment_dataframe(self.to_dict(secrets=secrets), _all_fields())
+
+    def _table(self, max_rows: int | None = None) -> Table:
+        return list_table(self, max_rows)
+
+
 _CLASSES: tuple[type[BaseExperiment], ...] = (SingleNodeExperiment, MultiNodeExperiment, BaseExperiment)
-_KINDS = {type_id: kind for kind in _CLASSES for type_id in kind._type_ids}
-_READERS = {kind: AttributeReader(kind._fields) for kind in _CLASSES}
-_TYPE: Final = ExperimentNames.experiment_type_id
-_HISTORY: Final = ExperimentNames.template_history
-_PARAMS: Final = TemplateHistoryNames.params
+_CLASS_OF_TYPE = {type_id: known for known in _CLASSES for type_id in known._type_ids}
+_WIRE_NAMES = {field.name: field.outer_name for field in BaseExperiment._fields if field.outer_name is not None}
+HANDLE = _WIRE_NAMES["id"]
+_TYPE_ID = _WIRE_NAMES["experiment_type_id"]
+_HISTORY, _PARAMETERS = STORED_PARAMETERS
+
+
+class _Reader:
+    """Read the attributes of one class of experiments.
+
+    A list can hold thousands of experiments, so no model is made of each, only the names that an answer has are looked
+    up, and a value of the exact type is taken as it is. Others are coerced: servers stored numbers as text.
+    """
+
+    def __init__(self, fields: Sequence[ExperimentField]) -> None:
+        by_stored_name: dict[str, tuple[ExperimentField, ...]] = {}
+        for field in fields:
+            for name in field.stored_names:
+                by_stored_name[name] = (*by_stored_name.get(name, ()), field)
+        # A name that several fields share has no exact type, so that each of them looks at the value.
+        self._stored = {
+            name: (first.name, None if others else EXACT_TYPES.get(first.json_type), (first, *others))
+            for name, (first, *others) in by_stored_name.items()
+        }
+        outer = {
+            field.outer_name: (field.name, EXACT_TYPES.get(field.json_type), field)
+            for field in fields
+            if field.outer_name is not None
+        }
+        self._required = [(name, *entry) for name, entry in outer.items() if entry[-1].required]
+        self._outer = {name: entry for name, entry in outer.items() if not entry[-1].required}
+
+    def read(self, stored: Mapping[str, object], answer: Mapping[str, object]) -> dict[str, Any]:
+        """Return the attributes that have a value: from the stored parameters, else from the experiment around them.
+
+        :raises ValueError: a member that every answer has is missing, or has another type
+        """
+        found: dict[str, Any] = {}
+        for name, attribute, exact_type, field in self._required:
+            value = answer.get(name)
+            # An empty value may be too short.
+            found[attribute] = value if type(value) is exact_type and value else _require(field, name, answer)
+        entry_of = self._stored.get
+        for name, value in stored.items():
+            if value is not None and (entry := entry_of(name)) is not None:
+                attribute, exact_type, fields = entry
+                if type(value) is exact_type and attribute not in found:
+                    found[attribute] = value
+                else:
+                    found |= {field.name: _first(field, stored) for field in fields}
+        outer_entry_of = self._outer.get
+        for name, value in answer.items():
+            if value is not None and (outer := outer_entry_of(name)) is not None:
+                attribute, exact_type, field = outer
+                if found.get(attribute) is None:
+                    found[attribute] = value if type(value) is exact_type else coerce(field.json_type, value)
+        return found
+
+    def check_complete(self, answer: Mapping[str, object]) -> None:
+        """Raise ValueError if a member that every answer has is missing."""
+        for name, *_ in self._required:
+            _present(name, answer)
+
+
+_READERS = {known: _Reader(known._fields) for known in _CLASSES}
 
 
 def experiment_from(answer: Mapping[str, object]) -> BaseExperiment:
-    """Make the experiment that an answer describes; its kind follows from its type number.
+    """Return the experiment in an answer; its class follows from its type number.
 
     :param answer: the JSON object of the experiment
 
-    :returns: a `SingleNodeExperiment` or `MultiNodeExperiment`; a `BaseExperiment` for numbers nobody knows
+    :returns: a `SingleNodeExperiment` or `MultiNodeExperiment`; a `BaseExperiment` for unknown numbers
 
-    :raises ValueError: the answer does not say which experiment it is, of what kind, or in what state
+    :raises ValueError: the answer lacks the handle, the type or the state
     """
-    kind = _KINDS.get(coerce("integer", answer.get(_TYPE)), BaseExperiment)
-    return kind(**_READERS[kind].read(_stored_parameters(answer), answer))
+    experiment_class = _CLASS_OF_TYPE.get(coerce("integer", answer.get(_TYPE_ID)), BaseExperiment)
+    history = answer.get(_HISTORY)
+    stored = history.get(_PARAMETERS) if is_object(history) else None
+    return experiment_class(**_READERS[experiment_class].read(stored if is_object(stored) else {}, answer))
+
+
+def handle_of(answer: Mapping[str, object]) -> str:
+    """Return the handle of an experiment in an answer.
+
+    :raises ValueError: it has none
+    """
+    handle: str = require("string", answer.get(HANDLE), HANDLE, min_length=1)
+    return handle
 
 
 def check_complete(answer: Mapping[str, object]) -> None:
-    """Look whether an answer has what every experiment has, without reading it.
-
-    :raises ValueError: something is missing
-    """
+    """Raise ValueError if an answer lacks a member that every experiment has."""
     _READERS[BaseExperiment].check_complete(answer)
 
 
-def fields_of_all_kinds() -> Iterable[ExperimentField]:
-    """Give the attributes that experiments of any kind have, each once: those of the first kind first."""
-    fields: dict[str, ExperimentField] = {}
-    for kind in _KINDS.values():
-        for field in kind._fields:
-            fields.setdefault(field.name, field)
-    return fields.values()
-
-
 def job_count(experiment: BaseExperiment) -> int | None:
-    """Say how many jobs write logs for an experiment; None where it does not tell.
+    """Return how many jobs write logs for an experiment; None if it does not say.
 
     :returns: 1 for a single node, the sum of all `*_count` attributes for a multi node experiment
     """
     if isinstance(experiment, SingleNodeExperiment):
         return 1
     counts = [getattr(experiment, field.name) for field in experiment._fields if field.name.endswith("_count")]
-    known = [count for count in counts if count is not None]
-    return sum(known) or None
+    return sum(count for count in counts if count is not None) or None
 
 
-def _stored_parameters(answer: Mapping[str, object]) -> Mapping[str, object]:
-    history = answer.get(_HISTORY)
-    params = history.get(_PARAMS) if is_object(history) else None
-    return params if is_object(params) else {}
+def _present(name: str, answer: Mapping[str, object]) -> object:
+    if name not in answer:
+        raise ValueError(f"an experiment lacks its {name}")
+    return answer[name]
 
 
-def _told_of(field: ExperimentField, value: object, *, secrets: bool) -> object:
+def _require(field: ExperimentField, name: str, answer: Mapping[str, object]) -> Any:
+    return require(field.json_type, _present(name, answer), name, min_length=field.min_length)
+
+
+def _first(field: ExperimentField, stored: Mapping[str, object]) -> Any:
+    """Return the first value of the right type under any of the names of a field."""
+    for name in field.stored_names:
+        value = coerce(field.json_type, stored.get(name))
+        if value is not None:
+            return value
+    return None
+
+
+def _all_fields() -> Iterable[ExperimentField]:
+    """Return the fields of all classes, each once: those of the first class first."""
+    fields: dict[str, ExperimentField] = {}
+    for known in _CLASSES:
+        for field in known._fields:
+            fields.setdefault(field.name, field)
+    return fields.values()
+
+
+def _dict_value(field: ExperimentField, value: object, *, secrets: bool) -> object:
     if secrets:
         return deepcopy(value)
     return REDACTED if field.secret and value is not None else redact_json(value)
 
 
-def _shown(field: ExperimentField, value: Any) -> str:
+def _repr_of(field: ExperimentField, value: Any) -> str:
     if value is not None and field.secret:
         return repr(REDACTED)
     if isinstance(value, str):
         return repr(redact(value))
     return redact(repr(value))
+
+
+def experiment_table(experiment: BaseExperiment) -> Table:
+    """Return the names and values of an experiment; unlike the repr with times and the reason of a failure."""
+    values = ((field, getattr(experiment, field.name)) for field in experiment._fields)
+    return Table(
+        caption=escape_control_characters(f"{type(experiment).__name__} {experiment.id}"),
+        columns=(Column("name"), Column("value", wraps=True)),
+        rows=tuple((Cell(field.name), _value_cell(field, value)) for field, value in values if value is not None),
+        has_head=False,
+    )
+
+
+def list_table(experiments: Sequence[BaseExperiment], max_rows: int | None = None) -> Table:
+    """Return a row for each experiment.
+
+    :param int max_rows: the most rows; default: all
+    """
+    shown = experiments[:max_rows]
+    names = ("id", "name", "type", "state", "project_id", "container", "machine")
+    return Table(
+        caption=f"{len(experiments) or 'no'} experiment{'' if len(experiments) == 1 else 's'}",
+        columns=tuple(map(Column, names)),
+        rows=tuple(map(_row_of, shown)),
+        left_out=len(experiments) - len(shown),
+        left_out_after=len(shown),
+    )
+
+
+def _value_cell(field: ExperimentField, value: object) -> Cell:
+    if field.secret:
+        return Cell(REDACTED)
+    if field.name == "state" and isinstance(value, int):
+        return Cell(f"{ExperimentState.get_state_str(value)} ({value})", state_style(value))
+    if field.name == "experiment_type_id" and isinstance(value, int):
+        return Cell(f"{ExperimentType.get_type_str(value)} ({value})")
+    if is_object(value) and value:
+        return Cell("\n".join(_safe(f"{name}={inner}") for name, inner in value.items()))
+    return Cell(escape_control_characters(redact(str(value)), multiline=True))
+
+
+def _row_of(experiment: BaseExperiment) -> tuple[Cell, ...]:
+    return (
+        Cell(_safe(experiment.id)),
+        Cell(_safe(experiment.name or "")),
+        Cell(_word(ExperimentType.get_type_str, experiment.experiment_type_id)),
+        Cell(_word(ExperimentState.get_state_str, experiment.state), state_style(experiment.state)),
+        Cell(_safe(experiment.project_id or "")),
+        Cell(_safe(", ".join(_variants(experiment, "container")))),
+        Cell(_safe(", ".join(_variants(experiment, "machine_type")))),
+    )
+
+
+def _variants(experiment: BaseExperiment, name: str) -> Iterable[str]:
+    """Return the distinct values of an attribute and of its variants for workers, parameter servers and masters."""
+    names = (field.name for field in experiment._fields if field.name == name or field.name.endswith(f"_{name}"))
+    return dict.fromkeys(value for each in names if (value := getattr(experiment, each)) is not None)
+
+
+def _word(word_for: Callable[[int | None], str], number: int) -> str:
+    word = word_for(number)
+    return f"{word} ({number})" if word == word_for(None) else word
+
+
+def _safe(text: str) -> str:
+    return escape_control_characters(redact(text))

@@ -1,30 +1,34 @@
-"""Log rows, and the cursor that walks through them. No I/O: the cursor says what to ask and takes what came back."""
+"""Log rows, and the cursors that page through them. No I/O: a cursor names the next query and takes its page."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import asdict, define, field, fields, frozen
-from gradient_api.columns import GET_LOGS_COLUMNS
 from gradient_api.constants import END_OF_LOG
+from gradient_api.experiment_fields import LOG_ROW_FIELDS
 
 from gradient_ext import public
+from gradient_ext._json import EXACT_TYPES, as_array, as_object, coerce, require
 from gradient_ext.config import DEFAULT_LIMIT, FIRST_LINE
-from gradient_ext.rows import read_columns
+from gradient_ext.display.tables import Cell, Column, DisplayedList, Table
+from gradient_ext.parameters import check_whole
+from gradient_ext.redaction import escape_control_characters, redact
 
-by_line = attrgetter("line")
-# How often a gap has to be seen before rows behind it are taken: what is missing may be on its way.
-_SIGHTINGS = 5
-_LARGEST_LIMIT = 2**31 - 1
+if TYPE_CHECKING:
+    import pandas
+
+_by_line = attrgetter("line")
 
 
 @public
 @frozen
 class LogRow:
-    """One row of a log. Unpacks into `line, message, timestamp`, as it did when it was a tuple.
+    """One row of a log. Unpacks into `line, message, timestamp`, as the historical client's tuple did.
 
     >>> line, message, timestamp = LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z")
     >>> message
@@ -33,7 +37,7 @@ class LogRow:
     :param int line: number of the row within its job, from 1
     :param str message: the text
     :param str timestamp: when it was printed, UTC, in ISO 8601
-    :param str job_id: the job that printed it; None where the server does not say. Not part of the printed form.
+    :param str job_id: the job that printed it; None if the server does not say. Not part of the repr.
     """
 
     line: int
@@ -45,7 +49,7 @@ class LogRow:
         return iter((self.line, self.message, self.timestamp))
 
     def to_dict(self) -> dict[str, object]:
-        """Give line, message, timestamp and job as a dictionary that can be written as JSON.
+        """Return line, message, timestamp and job as a dictionary that can be written as JSON.
 
         >>> LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z", "js1").to_dict()
         {'line': 1, 'message': 'step 1/3', 'timestamp': '2019-08-06T17:21:18.528Z', 'job_id': 'js1'}
@@ -53,159 +57,273 @@ class LogRow:
         return asdict(self)
 
 
-_COLUMNS = {column.attribute: column for column in GET_LOGS_COLUMNS}
-_COLUMNS_OF_ROWS = [_COLUMNS[attribute.name] for attribute in fields(LogRow)]
+@public
+class LogRows(DisplayedList[LogRow]):
+    """A list of log rows, as `ExperimentsClient.logs()` returns it; from `yield_logs()` make one with `LogRows(...)`.
 
+    It is a list in every way. Notebooks show it as a table; `show()` prints one. Passwords in addresses are masked in
+    both, and are in the messages themselves as they were logged.
 
-def rows_from(answer: list[object] | None) -> list[LogRow]:
-    """Make the rows of an answer; None is the answer of a server that has nothing to say (204).
-
-    :param answer: the rows, as they are in JSON
-
-    :raises TypeError: a row is no object
-    :raises KeyError: a row has no number, no message or no time
-    :raises ValueError: it has something else there
+    >>> print(LogRows([LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z")]).pretty())
+    line  timestamp                 message
+       1  2019-08-06T17:21:18.528Z  step 1/3
     """
-    lines, messages, timestamps, jobs = read_columns(answer or [], _COLUMNS_OF_ROWS)
+
+    __slots__ = ()
+
+    def to_dict(self) -> list[dict[str, object]]:
+        """Return the dictionary of each row, in a list that can be written as JSON.
+
+        >>> LogRows([LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z", "js1")]).to_dict()
+        [{'line': 1, 'message': 'step 1/3', 'timestamp': '2019-08-06T17:21:18.528Z', 'job_id': 'js1'}]
+
+        :returns: the `to_dict()` of each row
+        :rtype: list of dict
+        """
+        return [row.to_dict() for row in self]
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a DataFrame with one row for each log row. pandas has to be installed.
+
+        The columns are `line` (int64), `message` (string), `timestamp` (datetime64[ns, UTC]) and `job_id` (string). A
+        timestamp that cannot be read is `NaT`.
+
+        >>> LogRows([LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z")]).to_dataframe()[["line", "message"]]
+           line   message
+        0     1  step 1/3
+
+        :returns: the DataFrame; of an empty list an empty one with the same columns
+        :rtype: pandas.DataFrame
+
+        :raises ImportError: pandas is not installed
+        """
+        from gradient_ext.display.dataframes import log_dataframe  # pandas is optional
+
+        return log_dataframe(self.to_dict(), [each.name for each in fields(LogRow)])
+
+    def _table(self, max_rows: int | None = None) -> Table:
+        # Of many rows the first and the last ones: logs end with what matters.
+        is_cut = max_rows is not None and len(self) > max_rows
+        half = (max_rows or 0) // 2
+        first, last = (self[:half], self[-half:]) if is_cut else (self, self[:0])
+        has_jobs = len({row.job_id for row in self}) > 1
+        job = (Column("job_id"),) if has_jobs else ()
+        return Table(
+            caption=f"{len(self) or 'no'} log row{'' if len(self) == 1 else 's'}",
+            columns=(*job, Column("line", is_number=True), Column("timestamp"), Column("message", wraps=True)),
+            rows=tuple(_cells(row)[0 if has_jobs else 1 :] for row in (*first, *last)),
+            left_out=len(self) - len(first) - len(last),
+            left_out_after=len(first),
+        )
+
+
+def _cells(row: LogRow) -> tuple[Cell, ...]:
+    job, timestamp = (escape_control_characters(redact(text or "")) for text in (row.job_id, row.timestamp))
+    message = escape_control_characters(redact(row.message), multiline=True)
+    return Cell(job), Cell(str(row.line)), Cell(timestamp), Cell(message)
+
+
+class _Column(NamedTuple):
+    name: str
+    json_type: str
+    required: bool
+
+
+_BY_ATTRIBUTE = {each.name: _Column(each.outer_name or "", each.json_type, each.required) for each in LOG_ROW_FIELDS}
+_COLUMNS = [_BY_ATTRIBUTE[attribute.name] for attribute in fields(LogRow)]
+
+
+def rows_from(answer: object) -> list[LogRow]:
+    """Return the rows of an answer; an answer without a body (204) has none.
+
+    A page can have very many rows, so it is read column by column; only a column with a missing value or a value of
+    another type is read value by value.
+
+    :param answer: the rows as they are in JSON, or None
+
+    :raises TypeError: the answer is no array of objects
+    :raises KeyError: a row has no line, message or timestamp
+    :raises ValueError: a value cannot be coerced to its type
+    """
+    page: list[Any] = [] if answer is None else as_array(answer)
+    try:
+        columns = [[row.get(column.name) for row in page] for column in _COLUMNS]
+    except AttributeError:
+        columns = []
+    if not columns or not all(map(_is_exact, _COLUMNS, columns)):
+        columns = [list(values) for values in zip(*map(_row_values, page), strict=True)]
+    lines, messages, timestamps, jobs = columns
     return list(map(LogRow, lines, messages, timestamps, [job or None for job in jobs]))
 
 
-def without_ends(rows: Iterable[LogRow]) -> list[LogRow]:
-    """Leave out the markers that end the logs of jobs."""
+def _is_exact(column: _Column, values: list[Any]) -> bool:
+    types = set(map(type, values))
+    if not column.required:
+        types.discard(type(None))
+    return types <= {EXACT_TYPES[column.json_type]}
+
+
+def _row_values(row: object) -> list[Any]:
+    found = as_object(row)
+    return [
+        require(column.json_type, found[column.name], column.name)
+        if column.required
+        else coerce(column.json_type, found.get(column.name))
+        for column in _COLUMNS
+    ]
+
+
+def without_end_markers(rows: Iterable[LogRow]) -> list[LogRow]:
+    """Return the rows without the markers that end the logs of jobs."""
     return [row for row in rows if row.message != END_OF_LOG]
 
 
 @frozen
-class LogQuestion:
-    """What to ask the server next: at most `limit` rows after `line`."""
+class LogRange:
+    """At most `limit` rows after `line`."""
 
     line: int
     limit: int
 
 
+def checked_range(line: int, limit: int, method: str) -> LogRange:
+    """Return the rows that a caller asks for.
+
+    :raises InvalidParametersError: the line is less than 0, or the limit less than 1
+    """
+    check_whole("line", line, method, minimum=0)
+    check_whole("limit", limit, method, minimum=1)
+    return LogRange(line, limit)
+
+
+_GAP_CONFIRMATIONS = 5
+"""How often a gap has to be seen before the rows behind it are taken: missing rows may still arrive."""
+_LARGEST_LIMIT = 2**31 - 1
+
+
 @define
-class _Job:
-    """What the cursor knows of one job: a few numbers, however long its log is."""
+class _JobPosition:
+    """The position of the cursor in the log of one job; a few numbers, however long the log is."""
 
     last: int
-    """The last line that has been taken."""
-    place: int = field(init=False)
-    """After which line to look for more: the last one, unless lines are skipped."""
+    """The last line that was taken."""
+    next_after: int = field(init=False)
+    """The line to query after: the last one, unless a gap is skipped."""
     ended: bool = False
-    talking: bool = False
-    """Whether it has brought rows in this sweep."""
+    advanced: bool = False
+    """Whether this pass brought rows of the job."""
     checked: bool = False
-    """Whether this sweep has found out that nothing follows its last line now."""
-    beyond: int = 0
-    """The last line that was seen behind missing ones."""
-    is_beyond: bool = False
-    """Whether the last answer had lines behind missing ones."""
-    sightings: int = 0
-    """How often the server was asked for the missing lines, and did not have them."""
-    skipping: int = 0
-    """Up to which line missing ones are skipped."""
+    """Whether this pass found that nothing follows the last line yet."""
+    beyond_gap: int = 0
+    """The last line that was seen behind a gap."""
+    sees_gap: bool = False
+    """Whether the last page had lines behind a gap."""
+    gap_confirmations: int = 0
+    """How often the server was asked for the missing lines and did not have them."""
+    skip_until: int = 0
+    """The line up to which missing lines are skipped."""
 
     def __attrs_post_init__(self) -> None:
-        self.place = self.last
+        self.next_after = self.last
 
-    def takes(self, row: LogRow) -> bool:
-        """Move on to a row if it is the next one; otherwise it is an old one, or lines before it are missing."""
+    def accept(self, row: LogRow) -> bool:
+        """Advance to a row if it is the next one; return False for a known row and for one behind a gap."""
         if row.line <= self.last:
             return False
-        if row.line > self.last + 1 and row.line > self.skipping:
-            self.beyond = max(self.beyond, row.line)
-            self.is_beyond = True
+        if row.line > self.last + 1 and row.line > self.skip_until:
+            self.beyond_gap = max(self.beyond_gap, row.line)
+            self.sees_gap = True
             return False
-        self.move_to(row.line, ends=row.message == END_OF_LOG)
+        self.advance_to(row.line, ends=row.message == END_OF_LOG)
         return True
 
-    def goes_on_with(self, rows: list[LogRow]) -> bool:
-        """Say whether rows are the next ones, all of them."""
-        following = range(self.last + 1, self.last + 1 + len(rows))
-        return [row.line for row in rows] == list(following)
+    def continues_with(self, rows: Sequence[LogRow]) -> bool:
+        """Whether rows are exactly the next ones."""
+        expected = range(self.last + 1, self.last + 1 + len(rows))
+        return [row.line for row in rows] == list(expected)
 
-    def move_to(self, line: int, *, ends: bool) -> None:
-        """Remember that it has come to a line, and whether it has ended its log by then."""
-        self.last = self.place = line
-        self.talking = True
-        self.sightings = 0
+    def advance_to(self, line: int, *, ends: bool) -> None:
+        """Record that all rows up to a line were taken, and whether the log has ended by then."""
+        self.last = self.next_after = line
+        self.advanced = True
+        self.gap_confirmations = 0
         self.ended = self.ended or ends
 
-    def check(self, asked: int, reach: float) -> bool:
-        """Hear that the server, asked for what follows a line, has shown all lines up to another one."""
-        if self.checked or not asked <= self.place < reach:
+    def check(self, after: int, complete_until: float) -> bool:
+        """Record that a page after one line was complete up to another line; return whether that is progress."""
+        if self.checked or not after <= self.next_after < complete_until:
             return False
-        if self.place < self.skipping:
-            self.place = int(min(reach, self.skipping))
+        if self.next_after < self.skip_until:
+            self.next_after = int(min(complete_until, self.skip_until))
             return True
         self.checked = True
-        # An answer that reaches to where those lines are, and lacks them, too, does not say much.
-        if self.beyond > self.last and (self.is_beyond or reach < self.beyond):
-            self.sightings += 1
-            if self.sightings >= _SIGHTINGS:
-                self.skipping, self.checked, self.sightings = self.beyond, False, 0
+        # A page that reaches as far as the lines behind the gap, and lacks them too, confirms nothing.
+        if self.beyond_gap > self.last and (self.sees_gap or complete_until < self.beyond_gap):
+            self.gap_confirmations += 1
+            if self.gap_confirmations >= _GAP_CONFIRMATIONS:
+                self.skip_until, self.checked, self.gap_confirmations = self.beyond_gap, False, 0
         return True
 
-    def start_sweep(self) -> None:
-        """Look again after the last line."""
-        self.place = self.last
-        self.checked = self.talking = False
-        self.skipping = 0
+    def start_pass(self) -> None:
+        """Query after the last line again."""
+        self.next_after = self.last
+        self.checked = self.advanced = False
+        self.skip_until = 0
 
 
 @define
 class LogCursor:
-    """Where a reader of the logs of one experiment is.
+    """The position of a reader in the logs of one experiment.
 
     The rows of all jobs come in one sequence ordered by line, and each job numbers its own rows from 1, without gaps.
-    The cursor takes of every job the row that follows its last one, and nothing else. Rows behind missing ones are left
-    until the missing ones have come: a job that was behind has printed them in the meantime, or answers came in another
-    order than they were given. A server that shows the same gap again and again does not have what is missing.
+    The cursor takes of every job the row that follows its last one, and nothing else. Rows behind a gap are left until
+    the missing ones have come: a job that was behind has printed them meanwhile, or pages came out of order. A server
+    that shows the same gap again and again does not have the missing rows.
 
-    The cursor goes through the logs in sweeps: it asks what follows the last line of the job that is furthest behind,
-    then of the next one, until it has reached the end of what there is. A job that is behind is asked about with a
-    small limit, as the answer also holds rows of the others that have been taken already.
+    The cursor reads in passes: it queries what follows the last line of the job that is furthest behind, then of the
+    next one, until it has reached the end of what there is. A job that is behind is queried with a small limit, since
+    the page also holds rows of the other jobs that were taken before.
 
     :param int line: only rows after this line
-    :param int limit: the most rows to ask for at once
+    :param int limit: the most rows to query at once
     :param int jobs: how many jobs the experiment has; None if that is not known
     """
 
     line: int = FIRST_LINE
     limit: int = DEFAULT_LIMIT
     jobs: int | None = None
-    sweep_is_over: bool = field(default=False, init=False)
-    """Whether the last answer was the end of what there was."""
-    is_sure: bool = field(default=False, init=False)
-    """Whether nothing was odd in the sweep: no page from before, and no rows missing that are known to be there."""
-    _jobs: dict[str | None, _Job] = field(factory=dict[str | None, _Job], init=False)
-    _unheard: _Job = field(init=False)
+    pass_is_over: bool = field(default=False, init=False)
+    """Whether the last page was the end of what there was."""
+    is_reliable: bool = field(default=False, init=False)
+    """Whether the pass saw no stale page and no gap."""
+    _jobs: dict[str | None, _JobPosition] = field(factory=dict[str | None, _JobPosition], init=False)
+    _unseen: _JobPosition = field(init=False)
     _larger_limit: int = field(default=0, init=False)
-    _is_odd: bool = field(default=False, init=False)
-    _question: LogQuestion = field(init=False)
+    _saw_stale_page: bool = field(default=False, init=False)
+    _query: LogRange = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._unheard = _Job(self.line)
-        self._question = self._next_question()
+        self._unseen = _JobPosition(self.line)
+        self._query = self._next_query()
 
     @property
-    def question(self) -> LogQuestion:
-        """What to ask next."""
-        return self._question
+    def query(self) -> LogRange:
+        """The rows to query next."""
+        return self._query
 
     @property
     def finished(self) -> bool:
-        """Whether every job that the experiment has, and every one heard of, is known to have ended its log."""
+        """Whether every job that the experiment has, and every one that was seen, has ended its log."""
         return self.jobs is not None and len(self._jobs) >= self.jobs and all(job.ended for job in self._jobs.values())
 
     @property
     def is_at_front(self) -> bool:
-        """Whether any row that answers the question is a new one, so that a server may wait for it."""
-        return self._question.line >= self._front
+        """Whether any row that answers the query is a new one, so that a server may wait for it."""
+        return self._query.line >= self._front
 
     @property
     def is_even(self) -> bool:
-        """Whether all jobs that go on are equally far, so that one question is about all of them."""
+        """Whether all jobs that go on are equally far, so that one query covers all of them."""
         return all(job.last == self._front for job in self._open_jobs())
 
     @property
@@ -214,79 +332,134 @@ class LogCursor:
         return min((job.last for job in self._open_jobs()), default=self._front)
 
     def take(self, page: list[LogRow]) -> list[LogRow]:
-        """Take the answer to the question: return what is new in it, without end markers, and move on."""
-        asked, front = self._question, self._front
-        page = sorted(page, key=by_line)
-        full = len(page) >= asked.limit
-        end = page[-1].line if page else 0
-        if (page and page[0].line < asked.line) or (not full and asked.line < front and end < front):
-            self._is_odd = True
-        for job in self._jobs.values():
-            job.is_beyond = False
-        new = self._new(page)
-        moved = self._check(asked.line, self._reach(page, full=full, is_at_front=asked.line >= front)) or bool(new)
-        if not moved and not full:
-            moved = self._check(asked.line, math.inf)
-        # More jobs share a line than fit, or the server counts the line that was named in, or has given a page from
-        # before. A larger page always gets further.
-        self._larger_limit = 0 if moved else min(asked.limit * 2, _LARGEST_LIMIT)
-        self._end_sweep_if_all_are_checked()
-        self._question = self._next_question()
-        return without_ends(new)
+        """Return the new rows of a page, without end markers, and advance.
 
-    def _new(self, page: list[LogRow]) -> list[LogRow]:
-        """Move the jobs on, and return the rows that they have moved to."""
+        :param page: the answer to the query
+        """
+        query, front = self._query, self._front
+        page = sorted(page, key=_by_line)
+        is_full = len(page) >= query.limit
+        end = page[-1].line if page else 0
+        if (page and page[0].line < query.line) or (not is_full and query.line < front and end < front):
+            self._saw_stale_page = True
+        for job in self._jobs.values():
+            job.sees_gap = False
+        new = self._accept(page)
+        complete_until = self._complete_until(page, is_full=is_full, is_at_front=query.line >= front)
+        progress = self._check(query.line, complete_until) or bool(new)
+        if not progress and not is_full:
+            progress = self._check(query.line, math.inf)
+        # Without progress, more jobs share a line than fit into a page, or the server includes the line that was named,
+        # or the page is stale. A larger page always gets further.
+        self._larger_limit = 0 if progress else min(query.limit * 2, _LARGEST_LIMIT)
+        self._end_pass_if_all_are_checked()
+        self._query = self._next_query()
+        return without_end_markers(new)
+
+    def _accept(self, page: list[LogRow]) -> list[LogRow]:
+        """Advance the jobs, and return the rows that they accepted."""
         by_job: defaultdict[str | None, list[LogRow]] = defaultdict(list)
         for row in page:
             by_job[row.job_id].append(row)
-        # Mostly all rows are the next ones of their jobs: then none of them needs to be looked at by itself.
-        if not all(self._job(job_id).goes_on_with(rows) for job_id, rows in by_job.items()):
-            return [row for row in page if self._job(row.job_id).takes(row)]
+        # Mostly all rows are the next ones of their jobs: then they need not be looked at one by one.
+        if not all(self._job(job_id).continues_with(rows) for job_id, rows in by_job.items()):
+            return [row for row in page if self._job(row.job_id).accept(row)]
         for job_id, rows in by_job.items():
-            self._job(job_id).move_to(rows[-1].line, ends=END_OF_LOG in [row.message for row in rows])
+            self._job(job_id).advance_to(rows[-1].line, ends=END_OF_LOG in [row.message for row in rows])
         return page
 
-    def _reach(self, page: list[LogRow], *, full: bool, is_at_front: bool) -> float:
-        """Say up to which line a page shows all there is."""
-        if full:
-            # It may have cut through rows of several jobs with the same line.
+    def _complete_until(self, page: list[LogRow], *, is_full: bool, is_at_front: bool) -> float:
+        """Return the line up to which a page holds every row that there is."""
+        if is_full:
+            # It may have been cut within the rows of several jobs that share a line.
             return page[-1].line - (0 if self.jobs == 1 and len(self._jobs) <= 1 else 1)
-        # What comes after the last known line is asked for by itself, so that the server can wait for it.
+        # What comes after the last known line is queried by itself, so that the server can wait for it.
         return math.inf if is_at_front or not page else page[-1].line
 
-    def _check(self, asked: int, reach: float) -> bool:
-        return sum(job.check(asked, reach) for job in self._open_jobs()) > 0
+    def _check(self, after: int, complete_until: float) -> bool:
+        return sum(job.check(after, complete_until) for job in self._open_jobs()) > 0
 
-    def _job(self, job_id: str | None) -> _Job:
+    def _job(self, job_id: str | None) -> _JobPosition:
         job = self._jobs.get(job_id)
         if job is None:
-            job = self._jobs[job_id] = _Job(self.line)
+            job = self._jobs[job_id] = _JobPosition(self.line)
         return job
 
-    def _open_jobs(self) -> Iterator[_Job]:
-        """Give what may still bring rows; jobs that have not been heard of are as one that is at the start."""
+    def _open_jobs(self) -> Iterator[_JobPosition]:
+        """Yield the jobs that may bring more rows; one position stands for all that were not seen yet."""
         yield from (job for job in self._jobs.values() if not job.ended)
         if self.jobs is None or len(self._jobs) < self.jobs:
-            yield self._unheard
+            yield self._unseen
 
     @property
     def _front(self) -> int:
         return max((job.last for job in self._jobs.values()), default=self.line)
 
-    def _end_sweep_if_all_are_checked(self) -> None:
+    def _end_pass_if_all_are_checked(self) -> None:
         jobs = list(self._open_jobs())
-        self.sweep_is_over = all(job.checked for job in jobs)
-        self.is_sure = not self._is_odd and not any(job.beyond > job.last for job in jobs)
-        if self.sweep_is_over:
-            self._is_odd = False
+        self.pass_is_over = all(job.checked for job in jobs)
+        self.is_reliable = not self._saw_stale_page and not any(job.beyond_gap > job.last for job in jobs)
+        if self.pass_is_over:
+            self._saw_stale_page = False
             for job in jobs:
-                job.start_sweep()
+                job.start_pass()
 
-    def _next_question(self) -> LogQuestion:
+    def _next_query(self) -> LogRange:
         unchecked = (job for job in self._open_jobs() if not job.checked)
-        job = min(unchecked, key=attrgetter("place"), default=self._unheard)
+        job = min(unchecked, key=attrgetter("next_after"), default=self._unseen)
         limit = self.limit
-        if job.place < self._front and not job.talking and not job.skipping:
-            # All rows of the next line, the one that was named too if the server counts it in, and one more row.
+        if job.next_after < self._front and not job.advanced and not job.skip_until:
+            # All rows of the next line, those of the named line if the server includes it, and one more row.
             limit = min(limit, 2 * max(self.jobs or 0, len(self._jobs)) + 1)
-        return LogQuestion(job.place, self._larger_limit or limit)
+        return LogRange(job.next_after, self._larger_limit or limit)
+
+
+_TAIL_PAGE = 1000
+_MOST_TAIL_QUERIES = 100
+
+
+@define
+class LogTail:
+    """Find the last rows of a log without reading all of it.
+
+    It queries further and further on until nothing comes, then bisects. The rows of all jobs come ordered by line; the
+    last ones are those of the job with the longest log.
+
+    :param int count: how many rows to find
+    """
+
+    count: int
+    finished: bool = field(default=False, init=False)
+    query: LogRange = field(default=LogRange(0, _TAIL_PAGE), init=False)
+    """The rows to query next."""
+    _rows: list[LogRow] = field(factory=list[LogRow], init=False)
+    _last: int = field(default=0, init=False)
+    """The last line that was seen."""
+    _nothing_after: int | None = field(default=None, init=False)
+    _queries: int = field(default=0, init=False)
+
+    @property
+    def rows(self) -> list[LogRow]:
+        """The last rows found so far, without end markers."""
+        return without_end_markers(self._rows)[-self.count :]
+
+    def take(self, page: list[LogRow]) -> None:
+        """Take the page that answers the query, and advance."""
+        self._queries += 1
+        page = sorted(page, key=_by_line)
+        end_is_known = self._nothing_after is not None and self._nothing_after <= self._last
+        if page and (page[-1].line > self._last or end_is_known):
+            self._rows, self._last = page, max(self._last, page[-1].line)
+        else:
+            self._nothing_after = max(self._last, min(self.query.line, self._nothing_after or self.query.line))
+        if end_is_known or self._queries >= _MOST_TAIL_QUERIES:
+            self.finished = True
+        elif self._nothing_after is None:
+            # Often the whole log fits into the first page: the second query finds out.
+            self.query = LogRange(self._last if self._queries == 1 else self._last * 2, _TAIL_PAGE)
+        elif self._nothing_after > self._last:
+            self.query = LogRange((self._last + self._nothing_after) // 2, _TAIL_PAGE)
+        else:
+            # One more query even if the last page seems to hold all: it may have been cut within the last line.
+            self.finished = not self._rows
+            self.query = LogRange(max(0, self._last - self.count - 1), _TAIL_PAGE)

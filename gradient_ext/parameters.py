@@ -1,20 +1,31 @@
-"""From keyword arguments to the body of a request: what is accepted, what is wrong with it, how it is written.
+"""Keyword arguments to request bodies: what is accepted, what is wrong with it, how it is written, what `help()` shows.
 
-Everything about single parameters comes from `gradient_api.parameters`, which is written from the contract.
+Everything about single parameters comes from `gradient_api.parameters`, which is generated from the contract. Arguments
+that are not part of a body are checked here, too, before anything is sent.
 """
 
 from __future__ import annotations
 
 import base64
 import difflib
+import inspect
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast, get_args
 
+from gradient_api.constants import ExperimentState
 from gradient_api.parameters import Parameter, ParameterSet
 
-from gradient_ext._json import is_mapping
+from gradient_ext import LazyModule, public
+from gradient_ext._json import is_mapping, is_sequence
 from gradient_ext.errors import InvalidParametersError
+from gradient_ext.redaction import Secret, redact
+
+if TYPE_CHECKING:
+    from gradient_api import models
+else:
+    models = LazyModule("gradient_api.models")
 
 _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "string": ((str,), "a str"),
@@ -25,34 +36,109 @@ _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "array": ((list, tuple), "a list"),
     "null": ((type(None),), "None"),
 }
+_HANDLE = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+_EXAMPLE = "'esxfbgzu7xanst'"
+_NUMBERS = [number for number in vars(ExperimentState).values() if isinstance(number, int)]
+_STATES = {ExperimentState.get_state_str(number): number for number in _NUMBERS}
+_PARAMETERS_LINE = ":param parameters:"
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def request_body(accepted: ParameterSet, given: Mapping[str, object], subject: str) -> dict[str, Any]:
-    """Write the body of a create or run request. What is None counts as not given; `given` is not changed.
+def takes(accepted: ParameterSet) -> Callable[[Method], Method]:
+    """Return a decorator that gives a method with `**parameters` the signature and documentation of its keywords.
 
-    :param ParameterSet accepted: which keywords there are
-    :param dict given: the keywords of the call
-    :param str subject: what was called, for the error texts
+    The docstring of the method is kept. Its line `:param parameters: ...`, which editors show that do not run the code,
+    is replaced by the lines of the parameters.
+    """
 
-    :raises TypeError: there is an unknown keyword
+    public(accepted.keywords)
+
+    def decorate(method: Method) -> Method:
+        lines: list[str] = []
+        for line in inspect.cleandoc(method.__doc__ or _PARAMETERS_LINE).splitlines():
+            lines += _documentation(accepted) if line.startswith(_PARAMETERS_LINE) else [line]
+        method.__doc__ = "\n".join(lines)
+        method.__signature__ = _signature(accepted, method)  # type: ignore[attr-defined] # read by inspect
+        return method
+
+    return decorate
+
+
+def _documentation(accepted: ParameterSet) -> Iterator[str]:
+    for parameter in accepted.parameters:
+        ending = " [required]" if parameter.required else ""
+        yield f":param {parameter.documented_type} {parameter.name}: {parameter.description}{ending}"
+
+
+def _signature(accepted: ParameterSet, method: Callable[..., Any]) -> inspect.Signature:
+    written = inspect.signature(method)
+    hints = accepted.keywords.__annotations__
+    keywords = [
+        inspect.Parameter(
+            parameter.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if parameter.required else None,
+            annotation=hints[parameter.name] if parameter.required else get_args(hints[parameter.name])[0],
+        )
+        for parameter in accepted.parameters
+    ]
+    return written.replace(parameters=[written.parameters["self"], *keywords], return_annotation=str)
+
+
+def hide_secrets(accepted: ParameterSet, parameters: Mapping[str, object]) -> None:
+    """Replace secret values by `Secret`, so that tools that print the variables of frames do not show them.
+
+    :param parameters: the keywords of a call, a dictionary of its own, which is changed
+    """
+    keywords = cast("dict[str, object]", parameters)
+    secret = {parameter.name for parameter in accepted.parameters if parameter.secret}
+    for name, value in keywords.items():
+        if is_mapping(value):
+            keywords[name] = {key: _hidden(member) for key, member in value.items()}
+        else:
+            keywords[name] = Secret(value) if name in secret and isinstance(value, str) else _hidden(value)
+
+
+def _hidden(value: object) -> object:
+    """Return a text that holds a URL with a password as a `Secret`."""
+    return Secret(value) if isinstance(value, str) and "://" in value and redact(value) != value else value
+
+
+def request_body(accepted: ParameterSet, parameters: Mapping[str, object], method: str) -> dict[str, Any]:
+    """Return the body of a create or run request as JSON. A parameter that is None counts as not given.
+
+    :param ParameterSet accepted: the keywords that the method accepts
+    :param parameters: the keywords of the call
+    :param str method: the method that was called, for error texts: `create_single_node()`
+
+    :raises TypeError: a keyword is unknown
     :raises InvalidParametersError: values are missing or wrong; the error names all of them
     """
-    _refuse_unknown(accepted, given, subject)
-    values = {name: value for name, value in given.items() if value is not None}
+    _refuse_unknown(accepted, parameters, method)
+    values = {name: value for name, value in parameters.items() if value is not None}
     problems = [*_problems(accepted, values)]
     if problems:
-        raise InvalidParametersError(subject, problems)
+        raise InvalidParametersError(method, problems)
     body = {
-        parameter.wire_name: _written(parameter, values[parameter.name])
+        parameter.wire_name: _wire_value(parameter, values[parameter.name])
         for parameter in accepted.parameters
         if parameter.name in values
     }
     return body | dict(accepted.fixed)
 
 
-def _refuse_unknown(accepted: ParameterSet, given: Mapping[str, object], subject: str) -> None:
+def request_model(accepted: ParameterSet, parameters: Mapping[str, object], method: str) -> Any:
+    """Return the body of a create or run request as the generated model.
+
+    :raises TypeError: a keyword is unknown
+    :raises InvalidParametersError: values are missing or wrong; the error names all of them
+    """
+    return getattr(models, accepted.schema).from_dict(request_body(accepted, parameters, method))
+
+
+def _refuse_unknown(accepted: ParameterSet, parameters: Mapping[str, object], method: str) -> None:
     known = [parameter.name for parameter in accepted.parameters]
-    unknown = [name for name in given if name not in known]
+    unknown = [name for name in parameters if name not in known]
     if not unknown:
         return
     hints: list[str] = []
@@ -60,7 +146,7 @@ def _refuse_unknown(accepted: ParameterSet, given: Mapping[str, object], subject
         close = difflib.get_close_matches(name, known, n=1, cutoff=0)
         hints.append(f"{name!r}; did you mean {close[0]!r}?")
     noun = "an unexpected keyword argument" if len(unknown) == 1 else "unexpected keyword arguments"
-    raise TypeError(f"{subject} got {noun} {' '.join(hints)}")
+    raise TypeError(f"{method} got {noun} {' '.join(hints)}")
 
 
 def _problems(accepted: ParameterSet, values: Mapping[str, object]) -> Iterator[str]:
@@ -80,7 +166,7 @@ def _problems(accepted: ParameterSet, values: Mapping[str, object]) -> Iterator[
 
 def _problem(parameter: Parameter, value: Any) -> str | None:
     if parameter.choices:
-        return _problem_of_choice(parameter, value)
+        return _choice_problem(parameter, value)
     if parameter.also_given_as and _is(value, parameter.also_given_as):
         return None
     if not _is(value, parameter.json_type):
@@ -94,11 +180,11 @@ def _problem(parameter: Parameter, value: Any) -> str | None:
     if parameter.maximum is not None and value > parameter.maximum:
         return f"must be at most {parameter.maximum}, not {value}"
     if parameter.member_types:
-        return _problem_of_members(parameter, value)
+        return _member_problem(parameter, value)
     return None
 
 
-def _problem_of_choice(parameter: Parameter, value: object) -> str | None:
+def _choice_problem(parameter: Parameter, value: object) -> str | None:
     if _is(value, parameter.json_type) and value in parameter.choices:
         return None
     if isinstance(value, str) and value.upper() in parameter.aliases:
@@ -108,14 +194,14 @@ def _problem_of_choice(parameter: Parameter, value: object) -> str | None:
     return f"must be one of {names}{shown}"
 
 
-def _problem_of_members(parameter: Parameter, value: Any) -> str | None:
+def _member_problem(parameter: Parameter, value: Any) -> str | None:
     members = value.items() if is_mapping(value) else enumerate(value)
     for name, member in members:
         if isinstance(value, Mapping) and not (isinstance(name, str) and _is_text(name)):
             return f"its names must be str, not {name!r:.60}"
         if not any(_is(member, kind) for kind in parameter.member_types) or not _is_text(member):
             kinds = ", ".join(_JSON_TYPES[kind][1] for kind in parameter.member_types)
-            return f"the value of {name!r:.60} must be one of {kinds}, not {_described(member)}"
+            return f"the value of {name!r:.60} must be one of {kinds}, not {_description(member)}"
     return None
 
 
@@ -136,16 +222,106 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def _described(member: object) -> str:
+def _description(member: object) -> str:
     return repr(member) if isinstance(member, float) else type(member).__name__
 
 
-def _written(parameter: Parameter, value: Any) -> Any:
+def _wire_value(parameter: Parameter, value: Any) -> Any:
     if parameter.aliases and isinstance(value, str) and value.upper() in parameter.aliases:
         return parameter.aliases[value.upper()]
     if parameter.json_type == "string" and not isinstance(value, str):
         value = str(value)
     if parameter.base64:
-        # Historical: a filter in front of the service took commands for attacks.
+        # Historical: a firewall in front of the service took commands for attacks.
         return base64.b64encode(value.encode("utf-8")).decode("ascii")
     return dict(value) if is_mapping(value) else value
+
+
+def checked_handle(experiment_id: object, method: str) -> str:
+    """Return the id of an experiment; it becomes a part of a URL and must not lead elsewhere.
+
+    >>> checked_handle("esxfbgzu7xanst", "get()")
+    'esxfbgzu7xanst'
+
+    :raises InvalidParametersError: it cannot be an id
+    """
+    if not isinstance(experiment_id, str):
+        problem = f"must be a str such as {_EXAMPLE}, not {type(experiment_id).__name__}"
+    elif not experiment_id:
+        problem = "is empty; it must be what a create or run returned"
+    elif not _HANDLE.fullmatch(experiment_id) or not experiment_id.strip("."):
+        problem = f"{experiment_id!r} cannot be an id; ids look like {_EXAMPLE}"
+    else:
+        return experiment_id
+    raise InvalidParametersError(method, [f"experiment_id: {problem}"])
+
+
+def checked_projects(project_id: object, method: str) -> tuple[str, ...] | None:
+    """Return the projects of a filter: one as text, several as a list or tuple; None is no filter.
+
+    :raises InvalidParametersError: it is none of these
+    """
+    if project_id is None:
+        return None
+    given = [project_id] if isinstance(project_id, str) else project_id
+    if not is_sequence(given):
+        problem = f"must be a str, or a list or tuple of str, not {type(project_id).__name__}"
+    elif wrong := [project for project in given if not _is_project(project)]:
+        problem = f"must hold ids of projects such as 'prlvf0u05', not {wrong[0]!r:.60}"
+    else:
+        return tuple(dict.fromkeys(filter(_is_project, given)))
+    raise InvalidParametersError(method, [f"project_id: {problem}"])
+
+
+def _is_project(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isprintable() and value != ""
+
+
+def check_whole(name: str, value: object, method: str, *, minimum: int) -> None:
+    """Raise InvalidParametersError unless a value is an int of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidParametersError(method, [f"{name}: must be an int, not {type(value).__name__}"])
+    if value < minimum:
+        raise InvalidParametersError(method, [f"{name}: must be at least {minimum}, not {value}"])
+
+
+def checked_seconds(name: str, value: object, method: str) -> float | None:
+    """Return a number of seconds greater than 0, or None.
+
+    :raises InvalidParametersError: it is neither
+    """
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+        return value
+    raise InvalidParametersError(method, [f"{name}: must be seconds, more than 0, or None, not {value!r:.60}"])
+
+
+def checked_states(name: str, value: object, method: str) -> frozenset[int] | None:
+    """Return the numbers of states that are given as a number or word, or as several of them; None is no state.
+
+    >>> checked_states("until", ["running", 5], "wait()") == {4, 5}
+    True
+
+    :raises InvalidParametersError: one of them is no state
+    """
+    if value is None:
+        return None
+    given = _members(value)
+    numbers = [_state_number(state) for state in given]
+    if numbers and None not in numbers:
+        return frozenset(number for number in numbers if number is not None)
+    wrong = given[numbers.index(None)] if numbers else value
+    words = ", ".join(_STATES)
+    problem = f"must be a state or several: numbers, or words ({words}), not {wrong!r:.60}"
+    raise InvalidParametersError(method, [f"{name}: {problem}"])
+
+
+def _members(value: object) -> list[object]:
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return list(cast("Iterable[object]", value))
+    return [value]
+
+
+def _state_number(state: object) -> int | None:
+    if isinstance(state, str):
+        return _STATES.get(state)
+    return state if isinstance(state, int) and not isinstance(state, bool) else None

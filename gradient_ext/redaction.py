@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Container, Iterable
-from types import TracebackType
+from collections.abc import Collection, Iterable
 
 from gradient_ext._json import is_mapping, is_sequence
 
@@ -102,29 +101,3 @@ def _without_password(found: re.Match[str]) -> str:
         return f"{scheme}://{user}:{REDACTED}@"
     # In a web address without a password, the user is a token.
     return f"{scheme}://{REDACTED}@" if scheme and user else found[0]
-
-
-def without_frames_of(packages: Container[str], error: BaseException) -> BaseException:
-    """Remove the frames of some packages from the traceback of an error, and of its causes and contexts."""
-    left: list[BaseException | None] = [error]
-    seen: list[BaseException] = []
-    while left:
-        found = left.pop()
-        if found is not None and found not in seen:
-            found.__traceback__ = _thinned(packages, found.__traceback__)
-            seen.append(found)
-            left += [found.__cause__, found.__context__]
-    return error
-
-
-def _thinned(packages: Container[str], traceback: TracebackType | None) -> TracebackType | None:
-    kept: list[TracebackType] = []
-    while traceback is not None:
-        if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in packages:
-            kept.append(traceback)
-        traceback = traceback.tb_next
-    thinned = None
-    for part in reversed(kept):
-        # Some instructions have no line.
-        thinned = TracebackType(thinned, part.tb_frame, part.tb_lasti, part.tb_lineno or -1)
-    return thinned

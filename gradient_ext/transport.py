@@ -1,160 +1,464 @@
-"""Sending: a call, again where that may help; a question; and a task, step after step until it is done."""
+# Derived from async_transport.py by `make generate`. Do not edit.
+"""httpx under the generated client: authentication, timeouts, retries, connections, and failures as errors.
+
+The synchronous module is derived from this one by `make generate`; a `sync` comment replaces its line there.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import json
+import os
+import ssl
 import time
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+import urllib.request
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, cast
 
-from attrs import evolve, field, frozen
+import httpx
+import stamina
+from gradient_api.client import Client
+from gradient_api.constants import API_KEY_HEADER
+from gradient_api.types import Response
 
-from gradient_ext.asking import Ask, Value_co
-from gradient_ext.attempts import RETRIES, Attempts
-from gradient_ext.calls import Answer, Call, Reply
 from gradient_ext.config import Configuration, Options
-from gradient_ext.connections import Connections
-from gradient_ext.display import ProgressReporter
-from gradient_ext.errors import GradientSdkError, ResourceFetchingError
-from gradient_ext.exchange import FOLLOWS_REDIRECTS, Exchange
-from gradient_ext.experiments import BaseExperiment
-from gradient_ext.paging import ListCursor
-from gradient_ext.places import NoPlaceError
-from gradient_ext.redaction import without_frames_of
-from gradient_ext.tasks import MOST_HELD, News, Pause, Task
+from gradient_ext.errors import (
+    ConfigurationError,
+    GradientSdkError,
+    MalformedResponseError,
+    RequestFailedError,
+    RequestTimeoutError,
+    ResourceFetchingError,
+    details_of,
+    error_class,
+    words_of,
+)
+from gradient_ext.redaction import Secret, escape_control_characters, redact, redact_body
+from gradient_ext.retries import NAME, Retries, http_date, logger, retry_after_seconds
 
-if TYPE_CHECKING:
-    import httpx
+MAX_CONNECTIONS = 100
+MAX_LONG_POLLS = 50
+"""How many long polls of one client may be open at once: other calls need connections, too."""
+_KEEPALIVE = 5.0
+"""The seconds after which an idle connection is evicted; that of httpx."""
+_LONGEST_TIMEOUT = 1e8
+"""The most seconds, three years, that clocks and sockets take."""
+# The logs host reports errors in plain text.
+_ACCEPT = "application/json, */*;q=0.5"
+ByteStream = httpx.SyncByteStream
+Result = TypeVar("Result")
 
 
-@frozen
 class Transport:
-    """What sends the calls of one client.
+    """Call generated endpoint functions for one client.
 
-    :param Configuration configuration: the key and the addresses
+    :param Configuration configuration: the API key and the hosts
     :param Options options: timeouts and retries
-    :param Connections connections: what to send through
+    :param Connections connections: the httpx client to send through
     """
 
-    configuration: Configuration
-    options: Options
-    connections: Connections = field(repr=False)
+    def __init__(self, configuration: Configuration, options: Options, connections: Connections) -> None:
+        self._configuration = configuration
+        self._options = options
+        self.connections = connections
 
-    def send(self, call: Call[Answer], options: Options | None = None) -> Answer:
-        """Send a call, again where that may help, and return its answer.
+    def with_options(self, options: Options) -> Transport:
+        """Return a transport with other options, which shares the connections."""
+        return Transport(self._configuration, options, self.connections)
 
-        :param Call call: what to send
-        :param Options options: the options of this call; default: those of the client
+    def call(
+        self,
+        endpoint: Callable[[Client], Response[Any]],
+        read: Callable[[Any], Result],
+        *,
+        action: str = "Failed to fetch data",
+        base_url: str | None = None,
+        malformed: type[MalformedResponseError] = MalformedResponseError,
+        wait: float = 0.0,
+        within: float | None = None,
+    ) -> Result:
+        """Call an endpoint function, and retry transient failures with exponential back-off and full jitter.
 
-        :raises ResourceFetchingError: the server answered with an error
-        :raises MalformedResponseError: it answered with success, but not with what the contract says
-        :raises RequestFailedError: there was no answer
-        :raises RequestTimeoutError: there was no answer in time
+        :param endpoint: calls a generated endpoint function with the client that it is given
+        :param read: makes the result of the parsed response; what it raises is a malformed response
+        :param str action: what failed if it fails, for the error
+        :param str base_url: the host; default: that of the experiments
+        :param malformed: the error for a success that is not as the contract says
+        :param float wait: for how many seconds the server may hold the request open
+        :param float within: the deadline in seconds, if it is earlier than that of the client
+
+        :raises ResourceFetchingError: the server responded with an error
+        :raises MalformedResponseError: it responded with a success that is not as the contract says
+        :raises RequestFailedError: there was no response
+        :raises RequestTimeoutError: there was no response in time
         """
-        attempts = Attempts(options or self.options)
-        if call.wait:
-            self.connections.held.add(id(call))
+        is_ordinary = not wait and within is None
+        retries = Retries(self._options if is_ordinary else self._options.for_request(wait, within))
+        base_url = base_url or self._configuration.experiments_url
+        failure: BaseException
         try:
-            try:
-                return self._attempt(call, attempts)
-            except GradientSdkError as error:
-                if not error.retryable:
-                    raise
-                attempts.first_failure = error
-            for attempt in attempts.each():
-                with attempt:
-                    attempts.begin()
-                    return self._attempt(call, attempts)
-            raise AssertionError("the last attempt has neither answered nor failed")
+            with self._held_open(wait):
+                attempts = stamina.retry_context(on=retries.back_off, attempts=None, timeout=None)
+                for each in attempts.with_name(NAME, (), {}):
+                    with each:
+                        attempt = Attempt(self._configuration.api_key, base_url, retries, wait, self.connections)
+                        return attempt.make(endpoint, read, action, malformed)
+            raise AssertionError("the last attempt neither returned nor raised")
         except GradientSdkError as error:
-            failure = without_frames_of(RETRIES, attempts.most_telling(error))
-            if failure is error:
+            failure = retries.final_error(error)
+        except BaseException as error:
+            if isinstance(error, Exception):
                 raise
+            failure = error
+        # The frames below this one hold the API key and the body, and some tools print the variables of frames.
+        raise failure.with_traceback(None)
+
+    @property
+    def may_hold(self) -> bool:
+        """Whether another long poll may be opened."""
+        return len(self.connections.long_polls) < MAX_LONG_POLLS
+
+    @contextlib.contextmanager
+    def _held_open(self, wait: float) -> Generator[None, None, None]:
+        token = object()
+        if wait:
+            self.connections.long_polls.add(token)
+        try:
+            yield
         finally:
-            self.connections.held.discard(id(call))
+            self.connections.long_polls.discard(token)
+
+
+class Attempt:
+    """One attempt of a call. The generated endpoint function has it as its httpx client.
+
+    :param Secret api_key: the API key
+    :param str base_url: the host
+    :param Retries retries: the attempts of the call, for its number and deadline
+    :param float wait: for how many seconds the server may hold the request open
+    :param Connections connections: the httpx client to send through
+    """
+
+    def __init__(self, api_key: str, base_url: str, retries: Retries, wait: float, connections: Connections) -> None:
+        self._base_url = base_url
+        self._retries = retries
+        self._wait = wait
+        self._connections = connections
+        self._api_key = api_key
+        self._secrets: tuple[str, ...] = (api_key,)
+        self._method = self._url = ""
+        self._response: httpx.Response | None = None
+
+    def make(
+        self,
+        endpoint: Callable[[Client], Response[Any]],
+        read: Callable[[Any], Result],
+        action: str,
+        malformed: type[MalformedResponseError],
+    ) -> Result:
+        """Call the endpoint function once.
+
+        :raises GradientSdkError: it failed
+        """
+        started_at = time.monotonic()
+        client = Client(base_url="").set_httpx_client(cast(httpx.Client, self))
+        try:
+            response = endpoint(client)
+            if response.parsed is None and response.content and self._method == "GET":
+                raise TypeError(f"status {response.status_code} with a body of {len(response.content)} bytes")
+            result = read(response.parsed)
+        except Exception as error:
+            failure = self._failure(error, action, malformed)
+        else:
+            self._log(response.status_code.value, started_at)
+            return result
+        self._log(self._response.status_code if self._response else type(failure).__name__, started_at)
+        # Raised here, it does not carry the frames of httpx as its context.
         raise failure
 
-    def ask(self, handle: str, ask: Ask[Value_co]) -> Value_co:
-        """Ask about an experiment, in another way where the server does not know this one.
+    def request(
+        self, method: str, url: str, *, headers: dict[str, str] | None = None, **content: Any
+    ) -> httpx.Response:
+        """Send the request of an endpoint function.
 
-        :raises GradientSdkError: what `send` raises
+        :param str method: the HTTP method
+        :param str url: the path below the host
+        :param headers: the headers beside those of every call
+        :param content: `params` and `json`, where the request has them
+
+        :raises httpx.HTTPStatusError: the status is no success
         """
-        if len(self.connections.held) >= MOST_HELD:
-            ask = evolve(ask, wait=0.0)
-        try:
-            answer: Value_co = self.send(ask.call(handle), ask.options(self.options))
-            return answer
-        except ResourceFetchingError as error:
-            if ask.otherwise is None or error.status not in (404, 405):
-                raise
-            otherwise = ask.otherwise
-        return self.ask(handle, otherwise)
-
-    def carry_out(self, task: Task[News], watcher: ProgressReporter) -> Generator[News, None, None]:
-        """Do what a task says until there is nothing to do any more, give its news, and tell who watches."""
-        with watcher:
-            while step := task.next_step(time.monotonic()):
-                watcher.show(task.state, task.row_count)
-                if isinstance(step, Pause):
-                    time.sleep(step.seconds)
-                    continue
-                try:
-                    answer = self.ask(task.handle, step)
-                except GradientSdkError as error:
-                    task.fail(error, time.monotonic())
-                else:
-                    if news := task.take(answer):
-                        watcher.hide()
-                        yield from news
-                    del answer, news  # The next page needs its memory.
-            watcher.show(task.state, task.row_count)
-
-    def walk(self, cursor: ListCursor) -> Generator[BaseExperiment, None, None]:
-        """Give the experiments of a list, page by page."""
-        while not cursor.finished:
-            yield from self.send(cursor.call())
-
-    def _attempt(self, call: Call[Answer], attempts: Attempts) -> Answer:
-        self.connections.check()
-        exchange = Exchange(
-            call=call,
-            configuration=self.configuration,
-            options=attempts.options,
-            attempt=attempts.number,
-            ends=attempts.ends,
+        self._method, self._url = method.upper(), f"{self._base_url}{url}"
+        # The password of a URL is redacted as such, and the rest of it helps in errors.
+        values = content.get("json", {}).values()
+        self._secrets += tuple(each for each in values if isinstance(each, Secret) and "://" not in each)
+        http = self._connections.client()
+        request = http.build_request(
+            self._method,
+            _parsed(self._url),
+            headers={"Accept": _ACCEPT, API_KEY_HEADER: self._api_key, **(headers or {})},
+            timeout=self._timeout(),
+            extensions={"deadline": self._retries.deadline},
+            **content,
         )
-        try:
-            with self.connections.places.within(exchange.remaining):
-                outcome = self._outcome(exchange)
-        except NoPlaceError as error:
-            outcome = exchange.outcome(error)
-        if isinstance(outcome, BaseException):
-            if isinstance(outcome, RuntimeError):
-                self.connections.check()  # httpx says so of what has been closed meanwhile.
-            exchange.fail(outcome)
-        self.connections.tidy()
-        answer: Answer = exchange.meaning(outcome)
-        return answer
+        # The API key would be sent to wherever a redirect leads.
+        self._response = response = http.send(request, follow_redirects=False)
+        if not 200 <= response.status_code < 300:
+            raise httpx.HTTPStatusError("no success", request=request, response=response)
+        return response
 
-    def _outcome(self, exchange: Exchange) -> Reply | BaseException:
-        client = self.connections.take(exchange.host)
-        try:
-            outcome: Reply | BaseException = self._exchange(client, exchange)
-        except BaseException as error:
-            outcome = exchange.outcome(error)
-        if isinstance(outcome, BaseException):
-            self.connections.drop(client, outcome)
-        else:
-            self.connections.give_back(client, exchange.host)
-        return outcome
+    def _timeout(self) -> httpx.Timeout:
+        options, deadline = self._retries.options, self._retries.deadline
+        remaining = None if deadline is None else max(0.001, deadline - time.monotonic())
+        read = _shortest(None if options.timeout is None else options.timeout + self._wait, remaining)
+        # Waiting for a free connection is no failure; only the deadline ends it.
+        return httpx.Timeout(read, connect=_shortest(options.connect_timeout, read), pool=_shortest(remaining))
 
-    def _exchange(self, client: httpx.Client, exchange: Exchange) -> Reply:
-        request = exchange.request(client, self.connections.drafts)
-        response = client.send(request, stream=True, follow_redirects=FOLLOWS_REDIRECTS)
+    def _failure(self, error: Exception, action: str, malformed: type[MalformedResponseError]) -> Exception:
+        """Return the error of this package for an error of an attempt; others, those of hooks, stay as they are."""
+        request = self._method, self._url
+        match error:
+            case GradientSdkError():
+                return error
+            case httpx.HTTPStatusError():
+                return self._status_error(error.response, action)
+            case httpx.PoolTimeout():
+                return RequestTimeoutError(f"{action}: no connection is free: {error}", *request)
+            case httpx.ConnectTimeout():
+                return RequestTimeoutError(f"{action}: no connection in time", *request)
+            case httpx.TimeoutException():
+                return RequestTimeoutError(f"{action}: no answer in time", *request)
+            case httpx.HTTPError() | httpx.InvalidURL():
+                reason = escape_control_characters(redact(str(error), self._secrets)) or type(error).__name__
+                return RequestFailedError(f"{action}: {reason}", *request, retryable=_is_transient(error))
+            case RuntimeError() if self._response is None:
+                return self._connections.closed_error() or error  # as httpx says it of a client closed meanwhile
+            case _ if self._response is None:
+                return error
+            case UnicodeDecodeError() | json.JSONDecodeError() | RecursionError():
+                retryable, reason = True, f"its body is no JSON: {error!s:.100}"
+            case AttributeError() | KeyError() | TypeError() | ValueError():
+                text = str(error) if type(error) in (TypeError, ValueError) else repr(error)
+                retryable, reason = False, f"{escape_control_characters(redact(text, self._secrets)):.200}"
+            case _:
+                return error
+        text = f"{action}: the answer is not as the contract says; {reason}"
+        return malformed(text, *request, retryable=retryable)
+
+    def _status_error(self, response: httpx.Response, action: str) -> ResourceFetchingError:
+        # A hook of the caller may have raised before the body was read. Some errors repeat what was sent.
+        text = response.text if response.is_stream_consumed else ""
+        body = redact_body(text, self._secrets).encode()
+        headers = {name: redact(value, self._secrets) for name, value in response.headers.items()}
+        words = words_of(body)
+        if 300 <= response.status_code < 400 and "location" in headers:
+            target = headers["location"]
+            base_url = target.partition("?")[0].removesuffix(self._url.removeprefix(self._base_url))
+            text = f"the server redirects to {target}; give the client the address {base_url}"
+            words = (escape_control_characters(text), *words)
+        return error_class(response.status_code)(
+            action,
+            status=response.status_code,
+            method=self._method,
+            url=self._url,
+            words=words,
+            details=details_of(body),
+            request_id=headers.get("x-request-id"),
+            # A date is compared with the clock of the server, as far as it is known: that of this machine may be wrong.
+            retry_after=retry_after_seconds(headers.get("retry-after"), http_date(headers.get("date"))),
+        )
+
+    def _log(self, outcome: object, started_at: float) -> None:
+        elapsed = (time.monotonic() - started_at) * 1000
+        arguments = self._method, self._url, outcome, elapsed, self._retries.attempt
+        logger.debug("%s %s: %s after %.0f ms, attempt %d", *arguments)
+
+
+class Connections:
+    """The httpx client that API clients share; in another process or event loop it is made anew.
+
+    :param httpx.Client http_client: the client of the caller, which is never closed here; default: one of its own
+
+    :raises ConfigurationError: it is not an httpx.Client
+    """
+
+    def __init__(self, http_client: object = None) -> None:
+        if http_client is not None and not isinstance(http_client, httpx.Client):
+            raise ConfigurationError(f"http_client must be an httpx.Client, not {type(http_client).__name__}")
+        self._given = http_client
+        self._own: httpx.Client | None = None
+        self._process, self._loop = _context()
+        self._is_closed = False
+        self.long_polls: set[object] = set()
+        """One member for each request that a server may be holding open."""
+
+    def client(self) -> httpx.Client:
+        """Return the httpx client to send through.
+
+        :raises GradientSdkError: it is closed, or belongs to another process or event loop
+        """
+        if closed := self.closed_error():
+            raise closed
+        if self._is_elsewhere():
+            if self._given is not None:
+                raise GradientSdkError(
+                    "The http_client of this client was made before the process forked, or for another event loop, and "
+                    "would share its connections with what it was made for; make both after forking, and in the event "
+                    "loop that uses them"
+                )
+            self._own = None  # Its connections are left alone: they belong to where they were opened.
+        self._process, self._loop = _context()
+        if self._given is not None:
+            return self._given
+        if self._own is None:
+            self._own = httpx.Client(transport=ConnectionPool(MAX_CONNECTIONS))
+        return self._own
+
+    def closed_error(self) -> GradientSdkError | None:
+        """Return the error for a client that is closed; None: it is open."""
+        if self._is_closed:
+            return GradientSdkError("This client is closed; make another one")
+        if self._given is not None and self._given.is_closed:
+            return GradientSdkError("The http_client of this client is closed; make another one of each")
+        return None
+
+    def close(self) -> None:
+        """Close the connections, unless the httpx client is the caller's. Nothing is sent any more in either case."""
+        self._is_closed = True
+        if self._own is not None and not self._is_elsewhere():
+            self._own.close()
+
+    def _is_elsewhere(self) -> bool:
+        process, loop = _context()
+        return process != self._process or self._loop not in (None, loop)
+
+
+class ConnectionPool(httpx.BaseTransport):
+    """Send each request over a connection of its own, the most recently used idle one first.
+
+    The pool of httpx looks at all of its connections for each request, which takes longer than the request with some
+    fifty of them. Here each connection is an httpx transport that holds one, and picking one takes constant time.
+
+    :param int size: the most requests at once; further ones wait
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        # The synchronous pool has a queue of tokens: Ctrl-C can leave the lock of a threading.Semaphore locked.
+        self._slots: SimpleQueue[None] = SimpleQueue()
+        for _ in range(size):
+            self._slots.put(None)
+        self._is_closed = False
+        self._idle: defaultdict[str, deque[tuple[httpx.HTTPTransport, float]]] = defaultdict(deque)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and read the response to its end."""
+        if not self._acquire(request.extensions["timeout"]["pool"]):
+            raise httpx.PoolTimeout(f"all {self._size} are in use")
         try:
-            body: list[bytes] = []
-            for chunk in response.iter_bytes():
-                body.append(chunk)
-                exchange.check_time()
-            return exchange.reply(response, body)
+            if self._is_closed:
+                raise RuntimeError("the connection pool is closed")
+            idle = self._idle[f"{request.url.scheme}://{request.url.netloc.decode()}"]
+            connection = idle.pop()[0] if idle else _connection(request.url)
+            try:
+                response = connection.handle_request(request)
+                body = _read(response, request.extensions["deadline"])
+            except BaseException:
+                with contextlib.nullcontext():
+                    connection.close()
+                raise
+            idle.append((connection, time.monotonic()))
         finally:
-            response.close()
+            self._slots.put(None)
+        (self.close() if self._is_closed else self._evict_idle())
+        response.stream = httpx.ByteStream(body)
+        return response
+
+    def close(self) -> None:
+        """Close the idle connections; those in use are closed after their request."""
+        self._is_closed = True
+        for idle in self._idle.values():
+            while idle:
+                idle.pop()[0].close()
+
+    def _acquire(self, seconds: float | None) -> bool:
+        """Wait for a slot; return False if none is free in time."""
+        with contextlib.suppress(Empty):
+            self._slots.get(timeout=seconds)
+            return True
+        return False
+
+    def _evict_idle(self) -> None:
+        """Close a connection that has been idle for long: one for each request keeps up."""
+        for idle in list(self._idle.values()):
+            if idle and idle[0][1] < time.monotonic() - _KEEPALIVE:
+                connection, _ = idle.popleft()
+                connection.close()
+                return
+
+
+def _connection(url: httpx.URL) -> httpx.HTTPTransport:
+    """Return a transport with room for one connection, through the proxy that the environment names for a URL."""
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+    try:
+        certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        return httpx.HTTPTransport(verify=certificates, limits=limits, proxy=_proxy(url))
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        problem = redact(str(error))
+    # Raised here, it does not carry the frames of httpx, which hold the password of a proxy.
+    raise ConfigurationError(f"SSL_CERT_FILE, SSL_CERT_DIR or a proxy of the environment cannot be used: {problem}")
+
+
+@functools.cache
+def _certificates(file: str | None, directory: str | None) -> ssl.SSLContext:
+    """Return the certificates to trust, as httpx finds them in the environment; loading them takes long."""
+    return httpx.create_ssl_context()
+
+
+def _proxy(url: httpx.URL) -> str | None:
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(url.host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _read(response: httpx.Response, deadline: float | None) -> bytes:
+    """Return the body as it was sent. The timeout of httpx is for each read: a slow body could go on for ever."""
+    chunks: list[bytes] = []
+    stream = cast(ByteStream, response.stream)
+    for chunk in stream:
+        chunks.append(chunk)
+        if deadline is not None and time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the deadline is over")
+    stream.close()
+    return b"".join(chunks)
+
+
+def _context() -> tuple[int, object]:
+    """Return the process and the event loop that run this; None where no event loop runs."""
+    return os.getpid(), None
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    """Return a URL; parsing it takes a tenth of a small call, and what is polled is requested again."""
+    return httpx.URL(url)
+
+
+def _shortest(*seconds: float | None) -> float | None:
+    given = [each for each in seconds if each is not None]
+    return min(*given, _LONGEST_TIMEOUT) if given else None
+
+
+def _is_transient(error: BaseException | None) -> bool:
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return False
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return False
+        error = error.__cause__ or error.__context__
+    return True

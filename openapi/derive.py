@@ -40,23 +40,22 @@ def derive(spec: Schema) -> dict[str, Any]:
         "constants": [_constants(schema) for schema in schemas.values() if "x-constants" in schema],
         "requests": [_request(spec, name) for name, schema in schemas.items() if "x-parameters" in schema],
         "views": list(_views(spec)),
+        "stored_parameters": _stored_parameters(spec),
+        "log_row_fields": _log_row_fields(schemas["LogRow"]),
     }
 
 
 def low_level(spec: Schema) -> dict[str, Any]:
     """Return the contract as openapi-python-client should see it.
 
-    Responses that are marked `x-large` stay JSON, enumerations that are open to other values are plain numbers, each
-    request is one object, and schemas that no operation uses any more are left out.
+    What is marked `x-large` in a response may be any JSON, enumerations that are open to other values are plain
+    numbers, each request is one object, and schemas that no operation uses any more are left out.
     """
     result: dict[str, Any] = json.loads(json.dumps(spec))
     schemas = result["components"]["schemas"]
-    for operation in operations(result):
-        for response in (resolve(result, each) for each in operation["responses"].values()):
-            if response.get("x-large"):
-                for content in response["content"].values():
-                    is_array = resolve(result, content["schema"]).get("type") == "array"
-                    content["schema"] = {"type": "array", "items": {}} if is_array else {}
+    for response in (response for operation in operations(result) for response in operation["responses"].values()):
+        for content in resolve(result, response).get("content", {}).values():
+            content["schema"] = _without_large(result, content["schema"])
     for name, schema in schemas.items():
         plain = [part for part in schema.get("anyOf", ()) if "enum" not in resolve(result, part)]
         if len(plain) == 1 < len(schema["anyOf"]):
@@ -72,6 +71,21 @@ def operations(spec: Schema) -> Iterator[dict[str, Any]]:
     """Return the operations of the contract, in its order."""
     for path in spec["paths"].values():
         yield from (each for each in path.values() if isinstance(each, dict) and "responses" in each)
+
+
+def _without_large(spec: Schema, schema: Any) -> Any:
+    """Return the schema of a response in which everything that is marked `x-large` may be any JSON."""
+    if isinstance(schema, list):
+        return [_without_large(spec, part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    found = resolve(spec, schema)
+    if found.get("x-large"):
+        return {}
+    inner = {key: _without_large(spec, value) for key, value in found.items()}
+    if inner != found and "$ref" in schema:
+        spec["components"]["schemas"][schema["$ref"].rpartition("/")[2]] = inner
+    return schema if "$ref" in schema else inner
 
 
 def _one_object(spec: Schema, request: Schema) -> dict[str, Any]:
@@ -260,6 +274,28 @@ def _views(spec: Schema) -> Iterator[dict[str, Any]]:
         specific = [field for group in groups for field in _stored(group, answer)]
         types = {number for request in same for number in _type_ids(spec, request)}
         yield _view(name, same[0]["description"], "BaseExperiment", head, specific, tail, types)
+
+
+def _stored_parameters(spec: Schema) -> tuple[str, ...]:
+    """Return the names that lead from an experiment to the parameters that it was created with."""
+    for outer, member in spec["components"]["schemas"]["Experiment"]["properties"].items():
+        for part in (resolve(spec, part) for part in member.get("anyOf", ())):
+            for inner, schema in part.get("properties", {}).items():
+                if schema.get("x-stored-parameters"):
+                    return outer, inner
+    raise ValueError("no member of Experiment has x-stored-parameters")
+
+
+def _log_row_fields(row: Schema) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": python_name(wire_name, schema),
+            "json_type": _listed(schema["type"])[0],
+            "outer_name": wire_name,
+            "required": wire_name in row["required"],
+        }
+        for wire_name, schema in row["properties"].items()
+    ]
 
 
 def _type_ids(spec: Schema, request: Schema) -> list[int]:

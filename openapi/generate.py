@@ -26,10 +26,8 @@ import jinja2
 from breaking import CONTRACT, read, summary
 from contract_changes import compare
 from derive import derive, low_level, operations, snake_case
-from derive_operations import derive_operations
 from schema_changes import texts_changed
 from spec_lint import problems
-from twins import fresh_twins
 from unasync import derived_files
 
 HERE = Path(__file__).resolve().parent
@@ -37,7 +35,7 @@ PROJECT = HERE.parent
 PACKAGE = PROJECT / "generated" / "gradient_api"
 HEADER = "# Generated from openapi/experiments.yaml by `make generate`. Do not edit.\n"
 PACKAGED = "experiments.json"
-ADDED_MODULES = ("columns", "constants", "experiment_fields", "json_names", "operations", "parameters")
+ADDED_MODULES = ("constants", "experiment_fields", "parameters")
 CALLERS = {
     "method of the client": PROJECT / "gradient_ext" / "async_client.py",
     "handler of the server": PROJECT / "gradient_server" / "api" / "operations.py",
@@ -62,7 +60,7 @@ def main() -> int:
         sys.exit("\n  ".join([f"Nothing has been written: {CONTRACT.name} does not fit together.", *wrong]))
     with tempfile.TemporaryDirectory() as scratch:
         fresh = generate(spec, Path(scratch))
-        derived = _derived()
+        derived = derived_files()
         if options.check:
             return check(_contents(fresh, PACKAGE) | derived)
         before = _content(PACKAGE / PACKAGED)
@@ -112,7 +110,7 @@ def _render_added_modules(spec: dict[str, Any], templates: Path, output: Path) -
     environment.filters["python"] = repr
     environment.filters["in_docstring"] = _in_docstring
     environment.filters["in_example"] = _in_example
-    contract = derive(spec) | derive_operations(spec)
+    contract = derive(spec)
     for name in ADDED_MODULES:
         text = environment.get_template(f"{name}.py.jinja").render(contract=contract)
         (output / f"{name}.py").write_text(text, encoding="utf-8")
@@ -127,14 +125,6 @@ def _in_example(value: str | int) -> str:
     """Return a value as Python code that can stand in a docstring; it never has three quotes in a row."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
     return text.replace("\\", "\\\\")
-
-
-def _derived() -> dict[Path, str]:
-    return fresh_twins() if _is_derived_from_client() else derived_files()
-
-
-def _is_derived_from_client() -> bool:
-    return _content(CALLERS["method of the client"]).startswith("# Written from client.py")
 
 
 def _run(*arguments: str) -> None:
@@ -168,7 +158,7 @@ def missing_callers(spec: dict[str, Any]) -> Iterator[str]:
         names = _names(_content(path))
         for operation in operations(spec):
             name = snake_case(operation["operationId"])
-            if path.exists() and name not in names and not _is_derived_from_client():
+            if path.exists() and name not in names:
                 yield f"{operation['operationId']} has no {caller}: nothing in {path.name} is called {name}."
 
 

@@ -8,7 +8,7 @@ from gradient_api.api.experiments import create_experiment, get_experiment, list
 from gradient_api.api.logs import get_logs
 from gradient_api.client import AuthenticatedClient
 from gradient_api.constants import API_KEY_HEADER, END_OF_LOG
-from gradient_api.models import Created, SingleNodeRequest
+from gradient_api.models import Created, ExperimentAnswer, ExperimentList, SingleNodeRequest
 
 
 class Contender:
@@ -21,8 +21,8 @@ class Contender:
     def get(self, handle: str) -> str:
         """Read an experiment."""
         answer = get_experiment.sync(handle, client=self._experiments)
-        assert isinstance(answer, dict)
-        return str(answer["data"]["handle"])
+        assert isinstance(answer, ExperimentAnswer)
+        return str(answer.data["handle"])
 
     def create(self, parameters: dict[str, Any], body: dict[str, Any]) -> int:
         """Create an experiment."""
@@ -33,8 +33,8 @@ class Contender:
     def list_all(self, count: int) -> int:
         """Read all experiments, of which there are so many."""
         answer = list_experiments.sync(client=self._experiments, limit=count)
-        assert isinstance(answer, dict)
-        return len(answer["data"])
+        assert isinstance(answer, ExperimentList)
+        return len(answer.data)
 
     def logs(self, handle: str, page: int) -> int:
         """Read all log rows, a page for each call."""

@@ -9,7 +9,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Aim, Line
 from benchmarks.servers import Wanted, serving
 from benchmarks.workers import OLD, THIS, working
-from gradient_ext.tasks import LONGEST_HOLD
+from gradient_ext.polling import LONGEST_HOLD
 
 _SILENCE = 60
 # The old client would ask tens of thousands of times.

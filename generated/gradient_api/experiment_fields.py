@@ -852,3 +852,35 @@ class MultiNodeExperimentFields(BaseExperimentFields):
         ),
     )
     """The attributes in the order in which they are shown."""
+
+
+STORED_PARAMETERS = ("templateHistory", "params")
+"""The names that lead from an experiment to the parameters that it was created with."""
+
+LOG_ROW_FIELDS = (
+    ExperimentField(
+        name="line",
+        json_type="integer",
+        outer_name="line",
+        required=True,
+    ),
+    ExperimentField(
+        name="message",
+        json_type="string",
+        outer_name="message",
+        required=True,
+    ),
+    ExperimentField(
+        name="timestamp",
+        json_type="string",
+        outer_name="timestamp",
+        required=True,
+    ),
+    ExperimentField(
+        name="job_id",
+        json_type="string",
+        outer_name="jobId",
+        required=False,
+    ),
+)
+"""The members of a log row."""

@@ -26,18 +26,3 @@ class ProgressReporter:
 
     def hide(self) -> None:
         """Hide the progress: the code of the user goes on, and may print."""
-
-
-def progress_reporter(experiment_id: str, *, progress: bool) -> ProgressReporter:
-    """Return a reporter that displays the progress of an experiment, or one that does not.
-
-    :param str experiment_id: the experiment
-    :param bool progress: whether to display its progress
-
-    :raises ImportError: rich is not installed
-    """
-    if not progress:
-        return ProgressReporter()
-    from gradient_ext.display.progress import live_line  # needs rich, which is an extra
-
-    return live_line(experiment_id)

@@ -9,10 +9,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gradient_ext.display.tables import BACKGROUNDS, Column, elapsed_text
-from gradient_ext.experiments import BaseExperiment
+from gradient_ext.experiments import BaseExperiment, experiment_table, list_table
 from gradient_ext.redaction import escape_control_characters, redact
 from gradient_ext.states import ExperimentType, state_style, state_word
-from gradient_ext.tables import experiment_table, experiments_table
 from gradient_server.dashboard.data import MAX_ROWS, LogPart, format_lines
 
 PAGE_SIZE = 100
@@ -30,7 +29,7 @@ def list_page(experiments: Sequence[BaseExperiment], offset: int, total: int) ->
     :param int offset: how many newer ones there are
     :param int total: how many there are
     """
-    table = experiments_table(experiments)
+    table = list_table(experiments)
     return _render(
         "list.html",
         columns=table.columns,

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from gradient_api.constants import TERMINAL_STATES, ExperimentState
 
-from gradient_ext.logs import LogQuestion
-from tests.client.simulated import SimulatedLogs
+from gradient_ext.logs import LogRange
+from tests.unit.simulated import SimulatedLogs
 
 
 class LiveServer:
@@ -71,7 +71,7 @@ class LiveServer:
             self.changed.notify_all()
             wait = float(query.get("wait", 0)) if self.holds else 0.0
             if path == "/jobs/logs":
-                question = LogQuestion(int(query["line"]), int(query["limit"]))
+                question = LogRange(int(query["line"]), int(query["limit"]))
                 ended = TERMINAL_STATES
                 self.changed.wait_for(lambda: self.logs.page(question) or self.state in ended, timeout=wait)
                 rows = [

@@ -12,7 +12,7 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 from gradient import ExperimentsClient, GradientSdkError, RequestTimeoutError, WaitTimeoutError, constants
-from gradient_ext import async_connections, connections
+from gradient_ext import async_transport, transport
 from tests.client.blocking import KINDS, client_of
 from tests.client.flaky import EXPERIMENT, FlakyServer, drop, status
 from tests.client.live import LiveServer
@@ -56,7 +56,7 @@ def kind(request):
 
 
 def set_for_both(monkeypatch, name, value):
-    for module in (connections, async_connections):
+    for module in (transport, async_transport):
         monkeypatch.setattr(module, name, value)
 
 
@@ -117,34 +117,17 @@ def test_connections_that_are_not_needed_any_more(servers, kind, monkeypatch):
         assert live.connections() == 5
         client.state("es1")
         assert live.connections() == 5
-        set_for_both(monkeypatch, "_LONGEST_REST", 0.0)
+        set_for_both(monkeypatch, "_KEEPALIVE", 0.0)
         for _ in range(4):
             client.state("es1")
         live.wait_until(lambda: live.connections() == 1)
         client.state("es1")
 
 
-def test_two_hosts_share_the_connections(servers, kind, monkeypatch):
-    """Who needs more for one of them closes what rests at the other; two in turn keep one each."""
-    one, other = servers
-    set_for_both(monkeypatch, "MOST_CONNECTIONS", 3)
-    with client_of(kind, "sesame", base_url=one.url, logs_url=other.url) as client:
-        wait_at_once(client, one, 3)
-        assert (one.connections(), other.connections()) == (3, 0)
-        client.logs("es1")
-        one.wait_until(lambda: one.connections() == 2)
-        for _ in range(3):
-            client.logs("es1")
-            client.state("es1")
-        assert (one.connections(), other.connections()) == (2, 1)
-    one.wait_until(lambda: one.connections() == 0)
-    other.wait_until(lambda: other.connections() == 0)
-
-
 def test_closed_while_others_wait_for_a_connection(servers, kind, monkeypatch):
     """All of them hear that it is closed, and none of them opens a connection afterwards."""
     live, _ = servers
-    set_for_both(monkeypatch, "MOST_CONNECTIONS", 1)
+    set_for_both(monkeypatch, "MAX_CONNECTIONS", 1)
     with client_of(kind, "sesame", base_url=live.url, logs_url=live.url) as client, ThreadPoolExecutor(5) as pool:
         holding = pool.submit(client.wait, "es1")
         live.wait_until(lambda: [query for query in live.asked("/state/") if "wait" in query])
@@ -162,7 +145,7 @@ def test_closed_while_others_wait_for_a_connection(servers, kind, monkeypatch):
 def test_no_connection_is_free(servers, kind, monkeypatch):
     """Who waits for others to be done with them does so for no longer than the deadline, or the time that is given."""
     live, _ = servers
-    set_for_both(monkeypatch, "MOST_CONNECTIONS", 1)
+    set_for_both(monkeypatch, "MAX_CONNECTIONS", 1)
     with client_of(kind, "sesame", base_url=live.url, logs_url=live.url) as client, ThreadPoolExecutor(1) as pool:
         holding = pool.submit(client.wait, "es1")
         live.wait_until(lambda: [query for query in live.asked("/state/") if "wait" in query])

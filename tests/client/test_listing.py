@@ -2,14 +2,14 @@
 
 import pytest
 
-from gradient_ext import paging
+from gradient_ext import pagination
 
 
 @pytest.mark.parametrize("project", [None, "prlvf0u05"])
 @pytest.mark.parametrize(("limit", "offset"), [(None, 0), (4, 0), (None, 2), (2, 2)])
 def test_a_list_goes_through_all_pages(client, single_node, monkeypatch, project, limit, offset):
     """Pages are put together to the whole, newest first, whether they come flat or in groups."""
-    monkeypatch.setattr(paging, "PAGE_SIZE", 2)
+    monkeypatch.setattr(pagination, "PAGE_SIZE", 2)
     newest_first = [client.create_single_node(**single_node) for _ in range(5)][::-1]
     end = None if limit is None else offset + limit
     listed = client.list(project, limit=limit, offset=offset)

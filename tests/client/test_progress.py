@@ -14,6 +14,7 @@ import pytest
 from gradient_api.constants import ExperimentState
 
 from gradient import ExperimentFailedError, ExperimentsClient, GradientSdkError
+from gradient_ext import LazyModule, async_client, client
 from tests.client.blocking import KINDS, client_of
 from tests.client.live import LiveServer
 from tests.client.terminals import Terminal
@@ -232,6 +233,8 @@ def test_ctrl_c_restores_the_terminal_and_waiting_without_progress_does_not_load
 
 def test_without_rich_the_error_says_what_to_install_and_nothing_is_sent(live, live_client, monkeypatch):
     monkeypatch.delitem(sys.modules, "gradient_ext.display.progress", raising=False)
+    for module in (async_client, client):
+        monkeypatch.setattr(module, "live_display", LazyModule("gradient_ext.display.progress"))
     monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
     for method in (live_client.wait, live_client.yield_logs):
         with pytest.raises(ImportError, match=r"needs rich, .*: pip install 'gradient-experiments\[progress\]'"):

@@ -151,8 +151,8 @@ def edited(case, regenerated):
 
 
 def test_the_summary_says_what_changed(case, edited):
-    """One change is listed, with its place and its reason, and the last line is whether old callers break."""
-    lines = edited[1].splitlines()
+    """One change is listed, with its place and its reason, and then whether old callers break."""
+    lines = [line for line in edited[1].splitlines() if " has no " not in line]  # operations without a caller
     first, *others, last = lines[lines.index("Compared with what it was written from before:") + 1 :]
     assert first == f"  {case.change}  {case.sentence}"
     expected = [f"breaks: {case.reason}"] if case.reason else []

@@ -11,7 +11,8 @@ import pandas
 from gradient_api.types import Unset
 
 import gradient
-from gradient_ext import async_transport, config, retrying, tables, transport
+from gradient_ext import async_transport, config, retries, transport
+from gradient_ext.display import tables
 
 Place = tuple[str, object]
 """Where a type stands, and the type."""
@@ -21,7 +22,7 @@ _NAMES = {
     # What the modules of the clients name and do not load.
     "AsyncTransport": async_transport.AsyncTransport,
     "Configuration": config.Configuration,
-    "RetryPolicy": retrying.RetryPolicy,
+    "RetryPolicy": retries.RetryPolicy,
     "Transport": transport.Transport,
     "Table": tables.Table,
     "httpx": httpx,

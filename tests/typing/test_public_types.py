@@ -36,7 +36,7 @@ def test_every_public_class_has_been_looked_at(name):
         "ExperimentsClient.create_single_node(container)",
         "ExperimentsClient.get(return)",
         "ExperimentsClient.wait(until)",
-        "Session.with_options(changes)",
+        "BaseClient.with_options(changes)",
         "BaseExperiment.experiment_env",
         "ExperimentFailedError.experiment_error(return)",
         "ExperimentState.get_state_str(state_int)",

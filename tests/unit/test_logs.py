@@ -6,8 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradient import LogRow
-from gradient_ext.log_tail import LogTail
-from gradient_ext.logs import LogCursor, rows_from
+from gradient_ext.logs import LogCursor, LogTail, rows_from
 
 
 def log_of(job, rows, *, ended=True):
@@ -37,10 +36,10 @@ def test_every_row_comes_once_and_in_order_whatever_the_pages_are_like(jobs, lim
     got, ended = [], False
     for step in range(1000):
         rows = [row for log, count in zip(whole, visible, strict=True) for row in log[:count]]
-        got += cursor.take(answer(rows, cursor.question, inclusive=inclusive))
-        if cursor.finished or (ended and cursor.sweep_is_over):
+        got += cursor.take(answer(rows, cursor.query, inclusive=inclusive))
+        if cursor.finished or (ended and cursor.pass_is_over):
             break
-        if cursor.sweep_is_over and visible == [len(log) for log in whole]:
+        if cursor.pass_is_over and visible == [len(log) for log in whole]:
             ended = True  # a follower now makes one more sweep, as the experiment has ended
         job, count = schedule[step] if step < len(schedule) else (step % len(jobs), 100)
         visible[job % len(jobs)] = min(len(whole[job % len(jobs)]), visible[job % len(jobs)] + count)
@@ -75,11 +74,11 @@ def test_logs_go_on_while_any_job_goes_on_even_an_unexpected_one():
     """A count may lack the jobs of a second attempt."""
     cursor = LogCursor(jobs=1)
     rows = [*log_of("js0", 3), *log_of("js1", 5, ended=False)]
-    got = cursor.take(answer(rows, cursor.question))
+    got = cursor.take(answer(rows, cursor.query))
     assert not cursor.finished
     rows += log_of("js1", 9)[5:]
     while not cursor.finished:
-        got += cursor.take(answer(rows, cursor.question))
+        got += cursor.take(answer(rows, cursor.query))
     assert [row.line for row in got if row.job_id == "js1"] == list(range(1, 10))
 
 
@@ -92,7 +91,7 @@ def test_a_gap_that_stays_is_skipped():
     ]
     cursor, got = LogCursor(0, 5, 2), []
     for _ in range(200):
-        got += cursor.take(answer(rows, cursor.question))
+        got += cursor.take(answer(rows, cursor.query))
         if cursor.finished:
             break
     assert [row.line for row in got if row.job_id == "js1"] == [1, 40]
@@ -100,15 +99,15 @@ def test_a_gap_that_stays_is_skipped():
 
 def test_the_line_of_a_query_is_exclusive():
     cursor = LogCursor(2, 10, 1)
-    assert [row.line for row in cursor.take(answer(log_of("js0", 4), cursor.question))] == [3, 4]
+    assert [row.line for row in cursor.take(answer(log_of("js0", 4), cursor.query))] == [3, 4]
     assert cursor.finished
 
 
 def test_the_next_query_is_about_the_job_that_is_furthest_behind():
     cursor = LogCursor(0, 100, 2)
-    cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 1, ended=False), cursor.question))
-    assert cursor.question.line == 1
-    new = cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 2, ended=False), cursor.question))
+    cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 1, ended=False), cursor.query))
+    assert cursor.query.line == 1
+    new = cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 2, ended=False), cursor.query))
     assert [(row.job_id, row.line) for row in new] == [("js1", 2)]
 
 
@@ -150,7 +149,7 @@ def test_the_last_rows_of_a_log_of_any_length_are_found_with_few_requests(jobs, 
 
     questions = 0
     while not tail.finished:
-        tail.take(page(tail.question))
+        tail.take(page(tail.query))
         questions += 1
     everything = sorted(
         ((line, str(job)) for job, length in enumerate(jobs) for line in range(1, length + 1 - marked)),

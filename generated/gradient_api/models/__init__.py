@@ -6,7 +6,10 @@ from .done import Done
 from .error_body import ErrorBody
 from .error_body_details_type_1 import ErrorBodyDetailsType1
 from .error_body_error_type_1 import ErrorBodyErrorType1
+from .experiment_answer import ExperimentAnswer
+from .experiment_list import ExperimentList
 from .list_experiments_project_handle import ListExperimentsProjectHandle
+from .list_meta import ListMeta
 from .mpi_multi_node_request import MpiMultiNodeRequest
 from .mpi_multi_node_request_experiment_env import MpiMultiNodeRequestExperimentEnv
 from .multi_node_request import MultiNodeRequest
@@ -23,7 +26,10 @@ __all__ = (
     "ErrorBody",
     "ErrorBodyDetailsType1",
     "ErrorBodyErrorType1",
+    "ExperimentAnswer",
+    "ExperimentList",
     "ListExperimentsProjectHandle",
+    "ListMeta",
     "MpiMultiNodeRequest",
     "MpiMultiNodeRequestExperimentEnv",
     "MultiNodeRequest",

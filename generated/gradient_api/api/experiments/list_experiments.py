@@ -7,6 +7,7 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error_body import ErrorBody
+from ...models.experiment_list import ExperimentList
 from ...models.list_experiments_project_handle import ListExperimentsProjectHandle
 from ...types import UNSET, Response, Unset
 
@@ -41,9 +42,12 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Any | ErrorBody | None:
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> ErrorBody | ExperimentList | None:
     if response.status_code == 200:
-        response_200 = response.json()
+        response_200 = ExperimentList.from_dict(response.json())
+
         return response_200
 
     if response.status_code == 400:
@@ -62,7 +66,9 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         return None
 
 
-def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Any | ErrorBody]:
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[ErrorBody | ExperimentList]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -77,7 +83,7 @@ def sync_detailed(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
-) -> Response[Any | ErrorBody]:
+) -> Response[ErrorBody | ExperimentList]:
     """List experiments, newest first.
 
      Without a project filter `data` is a flat array of experiments. With one, `data` is an array of
@@ -93,7 +99,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Any | ErrorBody]
+        Response[ErrorBody | ExperimentList]
     """
 
     kwargs = _get_kwargs(
@@ -115,7 +121,7 @@ def sync(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
-) -> Any | ErrorBody | None:
+) -> ErrorBody | ExperimentList | None:
     """List experiments, newest first.
 
      Without a project filter `data` is a flat array of experiments. With one, `data` is an array of
@@ -131,7 +137,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Any | ErrorBody
+        ErrorBody | ExperimentList
     """
 
     return sync_detailed(
@@ -148,7 +154,7 @@ async def asyncio_detailed(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
-) -> Response[Any | ErrorBody]:
+) -> Response[ErrorBody | ExperimentList]:
     """List experiments, newest first.
 
      Without a project filter `data` is a flat array of experiments. With one, `data` is an array of
@@ -164,7 +170,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Any | ErrorBody]
+        Response[ErrorBody | ExperimentList]
     """
 
     kwargs = _get_kwargs(
@@ -184,7 +190,7 @@ async def asyncio(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
-) -> Any | ErrorBody | None:
+) -> ErrorBody | ExperimentList | None:
     """List experiments, newest first.
 
      Without a project filter `data` is a flat array of experiments. With one, `data` is an array of
@@ -200,7 +206,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Any | ErrorBody
+        ErrorBody | ExperimentList
     """
 
     return (

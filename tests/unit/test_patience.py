@@ -12,10 +12,9 @@ from gradient import (
     RequestFailedError,
     ServerError,
 )
-from gradient_ext.asking import AskLogs, AskState
 from gradient_ext.config import Options
-from gradient_ext.tasks import Pause
-from tests.client.simulated import STOPPED, SimulatedLogs, Simulation
+from gradient_ext.polling import LogsQuery, Pause, StateQuery
+from tests.unit.simulated import STOPPED, SimulatedLogs, Simulation
 
 PATIENCE = Options().patience
 
@@ -26,7 +25,7 @@ def test_nobody_is_asked_in_a_hot_loop():
     """
     simulation = Simulation(SimulatedLogs(1))
     simulation.go(3600)
-    times = [moment for moment, ask in simulation.asked if isinstance(ask, AskLogs)]
+    times = [moment for moment, ask in simulation.asked if isinstance(ask, LogsQuery)]
     pauses = [after - before for before, after in itertools.pairwise(times)]
     assert pauses[0] == pytest.approx(0.2, abs=0.01)
     assert all(after > before - 0.001 for before, after in itertools.pairwise(pauses))
@@ -43,7 +42,7 @@ def test_a_server_that_holds_requests_is_asked_once_in_20_seconds():
     """A row that comes in between ends the wait, and the next question follows at once."""
     simulation = Simulation(SimulatedLogs(1), holds=True)
     simulation.go(3600)
-    assert {ask.wait for _, ask in simulation.asked[1:] if isinstance(ask, AskLogs)} == {20.0}
+    assert {ask.wait for _, ask in simulation.asked[1:] if isinstance(ask, LogsQuery)} == {20.0}
     assert len(simulation.asked) < 2 * 3600 / 20 + 5
 
 
@@ -117,9 +116,9 @@ def test_while_jobs_are_not_equally_far_no_request_is_held_for_long():
     simulation.logs.print(0, 3)
     simulation.logs.print(1, 5)
     simulation.go(600)
-    waits = [ask.wait for _, ask in simulation.asked[10:] if isinstance(ask, AskLogs)]
+    waits = [ask.wait for _, ask in simulation.asked[10:] if isinstance(ask, LogsQuery)]
     assert max(waits) == 10.0
-    assert all(ask.wait == 0 for _, ask in simulation.asked if isinstance(ask, AskLogs) and ask.question.line == 3)
+    assert all(ask.wait == 0 for _, ask in simulation.asked if isinstance(ask, LogsQuery) and ask.range.line == 3)
     simulation.logs.print(0, 2)
     simulation.go(11)
     assert len(simulation.got) == 10
@@ -154,9 +153,9 @@ def test_the_state_may_fail_while_the_logs_come():
         end = simulation.now + seconds
         while simulation.now < end:
             step = simulation.follower.next_step(simulation.now)
-            if isinstance(step, AskState):
+            if isinstance(step, StateQuery):
                 simulation.now += 1
-                simulation.follower.fail(RequestFailedError("no state"), simulation.now)
+                simulation.follower.on_error(RequestFailedError("no state"), simulation.now)
             else:
                 simulation.step()
 
@@ -175,7 +174,7 @@ def test_what_does_not_pass_is_raised_at_once():
     simulation.follower.next_step(simulation.now + 20)
     gone = NotFoundError("Failed", status=404, method="GET", url="http://h/")
     with pytest.raises(NotFoundError) as caught:
-        simulation.follower.fail(gone, simulation.now + 20)
+        simulation.follower.on_error(gone, simulation.now + 20)
     assert caught.value is gone
     assert not hasattr(gone, "__notes__")
 
@@ -190,7 +189,7 @@ def test_what_does_not_pass_says_where_to_go_on_too():
     simulation.follower.next_step(simulation.now + 20)
     unknown = ServerError("Failed", status=520, method="GET", url="http://h/")
     with pytest.raises(ServerError) as caught:
-        simulation.follower.fail(unknown, simulation.now + 20)
+        simulation.follower.on_error(unknown, simulation.now + 20)
     assert caught.value.__notes__ == ["12 rows have come; yield_logs('es1', line=5) goes on from there."]
 
 
@@ -213,10 +212,10 @@ def test_a_request_that_was_held_and_lost_is_followed_by_one_that_is_not_held():
     held = []
     while simulation.now < 1000 + 900:
         step = simulation.follower.next_step(simulation.now)
-        if isinstance(step, AskLogs) and step.wait > 8:
+        if isinstance(step, LogsQuery) and step.wait > 8:
             held.append(simulation.now)
             simulation.now += 8
-            simulation.follower.fail(lost, simulation.now)
+            simulation.follower.on_error(lost, simulation.now)
         else:
             simulation.step()
     assert len(held) == 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gradient import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
 from gradient_ext._json import EXACT_TYPES, coerce, require
-from gradient_ext.reading import AttributeReader
+from gradient_ext.experiments import _Reader
 
 KINDS = [BaseExperiment, SingleNodeExperiment, MultiNodeExperiment]
 COMMON = st.sampled_from([None, True, False, 0, 2, 3, 2.0, "", "x", "y", "2", {}, {"a": 1}, []])
@@ -62,7 +62,7 @@ def test_any_answer_reads_as_if_each_attribute_was_looked_for(kind, data):
     stored, around = data.draw(answers(some))
     answer = {**WHOLE, **around}
     expected = outcome(lambda: reference(fields, stored, answer))
-    assert outcome(lambda: AttributeReader(fields).read(stored, answer)) == expected
+    assert outcome(lambda: _Reader(fields).read(stored, answer)) == expected
 
 
 AROUND = tuple(field for field in BaseExperiment._fields if field.outer_name and not field.stored_names)
@@ -79,7 +79,7 @@ def test_attributes_that_share_names(kinds, stored):
     )
     fields = (*AROUND, *own)
     expected = outcome(lambda: reference(fields, stored, WHOLE))
-    assert outcome(lambda: AttributeReader(fields).read(stored, WHOLE)) == expected
+    assert outcome(lambda: _Reader(fields).read(stored, WHOLE)) == expected
 
 
 @given(json_type=st.sampled_from([*EXACT_TYPES, "number"]), value=VALUES)

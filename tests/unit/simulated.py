@@ -5,10 +5,8 @@ import random
 from gradient_api.constants import END_OF_LOG, ExperimentState
 
 from gradient import BaseExperiment, LogRow, MultiNodeExperiment, SingleNodeExperiment
-from gradient_ext.asking import AskExperiment, AskLogs, AskState
-from gradient_ext.following import Follower
-from gradient_ext.logs import LogQuestion
-from gradient_ext.tasks import Pause
+from gradient_ext.logs import LogRange
+from gradient_ext.polling import ExperimentQuery, LogFollower, LogsQuery, Pause, StateQuery
 
 RUNNING, STOPPED = ExperimentState.RUNNING, ExperimentState.STOPPED
 
@@ -84,8 +82,8 @@ FAULTS = {
     "an older page": lambda logs, question: logs.random.choice(logs.given) if logs.given else logs.page(question),
     "rows in another order": shuffled,
     "rows twice": lambda logs, question: [row for row in logs.page(question) for _ in range(2)],
-    "rows from before": lambda logs, question: logs.page(LogQuestion(max(0, question.line - 3), question.limit)),
-    "a later page": lambda logs, question: logs.page(LogQuestion(question.line + 3, question.limit)),
+    "rows from before": lambda logs, question: logs.page(LogRange(max(0, question.line - 3), question.limit)),
+    "a later page": lambda logs, question: logs.page(LogRange(question.line + 3, question.limit)),
     "a part of the page": lambda logs, question: logs.page(question)[: question.limit // 2],
     "nothing": lambda logs, question: [],
     "rows that come in late": late,
@@ -103,7 +101,7 @@ class Simulation:
 
     def __init__(self, logs, *, line=0, limit=10_000, holds=False, known=True, **follower):
         self.logs = logs
-        self.follower = Follower(handle="es1", start=LogQuestion(line, limit), **follower)
+        self.follower = LogFollower(handle="es1", start=LogRange(line, limit), **follower)
         self.holds = holds
         self.known = known
         self.state = RUNNING
@@ -134,9 +132,9 @@ class Simulation:
             self.now += 0.001
             if isinstance(fault, Exception):
                 self.now += 1
-                self.follower.fail(fault, self.now)
+                self.follower.on_error(fault, self.now)
             else:
-                self.got += self.follower.take(self.answer(step, fault))
+                self.got += self.follower.on_response(self.answer(step, fault))
         return step
 
     def go(self, seconds, error=None):
@@ -147,12 +145,12 @@ class Simulation:
 
     def answer(self, step, fault):
         match step:
-            case AskExperiment():
+            case ExperimentQuery():
                 return self.experiment()
-            case AskState():
+            case StateQuery():
                 return self.state
-            case AskLogs():
-                page = self.logs.answer(step.question, fault)
+            case LogsQuery():
+                page = self.logs.answer(step.range, fault)
                 if not page and self.holds and self.state != STOPPED:
                     page = self.hold(step)
                 self.rows_sent += len(page)
@@ -165,7 +163,7 @@ class Simulation:
             return []
         self.now += self.logs.pace
         self.logs.print(0, 1)
-        return self.logs.answer(step.question)
+        return self.logs.answer(step.range)
 
     def run(self, steps=100_000):
         """Go on until the follower is done."""

@@ -14,10 +14,8 @@ from gradient import (
     StateNotReachedError,
     WaitTimeoutError,
 )
-from gradient_ext.asking import AskExperiment, AskLogs, AskState
 from gradient_ext.config import Options
-from gradient_ext.tasks import Pause
-from gradient_ext.waiting import Waiter
+from gradient_ext.polling import ExperimentQuery, LogsQuery, Pause, StateQuery, Waiter
 
 PATIENCE = Options().patience
 
@@ -46,23 +44,23 @@ class Waiting:
             self.asked.append((self.now, step))
             if error:
                 self.now += 1
-                self.waiter.fail(error, self.now)
+                self.waiter.on_error(error, self.now)
                 return step
             if self.holds and self.state not in TERMINAL_STATES:
                 self.now += step.wait
-            self.seen += self.waiter.take(self.answer(step))
+            self.seen += self.waiter.on_response(self.answer(step))
         return step
 
     def answer(self, step):
         match step:
-            case AskState():
+            case StateQuery():
                 return self.state
-            case AskExperiment():
+            case ExperimentQuery():
                 return SingleNodeExperiment(
                     id="es1", state=self.state, experiment_type_id=1, experiment_error="out of memory"
                 )
-            case AskLogs():
-                return [row for row in self.logs if row.line > step.question.line][: step.question.limit]
+            case LogsQuery():
+                return [row for row in self.logs if row.line > step.range.line][: step.range.limit]
 
     def go(self, seconds, error=None):
         """Let time go by; with an error, let every request end in it."""
@@ -94,7 +92,7 @@ def test_an_experiment_that_has_ended(state, raise_on_failure):
         )
     else:
         assert waiting.result().state == state
-        assert AskLogs not in [type(ask) for _, ask in waiting.asked]
+        assert LogsQuery not in [type(ask) for _, ask in waiting.asked]
     assert waiting.now == 1000
 
 
@@ -195,7 +193,7 @@ def test_an_end_that_cannot_be_told(timeout):
 def test_the_last_rows_are_not_worth_much_time():
     """Where they come slowly, those that have come are told."""
     waiting = Waiting(FAILED, logs=["row"] * 100_000)
-    while not isinstance(waiting.waiter.next_step(waiting.now), AskLogs):
+    while not isinstance(waiting.waiter.next_step(waiting.now), LogsQuery):
         waiting.step()
     began = waiting.now
     while waiting.step():
@@ -234,7 +232,7 @@ def test_what_does_not_pass_is_raised_at_once():
 def test_logs_that_cannot_be_read_do_not_hide_the_failure():
     """Then it is told without them."""
     waiting = Waiting(FAILED, logs=["one"])
-    while not isinstance(waiting.waiter.next_step(waiting.now), AskLogs):
+    while not isinstance(waiting.waiter.next_step(waiting.now), LogsQuery):
         waiting.step()
     waiting.step(NotFoundError("Failed", status=404, method="GET", url="http://h/"))
     with pytest.raises(ExperimentFailedError) as caught:

@@ -3,10 +3,16 @@
 import tracemalloc
 
 import pytest
+from gradient_api.models import ExperimentList as ExperimentPage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_ext.paging import ListCursor
+from gradient_ext.experiments import experiment_from
+from gradient_ext.pagination import ListCursor
+
+
+def page_of(answer):
+    return ExperimentPage.from_dict(answer)
 
 
 def experiment(handle):
@@ -58,17 +64,17 @@ CAPPED = [capped(flat), capped(grouped_overall), capped(grouped_each), capped(fl
     sizes=st.lists(st.integers(0, 9), max_size=4),
     page_size=st.integers(1, 7),
     limit=st.none() | st.integers(1, 12),
-    forgets=st.booleans(),
+    bounded=st.booleans(),
 )
-def test_every_experiment_comes_once(server, sizes, page_size, limit, forgets):
+def test_every_experiment_comes_once(server, sizes, page_size, limit, bounded):
     """Whether pages are cut through all experiments, through each group, or not at all."""
     groups = [[f"es{number}x{place}" for place in range(size)] for number, size in enumerate(sizes)]
-    cursor = ListCursor(0, limit, most=page_size, forgets=forgets)
+    cursor = ListCursor(0, limit, max_page_size=page_size, bounded=bounded)
     got = []
     for _ in range(100):
         if cursor.finished:
             break
-        got += cursor.take(server(groups, cursor.offset, cursor.page_size))
+        got += cursor.take(page_of(server(groups, cursor.offset, cursor.page_size)))
     everything = [handle for group in groups for handle in group]
     handles = [found["handle"] for found in got]
     assert len(handles) == len(set(handles))
@@ -84,20 +90,20 @@ def test_experiments_that_are_created_meanwhile(server, news, page_size):
 
 
 @pytest.mark.parametrize("server", [flat, silent(flat)])
-@given(news=st.lists(st.integers(0, 4), max_size=12), page_size=st.integers(5, 7), forgets=st.booleans())
-def test_a_few_experiments_that_are_created_meanwhile(server, news, page_size, forgets):
+@given(news=st.lists(st.integers(0, 4), max_size=12), page_size=st.integers(5, 7), bounded=st.booleans())
+def test_a_few_experiments_that_are_created_meanwhile(server, news, page_size, bounded):
     """Where there are fewer of them than a page has, nobody has to remember much, or to be told the total."""
-    check_news(server, news, page_size, forgets=forgets)
+    check_news(server, news, page_size, bounded=bounded)
 
 
-def check_news(server, news, page_size, *, forgets=False):
+def check_news(server, news, page_size, *, bounded=False):
     old = [f"es{number}" for number in range(40)]
     known, got = list(old), []
-    cursor = ListCursor(most=page_size, forgets=forgets)
+    cursor = ListCursor(max_page_size=page_size, bounded=bounded)
     for turn in range(100):
         if cursor.finished:
             break
-        got += cursor.take(server([known], cursor.offset, cursor.page_size))
+        got += cursor.take(page_of(server([known], cursor.offset, cursor.page_size)))
         count = news[turn] if turn < len(news) else 0
         known[:0] = [f"new{turn}x{number}" for number in range(count)]
     assert cursor.finished
@@ -109,8 +115,11 @@ def check_news(server, news, page_size, *, forgets=False):
 @pytest.mark.parametrize("total", [10**15, 3, None])
 def test_a_server_that_repeats_itself(total):
     """It knows no offset, and says that there is more to come: one repetition is enough."""
-    cursor, page = ListCursor(most=2), {"data": [experiment("es1"), experiment("es2")], "meta": {"totalItems": total}}
-    assert [len(cursor.take(page)), len(cursor.take(page))] == [2, 0]
+    cursor, page = (
+        ListCursor(max_page_size=2),
+        {"data": [experiment("es1"), experiment("es2")], "meta": {"totalItems": total}},
+    )
+    assert [len(cursor.take(page_of(page))), len(cursor.take(page_of(page)))] == [2, 0]
     assert cursor.finished
 
 
@@ -118,7 +127,7 @@ def test_a_server_that_repeats_itself(total):
 def test_a_server_that_has_no_more(total):
     """Whatever it says of a total."""
     cursor = ListCursor()
-    cursor.take({"data": [], "meta": {"totalItems": total}})
+    cursor.take(page_of({"data": [], "meta": {"totalItems": total}}))
     assert cursor.finished
 
 
@@ -129,11 +138,11 @@ def test_memory_of_a_walk_stays_flat():
 
 
 def peak_of_a_walk(count):
-    cursor = ListCursor(most=100, forgets=True)
+    cursor = ListCursor(max_page_size=100, bounded=True)
     tracemalloc.start()
     while not cursor.finished:
         page = range(cursor.offset, min(count, cursor.offset + 100))
-        cursor.take({"data": [experiment(f"es{number}") for number in page]})
+        cursor.take(page_of({"data": [experiment(f"es{number}") for number in page]}))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
@@ -143,7 +152,7 @@ def test_an_experiment_that_comes_twice_in_a_page():
     """Comes once, and counts once."""
     cursor = ListCursor(0, 2)
     twice = {"data": [experiment("es1"), {"data": [experiment("es1"), experiment("es2"), experiment("es3")]}]}
-    assert [found["handle"] for found in cursor.take(twice)] == ["es1", "es2"]
+    assert [found["handle"] for found in cursor.take(page_of(twice))] == ["es1", "es2"]
     assert cursor.finished
 
 
@@ -151,7 +160,7 @@ def test_an_experiment_that_comes_twice_in_a_page():
 def test_a_total_that_is_none(meta):
     """Then the pages are gone through until one brings nothing new."""
     cursor = ListCursor()
-    cursor.take({"data": [experiment("es1")], "meta": meta})
+    cursor.take(page_of({"data": [experiment("es1")], "meta": meta}))
     assert not cursor.finished
 
 
@@ -161,7 +170,7 @@ def test_a_total_that_is_none(meta):
 def test_what_is_no_experiment(odd):
     """Is an error: it is neither left out nor taken for an empty group."""
     with pytest.raises(ValueError, match=r"handle is|experimentTypeId"):
-        ListCursor().call().meaning({"data": [experiment("es1"), odd]})
+        [experiment_from(found) for found in ListCursor().take(page_of({"data": [experiment("es1"), odd]}))]
 
 
 @pytest.mark.parametrize(
@@ -175,4 +184,4 @@ def test_what_is_no_experiment(odd):
 def test_what_is_passed_over_has_to_be_whole(odd, said):
     """A page is as the contract says or not, however many of its experiments are wanted."""
     with pytest.raises(ValueError, match=said):
-        ListCursor(0, 1).take({"data": [experiment("es1"), odd]})
+        ListCursor(0, 1).take(page_of({"data": [experiment("es1"), odd]}))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gradient import MalformedResponseError, RequestFailedError
 from gradient_ext.errors import RETRIED_STATUSES, error_class
-from gradient_ext.retrying import RetryPolicy, retry_after_seconds
+from gradient_ext.retries import RetryPolicy, retry_after_seconds
 
 
 def answered(status, retry_after=None):
@@ -26,8 +26,8 @@ POLICIES = st.builds(
     RetryPolicy,
     attempts=st.integers(1, 100),
     deadline=st.none() | st.floats(0.1, 1000),
-    first_pause=st.floats(0.001, 10),
-    longest_pause=st.floats(0.001, 100),
+    first_delay=st.floats(0.001, 10),
+    longest_delay=st.floats(0.001, 100),
     longest_retry_after=st.floats(0, 100),
 )
 
@@ -35,7 +35,7 @@ POLICIES = st.builds(
 @given(policy=POLICIES, error=ERRORS, attempt=st.integers(1, 200), elapsed=st.floats(0, 2000), chance=st.floats(0, 1))
 def test_every_pause_keeps_all_promises(policy, error, attempt, elapsed, chance):
     """Whatever happens: enough attempts end it, the deadline holds, what is asked is waited, jitter has its ceiling."""
-    pause = policy.pause(error, attempt, elapsed, lambda: chance)
+    pause = policy.delay(error, attempt, elapsed, lambda: chance)
     if pause is None:
         return
     assert attempt < policy.attempts
@@ -44,14 +44,14 @@ def test_every_pause_keeps_all_promises(policy, error, attempt, elapsed, chance)
     asked = getattr(error, "retry_after", None) or 0
     assert asked <= pause
     assert asked <= policy.longest_retry_after
-    assert pause <= max(asked, policy.longest_pause, 0)
-    assert pause <= max(asked, policy.first_pause * 2.0 ** (attempt - 1))
+    assert pause <= max(asked, policy.longest_delay, 0)
+    assert pause <= max(asked, policy.first_delay * 2.0 ** (attempt - 1))
 
 
 @given(attempt=st.integers(1, 9), error=ERRORS)
 def test_what_may_pass_is_tried_again(attempt, error):
     """With attempts and time left, only what cannot pass, or would take too long, is raised at once."""
-    pause = RetryPolicy(attempts=10, deadline=None).pause(error, attempt, 0, lambda: 0.5)
+    pause = RetryPolicy(attempts=10, deadline=None).delay(error, attempt, 0, lambda: 0.5)
     hopeless = not getattr(error, "retryable", False) or (getattr(error, "retry_after", None) or 0) > 60
     assert (pause is None) == hopeless
 
@@ -61,16 +61,16 @@ def test_what_may_pass_is_tried_again(attempt, error):
 )
 def test_the_last_attempt(attempt, elapsed, pause):
     """There is none that would begin when the deadline is over, and none beyond the number of attempts."""
-    policy = RetryPolicy(attempts=3, deadline=10, first_pause=4, longest_pause=4)
-    assert policy.pause(RequestFailedError("broke"), attempt, elapsed, lambda: 1) == pause
+    policy = RetryPolicy(attempts=3, deadline=10, first_delay=4, longest_delay=4)
+    assert policy.delay(RequestFailedError("broke"), attempt, elapsed, lambda: 1) == pause
 
 
 @given(st.integers(1, 60))
 def test_full_jitter_reaches_from_nothing_to_a_ceiling_that_doubles(attempt):
     """Many clients that fail together do not come back together."""
-    policy = RetryPolicy(attempts=1000, deadline=None, first_pause=0.2, longest_pause=10)
+    policy = RetryPolicy(attempts=1000, deadline=None, first_delay=0.2, longest_delay=10)
     shortest, longest = (
-        policy.pause(RequestFailedError("broke"), attempt, 0, lambda share=share: share) for share in (0.0, 1.0)
+        policy.delay(RequestFailedError("broke"), attempt, 0, lambda share=share: share) for share in (0.0, 1.0)
     )
     assert shortest == 0
     assert longest == pytest.approx(min(10, 0.2 * 2 ** (attempt - 1)))

@@ -13,10 +13,9 @@ from gradient import (
     LogsInterruptedError,
     RequestFailedError,
 )
-from gradient_ext.asking import AskExperiment, AskLogs, AskState
 from gradient_ext.config import Options
-from gradient_ext.tasks import LONGEST_HOLD, Pause
-from tests.client.simulated import FAULTS, STOPPED, TELLABLE, SimulatedLogs, Simulation
+from gradient_ext.polling import LONGEST_HOLD, ExperimentQuery, LogsQuery, Pause, StateQuery
+from tests.unit.simulated import FAULTS, STOPPED, TELLABLE, SimulatedLogs, Simulation
 
 PATIENCE = Options().patience
 
@@ -144,7 +143,7 @@ def test_it_ends_with_the_last_marker():
     simulation = Simulation(logs)
     simulation.run()
     assert len(simulation.got) == 15
-    assert AskState not in [type(ask) for _, ask in simulation.asked]
+    assert StateQuery not in [type(ask) for _, ask in simulation.asked]
 
 
 @pytest.mark.parametrize("rows", [0, 7])
@@ -239,16 +238,16 @@ def test_the_first_question_is_for_the_experiment():
     """How many jobs there are says when all have ended."""
     simulation = Simulation(SimulatedLogs(1))
     simulation.step()
-    assert isinstance(simulation.asked[0][1], AskExperiment)
+    assert isinstance(simulation.asked[0][1], ExperimentQuery)
 
 
 def test_silence_costs_one_question_for_each_time_that_the_server_holds_one():
     """It would have said at once that the experiment has ended; every five minutes it is asked all the same."""
     simulation = Simulation(SimulatedLogs(1), holds=True)
     simulation.go(59)
-    assert [type(ask) for _, ask in simulation.asked] == [AskExperiment, AskLogs, AskLogs, AskLogs]
+    assert [type(ask) for _, ask in simulation.asked] == [ExperimentQuery, LogsQuery, LogsQuery, LogsQuery]
     simulation.go(3600)
-    looks = [now for now, ask in simulation.asked if isinstance(ask, AskState)]
+    looks = [now for now, ask in simulation.asked if isinstance(ask, StateQuery)]
     pauses = [later - earlier for earlier, later in pairwise([1000, *looks])]
     assert all(300 <= pause < 300 + 2 * LONGEST_HOLD for pause in pauses)
     assert len(simulation.asked) < 1.1 * 3660 / LONGEST_HOLD
@@ -259,7 +258,7 @@ def test_the_state_is_asked_for_where_a_server_does_not_hold_questions():
     simulation = Simulation(SimulatedLogs(1), holds=False)
     simulation.go(10)
     kinds = [type(ask) for _, ask in simulation.asked]
-    assert kinds[1:7] == [AskLogs, AskState] * 3
+    assert kinds[1:7] == [LogsQuery, StateQuery] * 3
 
 
 @pytest.mark.parametrize("pace", [0.5, 0.05, 0.015])
@@ -272,12 +271,12 @@ def test_rows_that_come_one_by_one_are_there_at_once(pace):
         simulation.step()
     while len(simulation.got) < 1200:
         assert not isinstance(simulation.step(), Pause)
-    assert {type(ask) for _, ask in simulation.asked[1:]} == {AskLogs}
+    assert {type(ask) for _, ask in simulation.asked[1:]} == {LogsQuery}
 
 
 def test_a_state_that_is_shown_does_not_stay_behind():
     """As long as it is one in which no rows should come, and they do, it is asked for twice a second."""
-    simulation = Simulation(SimulatedLogs(1, pace=0.05), holds=True, shows_state=True)
+    simulation = Simulation(SimulatedLogs(1, pace=0.05), holds=True, displays_state=True)
     simulation.state = ExperimentState.PROVISIONING
     simulation.go(3)
     assert simulation.follower.state == ExperimentState.PROVISIONING
@@ -286,4 +285,4 @@ def test_a_state_that_is_shown_does_not_stay_behind():
     assert simulation.follower.state == ExperimentState.RUNNING
     asked = len(simulation.asked)
     simulation.go(4)
-    assert AskState not in [type(ask) for _, ask in simulation.asked[asked:]]
+    assert StateQuery not in [type(ask) for _, ask in simulation.asked[asked:]]
