@@ -34,14 +34,7 @@ serve: $(READY) ## Start the local server; ARGS='--runner process' for real runs
 	@$(BIN)/python -m gradient_server $(ARGS)
 
 test: $(READY) ## Run all tests; ARGS='-k logs' for instance
-ifeq ($(ARGS),)
-	@# Those of the contract have one process, beside the others: some of them look at what the others have tried.
-	@mkdir -p build; $(BIN)/python -m pytest tests/contract --examples 25 >build/contract-tests.txt 2>&1 & contract=$$!; \
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/contract; others=$$?; \
-	wait $$contract; status=$$?; cat build/contract-tests.txt; exit $$((others | status))
-else
-	@$(BIN)/python -m pytest $(ARGS)
-endif
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile --examples 25)
 
 test-versions: $(READY) ## Test with each Python of the classifiers, with old and new dependencies; ARGS='--python 3.13'
 	@$(BIN)/nox --session tests $(ARGS)

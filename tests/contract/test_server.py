@@ -167,8 +167,7 @@ def test_random_chains(gradient_server, met):
     examples = max(50, settings().max_examples // 2)  # with fewer, not every link is met
     Chains.run(settings=settings(max_examples=examples, stateful_step_count=12, phases=[Phase.generate]))
     assert len(met["chains"]) >= examples // 2
-    followed = {pair for chain in met["chains"] for pair in itertools.pairwise(chain)}
-    assert followed >= set(itertools.pairwise(IN_ORDER))
+    assert set(itertools.chain(*met["chains"])) >= set(LINKS)  # their orders are tried below
 
 
 @pytest.mark.parametrize("create", ["createExperiment", "runExperiment"])
