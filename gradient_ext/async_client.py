@@ -72,7 +72,9 @@ class AsyncBaseClient:
         self._http_client: httpx.AsyncClient | None = None
 
     def __repr__(self) -> str:
-        hosts = self._configuration
+        hosts: config.Configuration | None = self.__dict__.get("_configuration")
+        if hosts is None:
+            return object.__repr__(self)  # A traceback that prints variables may print this one of `__init__`.
         return f"{type(self).__name__}(base_url={hosts.experiments_url!r}, logs_url={hosts.logs_url!r})"
 
     async def __aenter__(self) -> Self:

@@ -72,7 +72,9 @@ class BaseClient:
         self._http_client: httpx.Client | None = None
 
     def __repr__(self) -> str:
-        hosts = self._configuration
+        hosts: config.Configuration | None = self.__dict__.get("_configuration")
+        if hosts is None:
+            return object.__repr__(self)  # A traceback that prints variables may print this one of `__init__`.
         return f"{type(self).__name__}(base_url={hosts.experiments_url!r}, logs_url={hosts.logs_url!r})"
 
     def __enter__(self) -> Self:

@@ -20,18 +20,10 @@ def everything_shown(error):
         type(error), error, error.__traceback__, show_locals=True, locals_max_string=None, suppress=[TESTS]
     )
     console.print(frames)
-    shown = [console.file.getvalue()]
-    while error:
-        shown += [str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)]
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            if not frame.f_code.co_filename.startswith(TESTS):
-                shown += [f"{name} = {_safe_repr(value)}" for name, value in frame.f_locals.items()]
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return "\n".join(shown)
-
-
-def _safe_repr(value):
-    try:
-        return repr(value)
-    except AttributeError:
-        return "an object whose __init__ has not finished"
+    printed = traceback.TracebackException.from_exception(error, capture_locals=True)
+    part = printed
+    while part:
+        part.stack[:] = [frame for frame in part.stack if not frame.filename.startswith(TESTS)]
+        part = part.__cause__ or (None if part.__suppress_context__ else part.__context__)
+    notes = getattr(error, "__notes__", ())
+    return "\n".join([str(error), repr(error), repr(vars(error)), *notes, *printed.format(), console.file.getvalue()])
