@@ -1,4 +1,4 @@
-"""The words of a server are found in every shape in which the historical services said them."""
+"""The texts of an error response, in every shape in which the historical services wrote them."""
 
 import json
 
@@ -39,8 +39,7 @@ from gradient_ext.errors import words_of
         ({}, []),
     ],
 )
-def test_json(body, words):
-    """Details come before the error, as the first clients had it, and nothing comes twice."""
+def test_texts_of_a_json_body_come_once_with_details_first(body, words):
     assert list(words_of(json.dumps(body).encode())) == words
 
 
@@ -54,8 +53,7 @@ def test_json(body, words):
         (b"\xff\xfe", ["��"]),
     ],
 )
-def test_other_bodies(body, words):
-    """Plain text is taken as it is, a web page by its title, and bytes that are no text do no harm."""
+def test_a_body_that_is_no_json_is_its_text_or_the_title_of_its_page(body, words):
     assert list(words_of(body)) == words
 
 
@@ -66,13 +64,11 @@ def test_other_bodies(body, words):
         lambda x: st.lists(x) | st.dictionaries(st.sampled_from(["error", "details", "messages", "x"]), x),
     ).map(lambda value: json.dumps(value).encode())
 )
-def test_no_body_breaks_it(body):
-    """Whatever comes, the words are short texts without repetition."""
+def test_every_body_becomes_short_texts_without_repetition(body):
     words = words_of(body)
     assert len(set(words)) == len(words)
     assert all(isinstance(word, str) and 0 < len(word) < 600 for word in words)
 
 
-def test_nesting_without_end():
-    """A body that nests deeper than Python goes is shown as text."""
+def test_a_body_that_is_nested_too_deeply_is_text():
     assert words_of(b"[" * 100_000)[0].startswith("[[[")
