@@ -33,7 +33,6 @@ from gradient_ext.parameters import (
     checked_projects,
     checked_seconds,
     checked_states,
-    hide_secrets,
     request_model,
     takes,
 )
@@ -216,7 +215,6 @@ class ExperimentsClient(BaseClient):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        hide_secrets(SINGLE_NODE_PARAMETERS, parameters)
         body = request_model(SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
         return self._create(experiments_api.create_experiment.sync_detailed, body)
 
@@ -235,7 +233,6 @@ class ExperimentsClient(BaseClient):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        hide_secrets(SINGLE_NODE_PARAMETERS, parameters)
         body = request_model(SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
         return self._create(experiments_api.run_experiment.sync_detailed, body)
 
@@ -259,7 +256,6 @@ class ExperimentsClient(BaseClient):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        hide_secrets(MULTI_NODE_PARAMETERS, parameters)
         body = request_model(MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
         return self._create(experiments_api.create_experiment.sync_detailed, body)
 
@@ -283,7 +279,6 @@ class ExperimentsClient(BaseClient):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        hide_secrets(MULTI_NODE_PARAMETERS, parameters)
         body = request_model(MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
         return self._create(experiments_api.run_experiment.sync_detailed, body)
 

@@ -85,12 +85,7 @@ def _signature(accepted: ParameterSet, method: Callable[..., Any]) -> inspect.Si
     return written.replace(parameters=[written.parameters["self"], *keywords], return_annotation=str)
 
 
-def hide_secrets(accepted: ParameterSet, parameters: Mapping[str, object]) -> None:
-    """Replace secret values by `Secret`, so that tools that print the variables of frames do not show them.
-
-    :param parameters: the keywords of a call, a dictionary of its own, which is changed
-    """
-    keywords = cast("dict[str, object]", parameters)
+def _hide_secrets(accepted: ParameterSet, keywords: dict[str, object]) -> None:
     secret = {parameter.name for parameter in accepted.parameters if parameter.secret}
     for name, value in keywords.items():
         if is_mapping(value):
@@ -130,9 +125,17 @@ def request_body(accepted: ParameterSet, parameters: Mapping[str, object], metho
 def request_model(accepted: ParameterSet, parameters: Mapping[str, object], method: str) -> Any:
     """Return the body of a create or run request as the generated model.
 
+    Secret values in `parameters` are replaced by `Secret`: the dictionary stands in the frame of the caller, and some
+    tools print the variables of frames.
+
+    :param ParameterSet accepted: the keywords that the method accepts
+    :param parameters: the keywords of the call, a dictionary of its own, which is changed
+    :param str method: the method that was called, for error texts: `create_single_node()`
+
     :raises TypeError: a keyword is unknown
     :raises InvalidParametersError: values are missing or wrong; the error names all of them
     """
+    _hide_secrets(accepted, cast("dict[str, object]", parameters))
     return getattr(models, accepted.schema).from_dict(request_body(accepted, parameters, method))
 
 
