@@ -60,7 +60,12 @@ def main() -> int:
         sys.exit("\n  ".join([f"Nothing has been written: {CONTRACT.name} does not fit together.", *wrong]))
     with tempfile.TemporaryDirectory() as scratch:
         fresh = generate(spec, Path(scratch))
-        derived = derived_files()
+        try:
+            derived = derived_files()
+        except SyntaxError as error:
+            sys.exit(
+                f"Nothing has been written: {error.filename}, line {error.lineno}, has no synchronous form: {error.msg}"
+            )
         if options.check:
             return check(_contents(fresh, PACKAGE) | derived)
         before = _content(PACKAGE / PACKAGED)

@@ -210,11 +210,22 @@ def break_the_import(project):
     _append(project.root / "openapi" / "templates" / "constants.py.jinja", "UNKNOWN = no_such_name")
 
 
+def break_the_client(project):
+    _append(project.root / "gradient_ext" / "async_client.py", "async def (")
+
+
 def _append(path, text):
     path.write_text(f"{path.read_text(encoding='utf-8')}\n{text}\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize(("fault", "words"), [(break_the_syntax, "SyntaxError"), (break_the_import, "no_such_name")])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (break_the_syntax, "SyntaxError"),
+        (break_the_import, "no_such_name"),
+        (break_the_client, "async_client.py, line "),
+    ],
+)
 def test_code_that_does_not_work_is_not_written(new_copy, fault, words):
     project = new_copy()
     before = project.files()
