@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
+import gradient_server
 from gradient_server.cli import PROG, STORE, parse_options, usage_error
 from gradient_server.keys import ServerKey, choose_key, default_folder
 from gradient_server.private_files import make_private_folder, write_new
@@ -65,13 +66,11 @@ def _key(options: argparse.Namespace) -> ServerKey:
 
 
 def _server(options: argparse.Namespace, key: ServerKey) -> LocalServer:
-    from gradient_server import LocalServer  # takes a while, and needs the extra
-
     try:
         if options.runner.executes_commands and options.store is None:
             make_private_folder(default_folder())
             options.store = default_folder() / STORE
-        return LocalServer(
+        return gradient_server.LocalServer(  # imported here: it takes a while, and needs the extra
             host=options.host,
             port=options.port,
             api_key=key.text,

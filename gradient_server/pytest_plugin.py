@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import gradient_server
+
 if TYPE_CHECKING:
     from gradient_server import LocalServer
 
@@ -17,10 +19,10 @@ TIME_SCALE = 100.0
 @pytest.fixture(scope="session")
 def _running_gradient_server() -> Iterator[LocalServer]:
     try:
-        from gradient_server import LocalServer
-    except ModuleNotFoundError as error:
+        server_class = gradient_server.LocalServer
+    except ModuleNotFoundError as error:  # the extra is not installed
         pytest.fail(str(error), pytrace=False)
-    with LocalServer(time_scale=TIME_SCALE, check_answers=True) as server:
+    with server_class(time_scale=TIME_SCALE, check_answers=True) as server:
         yield server
 
 
