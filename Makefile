@@ -1,4 +1,4 @@
-# What there is to do here; `make help` explains. Everything runs in .venv, which the targets make when it is missing.
+# `make help` lists the targets. Everything runs in .venv, which the targets create if it is missing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,56 +13,56 @@ EXAMPLES ?= 50
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make .venv and install the package and its tools into it
+setup: $(READY) ## Create .venv, and install the package and the development tools in it
 
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.x")'
-	@echo "Making $(VENV) (once; this takes a minute) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11, 4) else "Python 3.11.4 or newer is needed; set PYTHON=python3.x")'
+	@echo "Creating $(VENV) (once; this takes a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip==25.3"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[server]" --group dev
 	@touch $@
 
-setup-debian: ## Install Chromium and Open MPI, for the tests that need them, from Debian's packages (as root)
+setup-debian: ## Install Chromium and Open MPI, which some tests need, on Debian (as root)
 	@apt-get update --quiet=2
 	@DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends chromium openmpi-bin >/dev/null
 
-demo: $(READY) ## Train for real, on one node and on three, on this machine; see examples/demo.py
+demo: $(READY) ## Train on one node and on three, on this machine: examples/demo.py
 	@$(BIN)/python examples/demo.py
 
-serve: $(READY) ## Start the local server; ARGS='--runner process' for real runs
+serve: $(READY) ## Start the local server; ARGS='--runner process' executes commands
 	@$(BIN)/python -m gradient_server $(ARGS)
 
-test: $(READY) ## Run all tests; ARGS='-k logs' for instance
+test: $(READY) ## Run all tests, or some: ARGS='-k logs'
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile --examples 25)
 
-test-versions: $(READY) ## Test with each Python of the classifiers, with old and new dependencies; ARGS='--python 3.13'
+test-versions: $(READY) ## Test each Python version with the lowest and the highest dependencies; ARGS='--python 3.13'
 	@$(BIN)/nox --session tests $(ARGS)
 
-mutants: $(READY) ## Run mutmut; ARGS='gradient_ext/logs.py tests/client/test_logs.py': a module, and its tests
+mutants: $(READY) ## Run mutation tests: ARGS='gradient_ext/logs.py tests/unit/test_logs.py', a module and its tests
 	@$(BIN)/nox --session mutants --reuse-venv yes -- $(ARGS)
 
-faults: $(READY) ## Create and start thousands over a bad network, exactly once; ARGS='--kill --calls 3000' for instance
+faults: $(READY) ## Create and start thousands of experiments exactly once over a bad network; ARGS='--kill --calls 3000'
 	@$(BIN)/python -m tests.e2e.chaos $(ARGS)
 
-contract: $(READY) ## Try client and server against the contract; SEED=random EXAMPLES=1000 for a long run
+contract: $(READY) ## Test client and server against the contract; SEED=random EXAMPLES=1000 for a long run
 	@seed=$(SEED); [ "$$seed" != random ] || seed=$$($(BIN)/python -c 'import random; print(random.getrandbits(32))'); \
 	echo "Seed $$seed, $(EXAMPLES) examples of each kind; SEED=$$seed EXAMPLES=$(EXAMPLES) repeats it"; \
 	$(BIN)/python tests/contract/command_line.py --seed "$$seed" --max-examples $(EXAMPLES) && \
 	$(BIN)/python -m pytest tests/contract --hypothesis-seed "$$seed" --examples $(EXAMPLES) $(ARGS)
 
-contract-independent: $(READY) ## Let Prism and Redocly judge contract, client and server; needs Node
+contract-independent: $(READY) ## Validate contract, client and server with Prism and Redocly; needs Node
 ifeq ($(shell command -v npm),)
-	@echo "contract-independent: SKIPPED, nothing was judged: no npm here (Node 20 or newer)"
+	@echo "contract-independent: SKIPPED, nothing was validated: npm is missing (Node 20 or newer)"
 else
 	@cd tests/contract/independent && [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --loglevel=error
 	@$(BIN)/python -m pytest tests/contract/independent $(ARGS)
 endif
 
-bench: $(READY) ## Time this client beside raw httpx and the old one; ARGS='--only get list_10k' for instance
+bench: $(READY) ## Compare the speed of this client with raw httpx and the old client; ARGS='--only get list_10k'
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-lint: $(READY) ## Run the linter and check the format
+lint: $(READY) ## Run the linter, and check the format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
@@ -74,16 +74,16 @@ types: $(READY) ## Run the type checkers
 check-spec: $(READY) ## Check that the contract is a valid OpenAPI document
 	@$(BIN)/openapi-spec-validator openapi/experiments.yaml
 
-generate: $(READY) ## Write generated/ from openapi/experiments.yaml, and say what changed
+generate: $(READY) ## Write generated/ from openapi/experiments.yaml, and list what changed
 	@$(BIN)/python openapi/generate.py
 
-check-generated: $(READY) ## Fail if generated/ is not what the contract says
+check-generated: $(READY) ## Fail if generated/ is out of date
 	@$(BIN)/python openapi/generate.py --check
 
-breaking: $(READY) ## Fail if the contract breaks callers of BASE=REVISION, or of the last release
+breaking: $(READY) ## Fail if the contract breaks callers of BASE=REVISION; default: of the last release
 	@$(BIN)/python openapi/breaking.py -- '$(BASE)'
 
-clean: ## Remove all environments and everything that tools left behind
+clean: ## Remove all environments and the files of tools
 	@rm -rf $(VENV) $(VENV)-* build dist .hypothesis .mypy_cache .nox .pytest_cache .ruff_cache
 	@rm -rf tests/contract/independent/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,9 @@
-"""The README does what it says: its example prints what is shown, and its test of a script passes."""
+"""The README is true: its examples print what it shows, its links lead somewhere, and its commands exist."""
 
 import asyncio
 import contextlib
 import io
+import itertools
 import os
 import re
 import subprocess
@@ -15,64 +16,58 @@ from gradient_server import LocalServer
 from gradient_server.runners.process import ProcessRunner
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-REAL, EXAMPLE, ASYNCIO, NOTEBOOK, SCRIPT_TEST = [text for language, text in BLOCKS if language == "python"]
-(OUTPUT,) = [text for language, text in BLOCKS if language == "text"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+(FIRST, FIRST_OUTPUT), *TOUR = [
+    (code, output)
+    for (language, code), (following, output) in itertools.pairwise(BLOCKS)
+    if (language, following) == ("python", "text")
+]
+"""Code, and the output that is shown below it. All but the first are about simulated runs."""
+WITH_OUTPUT = {FIRST, *(code for code, _ in TOUR)}
+REAL_RUN, SCRIPT_TEST = [code for language, code in BLOCKS if language == "python" and code not in WITH_OUTPUT]
 
 
-def test_the_example_prints_what_is_shown(gradient_server):
-    """Run as a user runs it: a program of its own that finds the server through its environment."""
+def output_of(code: str, environment: dict[str, str]) -> str:
+    """Return what a program prints that is started where the variables of a server are exported."""
     done = subprocess.run(
-        [sys.executable, "-c", EXAMPLE],
-        env={**os.environ, **gradient_server.environment},
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment, "COLUMNS": "120"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.stdout, done.stderr) == (OUTPUT, "")
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
-def test_the_real_run_trains(tmp_path, monkeypatch):
-    """Its rows come, from the first to where the model is."""
-    # It is the path of the server that finds `python`.
+@pytest.fixture
+def real_server(tmp_path, monkeypatch):
+    """A server that runs commands, with this Python in its path."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     with LocalServer(runner=ProcessRunner(tmp_path / "runs", slots=1, keep=False)) as server:
-        done = subprocess.run(
-            [sys.executable, "-c", REAL],
-            cwd=ROOT,
-            env={**os.environ, **server.environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (0, "")
-    first, *_, accuracy, place = done.stdout.splitlines()
+        yield server
+
+
+def test_the_first_example_prints_what_is_shown(real_server):
+    assert output_of(FIRST, real_server.environment) == FIRST_OUTPUT
+
+
+def test_the_real_run_trains(real_server):
+    """It prints rows, from the first one to the path of the model."""
+    first, *_, accuracy, path = output_of(REAL_RUN, real_server.environment).splitlines()
     assert first.startswith("1 This runs as a process of the server's machine: container none and machineType local")
     assert re.fullmatch(r"\d+ accuracy 0\.9[5-9]\d\d on 360 images that were not used to learn", accuracy)
-    assert re.match(r"\d+ The model is saved in ", place)
+    assert re.match(r"\d+ The model is saved in ", path)
 
 
-def test_the_cell_of_a_notebook_runs(client, gradient_server, single_node, capsys, monkeypatch):
-    """After the example, with its names; what it prints holds the experiment and its logs."""
-    monkeypatch.setenv("COLUMNS", "120")  # Narrow terminals get shortened ids.
-    experiment_id = client.run_single_node(**single_node)
-    gradient_server.advance(3600)
-    exec(NOTEBOOK, {"client": client, "experiment": client.get(experiment_id), "experiment_id": experiment_id})
-    printed = capsys.readouterr().out
-    assert printed.count(experiment_id) >= 3
-    assert client.logs(experiment_id)[0].timestamp[:10] in printed
-
-
-def test_the_example_with_asyncio_runs(client, gradient_server, single_node, monkeypatch, capsys):
-    """After the first example, with the experiment that it ran; what it waited for is named at the end."""
-    for name, value in gradient_server.environment.items():
-        monkeypatch.setenv(name, value)
-    experiment_id = client.run_single_node(**single_node)
-    gradient_server.advance(3600)
-    exec(ASYNCIO, {"experiment_id": experiment_id})
-    assert capsys.readouterr().out.splitlines()[-1] == single_node["name"]
+def test_the_examples_with_simulated_runs_print_what_is_shown(gradient_server):
+    """In one program, as a reader would run one after the other."""
+    separator = "=" * 20 + "\n"
+    code = f"\nprint({separator!r}, end='')\n".join(code for code, _ in TOUR)
+    assert output_of(code, gradient_server.environment).split(separator) == [output for _, output in TOUR]
 
 
 def test_many_at_once(gradient_server, monkeypatch, capsys):
@@ -95,7 +90,7 @@ def test_the_test_of_a_script_passes(gradient_server):
     test(gradient_server)
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^):]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^):]+)\)", README))
 def test_files_that_are_linked_exist(link):
     """Nobody is sent to a file that is not there."""
     assert (ROOT / link).is_file()
