@@ -128,7 +128,8 @@ class AsyncBaseClient:
         if "_shared_transport" not in self.__dict__:
             from gradient_ext.async_transport import AsyncConnections, AsyncTransport
 
-            made = AsyncTransport(self._configuration, self._options, AsyncConnections(self._http_client))
+            connections = AsyncConnections(self._configuration.api_key, self._http_client)
+            made = AsyncTransport(self._configuration, self._options, connections)
             self.__dict__.setdefault("_shared_transport", made)  # Another thread may have been faster.
         transport: AsyncTransport = self.__dict__["_shared_transport"]
         return transport

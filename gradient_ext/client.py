@@ -128,7 +128,8 @@ class BaseClient:
         if "_shared_transport" not in self.__dict__:
             from gradient_ext.transport import Connections, Transport
 
-            made = Transport(self._configuration, self._options, Connections(self._http_client))
+            connections = Connections(self._configuration.api_key, self._http_client)
+            made = Transport(self._configuration, self._options, connections)
             self.__dict__.setdefault("_shared_transport", made)  # Another thread may have been faster.
         transport: Transport = self.__dict__["_shared_transport"]
         return transport
