@@ -1,4 +1,4 @@
-"""The README is true: its examples print what it shows, its links lead somewhere, and its commands exist."""
+"""The README and CONTRIBUTING are true: examples print what is shown, and links, commands and modules exist."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from gradient_server import LocalServer
 from gradient_server.runners.process import ProcessRunner
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, CONTRIBUTING = ((ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("README", "CONTRIBUTING"))
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 (FIRST, FIRST_OUTPUT), *TOUR = [
     (code, output)
@@ -92,16 +92,27 @@ def test_the_test_of_a_script_passes(gradient_server):
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^):]+)\)", README))
 def test_files_that_are_linked_exist(link):
-    """Nobody is sent to a file that is not there."""
     assert (ROOT / link).is_file()
 
 
-def test_make_lists_its_targets():
-    """`make` alone explains itself, and every target that the README names is in the list."""
+def test_make_lists_every_target_that_is_documented():
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = set(re.findall(r"^  make ([a-z-]+) ", shown, re.MULTILINE))
-    named = set(re.findall(r"^make ([a-z-]+)", "".join(text for _, text in BLOCKS), re.MULTILINE))
-    assert {"demo", "test"} <= named <= listed
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README + CONTRIBUTING, re.MULTILINE))
+    assert {"demo", "test", "generate"} <= named <= listed
+
+
+@pytest.mark.parametrize(
+    ("package", "listed_here"),
+    [("gradient_ext", ("*.py", "*/")), ("gradient_server", ("*.py", "*/")), ("tests", ("*/",))],
+)
+def test_the_map_lists_every_module_and_folder(package, listed_here):
+    """In the first column of the table below the name of the package, and nothing else."""
+    table = re.search(rf"^`{package}/?`[^\n]*:\n\n(.*?)\n\n", CONTRIBUTING, re.DOTALL | re.MULTILINE)[1]
+    listed = set(re.findall(r"`(\w+/?)`", "".join(row.split("|")[1] for row in table.splitlines())))
+    found = [path for pattern in listed_here for path in (ROOT / package).glob(pattern)]
+    there = {f"{path.name}/" if path.is_dir() else path.stem for path in found}
+    assert listed == there - {"__init__", "__pycache__/"}
 
 
 def test_the_quickstart_walks_to_its_end(gradient_server, monkeypatch):
