@@ -88,10 +88,10 @@ def _signature(accepted: ParameterSet, method: Callable[..., Any]) -> inspect.Si
 def _hide_secrets(accepted: ParameterSet, keywords: dict[str, object]) -> None:
     secret = {parameter.name for parameter in accepted.parameters if parameter.secret}
     for name, value in keywords.items():
-        if is_mapping(value):
+        if isinstance(value, str):
+            keywords[name] = Secret(value) if name in secret else _hidden(value)
+        elif is_mapping(value):
             keywords[name] = {key: _hidden(member) for key, member in value.items()}
-        else:
-            keywords[name] = Secret(value) if name in secret and isinstance(value, str) else _hidden(value)
 
 
 def _hidden(value: object) -> object:
@@ -232,12 +232,12 @@ def _description(member: object) -> str:
 def _wire_value(parameter: Parameter, value: Any) -> Any:
     if parameter.aliases and isinstance(value, str) and value.upper() in parameter.aliases:
         return parameter.aliases[value.upper()]
-    if parameter.json_type == "string" and not isinstance(value, str):
-        value = str(value)
     if parameter.base64:
         # Historical: a firewall in front of the service took commands for attacks.
         return base64.b64encode(value.encode("utf-8")).decode("ascii")
-    return dict(value) if is_mapping(value) else value
+    if parameter.json_type == "string":
+        return value if isinstance(value, str) else str(value)
+    return dict(value) if parameter.json_type == "object" else value
 
 
 def checked_handle(experiment_id: object, method: str) -> str:
