@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from html import escape
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, TextIO, TypeVar, overload
 
 from attrs import frozen
@@ -43,7 +44,7 @@ _CAPTION = "caption-side:top;text-align:left;padding:0.2em 0.8em;color:inherit;f
 
 @frozen
 class Column:
-    """A column: its name, whether it holds numbers, and whether it holds texts with line breaks."""
+    """A column: its name, whether it holds numbers, and whether texts that are too long are wrapped rather than cut."""
 
     name: str
     is_number: bool = False
@@ -78,7 +79,7 @@ class Table:
     left_out_after: int = 0
 
     def text(self, width: int | None = None, *, color: bool = False) -> str:
-        """Return the table as text; without rich, cells are not wrapped and not coloured.
+        """Return the table as text; without rich, cells are not wrapped, cut or coloured.
 
         :param int width: the maximal width; default: that of the terminal, or 100 where there is none
         :param bool color: whether states are coloured
@@ -105,24 +106,36 @@ class Table:
         laid_out = table.Table(
             box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=self.has_head, header_style=""
         )
-        for column in self.columns:
+        for number, column in enumerate(self.columns):
             justify: Any = "right" if column.is_number else "left"
-            laid_out.add_column(Text(column.name), justify=justify, overflow="fold")
+            overflow: Any = "fold" if column.wraps else "ellipsis"
+            # The first column names the row, so that it is the last one to be cut.
+            laid_out.add_column(column.name, justify=justify, overflow=overflow, no_wrap=number == 0)
         for row in self.rows:
-            laid_out.add_row(*(Text.assemble((cell.text, TERMINAL_STYLES.get(cell.style, ""))) for cell in row))
+            laid_out.add_row(
+                *(
+                    Text.assemble((cell.text, TERMINAL_STYLES.get(cell.style, "")), no_wrap=not column.wraps)
+                    for column, cell in zip(self.columns, row, strict=True)
+                )
+            )
         colors: Any = {"force_terminal": True, "color_system": "standard"} if color else {"color_system": None}
-        console = Console(file=io.StringIO(), width=width, no_color=not color, legacy_windows=False, **colors)
-        with console.capture() as capture:
-            console.print(laid_out)
-        return capture.get()
+        file = io.StringIO()
+        # A console displays its output in notebooks, even what it writes to a file.
+        console = Console(
+            file=file, width=width, no_color=not color, legacy_windows=False, force_jupyter=False, **colors
+        )
+        console.print(laid_out)
+        return file.getvalue()
 
     def _plain_text(self) -> str:
-        rows = [[" ".join(cell.text.split("\n")) for cell in row] for row in self.rows]
-        if self.has_head:
-            rows.insert(0, [column.name for column in self.columns])
+        rows = [[column.name for column in self.columns]] if self.has_head else []
+        for row in self.rows:
+            rows += map(list, zip_longest(*(cell.text.split("\n") for cell in row), fillvalue=""))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ([text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in rows)
-        return "\n".join("  ".join(line) for line in lines)
+        formats = [
+            f"{'>' if column.is_number else '<'}{width}" for column, width in zip(self.columns, widths, strict=True)
+        ]
+        return "\n".join("  ".join(map(format, line, formats)) for line in rows)
 
     def _html_parts(self) -> Iterator[str]:
         yield f'<table style="border-collapse:collapse"><caption style="{_CAPTION}">{escape(self.caption)}</caption>'
@@ -182,7 +195,8 @@ class Displayed:
     def pretty(self, *, width: int | None = None) -> str:
         """Return a readable form in aligned columns, as plain text. Passwords and credentials are masked.
 
-        Texts that are too long are wrapped, where rich is installed. What is None is left out of an experiment.
+        With rich, texts that are too long are wrapped, or cut in a list of experiments; without it they stay whole.
+        What is None is left out of an experiment.
 
         >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1)
         >>> print(one.pretty())

@@ -51,6 +51,13 @@ def test_experiments_logs_and_data_frames_are_displayed_as_tables_without_passwo
         assert "sesame" not in str(output)
 
 
+def test_show_prints_and_displays_nothing(cells):
+    cells.run("experiment_id = client.create_single_node(**new)")
+    for thing in ("list()", "get(experiment_id)"):
+        (output,) = cells.run(f"client.{thing}.show()")
+        assert output["stream"] == "stdout"
+
+
 def test_waiting_updates_one_output_with_each_state(cells):
     line, result = cells.run("client.wait(client.run_single_node(**new), progress=True)")
     assert re.fullmatch(r"es\w+ stopped, 0:00", last(line))

@@ -91,14 +91,18 @@ def test_an_experiment_is_a_table_of_names_and_values():
 
 
 def test_a_list_of_experiments_is_a_table_with_a_row_for_each():
-    """Columns line up, also with wide characters, and every machine of a multi node experiment is named."""
+    """Columns line up, also with wide characters, and every machine of a multi node experiment is named.
+
+    Each takes one line: what is too long is cut, the id last of all.
+    """
     experiments = ExperimentList([one(state=7, name="日本語", container="a/very/long/name/of/a/container"), MULTI])
     assert experiments.pretty(width=84).splitlines() == [
         "id   name    type             state    project_id  container               machine",
-        "es1  日本語  single node      failed               a/very/long/name/of/a/",
-        "                                                   container",
+        "es1  日本語  single node      failed               a/very/long/name/of/a…",
         "es2          GRPC multi node  stopped                                      K80, P100",
     ]
+    (row,) = ExperimentList([one(id="esxfbgzu7xanst", name="mnist" * 30)]).pretty(width=80).splitlines()[1:]
+    assert row.startswith("esxfbgzu7xanst  mnistm")
     head, first, second = page(experiments).rows
     assert head == ["id", "name", "type", "state", "project_id", "container", "machine"]
     assert first == ["es1", "日本語", "single node", "failed", "", "a/very/long/name/of/a/container", ""]
@@ -200,11 +204,11 @@ def test_without_rich_columns_line_up_and_nothing_is_wrapped(monkeypatch, capsys
     monkeypatch.setitem(sys.modules, "rich", None)
     assert ROWS.pretty(width=20).splitlines() == [
         "job_id  line  timestamp  message",
-        "js1     9     T          one two three",
-        "js2     10    T          \\x1b[31mred",
+        "js1        9  T          one two three",
+        "js2       10  T          \\x1b[31mred",
     ]
     one(command="a\nb").show(color=True)
-    assert "command             a b\n" in capsys.readouterr().out
+    assert "command             a\n                    b\n" in capsys.readouterr().out
 
 
 def test_a_badge_has_the_colour_of_its_state():
