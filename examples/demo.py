@@ -1,6 +1,6 @@
-"""Train for real, on this machine: on one node, and on three that learn together. `make demo` calls it.
+"""Train on this machine: on one node, then on three nodes together. `make demo` runs it.
 
-A local server executes the commands. It has a free port and a key of its own, and lives as long as this does.
+A local server executes the commands. It has a free port and a random key, and ends with this program.
 """
 
 import importlib.util
@@ -23,7 +23,7 @@ MODELS = ROOT / "build" / "demo"
 ENOUGH = 0.95
 INTERPRETER = shlex.quote(sys.executable)
 
-# A network as small as that of the digits does not gain by threads.
+# Threads do not make a network as small as this one faster.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": 1, "EPOCHS": 12}
 COMMON = {"project_id": "prdemo", "workspace_url": str(ROOT / "examples" / "digits")}
 
@@ -63,7 +63,7 @@ NAME_OF_A_JOB = re.compile(r"(?:Worker|Parameter server) \d+")
 
 def main() -> None:
     began = time.monotonic()
-    # What is there afterwards is of this run.
+    # Models of earlier runs must not pass for those of this one.
     shutil.rmtree(MODELS, ignore_errors=True)
     with (
         tempfile.TemporaryDirectory(prefix="gradient-demo-") as folder,
@@ -90,7 +90,7 @@ def heading(text: str) -> None:
 
 
 def follow(client: ExperimentsClient, experiment_id: str) -> float:
-    """Print the rows of an experiment as they come, and give the accuracy that they end with."""
+    """Print the rows of an experiment as they arrive, and return the last accuracy among them."""
     accuracy = 0.0
     names: dict[str, str] = {}
     for row in client.yield_logs(experiment_id, progress=can_show_progress()):
@@ -99,14 +99,14 @@ def follow(client: ExperimentsClient, experiment_id: str) -> float:
         if found := re.match(r"accuracy (\d\.\d+) ", row.message):
             accuracy = float(found[1])
         if row.line == 1:
-            continue  # What a process does not need: the container and the type of the machine.
+            continue  # It says that the container and the machine type are not used.
         print(f"  {job(row.job_id, names)}{row.message.replace(f'{Path.cwd()}{os.sep}', '')}", flush=True)
-    client.wait(experiment_id)  # It raises an error with the reason where the experiment has failed.
+    client.wait(experiment_id)  # raises an error with the reason if the experiment has failed
     return accuracy
 
 
 def job(job_id: str, names: dict[str, str]) -> str:
-    """Write which job a row is of, where there are several: what it calls itself."""
+    """Return the name of the job of a row, as the job calls itself; nothing if there is only one."""
     if not names:
         return ""
     color = COLORS_OF_JOBS[list(names).index(job_id) % len(COLORS_OF_JOBS)] if job_id in names else DIM
@@ -123,7 +123,7 @@ def summary(what: str, accuracy: float, folder: Path) -> None:
 
 
 def can_show_progress() -> bool:
-    """Say whether a live line can be shown while rows are waited for."""
+    """Whether a live line can be shown while the program waits for rows."""
     return sys.stderr.isatty() and importlib.util.find_spec("rich") is not None
 
 
@@ -133,7 +133,7 @@ def colored(text: str, code: str) -> str:
 
 
 if __name__ == "__main__":
-    # However it is told to end, it takes its processes with it.
+    # SIGTERM ends it like Ctrl-C, so that its processes end, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()

@@ -1,7 +1,7 @@
-"""A thousand experiments at once: created, started, followed to the end of their logs, and awaited, by one client.
+"""Create, start, follow and await a thousand experiments at once with one client.
 
-Against a server of yours: export the lines that `make serve` prints and start this file, with another number if you
-like.
+Run `make serve`, paste the lines that it prints into another terminal, and start this file there; another number of
+experiments can be given as argument.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""The whole walk: list, create, start, follow the logs, run, stop, multi node, wait, get, print.
+"""All methods of the client: list, create, start, follow logs, run, stop, multi node, wait, get.
 
-To run it, export the lines that `make serve ARGS='--time-scale 5'` prints in another terminal, and start this file.
-Nothing is executed: its runs are simulated.
+Run `make serve ARGS='--time-scale 5'`, paste the lines that it prints into another terminal, and start this file there.
+Its runs are simulated.
 """
 
 from gradient import BaseExperiment, ExperimentFailedError, ExperimentsClient, constants

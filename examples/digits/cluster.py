@@ -1,8 +1,7 @@
-"""Which part this node has among the nodes of an experiment, as its environment says.
+"""The role of this node among the nodes of an experiment, from environment variables.
 
-A node finds in PS_CONFIG, as URL-safe base64, what TensorFlow calls TF_CONFIG: the addresses of all nodes, and which of
-them it is. What may be called the master there is the first worker here. TYPE, INDEX, WORKER_HOSTS and PS_HOSTS say the
-same, for those who like it plain.
+PS_CONFIG is TF_CONFIG of TensorFlow in URL-safe base64: the addresses of all nodes, and which of them this one is. A
+master there is the first worker here. Without PS_CONFIG, TYPE, INDEX, WORKER_HOSTS and PS_HOSTS say the same.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from dataclasses import dataclass
 
 WORKER, PARAMETER_SERVER = "worker", "ps"
 MASTER = "master"
-"""What TensorFlow calls the first worker, which it counts apart."""
+"""The first worker in TensorFlow, which counts it separately."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a node listens."""
+    """The address at which a node listens."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read `host:port`."""
+        """Return the address in a text: `host:port`."""
         host, _, port = text.strip().rpartition(":")
         if not host or not port.isdecimal():
             raise SystemExit(f"The address of a node has to be host:port, not {text!r}.")
@@ -38,7 +37,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Node:
-    """This node: its type, its number among those of its type, and the addresses of all."""
+    """This node: its type, its number among the nodes of this type, and the addresses of all nodes."""
 
     type: str
     index: int
@@ -47,7 +46,7 @@ class Node:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Node:
-        """Take it from PS_CONFIG, or else from the variables that say it plainly."""
+        """Return the node that PS_CONFIG describes, or else the plain variables."""
         if "PS_CONFIG" in environment:
             kind, index, workers, servers = from_config(environment["PS_CONFIG"])
         else:
@@ -66,7 +65,7 @@ class Node:
 
 
 def from_config(text: str) -> tuple[str, int, list[str], list[str]]:
-    """Decode PS_CONFIG."""
+    """Return type, index, workers and parameter servers from PS_CONFIG."""
     try:
         config = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         cluster, task = config["cluster"], config["task"]
@@ -86,7 +85,7 @@ def from_config(text: str) -> tuple[str, int, list[str], list[str]]:
 
 
 def from_plain_variables(environment: Mapping[str, str]) -> tuple[str, int, list[str], list[str]]:
-    """Read TYPE, INDEX, WORKER_HOSTS and PS_HOSTS."""
+    """Return the same from TYPE, INDEX, WORKER_HOSTS and PS_HOSTS."""
     names = ("TYPE", "INDEX", "WORKER_HOSTS", "PS_HOSTS")
     missing = [name for name in names if not environment.get(name)]
     if missing:

@@ -1,7 +1,7 @@
-"""Learn to read handwritten digits, on many nodes: a command for the workers and the parameter servers alike.
+"""Learn to read handwritten digits, on many nodes: the command for workers and for parameter servers.
 
-Every worker computes gradients from its part of the images; a parameter server takes their mean, improves the
-parameters by it, and gives them to all workers. Which of them this node is stands in its environment.
+Each worker computes gradients from its part of the images. A parameter server updates the parameters with the mean of
+these gradients and sends them to all workers. The environment of a node says what it is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The images of handwritten digits, which `DATA.md` describes: read, divided into two parts, and moved a little."""
+"""The images of handwritten digits that `DATA.md` describes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEST_IMAGES = 360
 
 @dataclass(frozen=True)
 class Images:
-    """Images, one a row: its pixels from 0 (white) to 1 (black), and the digit that it shows."""
+    """Images, one in each row: its pixels from 0 (white) to 1 (black), and the digit that it shows."""
 
     pixels: npt.NDArray[np.float32]
     digits: npt.NDArray[np.int64]
@@ -29,24 +29,24 @@ class Images:
 
 
 def load() -> tuple[Images, Images]:
-    """Read the images to learn from, and those to be tested with.
+    """Return the images for training and those for the test.
 
-    The division is always the same, so that the accuracies of different runs can be compared.
+    The split is always the same, so that the accuracies of different runs can be compared.
     """
     table = np.loadtxt(FILE, delimiter=",", dtype=np.float32)
-    # Neighbours in the file look alike: without mixing, the two parts would not be of the same kind.
+    # Neighbours in the file are similar: without shuffling, the two parts would differ in kind.
     table = np.random.default_rng(0).permutation(table)
     every = Images((table[:, :-1] / DARKEST).astype(np.float32), table[:, -1].astype(np.int64))
     return every[TEST_IMAGES:], every[:TEST_IMAGES]
 
 
 def share(images: Images, index: int, count: int) -> Images:
-    """Take the part of one of several workers; all parts are of the same size."""
+    """Return the images of one of several workers; all of them have the same number of images."""
     return images[: len(images) // count * count][index::count]
 
 
 def moved(images: Images) -> Images:
-    """Move each image by up to one pixel in every direction: nine for one, as people do not write in one place."""
+    """Return nine copies of each image, shifted by up to one pixel: a form of data augmentation."""
     padded = np.pad(images.pixels.reshape(-1, SIDE, SIDE), ((0, 0), (1, 1), (1, 1)))
     views = [padded[:, down : down + SIDE, right : right + SIDE] for down in range(3) for right in range(3)]
     return Images(np.concatenate(views).reshape(-1, SIDE * SIDE), np.tile(images.digits, len(views)))

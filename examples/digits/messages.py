@@ -1,9 +1,8 @@
-"""Vectors over a socket.
+"""The protocol between nodes: vectors over a socket.
 
-A message is a header and a vector. The header has four letters for what is meant, the number of the node that sends,
-and the length of the vector; the vector's numbers are float32, little-endian. Nothing that arrives is executed, as it
-would be with pickled objects, and nothing longer than what is expected is read. Nobody is asked for a key: this is for
-nodes that only reach each other.
+A message is a header and a vector. The header has the kind of the message (four letters), the number of the sender and
+the length of the vector, which consists of little-endian float32 numbers. Unlike pickled objects, messages execute
+nothing, and nothing longer than expected is read. There is no authentication: nobody else may reach the nodes.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import numpy as np
 from network import Vector
 
 PULL = b"PULL"
-"""A worker asks for the parameters, to begin with."""
+"""A worker requests the first parameters."""
 PUSH = b"PUSH"
-"""A worker brings a gradient, and asks for the parameters that come of it."""
+"""A worker sends a gradient, and requests the updated parameters."""
 DONE = b"DONE"
-"""A worker has trained enough."""
+"""A worker has finished."""
 PARAMETERS = b"PARM"
-"""What a parameter server answers."""
+"""The response of a parameter server."""
 
 HEADER = Struct("<4sII")
 NUMBERS = np.dtype("<f4")
@@ -30,11 +29,11 @@ NOTHING: Vector = np.empty(0, NUMBERS)
 
 
 class BrokenOffError(Exception):
-    """The other side has gone, or does not talk like this."""
+    """The peer has disconnected, or does not speak this protocol."""
 
 
 class Message(NamedTuple):
-    """What a node says to another."""
+    """A message from one node to another."""
 
     kind: bytes
     sender: int
@@ -45,7 +44,7 @@ class Connection:
     """A connected socket that carries messages with vectors of one length."""
 
     def __init__(self, connected: socket.socket, length: int, peer: str) -> None:
-        # Each side waits for what the other one says: holding back small packets would only delay both.
+        # Each side waits for the other one, so delaying small packets would delay both.
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = connected
         self.peer = peer
@@ -61,18 +60,18 @@ class Connection:
             raise self.broken_off(error) from error
 
     def receive(self) -> Message:
-        """Wait for a message."""
+        """Return the next message."""
         kind, sender, length = HEADER.unpack(self._read(HEADER.size))
         if length not in (0, self._length):
             raise self.broken_off(f"a vector of {self._length} numbers was expected, not of {length}")
         return Message(kind, sender, np.frombuffer(self._read(length * NUMBERS.itemsize), NUMBERS))
 
     def broken_off(self, reason: object) -> BrokenOffError:
-        """Make the error that says who has broken off, and how that was noticed."""
+        """Return the error that names the peer and the reason."""
         return BrokenOffError(f"{self.peer} broke off ({reason})")
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._incoming.close()
         self.socket.close()
 

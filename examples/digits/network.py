@@ -1,4 +1,4 @@
-"""A network with one hidden layer, which tells from 64 pixels which digit they show."""
+"""A network with one hidden layer that classifies images of 64 pixels as digits."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SHAPES = {
 
 
 class Network:
-    """What has been learnt: all of it in one vector, `parameters`, of which the layers are views.
+    """The network. All of its parameters are in one vector, `parameters`; the layers are views of it.
 
-    One vector is easy to improve by a gradient, and to divide among parameter servers.
+    One vector is easy to update with a gradient, and to divide among parameter servers.
     """
 
     def __init__(self, seed: int) -> None:
@@ -37,7 +37,7 @@ class Network:
             self.layers[name][:] = random.normal(0, np.sqrt(2 / inputs), SHAPES[name])
 
     def forward(self, pixels: npt.NDArray[np.float32]) -> tuple[Vector, Vector]:
-        """Compute the hidden layer, and how probable each digit is."""
+        """Return the hidden layer, and the probability of each digit."""
         hidden = np.maximum(pixels @ self.layers["hidden_weights"] + self.layers["hidden_biases"], 0)
         scores = hidden @ self.layers["output_weights"] + self.layers["output_biases"]
         # The highest score becomes 0, so that no exponential overflows.
@@ -45,7 +45,7 @@ class Network:
         return hidden, exponentials / exponentials.sum(axis=1, keepdims=True)
 
     def gradient(self, images: Images) -> tuple[float, Vector]:
-        """Compute the loss, which is the cross-entropy, and its gradient, as a vector like `parameters`."""
+        """Return the loss, which is the cross-entropy, and its gradient, a vector like `parameters`."""
         hidden, probabilities = self.forward(images.pixels)
         right = np.arange(len(images)), images.digits
         loss = -np.log(np.maximum(probabilities[right], 1e-12)).mean()
@@ -62,10 +62,10 @@ class Network:
         return float(loss), np.concatenate([gradients[name].ravel() for name in SHAPES])
 
     def accuracy(self, images: Images) -> float:
-        """Compute which part of some images is recognised."""
+        """Return the share of the images that are classified correctly."""
         _, probabilities = self.forward(images.pixels)
         return float(np.mean(probabilities.argmax(axis=1) == images.digits))
 
     def save(self, path: Path) -> None:
-        """Write the layers into a file that `numpy.load` reads."""
+        """Write the layers to a file for `numpy.load`."""
         np.savez(path, **self.layers)  # type: ignore[arg-type] # one of them could be called allow_pickle

@@ -1,4 +1,4 @@
-"""A parameter server: it keeps parameters, and improves them by the mean of the gradients that all workers bring."""
+"""A parameter server: it keeps parameters, and updates them with the mean of the gradients of all workers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from messages import DONE, PARAMETERS, PULL, PUSH, BrokenOffError, Connection, M
 from network import Network, Vector
 from settings import Settings
 
-SECONDS_TO_INTRODUCE_ONESELF = 10
+HANDSHAKE_TIMEOUT = 10
 
 
 def serve(node: Node, settings: Settings) -> None:
-    """Serve one group of workers after the other, until told to stop by SIGTERM or Ctrl-C."""
+    """Serve one group of workers after the other, until SIGTERM or Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     address = node.parameter_servers[node.index]
     try:
@@ -29,7 +29,7 @@ def serve(node: Node, settings: Settings) -> None:
 
 
 def serve_group(listener: socket.socket, node: Node, settings: Settings) -> None:
-    """Serve workers from the first to the last round of a training."""
+    """Serve workers for one training."""
     # With several parameter servers, each keeps a part.
     parameters = np.array_split(Network(settings.seed).parameters, len(node.parameter_servers))[node.index]
     with ExitStack() as connections:
@@ -40,7 +40,7 @@ def serve_group(listener: socket.socket, node: Node, settings: Settings) -> None
 
 
 def listen(address: Address) -> socket.socket:
-    """Open the port of this node."""
+    """Return a socket that listens at the address of this node."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         return socket.create_server((address.host, address.port), family=family)
@@ -49,11 +49,11 @@ def listen(address: Address) -> socket.socket:
 
 
 def gather(listener: socket.socket, count: int, length: int, connections: ExitStack) -> list[Connection]:
-    """Wait until each worker has asked for the parameters. Whoever else connects is turned away."""
+    """Return the connections of all workers, once each has requested the parameters; others are rejected."""
     workers: dict[int, Connection] = {}
     while len(workers) < count:
         connected, (host, port, *_) = listener.accept()
-        connected.settimeout(SECONDS_TO_INTRODUCE_ONESELF)
+        connected.settimeout(HANDSHAKE_TIMEOUT)
         connection = connections.enter_context(closing(Connection(connected, length, f"{host}:{port}")))
         try:
             message = connection.receive()
@@ -70,11 +70,11 @@ def gather(listener: socket.socket, count: int, length: int, connections: ExitSt
 
 
 def average(workers: list[Connection], parameters: Vector, learning_rate: float, index: int) -> tuple[int, str]:
-    """Give the parameters to all workers, and improve them by the mean of what they bring, until they have enough.
+    """Send the parameters to all workers and update them with the mean of their gradients, until they have finished.
 
-    Workers are asked in the order of their numbers, so that the same settings lead to the same model.
+    Workers are read in the order of their numbers, so that the same settings lead to the same model.
 
-    :returns: the number of rounds, and why there is no further one
+    :returns: the number of rounds, and why it has ended
     """
     rounds = 0
     try:

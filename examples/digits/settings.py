@@ -1,4 +1,4 @@
-"""What the environment says about the training. What an experiment is given as `experiment_env` arrives there."""
+"""The settings of the training, from environment variables: `experiment_env` of an experiment sets them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. What the environment does not say has a default; what it says wrongly ends the script."""
+    """How to train. A variable that is missing has a default; an invalid one ends the script."""
 
     epochs: int
     batch_size: int
@@ -18,11 +18,11 @@ class Settings:
     seed: int
     model_folder: Path
     wait_seconds: float
-    """How long a worker waits for a parameter server."""
+    """Seconds that a worker waits for a parameter server."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
-        """Take the settings from an environment."""
+        """Return the settings in an environment."""
         return cls(
             epochs=whole_number(environment, "EPOCHS", default=75, at_least=1),
             batch_size=whole_number(environment, "BATCH_SIZE", default=16, at_least=1),
@@ -34,7 +34,7 @@ class Settings:
 
 
 def whole_number(environment: Mapping[str, str], name: str, *, default: int, at_least: int) -> int:
-    """Read a whole number that has a lowest value."""
+    """Return a variable that is a whole number with a minimum."""
     text = environment.get(name, str(default))
     try:
         number = int(text)
@@ -46,7 +46,7 @@ def whole_number(environment: Mapping[str, str], name: str, *, default: int, at_
 
 
 def positive_number(environment: Mapping[str, str], name: str, *, default: float) -> float:
-    """Read a number above zero."""
+    """Return a variable that is a number above zero."""
     text = environment.get(name, str(default))
     try:
         number = float(text)

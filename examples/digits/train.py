@@ -1,7 +1,7 @@
 """Learn to read handwritten digits, on one node.
 
-The environment may say EPOCHS, BATCH_SIZE, LEARNING_RATE and SEED, and in PS_MODEL_PATH which folder the model is to be
-saved in.
+The environment variables EPOCHS, BATCH_SIZE, LEARNING_RATE and SEED change the training; PS_MODEL_PATH is the folder
+for the model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The training, as it is the same on one node and on many: epochs of small batches, and the model in a file."""
+"""The training, which is the same on one node and on many: epochs of small batches, and the model in a file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from settings import Settings
 def train(
     network: Network, images: Images, test: Images, settings: Settings, learn: Callable[[Vector], object]
 ) -> None:
-    """Go through the images again and again, and print after each epoch how good the network has become.
+    """Train for the given number of epochs, and print the loss and the accuracy after each of them.
 
-    :param learn: improves the parameters of the network by a gradient
+    :param learn: updates the parameters of the network with a gradient
     """
     random = np.random.default_rng(settings.seed)
     for epoch in range(1, settings.epochs + 1):
@@ -27,12 +27,12 @@ def train(
                 f"The loss is {loss} in epoch {epoch}: a lower LEARNING_RATE than {settings.learning_rate:g} is needed."
             )
         count = f"{epoch:>{len(str(settings.epochs))}}/{settings.epochs}"
-        # Flushed, as who follows the log wants to see it now.
+        # Flushed, so that readers of the log see it at once.
         print(f"epoch {count}  loss {loss:.4f}  accuracy {network.accuracy(test):.4f}", flush=True)
 
 
 def one_epoch(network: Network, images: Images, batch_size: int, learn: Callable[[Vector], object]) -> float:
-    """Learn from all images, batch by batch, and return the mean of the losses."""
+    """Train on all images once, batch by batch, and return the mean of the losses."""
     losses = []
     for start in range(0, len(images), batch_size):
         loss, gradient = network.gradient(images[start : start + batch_size])
@@ -42,7 +42,7 @@ def one_epoch(network: Network, images: Images, batch_size: int, learn: Callable
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder for the model: before the training, as afterwards is too late to find that it cannot be."""
+    """Create the folder for the model before the training, so that an error does not come after it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -50,7 +50,7 @@ def make_folder(folder: Path) -> None:
 
 
 def finish(network: Network, test: Images, folder: Path) -> None:
-    """Save the model, and say how good it is and where."""
+    """Save the model, and print its accuracy and its path."""
     path = folder / "digits.npz"
     network.save(path)
     print(f"accuracy {network.accuracy(test):.4f} on {len(test)} images that were not used to learn", flush=True)

@@ -1,4 +1,4 @@
-"""A worker: it learns from its part of the images, in step with the other workers."""
+"""A worker: it trains on its part of the images, in step with the other workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS_BETWEEN_ATTEMPTS = 0.1
 
 
 def work(node: Node, settings: Settings) -> None:
-    """Train together with the others. Worker 0 saves the model, which is the same for all of them."""
+    """Train together with the other workers. Worker 0 saves the model, which all of them have."""
     saves = node.index == 0
     if saves:
         make_folder(settings.model_folder)
@@ -36,11 +36,11 @@ def work(node: Node, settings: Settings) -> None:
 
 
 class ParameterServers:
-    """The parameter servers, of which each keeps a part of the parameters."""
+    """The connections to the parameter servers, each of which keeps a part of the parameters."""
 
     def __init__(self, node: Node, parameters: Vector, wait_seconds: float, connections: ExitStack) -> None:
         self._index = node.index
-        # These are views: what is written into them is in the network.
+        # Views: what is written to them is in the network.
         self._parts = np.array_split(parameters, len(node.parameter_servers))
         deadline = time.monotonic() + wait_seconds
         self._connections = [
@@ -49,7 +49,7 @@ class ParameterServers:
         ]
 
     def exchange(self, kind: bytes, gradient: Vector | None = None) -> None:
-        """Bring a gradient, if there is one, and fetch the parameters that all workers go on with."""
+        """Send a gradient, if there is one, and receive the parameters for the next round."""
         try:
             self._send(kind, gradient)
             for connection, part in zip(self._connections, self._parts, strict=True):
@@ -61,7 +61,7 @@ class ParameterServers:
             raise SystemExit(f"The {error}. Its log may say why, or that of another worker.") from None
 
     def leave(self) -> None:
-        """Say that nothing more will come. A parameter server that has gone need not know."""
+        """Report that this worker has finished; a parameter server that has disconnected does not matter."""
         with suppress(BrokenOffError):
             self._send(DONE)
 
@@ -72,14 +72,14 @@ class ParameterServers:
 
 
 def connect(address: Address, deadline: float, length: int) -> Connection:
-    """Connect to a parameter server, which may start later than this worker."""
+    """Return a connection to a parameter server, which may start later than this worker."""
     began = time.monotonic()
     while True:
         remaining = deadline - time.monotonic()
         try:
             connected = socket.create_connection((address.host, address.port), timeout=max(remaining, 0.1))
             if connected.getsockname() == connected.getpeername():
-                # Where nobody listens at a port that the system gives to who connects, it may give that very port.
+                # If nothing listens at an ephemeral port, the system can connect a socket to itself.
                 connected.close()
                 raise ConnectionRefusedError("nobody listens")
         except OSError as error:
@@ -88,6 +88,6 @@ def connect(address: Address, deadline: float, length: int) -> Connection:
                 raise SystemExit(f"No parameter server at {address} after {waited:.1f} seconds: {error}.") from None
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)
         else:
-            # From here on, the slowest worker decides how long an answer takes.
+            # From here on, a response takes as long as the slowest worker.
             connected.settimeout(None)
             return Connection(connected, length, f"parameter server at {address}")
