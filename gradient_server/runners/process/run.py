@@ -1,208 +1,24 @@
-"""One run as the server sees it: what is asked of it, and the files that its supervisor writes."""
+"""A run whose commands are processes, as the server sees it: its states, its rows, and what is asked of it."""
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from itertools import islice
-from pathlib import Path
 
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, Run, Transitions
-from gradient_server.runners.process.environment import passed_on
 from gradient_server.runners.process.log_file import LogReader
-from gradient_server.runners.process.processes import kill, kill_run
-from gradient_server.runners.process.run_files import (
-    FILES_REMOVED,
-    EventReader,
-    EventWriter,
-    History,
-    LaunchSpec,
-    RunDirectory,
-)
+from gradient_server.runners.process.monitor import RunMonitor
 
 MAX_CHARACTERS = 2**25
 """Text that is returned at once. The server has it in memory several times; the rows of a dashboard page fit in."""
-_SUPERVISOR_MODULE = "gradient_server.runners.process.supervisor"
-_CHECK_INTERVAL = 0.1
-"""Seconds between two checks of whether the supervisor is alive."""
-_SUPERVISOR_KILLED = (
-    "The process that supervised the run was killed: how its commands went on is unknown, and what was left of them "
-    "has been ended"
-)
-
-
-class RunMonitor:
-    """Starts the supervisor of a run, follows its files, and ends the run if the supervisor dies.
-
-    Only one thread may use it, but for `history` and `logs`.
-    """
-
-    def __init__(self, directory: RunDirectory, jobs: int, spec: LaunchSpec | None = None) -> None:
-        self.directory = directory
-        self.logs = [LogReader(directory.log(index)) for index in range(jobs)]
-        self._spec = spec
-        self._events = EventReader(directory.events)
-        self._launcher: subprocess.Popen[bytes] | None = None
-        """The process that exits as soon as the run is claimed."""
-        self._is_terminated = False
-        self._checked = 0.0
-        self._sizes: list[int] = []
-        self._has_changed = False
-        self._was_killed = False
-
-    @property
-    def history(self) -> History:
-        """The events of the run that were read."""
-        return self._events.history
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing of it runs, or is going to."""
-        if self._was_killed:
-            return True
-        return self._launcher is None and (self.history.has_ended or self.history.supervisor is None)
-
-    def launch(self) -> None:
-        """Start its supervisor. It does nothing if the run was claimed before.
-
-        :raises OSError: the files cannot be written, or the process cannot be started
-        """
-        assert self._spec is not None
-        self.directory.create(self._spec)
-        try:
-            self._launcher = self._start_supervisor()
-        except OSError:
-            self.directory.remove_spec()
-            raise
-
-    def poll(self) -> bool:
-        """Read what is new. Return whether there was anything.
-
-        :raises OSError: that failed; the next call reads it
-        """
-        sizes = [_size(self.directory.events), *(_size(log.path) for log in self.logs)]
-        if sizes != self._sizes:
-            self._events.read()
-            self._sizes, self._has_changed = sizes, True
-        if not self.history.has_ended:
-            self._check_supervisor()
-        if self.history.has_ended:
-            self.wait_for_launch()
-        has_changed, self._has_changed = self._has_changed, False
-        return has_changed
-
-    def show_rows(self) -> None:
-        """Show readers the rows that were there at the last poll, so that no row is ahead of the known state."""
-        for log, size in zip(self.logs, self._sizes[1:], strict=False):
-            log.visible_size = None if self.history.has_ended else size
-
-    def stop(self) -> None:
-        """Ask its supervisor to stop it. A supervisor that is about to start finds the request, and runs nothing."""
-        # Needs no room on the disk: SIGTERM does as well. The request is written when there is room again.
-        with contextlib.suppress(OSError):
-            os.close(os.open(self.directory.stop_request, os.O_WRONLY | os.O_CREAT, 0o600))
-        self._terminate()
-
-    def wait_for_launch(self) -> None:
-        """Wait until a supervisor that was just started has claimed the run."""
-        if self._launcher:
-            self._launcher.wait()
-            self._launcher = None
-
-    def move(self, directory: RunDirectory) -> None:
-        """Rename its directory. A supervisor goes on in it."""
-        with contextlib.suppress(FileNotFoundError):
-            self.directory.path.rename(directory.path)
-        self.directory = directory
-        self._events.path = directory.events
-        self._events.read()
-        self.logs = []
-
-    def fail(self, error: str) -> None:
-        """End a run without a supervisor: kill its processes and write the error. Do nothing if it has a supervisor.
-
-        :raises OSError: the error cannot be written
-        """
-        supervisor = self.history.supervisor
-        if supervisor and not self.directory.events.exists():
-            # The lock was removed too, so that only the process itself shows whether the supervisor is alive.
-            self._terminate()
-            if supervisor.is_alive():
-                return
-            error = FILES_REMOVED
-            self._events.offset = 0  # there will be another file
-        self.directory.create_empty()
-        with self.directory.locked() as is_locked:
-            self._events.read()  # it may have ended in the meantime
-            supervisor = self.history.supervisor
-            if not is_locked or self.history.has_ended or (supervisor and supervisor.is_alive()):
-                return
-            kill_run(supervisor, self.history.groups)
-            self._was_killed = True
-            self.directory.remove_spec()
-            with contextlib.closing(EventWriter(self.directory.events)) as events:
-                rows = [max(log.count(), LogReader(log.path).count()) for log in self.logs]
-                events.write(state=State.ERROR, error=error, rows=rows)
-            self._events.read()
-
-    def _terminate(self) -> None:
-        supervisor = self.history.supervisor
-        if supervisor and not self._is_terminated:
-            self._is_terminated = True
-            if supervisor.is_alive():
-                kill(supervisor.pid, signal.SIGTERM)
-
-    def _start_supervisor(self) -> subprocess.Popen[bytes]:
-        python_path = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
-        errors = os.open(self.directory.supervisor_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            return subprocess.Popen(
-                [sys.executable, "-P", "-m", _SUPERVISOR_MODULE, self.directory.path.absolute()],
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                cwd="/",
-                env={**passed_on(os.environ), **python_path},
-                start_new_session=True,
-            )
-        finally:
-            os.close(errors)
-
-    def _check_supervisor(self) -> None:
-        now = time.monotonic()
-        if now < self._checked + _CHECK_INTERVAL:
-            return
-        self._checked = now
-        exit_code = self._launcher.poll() if self._launcher else None
-        if exit_code:
-            self.fail(f"The process that supervises the run could not be started: {self._last_error()}")
-        elif self.history.supervisor:
-            self.fail(_SUPERVISOR_KILLED)
-        elif exit_code == 0 and not self._events.read():
-            # It was claimed, and its events were removed since.
-            self.fail(FILES_REMOVED)
-        if exit_code is not None and (self.history.supervisor or self.history.has_ended):
-            self._launcher = None
-
-    def _last_error(self) -> str:
-        try:
-            lines = self.directory.supervisor_log.read_text(errors="replace").strip().splitlines()
-        except FileNotFoundError:
-            return FILES_REMOVED
-        return lines[-1] if lines else "it has ended at once"
 
 
 class Phase(Enum):
@@ -367,10 +183,3 @@ def _limit_characters(rows: Iterator[tuple[Job, LogRow]]) -> Iterator[tuple[Job,
         yield job, row
         line = row.line
         remaining -= len(row.message)
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0

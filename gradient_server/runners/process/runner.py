@@ -15,8 +15,9 @@ from gradient_server.clock import Clock
 from gradient_server.runners.base import ArgumentGroup, Runner, RunSpec, jobs_of
 from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.limits import check_request
+from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.processes import ProcessId
-from gradient_server.runners.process.run import ProcessRun, RunMonitor
+from gradient_server.runners.process.run import ProcessRun
 from gradient_server.runners.process.run_files import LaunchSpec, RunsDirectory
 from gradient_server.runners.process.scheduler import Scheduler
 

@@ -10,13 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from gradient_server.runners.process.run import Phase, ProcessRun, RunMonitor
+from gradient_server.runners.process.monitor import RunMonitor
+from gradient_server.runners.process.run import Phase, ProcessRun
 from gradient_server.runners.process.run_files import FILES_REMOVED, RunsDirectory
 
 _log = logging.getLogger(__name__)
 _POLL_INTERVAL = 0.005
-_RETRY_INTERVAL = 0.5
-"""Seconds after which an error that could not be written to the files of a run is written again."""
 _CLOSE_TIMEOUT = 15.0
 """Seconds after which runs that do not end are left alone, if none is to outlive the server."""
 _CLOSE_TIMEOUT_IF_KEPT = 1.0
@@ -38,8 +37,6 @@ class Scheduler:
         self._deleted: list[ProcessRun] = []
         self._detached: list[RunMonitor] = []
         """Runs without an experiment, until they have ended. They still occupy a slot."""
-        self._unwritten_errors: list[tuple[ProcessRun, str]] = []
-        self._last_attempt = 0.0
         self._recovered: set[str] = set()
         self._last_launch = 0.0
         """When the last recovered run was started: those that were started before it have been launched before it."""
@@ -110,10 +107,8 @@ class Scheduler:
     def _run_loop(self) -> None:
         while not self._is_closed:
             is_busy = self._active or self._detached
-            self._wakeup.wait(_POLL_INTERVAL if is_busy else _RETRY_INTERVAL if self._unwritten_errors else None)
+            self._wakeup.wait(_POLL_INTERVAL if is_busy else None)
             self._wakeup.clear()
-            if self._unwritten_errors and time.monotonic() >= self._last_attempt + _RETRY_INTERVAL:
-                self._write_errors()
             self._detach_deleted()
             self._reap()
             self._fill_slots()
@@ -160,21 +155,13 @@ class Scheduler:
             self._fail(run, "The run cannot be followed; the log of the server says why")
 
     def _fail(self, run: ProcessRun, error: str) -> None:
-        self._unwritten_errors.append((run, error))
-        self._write_errors()
+        try:
+            run.monitor.fail(error)
+        except OSError as reason:
+            _log.warning("The next server will start the run of %s: its error cannot be stored: %s", run.handle, reason)
         run.fail(error)
         self._release_slot(run)
         self.on_change(run.handle)
-
-    def _write_errors(self) -> None:
-        """Write errors to the files of the runs, so that a later server does not start them."""
-        self._last_attempt = time.monotonic()
-        for unwritten in list(self._unwritten_errors):
-            run, error = unwritten
-            with contextlib.suppress(OSError):
-                if not run.is_deleted:
-                    run.monitor.fail(error)
-                self._unwritten_errors.remove(unwritten)
 
     def _release_slot(self, run: ProcessRun) -> None:
         with self.lock:
