@@ -42,8 +42,8 @@ test-versions: $(READY) ## Test each Python version with the lowest and the high
 mutants: $(READY) ## Run mutation tests: ARGS='gradient_ext/logs.py tests/unit/test_logs.py', a module and its tests
 	@$(BIN)/nox --session mutants --reuse-venv yes -- $(ARGS)
 
-faults: $(READY) ## Create and start thousands of experiments exactly once over a bad network; ARGS='--kill --calls 3000'
-	@$(BIN)/python -m tests.e2e.chaos $(ARGS)
+faults: $(READY) ## Create and start thousands of experiments exactly once over a bad network; ARGS='--examples 5000'
+	@$(BIN)/python -m pytest tests/e2e/chaos --numprocesses 3 --examples 1000 $(ARGS)
 
 contract: $(READY) ## Test client and server against the contract; SEED=random EXAMPLES=1000 for a long run
 	@seed=$(SEED); [ "$$seed" != random ] || seed=$$($(BIN)/python -c 'import random; print(random.getrandbits(32))'); \
