@@ -19,6 +19,8 @@ from gradient_server.runners.process.runner import ProcessRunner
 
 PATIENCE = 20
 """Seconds after which a test fails if something has not happened."""
+# Starts a program in a session of its own, and prints its pid.
+LEAVING = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], start_new_session=True).pid, flush=True)"
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux finds what has left its process group")
 
 
@@ -118,6 +120,12 @@ class Bench:
 
     def wait_for_row(self, run: Run, wanted: str, job: str = "worker") -> None:
         wait_until(lambda: wanted in self.rows(run, job), f"the row {wanted!r}")
+
+
+def stop(bench: Bench, run: Run) -> None:
+    """Stop a run, and wait until it has ended."""
+    run.stop(bench.clock.now())
+    bench.wait_for_end(run)
 
 
 def workspace_of(bench: Bench, run: Run) -> Path:

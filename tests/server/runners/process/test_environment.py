@@ -1,6 +1,8 @@
 """The nodes of an experiment, and the environment of each."""
 
 import json
+import subprocess
+import sys
 from base64 import urlsafe_b64decode
 from pathlib import Path
 
@@ -68,6 +70,15 @@ def test_only_variables_that_programs_need_are_passed_on():
     assert passed_on(server) == {"PATH": "/bin", "LC_TIME": "C", "TZ": "UTC"}
 
 
+def test_experiment_env_overrides_variables():
+    """Values become text; null removes a variable. Output of Python is not buffered otherwise."""
+    given = {"A": 1.5, "B": True, "C": "x y", "WORK_ENV": "mine", "TZ": None}
+    found = environment(*nodes_of(["worker"], SINGLE), body={**SINGLE, "experimentEnv": given}, server={"TZ": "UTC"})
+    expected = {"A": "1.5", "B": "true", "C": "x y", "WORK_ENV": "mine", "PYTHONUNBUFFERED": "1"}
+    assert found.items() >= expected.items()
+    assert "TZ" not in found
+
+
 def test_a_single_node_has_no_variables_of_a_cluster():
     """Programs look at PS_CONFIG and TYPE to find out whether they are alone."""
     found = environment(*nodes_of(["worker"], SINGLE), server={"PATH": "/bin", "PS_CONFIG": "x"})
@@ -124,18 +135,22 @@ def test_the_host_file_is_in_the_variables_of_every_mpirun():
     ]
 
 
-def test_ignored_parameters_are_named():
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"name": "n", "workspaceUrl": "none", "container": "", "isPreemptible": False}, None),
+        ({"container": "c"}, "container c is"),
+        ({"machineType": "K80", "registryPassword": "secret"}, "machineType K80 and registryPassword are"),
+        # A parameter of a later contract.
+        ({"container": "c", "machineType": "m", "gpuCount": 2}, "container c, machineType m and gpuCount are"),
+        ({"artifactDirectory": "/artifacts"}, "artifactDirectory /artifacts is"),
+        ({"artifactDirectory": "artifacts"}, None),
+    ],
+)
+def test_ignored_parameters_are_named_without_secrets(given, named):
     (node,) = nodes_of(["worker"], SINGLE)
-    body = {**SINGLE, "name": "n", "workspaceUrl": "none", "container": "", "isPreemptible": False}
-    assert ignored_parameters(node, body, frozenset({""})) is None
-    assert ignored_parameters(node, {**body, "container": "c"}, frozenset({""})) == (
-        "This runs as a process of the server's machine: container c is not used."
-    )
-
-
-def test_a_parameter_of_a_later_contract_is_reported_as_ignored():
-    (node,) = nodes_of(["worker"], SINGLE)
-    assert "gpuCount is not used" in (ignored_parameters(node, {**SINGLE, "gpuCount": 2}, frozenset({""})) or "")
+    row = named and f"This runs as a process of the server's machine: {named} not used."
+    assert ignored_parameters(node, {**SINGLE, **given}, frozenset({""})) == row
 
 
 @pytest.mark.parametrize(
@@ -160,3 +175,64 @@ def test_a_request_that_cannot_be_run_is_rejected_by_field(body, member):
 
 def test_the_most_nodes_and_any_value_of_a_variable_are_accepted():
     check_request({**GRPC, "workerCount": 63, "experimentEnv": {"A": None, "B": "=", "C": 1.5}})
+
+
+@pytest.fixture(scope="module")
+def gradient_utils(tmp_path_factory):
+    """The published library that programs use inside of experiments, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("gradient-utils")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "gradient-utils==0.5.0"]
+    try:
+        said = subprocess.run(install, capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("gradient-utils 0.5.0 could not be installed within two minutes")
+    if said.returncode:
+        pytest.skip(f"gradient-utils 0.5.0 cannot be installed here: {said.stderr.strip()[-200:]}")
+    return folder
+
+
+USING = """
+import json, os
+from gradient_utils import data_dir, export_dir, get_tf_config, job_name, model_dir, ps_hosts, task_index, worker_hosts
+from gradient_utils.metrics.env import get_workload_id, get_workload_type
+
+get_tf_config()
+print(json.dumps({
+    "tf_config": json.loads(os.environ["TF_CONFIG"]), "job_name": job_name(), "task_index": task_index(),
+    "worker_hosts": worker_hosts(), "ps_hosts": ps_hosts(), "data_dir": data_dir(), "model_dir": model_dir("m"),
+    "export_dir": export_dir(), "workload": [get_workload_type(), get_workload_id()],
+}))
+"""
+
+
+def test_gradient_utils_finds_in_every_node_what_it_found_on_the_hosted_service(bench, gradient_utils):
+    bench.directory.joinpath("using.py").write_text(USING)
+    command = f"{sys.executable} {bench.directory}/using.py"
+    env = {"PYTHONPATH": str(gradient_utils)}
+    given = {**GRPC, "workerCommand": command, "parameterServerCommand": command}
+    given |= {"workerCount": 3, "parameterServerCount": 2}
+    run = bench.done(**given, experimentEnv=env, modelPath="/storage/models/mine")
+    assert bench.outcome(run) == ("stopped", None), bench.rows(run, "worker 1")
+    nodes = {job.name: json.loads(bench.rows(run, job.name)[0]) for job in run.jobs}
+    workers = nodes["worker 1"]["worker_hosts"].split(",")
+    servers = nodes["worker 1"]["ps_hosts"].split(",")
+    assert (len(set(workers)), len(set(servers))) == (3, 2)
+    storage = bench.directory / "es1" / "storage"
+    tasks = {}
+    for name, found in nodes.items():
+        assert found["worker_hosts"] == ",".join(workers)
+        assert found["ps_hosts"] == ",".join(servers)
+        assert found["tf_config"]["cluster"] == {"master": workers[:1], "worker": workers[1:], "ps": servers}
+        assert found["tf_config"]["environment"] == "cloud"
+        assert found["data_dir"] == str(storage)
+        assert found["model_dir"] == str(storage / "models/mine/m")
+        assert found["export_dir"] == str(storage / "models/mine")
+        assert found["workload"] == ["experiment", "es1"]
+        tasks[name] = (found["job_name"], found["task_index"], *found["tf_config"]["task"].values())
+    assert tasks == {
+        "worker 1": ("worker", "0", "master", 0),
+        "worker 2": ("worker", "1", "worker", 0),
+        "worker 3": ("worker", "2", "worker", 1),
+        "parameter server 1": ("ps", "0", "ps", 0),
+        "parameter server 2": ("ps", "1", "ps", 1),
+    }

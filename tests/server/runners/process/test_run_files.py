@@ -70,14 +70,17 @@ def test_an_incomplete_event_of_a_killed_writer_is_dropped(events):
         assert states_in(reader) == states_in(EventReader(events)) == expected
 
 
-def test_the_files_of_an_earlier_version_are_read(events):
+@pytest.mark.parametrize("invalid", ["", 'no event\n\0\0\n[]\n{"state": 1}\n{"claimed": 2}\n\udcff\n'])
+def test_the_files_of_an_earlier_version_are_read_without_what_a_power_failure_has_left(events, invalid):
     """The format is stable: runs outlive the version of the server that has started them."""
-    events.write_text(
+    text = (
         '{"real": 1.5, "claimed": [10, "boot 7"]}\n'
+        f"{invalid}"
         '{"real": 2.0, "state": 4}\n'
         '{"real": 2.5, "group": [11, "boot 8"]}\n'
         '{"real": 3.0, "state": 8, "rows": [2, 0], "error": "reason"}\n'
     )
+    events.write_bytes(text.encode(errors="surrogateescape"))
     reader = EventReader(events)
     reader.read()
     history = reader.history

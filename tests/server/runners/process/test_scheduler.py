@@ -1,11 +1,16 @@
-"""Slots and the queue, and runs that cannot be started, written or monitored."""
+"""Slots and the queue, runs that cannot be started or monitored, and what a server takes over from an earlier one."""
 
+import os
+import shutil
+import signal
+
+import pytest
 from gradient_api.constants import ExperimentState as State
 
-from tests.server.runners.process.conftest import is_alive, wait_until
+from tests.server.runners.process.conftest import is_alive, left_over, wait_until
 
 
-def test_runs_wait_for_a_slot(make_bench):
+def test_runs_wait_for_a_slot_without_processes_or_files(make_bench):
     """No more run at once than there are slots; the others are pending. One that is stopped meanwhile is canceled."""
     bench = make_bench(slots=2)
     order = bench.directory / "order"
@@ -14,6 +19,7 @@ def test_runs_wait_for_a_slot(make_bench):
     ]
     wait_until(lambda: [bench.state(run) for run in runs[:2]] == [State.RUNNING] * 2)
     assert [bench.state(run) for run in runs[2:]] == [State.PENDING] * 3
+    assert sorted(path.name for path in bench.directory.glob("es*")) == ["es1", "es2"]
     runs[3].stop(bench.clock.now())
     assert bench.outcome(runs[3]) == ("canceled", None)
     assert bench.state(runs[2]) == State.PENDING
@@ -24,9 +30,8 @@ def test_runs_wait_for_a_slot(make_bench):
 
 
 def test_a_run_that_is_deleted_in_the_queue_never_runs(make_bench):
-    """The next one does."""
     bench = make_bench(slots=1)
-    first = bench.run("read -r _ < /dev/null; sleep 0.3")
+    first = bench.run("sleep 0.2")
     waiting = bench.run(f"touch {bench.directory}/wrong")
     last = bench.run("echo last")
     waiting.delete()
@@ -35,22 +40,19 @@ def test_a_run_that_is_deleted_in_the_queue_never_runs(make_bench):
     assert not (bench.directory / "wrong").exists()
 
 
-def test_a_thousand_runs_wait_without_processes_or_files(make_bench):
-    """They cost next to nothing."""
-    bench = make_bench(slots=1)
-    first = bench.run("echo one; exec sleep 60")
-    waiting = [bench.run("true") for _ in range(1000)]
-    bench.wait_for_row(first, "one")
-    assert len(list(bench.directory.iterdir())) <= 2
-    assert {bench.state(run) for run in waiting} == {State.PENDING}
-    for run in waiting[:-1]:
-        run.stop(bench.clock.now())
-    first.stop(bench.clock.now())
-    bench.wait_for_end(waiting[-1])
+def test_a_deleted_run_occupies_its_slot_until_it_has_ended_and_leaves_nothing(make_bench):
+    bench = make_bench(slots=1, grace=0.3)
+    deleted = bench.run("trap '' TERM; echo $$; while :; do sleep 0.05; done", handle="es7")
+    (pid,) = bench.pids(deleted)
+    again = bench.run(f"kill -0 {pid} && echo still there || echo gone", handle="es7")
+    deleted.delete()
+    bench.wait_for_end(again)
+    assert bench.rows(again)[-1] == "gone"
+    again.delete()
+    wait_until(lambda: [path.name for path in bench.directory.iterdir()] == ["lock"], "the removal")
 
 
-def test_a_run_that_cannot_be_monitored_does_not_block_others(make_bench, caplog):
-    """It is stopped with an error, and its slot is free."""
+def test_a_run_that_cannot_be_monitored_ends_with_an_error_and_does_not_block_others(make_bench, caplog):
     bench = make_bench(slots=1)
     raised = []
 
@@ -69,94 +71,7 @@ def test_a_run_that_cannot_be_monitored_does_not_block_others(make_bench, caplog
     assert "on purpose" in caplog.text
 
 
-def test_invalid_events_are_ignored(bench):
-    """As a power failure may leave them. The run goes on, ends, and can be deleted."""
-    run = bench.run("echo begun; while [ ! -e go ]; do sleep 0.01; done; echo done")
-    bench.wait_for_row(run, "begun")
-    folder = bench.directory / run.handle
-    with (folder / "events.jsonl").open("ab") as events:
-        events.write(b'no event\n\0\0\n[]\n{"state": 1}\n{"claimed": 2}\n\xff\n')
-    (folder / "workspace" / "go").touch()
-    bench.wait_for_end(run)
-    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["begun", "done"])
-    run.delete()
-    wait_until(lambda: not folder.exists(), "the end of its files")
-    assert bench.rows(bench.done("echo other")) == ["other"]
-
-
-def test_a_run_that_could_not_be_started_is_not_started_by_the_next_server(make_bench, tmp_path):
-    """Clients have seen that it has ended with an error. Its spec, which may hold secrets, is removed."""
-    directory, ran = tmp_path / "kept", tmp_path / "ran"
-    bench = make_bench(directory, keep=True)
-    (directory / "es1" / "supervisor.log").mkdir(parents=True)
-    outcome = bench.outcome(bench.done(f"touch {ran}"))
-    assert outcome[0] == "error"
-    assert not list(directory.rglob("spec*"))
-    bench.runner.close()
-    (directory / "es1" / "supervisor.log").rmdir()
-    later = make_bench(directory, keep=True, recover=False)
-    known = later.admit(f"touch {ran}", handle="es1", started=0.0)
-    assert later.outcome(known) == outcome
-    later.runner.recover()
-    assert later.rows(later.done("echo other", handle="es2")) == ["other"]
-    assert later.outcome(known) == outcome
-    assert not ran.exists()
-
-
-def test_an_error_that_cannot_be_written_is_written_later(make_bench, tmp_path):
-    """As soon as it is possible, so that the next server does not start the run; but not for a deleted run."""
-    directory, ran = tmp_path / "kept", tmp_path / "ran"
-    bench = make_bench(directory, keep=True, slots=1)
-    for handle in ("es1", "es2"):
-        (directory / handle).write_text("in the way")
-    failed, deleted = bench.done(f"touch {ran}"), bench.done("true")
-    outcome = bench.outcome(failed)
-    assert (outcome[0], bench.rows(failed)) == ("error", [])
-    assert outcome[1].startswith("The run cannot be started: ")
-    assert "File exists" in outcome[1]
-    assert failed.next_row_at(0, bench.clock.now()) is None
-    assert "es1" in bench.changes
-    deleted.delete()
-    wait_until(lambda: not (directory / "es2").exists(), "the removal")
-    (directory / "es1").unlink()
-    wait_until((directory / "es1" / "events.jsonl").exists, "the error in its files")
-    bench.runner.close()
-    assert not (directory / "es2").exists()
-    later = make_bench(directory, keep=True, recover=False)
-    known = later.admit(f"touch {ran}", handle="es1", started=0.0)
-    later.runner.recover()
-    assert later.rows(later.done("echo other", handle="es3")) == ["other"]
-    assert later.outcome(known) == outcome
-    assert not ran.exists()
-
-
-def test_a_deleted_run_occupies_its_slot_until_it_has_ended(make_bench):
-    """Its resources are not free before."""
-    bench = make_bench(slots=1, grace=0.5)
-    leaving = bench.run("trap '' TERM; echo $$; while :; do sleep 0.05; done")
-    wait_until(lambda: bench.rows(leaving))
-    pid = bench.rows(leaving)[0]
-    other = bench.run(f"kill -0 {pid} && echo still there || echo gone")
-    leaving.delete()
-    bench.wait_for_end(other)
-    assert bench.rows(other)[-1] == "gone"
-
-
-def test_a_run_whose_supervisor_fails_to_start_ends_with_its_last_error(make_bench, monkeypatch, broken_supervisor):
-    """The slot is free."""
-    bench = make_bench(slots=1)
-    broken = bench.done("true")
-    monkeypatch.undo()
-    other = bench.done("echo other")
-    assert bench.outcome(broken) == (
-        "error",
-        "The process that supervises the run could not be started: RuntimeError: broken on purpose",
-    )
-    assert bench.rows(other) == ["other"]
-
-
 def test_events_that_cannot_be_read_at_first_are_read_later(make_bench):
-    """The end of the run is found, and its slot is free."""
     bench = make_bench(slots=1)
     run = bench.run("echo begun; while [ ! -e go ]; do sleep 0.01; done")
     bench.wait_for_row(run, "begun")
@@ -172,3 +87,127 @@ def test_events_that_cannot_be_read_at_first_are_read_later(make_bench):
     bench.wait_for_end(run)
     assert bench.outcome(run) == ("stopped", None)
     assert bench.rows(bench.done("echo other")) == ["other"]
+
+
+def test_a_run_whose_files_cannot_be_created_ends_with_an_error(make_bench, tmp_path, caplog):
+    """Where the error cannot be stored either, the log of the server says so."""
+    bench = make_bench(tmp_path / "kept", keep=True)
+    (bench.directory / "es1").write_text("in the way")
+    run = bench.done("true")
+    state, error = bench.outcome(run)
+    assert state == "error"
+    assert error.startswith("The run cannot be started: ")
+    assert "File exists" in error
+    assert (bench.rows(run), run.next_row_at(0, bench.clock.now())) == ([], None)
+    assert "es1" in bench.changes
+    assert "its error cannot be stored: " in caplog.text
+
+
+def follow(make_bench, directory, *admitted):
+    """Start a server that admits experiments and runs another one. Return it with their runs."""
+    bench = make_bench(directory, keep=True, recover=False)
+    runs = [bench.admit(command, **given) for command, given in admitted]
+    bench.runner.recover()
+    assert bench.rows(bench.done("echo other", handle="other")) == ["other"]
+    return bench, runs
+
+
+def test_a_run_that_could_not_be_started_is_not_started_by_the_next_server(make_bench, tmp_path):
+    """Clients have seen that it has ended with an error. Its spec, which may hold secrets, is removed."""
+    directory, ran = tmp_path / "kept", tmp_path / "ran"
+    bench = make_bench(directory, keep=True)
+    (directory / "es1" / "supervisor.log").mkdir(parents=True)
+    outcome = bench.outcome(bench.done(f"touch {ran}"))
+    assert outcome[0] == "error"
+    assert not list(directory.rglob("spec*"))
+    bench.runner.close()
+    (directory / "es1" / "supervisor.log").rmdir()
+    later, (known,) = follow(make_bench, directory, (f"touch {ran}", {"handle": "es1", "started": 0.0}))
+    assert later.outcome(known) == outcome
+    assert not ran.exists()
+
+
+def test_the_queue_keeps_the_order_in_which_runs_were_started(make_bench, tmp_path):
+    """Whatever the order in which the next server admits them."""
+    bench = make_bench(slots=1, recover=False)
+    runs = [bench.admit(f"echo {start} >> {tmp_path}/order", started=start) for start in (0.03, 0.01, 0.02)]
+    bench.runner.recover()
+    bench.wait_for_end(*runs)
+    assert (tmp_path / "order").read_text().split() == ["0.01", "0.02", "0.03"]
+
+
+@pytest.fixture
+def abandoned(make_bench, tmp_path):
+    """Start a run that prints some pids, and end its server. Return the directory of all runs, and the pids."""
+
+    def abandon(command, count):
+        bench = make_bench(tmp_path / "kept", keep=True)
+        run = bench.run(command, handle="es1")
+        pids = bench.pids(run, count)
+        bench.runner.close()
+        return bench.directory, pids
+
+    return abandon
+
+
+@pytest.mark.parametrize("name", ["es1", ".forgotten-es1-0"], ids=["unknown", "being deleted"])
+def test_a_run_without_an_experiment_is_stopped_and_kept_unless_it_was_being_deleted(make_bench, abandoned, name):
+    """As when the store is lost."""
+    directory, (pid,) = abandoned("echo $$; exec sleep 60", 1)
+    assert is_alive(pid)
+    (directory / "es1").rename(directory / name)
+    make_bench(directory, keep=True)
+    wait_until(lambda: left_over(directory) == [] and not is_alive(pid), "that nothing runs")
+    is_kept = name == "es1"
+    wait_until(lambda: len(list(directory.iterdir())) == is_kept + 1, "the removal")
+    assert len(list(directory.glob("kept-es1-*"))) == is_kept
+
+
+def test_a_supervisor_that_is_killed_while_there_is_no_server_is_noticed_by_the_next(make_bench, abandoned):
+    """Later servers report the same error."""
+    directory, (supervisor, command) = abandoned("echo $PPID; echo $$; sleep 60", 2)
+    os.kill(supervisor, signal.SIGKILL)
+    errors = []
+    for _ in range(2):
+        bench = make_bench(directory, keep=True, recover=False)
+        run = bench.admit("true", handle="es1", started=0.0)
+        bench.runner.recover()
+        wait_until(lambda bench=bench, run=run: bench.state(run) == State.ERROR, "the error")
+        errors.append(run.error(bench.clock.now()))
+        assert not is_alive(command)
+        bench.runner.close()
+    assert "was killed" in errors[0]
+    assert errors[0] == errors[1]
+
+
+def test_a_run_whose_files_were_removed_between_two_servers_does_not_run_again(make_bench, tmp_path):
+    """A later run has run, so it has. One that was still waiting runs."""
+    directory, order = tmp_path / "kept", tmp_path / "order"
+    first = make_bench(directory, keep=True, slots=1)
+    for _ in range(2):
+        first.done(f"echo ran >> {order}")
+    first.runner.close()
+    shutil.rmtree(directory / "es1")
+    admitted = [(f"echo again >> {order}", {"started": float(number)}) for number in range(3)]
+    bench, (removed, _, waiting, canceled) = follow(
+        make_bench, directory, *admitted, ("true", {"started": 0.0, "stopped": 0.0})
+    )
+    bench.wait_for_end(waiting)
+    state, error = bench.outcome(removed)
+    assert (state, "have been removed" in error) == ("error", True)
+    assert bench.outcome(canceled) == ("canceled", None)
+    assert order.read_text() == "ran\nran\nagain\n"
+
+
+def test_a_run_whose_files_were_removed_keeps_its_error_and_is_not_run_by_the_next_server(make_bench, tmp_path):
+    directory, ran = tmp_path / "kept", tmp_path / "ran"
+    bench = make_bench(directory, keep=True)
+    run = bench.run(f"echo ran >> {ran}; echo begun; sleep 60", handle="es1")
+    bench.wait_for_row(run, "begun")
+    shutil.rmtree(directory / "es1")
+    bench.wait_for_end(run)
+    outcome = bench.outcome(run)
+    bench.runner.close()
+    later, (known,) = follow(make_bench, directory, (f"echo again >> {ran}", {"handle": "es1", "started": 0.0}))
+    assert later.outcome(known) == outcome
+    assert ran.read_text() == "ran\n"

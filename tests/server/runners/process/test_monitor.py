@@ -1,0 +1,213 @@
+"""The monitor of a run: supervisors that fail, are killed or are signalled, and files that are removed by hand."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
+from gradient_api.constants import ExperimentState as State
+
+from gradient_server.runners.process.environment import nodes_of
+from gradient_server.runners.process.monitor import RunMonitor
+from gradient_server.runners.process.run_files import EventReader, LaunchSpec, RunDirectory
+from tests.server.runners.process.conftest import LEAVING, is_alive, left_over, only_linux, stop, wait_until
+
+STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
+
+
+class LateDirectory(RunDirectory):
+    """A run whose last event becomes visible when its lock is taken."""
+
+    def hide_last_event(self):
+        first, _, last = self.events.read_bytes().removesuffix(b"\n").rpartition(b"\n")
+        self.events.write_bytes(first + b"\n")
+        self.hidden = last + b"\n"
+
+    @contextlib.contextmanager
+    def locked(self):
+        with super().locked() as is_locked, self.events.open("ab") as events:
+            events.write(self.hidden)
+            events.flush()
+            yield is_locked
+
+
+def test_a_run_that_ends_while_its_supervisor_is_checked_has_its_outcome(tmp_path):
+    """The process that has launched the supervisor is reaped all the same."""
+    directory = LateDirectory(tmp_path / "es1")
+    body = {"experimentTypeId": 1, "name": "test", "projectHandle": "p", "command": "true"}
+    monitor = RunMonitor(directory, 1, LaunchSpec(handle="es1", body=body, nodes=nodes_of(["worker"], body), grace=1.0))
+    monitor.launch()
+    reader = EventReader(directory.events)
+    wait_until(lambda: reader.read() and reader.history.has_ended, "the end")
+    wait_until(lambda: not reader.history.supervisor.is_alive(), "the end of the supervisor")
+    directory.hide_last_event()
+    monitor.poll()
+    assert monitor.history.states[-1][1] == State.STOPPED
+    assert monitor.is_over
+
+
+def test_a_run_whose_supervisor_fails_to_start_ends_with_its_last_error(make_bench, monkeypatch, broken_supervisor):
+    bench = make_bench(slots=1)
+    broken = bench.done("true")
+    monkeypatch.undo()
+    assert bench.outcome(broken) == (
+        "error",
+        "The process that supervises the run could not be started: RuntimeError: broken on purpose",
+    )
+    assert bench.rows(bench.done("echo other")) == ["other"]
+
+
+@only_linux
+def test_a_run_whose_supervisor_is_killed_ends_with_an_error_and_its_processes_are_killed(bench):
+    """Those that have left their group are found by a variable in their environment."""
+    leave = f'{sys.executable} -c "{LEAVING}" sleep 60'
+    command = f"echo $PPID; echo $$; sleep 60 & echo $!; {leave}; wait"
+    run = bench.run(command, experimentEnv={"GRADIENT_RUN": "an experiment cannot override it"})
+    supervisor, *commands = bench.pids(run, 4)
+    os.kill(supervisor, signal.SIGKILL)
+    bench.wait_for_end(run)
+    state, error = bench.outcome(run)
+    assert (state, "was killed" in error) == ("error", True)
+    assert not any(map(is_alive, commands))
+    assert run.rows(4, 10, bench.clock.now())[0][1].message == END_OF_LOG
+
+
+def test_supervisors_can_be_killed_at_any_time(make_bench, tmp_path):
+    """Each run ends with its outcome or an error, runs once at most, and leaves nothing."""
+    bench = make_bench(slots=4)
+    chance = random.Random(2)
+    runs = [bench.run(f"echo {number} >> {tmp_path}/ran; echo one; sleep 0.1; echo two") for number in range(16)]
+    while not all(bench.state(run) in TERMINAL_STATES for run in runs):
+        time.sleep(chance.uniform(0, 0.1))
+        supervisors = [pid for pid in left_over(bench.directory) if b"process.supervisor" in command_of(pid)]
+        if supervisors:
+            os.kill(chance.choice(supervisors), signal.SIGKILL)
+    ran = (tmp_path / "ran").read_text().split()
+    assert len(ran) == len(set(ran))
+    for run in runs:
+        state, error = bench.outcome(run)
+        assert state in ("stopped", "error"), error
+        assert state == "error" or bench.rows(run) == ["one", "two"]
+    wait_until(lambda: left_over(bench.directory) == [])
+
+
+def command_of(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def test_a_run_can_be_stopped_at_any_time(bench):
+    """During launch, setup or execution; nothing is left."""
+    for pause in (0.0, 0.05, 0.1, 0.2, 0.4):
+        run = bench.run(f"echo $$ >> {bench.directory}/started; exec sleep 60", workspaceUrl="none")
+        begin = bench.clock.now()
+        wait_until(lambda begin=begin, pause=pause: bench.clock.now() > begin + pause)
+        stop(bench, run)
+        assert bench.outcome(run) == ("canceled", None)
+    started = bench.directory / "started"
+    assert not any(is_alive(int(line)) for line in (started.read_text().split() if started.exists() else []))
+
+
+def test_a_run_can_be_stopped_if_the_stop_request_cannot_be_written(bench):
+    """As on a full disk."""
+    run = bench.run("echo $$; exec sleep 60")
+    (pid,) = bench.pids(run)
+    (bench.directory / run.handle / "stop").symlink_to("/no/such/folder/stop")
+    stop(bench, run)
+    assert not is_alive(pid)
+
+
+def test_sigterm_to_the_supervisor_ends_the_run_with_an_error(bench):
+    """As when the machine shuts down. SIGINT and SIGHUP, as when a terminal is closed, do not end it."""
+    run = bench.run("echo $$; echo $PPID; exec sleep 60")
+    command, supervisor = bench.pids(run, 2)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        os.kill(supervisor, number)
+    bench.wait_for_end(run)
+    state, error = bench.outcome(run)
+    assert (state, "ended from outside" in error) == ("error", True)
+    assert not is_alive(command)
+
+
+def test_runs_that_are_not_kept_end_with_a_killed_server(tmp_path):
+    program = f"""
+import sys, time
+from pathlib import Path
+from tests.server.runners.process.conftest import Bench, wait_until
+bench = Bench(Path({str(tmp_path / "runs")!r}), keep=False)
+bench.runner.recover()
+run = bench.run("echo $$; exec sleep 60")
+wait_until(lambda: bench.rows(run))
+print(bench.rows(run)[0], flush=True)
+time.sleep(60)
+"""
+    server = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    with server:
+        command = int(server.stdout.readline())
+        server.kill()
+    wait_until(lambda: not is_alive(command), "the end of the command")
+
+
+@pytest.mark.parametrize("removed", ["the directory of the run", "the directory of all runs"])
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["", "stopped"])
+def test_a_run_whose_files_are_removed_ends_with_an_error(make_bench, removed, is_stopped):
+    """Its processes are killed, followers of its log find the end, and its slot is free."""
+    bench = make_bench(slots=1, grace=0.3)
+    run = bench.run(STUBBORN)
+    (pid,) = bench.pids(run)
+    shutil.rmtree(bench.directory / run.handle if removed == "the directory of the run" else bench.directory)
+    if is_stopped:
+        run.stop(bench.clock.now())
+    bench.wait_for_end(run)
+    state, error = bench.outcome(run)
+    assert (state, "have been removed" in error) == ("error", True)
+    assert not is_alive(pid)
+    assert run.next_row_at(0, bench.clock.now()) is None
+    assert bench.rows(bench.done("echo other")) == ["other"]
+
+
+def test_a_deleted_run_whose_files_were_removed_ends_before_its_slot_is_free(make_bench):
+    bench = make_bench(slots=1, grace=0.3)
+    run = bench.run(STUBBORN)
+    (pid,) = bench.pids(run)
+    shutil.rmtree(bench.directory / run.handle)
+    run.delete()
+    other = bench.done(f"kill -0 {pid} 2>/dev/null && echo still there || echo gone")
+    assert bench.rows(other) == ["gone"]
+    wait_until(lambda: not list(bench.directory.glob(".*")), "the end of its files")
+
+
+@pytest.mark.parametrize("name", ["supervisor.log", "events.jsonl"])
+def test_files_can_be_removed_while_a_run_is_launched(make_bench, name):
+    bench = make_bench(slots=1, grace=0.3)
+    run = bench.run("sleep 60")
+    wait_until((bench.directory / run.handle / name).exists)
+    wait_until(lambda: is_removed(bench.directory / run.handle), "the removal")
+    bench.wait_for_end(run)
+    assert bench.outcome(run)[0] == "error"
+    wait_until(lambda: left_over(bench.directory) == [], "that nothing is left")
+
+
+def is_removed(folder):
+    """Remove a folder while others may create files in it. Return whether it is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+@only_linux
+def test_a_supervisor_whose_files_were_removed_ends_the_run_without_a_server(make_bench, tmp_path):
+    bench = make_bench(tmp_path / "kept", keep=True)
+    run = bench.run("echo $$; exec sleep 60")
+    (pid,) = bench.pids(run)
+    bench.runner.close()
+    shutil.rmtree(bench.directory / run.handle)
+    wait_until(lambda: left_over(bench.directory) == [], "that nothing is left")
+    assert not is_alive(pid)
