@@ -197,6 +197,8 @@ class Attempt:
         http, request = self._connections.request(self._method, self._url, headers or {}, extensions, content)
         # The API key would be sent to wherever a redirect leads.
         self._response = response = http.send(request, follow_redirects=False)
+        # A response and its stream refer to each other, which would keep the body until the next garbage collection.
+        response.stream = httpx.ByteStream(b"")
         if not 200 <= response.status_code < 300:
             raise httpx.HTTPStatusError("no success", request=request, response=response)
         return response
