@@ -1,17 +1,16 @@
-"""What tests of several rooms need: a server that answers whatever a test tells it, and parameter dictionaries."""
+"""What tests of several rooms need: the table of public methods, parameters, a fake server, a client."""
 
-import json
+import copy
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
 
 from gradient import ExperimentsClient
-from tests.client.blocking import client_of
+from tests.fake_servers import FlakyServer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,118 +42,87 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("steady")
 
 
-class ScriptedServer:
-    """A server that gives the answers of a script, one after the other, and keeps what it was asked."""
+SINGLE_NODE = {
+    "name": "single_node_experiment_sdk",
+    "project_id": "prlvf0u05",
+    "command": "python mnist.py",
+    "machine_type": "K80",
+    "experiment_env": {"EPOCHS_EVAL": 2, "TRAIN_EPOCHS": 3, "MAX_STEPS": 100, "EVAL_SECS": 10},
+    "container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+    "workspace_url": "https://github.com/Paperspace/mnist-sample.git",
+    "model_type": "Tensorflow",
+    "model_path": "/storage/models/sdk_test",
+}
+MULTI_NODE = {
+    "name": "multi_node_example",
+    "project_id": "prlvf0u05",
+    "experiment_type_id": 2,
+    "worker_container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+    "worker_machine_type": "K80",
+    "worker_command": "pip install -r requirements.txt && python mnist.py",
+    "experiment_env": {"EPOCHS_EVAL": 5, "TRAIN_EPOCHS": 10, "MAX_STEPS": 1000, "EVAL_SECS": 10},
+    "worker_count": 2,
+    "parameter_server_container": "tensorflow/tensorflow:1.13.1-gpu-py3",
+    "parameter_server_machine_type": "K80",
+    "parameter_server_command": "python mnist.py",
+    "parameter_server_count": 1,
+    "workspace_url": "https://github.com/Paperspace/mnist-sample.git",
+    "model_type": "Tensorflow",
+}
+METHODS = {
+    "create_single_node": SINGLE_NODE,
+    "run_single_node": SINGLE_NODE,
+    "create_multi_node": MULTI_NODE,
+    "run_multi_node": MULTI_NODE,
+    "start": {"experiment_id": "es1"},
+    "stop": {"experiment_id": "es1"},
+    "delete": {"experiment_id": "es1"},
+    "get": {"experiment_id": "es1"},
+    "list": {"project_id": ["p1", "p2"], "limit": 100, "offset": 1},
+    "iter_experiments": {"project_id": ["p1", "p2"], "page_size": 100},
+    "state": {"experiment_id": "es1"},
+    "logs": {"experiment_id": "es1", "line": 7},
+    "get_logs": {"experiment_id": "es1"},
+    "yield_logs": {"experiment_id": "es1"},
+    "wait": {"experiment_id": "es1"},
+}
+"""The public methods that send something, with the arguments of a call; `test_client` checks that none is missing."""
 
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, str, bytes]] = []
-        self.headers: list[dict[str, str]] = []
-        self.answers: list[tuple[int, str, bytes]] = []
-        self.otherwise: Callable[[str, str], tuple[int, str, bytes]] | None = None
-        """What to answer to a method and a path when the script has come to its end."""
-        script = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def answer(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                script.requests.append((self.command, self.path, self.rfile.read(length)))
-                script.headers.append(dict(self.headers))
-                if script.answers or script.otherwise is None:
-                    status, content_type, body = script.answers.pop(0)
-                else:
-                    status, content_type, body = script.otherwise(self.command, self.path)
-                self.send_response(status, "Scripted")
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
-                if 300 <= status < 400:
-                    self.send_header("Location", "http://elsewhere.invalid/")
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = do_PUT = do_DELETE = answer
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def say(self, status: int, body: object = b"", content_type: str = "application/json") -> None:
-        """Put one answer at the end of the script; what is not bytes is sent as JSON."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.answers.append((status, content_type, raw))
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+def call_method(client: ExperimentsClient, name: str, /, **changes: object) -> Any:
+    """Call a method with the arguments in the table; of a generator, return everything that it yields."""
+    result = getattr(client, name)(**{**METHODS[name], **changes})
+    return list(result) if isinstance(result, Iterator) else result
 
 
 @pytest.fixture
-def scripted() -> Iterator[ScriptedServer]:
-    server = ScriptedServer()
+def single_node() -> dict[str, Any]:
+    return copy.deepcopy(SINGLE_NODE)
+
+
+@pytest.fixture
+def multi_node() -> dict[str, Any]:
+    return copy.deepcopy(MULTI_NODE)
+
+
+@pytest.fixture
+def flaky() -> Iterator[FlakyServer]:
+    server = FlakyServer()
     yield server
-    server.close()
+    server.stop()
 
 
 @pytest.fixture(scope="session")
-def scripted_all_along() -> Iterator[ScriptedServer]:
+def shared_flaky() -> Iterator[FlakyServer]:
     """One for many tests: making a client of it takes longer than most of them."""
-    server = ScriptedServer()
+    server = FlakyServer()
     yield server
-    server.close()
-
-
-@pytest.fixture(params=["threads", "asyncio"])
-def scripted_client(request: pytest.FixtureRequest, scripted: ScriptedServer) -> Iterator[ExperimentsClient]:
-    """A client of the scripted server, which tries everything once: a script has one answer for each request."""
-    with client_of(request.param, "a-key", base_url=scripted.url, logs_url=scripted.url, max_attempts=1) as client:
-        yield client
+    server.stop()
 
 
 @pytest.fixture
 def client(gradient_server) -> Iterator[ExperimentsClient]:
     """A client of the local server."""
-    with ExperimentsClient(
-        gradient_server.api_key, base_url=gradient_server.experiments_url, logs_url=gradient_server.logs_url
-    ) as client:
+    urls = {"base_url": gradient_server.experiments_url, "logs_url": gradient_server.logs_url}
+    with ExperimentsClient(gradient_server.api_key, **urls) as client:
         yield client
-
-
-@pytest.fixture
-def single_node() -> dict[str, object]:
-    return {
-        "name": "single_node_experiment_sdk",
-        "project_id": "prlvf0u05",
-        "command": "python mnist.py",
-        "machine_type": "K80",
-        "experiment_env": {"EPOCHS_EVAL": 2, "TRAIN_EPOCHS": 3, "MAX_STEPS": 100, "EVAL_SECS": 10},
-        "container": "tensorflow/tensorflow:1.13.1-gpu-py3",
-        "workspace_url": "https://github.com/Paperspace/mnist-sample.git",
-        "model_type": "Tensorflow",
-        "model_path": "/storage/models/sdk_test",
-    }
-
-
-@pytest.fixture
-def multi_node() -> dict[str, object]:
-    return {
-        "name": "multi_node_example",
-        "project_id": "prlvf0u05",
-        "experiment_type_id": 2,
-        "worker_container": "tensorflow/tensorflow:1.13.1-gpu-py3",
-        "worker_machine_type": "K80",
-        "worker_command": "pip install -r requirements.txt && python mnist.py",
-        "experiment_env": {"EPOCHS_EVAL": 5, "TRAIN_EPOCHS": 10, "MAX_STEPS": 1000, "EVAL_SECS": 10},
-        "worker_count": 2,
-        "parameter_server_container": "tensorflow/tensorflow:1.13.1-gpu-py3",
-        "parameter_server_machine_type": "K80",
-        "parameter_server_command": "python mnist.py",
-        "parameter_server_count": 1,
-        "workspace_url": "https://github.com/Paperspace/mnist-sample.git",
-        "model_type": "Tensorflow",
-    }

@@ -1,4 +1,4 @@
-"""What only an asynchronous client can get wrong: cancelled tasks, several event loops, a thousand things at once."""
+"""What only an asynchronous client can get wrong: cancelled tasks, several event loops, many tasks at once."""
 
 import asyncio
 import functools
@@ -12,25 +12,10 @@ import anyio.to_thread
 import pytest
 
 from gradient import AsyncExperimentsClient, constants
-from tests.client.flaky import FlakyServer, hang, status
-from tests.client.live import LiveServer
+from tests.fake_servers import LOGS, STATE, hang, status
 
 pytestmark = pytest.mark.anyio
 RUNNING, STOPPED = constants.ExperimentState.RUNNING, constants.ExperimentState.STOPPED
-
-
-@pytest.fixture
-def live():
-    server = LiveServer()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def flaky():
-    server = FlakyServer()
-    yield server
-    server.close()
 
 
 async def follow(client):
@@ -43,7 +28,7 @@ async def wait(client):
 
 
 async def cancelled(coroutine, moment):
-    """Await something, and cancel this task as soon as it waits for the so many-th time."""
+    """Await something, and cancel this task when it awaits for the time with this number."""
 
     @types.coroutine
     def steps():
@@ -66,30 +51,29 @@ async def cancelled(coroutine, moment):
 
 
 async def soon(condition):
+    """Wait until a condition holds."""
     with anyio.fail_after(10):
         while not condition():
             await anyio.sleep(0.01)
 
 
-@pytest.mark.parametrize(("act", "path"), [(follow, "/jobs/logs"), (wait, "/state/")])
-async def test_cancelled_while_a_request_is_held(live, act, path):
-    """Its connection is closed, nothing is asked any more, and the client goes on."""
+@pytest.mark.parametrize(("act", "path"), [(follow, LOGS), (wait, STATE)])
+async def test_cancelling_a_long_poll_closes_its_connection_and_the_client_goes_on(live, act, path):
     async with AsyncExperimentsClient("k", base_url=live.url, logs_url=live.url) as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(act, client)
-            await soon(lambda: [query for query in live.asked(path) if "wait" in query])
+            await soon(lambda: live.long_polls(path))
             tasks.cancel_scope.cancel()
-        asked = len(live.requests)
-        live.change(state=STOPPED)  # Only then does the server see that nobody waits any more.
+        count = len(live.requests)
+        live.change(state=STOPPED)  # Only then does the server see that the connection is closed.
         await soon(lambda: live.connections() == 0)
         assert await client.state("es1") == STOPPED
-        assert len(live.requests) == asked + 1
+        assert len(live.requests) == count + 1
     await soon(lambda: live.connections() == 0)
 
 
-async def test_cancelled_in_a_pause_between_attempts(flaky):
-    """There is no other attempt."""
-    flaky.plan = [status(503, b"", Retry_After="50")]
+async def test_cancelling_the_pause_between_attempts_prevents_the_next_one(flaky):
+    flaky.plan = [status(503, Retry_After="50")]
     async with AsyncExperimentsClient("k", base_url=flaky.url) as client:
         with anyio.move_on_after(0.3) as scope:
             await client.start("es1")
@@ -99,8 +83,8 @@ async def test_cancelled_in_a_pause_between_attempts(flaky):
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_cancelled_at_any_moment(live, is_first):
-    """As asyncio does it: once, also where httpx shields itself. No connection waits for itself ever after."""
+def test_after_a_cancellation_at_any_moment_the_next_call_succeeds(live, is_first):
+    """As asyncio cancels: once, also where httpx shields itself."""
 
     async def has_cancelled(moment):
         async with AsyncExperimentsClient("k", base_url=live.url, deadline=3, max_attempts=1) as client:
@@ -121,8 +105,7 @@ def test_cancelled_at_any_moment(live, is_first):
     assert not outcomes[-1]
 
 
-async def test_more_are_cancelled_than_there_are_connections(flaky):
-    """They give back their places: those that wait for one, too."""
+async def test_cancelled_calls_free_their_connections_and_those_that_wait_for_one_stop_waiting(flaky):
     flaky.plan = [hang] * 1000
     async with AsyncExperimentsClient("k", base_url=flaky.url) as client:
         async with anyio.create_task_group() as tasks:
@@ -135,29 +118,26 @@ async def test_more_are_cancelled_than_there_are_connections(flaky):
             assert (await client.get("es1")).id == "es1"
 
 
-async def test_a_generator_that_is_left(live):
-    """Closing it asks nothing more, and the client goes on with the same connection."""
+async def test_closing_a_generator_requests_nothing_and_the_client_goes_on_with_the_same_connection(live):
     live.print(3)
     async with AsyncExperimentsClient("k", base_url=live.url, logs_url=live.url) as client:
         rows = client.yield_logs("es1")
         assert (await rows.__anext__()).line == 1
         await rows.aclose()
-        asked = len(live.requests)
+        count = len(live.requests)
         assert await client.state("es1") == RUNNING
-        assert (len(live.requests), live.connections()) == (asked + 1, 1)
+        assert (len(live.requests), live.connections()) == (count + 1, 1)
 
 
-async def test_held_requests_leave_connections_for_others(live):
-    """However many follow at once, 50 requests at most are held; everybody else gets answers meanwhile."""
-
+async def test_however_many_follow_at_once_at_most_50_long_polls_leave_connections_for_other_calls(live):
     def held():
-        return [query for query in live.asked() if float(query.get("wait", 0))]
+        return [request for request in live.long_polls(LOGS) if float(request.query["wait"])]
 
     client = AsyncExperimentsClient("k", base_url=live.url, logs_url=live.url)
     async with client, anyio.create_task_group() as tasks:
         for _ in range(60):
             tasks.start_soon(follow, client)
-        await soon(lambda: len(held()) >= 50 and len(live.asked()) >= 80)
+        await soon(lambda: len(held()) >= 50 and len(live.requests_to(LOGS)) >= 80)
         assert len(held()) == 50
         with anyio.fail_after(5):
             assert await client.state("es1") == RUNNING
@@ -177,20 +157,19 @@ def run(script, url):
 
 
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
-def test_several_event_loops_and_never_closed(live, library):
-    """A client that is made outside of any event loop works in one after the other, and ends without a word."""
+def test_a_client_works_in_one_event_loop_after_the_other_and_need_not_be_closed(live, library):
+    live.print(2, end=True)
     done = run(
         f"import {library}\n"
         "async def main():\n"
         "    print(await client.state('es1'), len([row async for row in client.yield_logs('es1')]))\n"
         + (f"{library}.run(main{'()' if library == 'asyncio' else ''})\n" * 3),
-        (live.print(2, end=True), live.url)[1],
+        live.url,
     )
     assert (done.stdout, done.stderr) == ("4 2\n" * 3, "")
 
 
-def test_a_client_of_the_users_own_belongs_to_one_event_loop(live):
-    """In another one its connections would break; the error says so."""
+def test_an_http_client_of_the_user_is_refused_in_another_event_loop(live):
     done = run(
         "import anyio, httpx\n"
         f"client = AsyncExperimentsClient('k', base_url={live.url!r}, http_client=httpx.AsyncClient())\n"

@@ -1,151 +1,100 @@
-"""The client against servers that answer well, badly, or not at all."""
+"""The public methods: what they send, what they return, and the options of a client."""
 
-import contextlib
+import copy
+import inspect
+import pickle
 from fnmatch import fnmatch
 
 import pytest
 from gradient_api.constants import TERMINAL_STATES
 
 from gradient import (
+    AsyncExperimentsClient,
     ExperimentsClient,
-    GradientSdkError,
-    MalformedResponseError,
+    InvalidParametersError,
+    NotFoundError,
     RequestFailedError,
-    ResourceCreatingError,
     ResourceFetchingError,
 )
+from gradient_ext import pagination
 from gradient_server.api.contract import packaged_contract
-from tests.tracebacks import everything_shown
-
-CALLS = [
-    ("get", lambda client, new: client.get("es1")),
-    ("list", lambda client, new: client.list()),
-    ("state", lambda client, new: client.state("es1")),
-    ("logs", lambda client, new: client.logs("es1")),
-    ("start", lambda client, new: client.start("es1")),
-    ("create", lambda client, new: client.create_single_node(**new)),
-]
+from tests.conftest import METHODS, call_method
+from tests.fake_servers import STATE, drop, respond_well, status
 
 
-@pytest.mark.parametrize("call", [call for _, call in CALLS], ids=[name for name, _ in CALLS])
-@pytest.mark.parametrize(
-    ("status", "body", "content_type"),
-    [
-        (403, {"details": "Incorrect API Key provided", "error": "Forbidden"}, "application/json"),
-        (401, b"Authentication failed", "text/plain"),
-        (502, b"<html><title>502 Bad Gateway</title></html>", "text/html"),
-        (520, b"", "text/html"),
-        (301, b"", "text/html"),
-    ],
-)
-def test_error_answers(scripted, scripted_client, single_node, call, status, body, content_type):
-    """Every error is a ResourceFetchingError with the status and the words of the server, without the key."""
-    scripted.say(status, body, content_type)
-    with pytest.raises(ResourceFetchingError) as caught:
-        call(scripted_client, single_node)
-    assert caught.value.status == status
-    assert "a-key" not in str(caught.value)
+@pytest.mark.parametrize("kind", [ExperimentsClient, AsyncExperimentsClient])
+def test_every_public_method_that_sends_something_is_in_the_table_of_methods(kind):
+    public = {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
+    assert public - {"close", "with_options"} == set(METHODS)
 
 
-@pytest.mark.parametrize("call", [call for _, call in CALLS], ids=[name for name, _ in CALLS])
-@pytest.mark.parametrize(
-    "body", [b"", b"not JSON", b"{}", b"3", b'"text"', b"<html></html>", b'{"data": 7}', b"[" * 100_000]
-)
-def test_answers_that_are_no_answers(scripted, scripted_client, single_node, call, body):
-    """A success without what the contract says is an error of this package, or at least nothing else."""
-    scripted.say(200, body)
-    with contextlib.suppress(GradientSdkError):
-        call(scripted_client, single_node)
+def test_the_key_is_sent_in_its_header_and_the_project_filter_is_numbered(flaky, client):
+    assert [experiment.id for experiment in client.list(("p1", "p2"))] == ["es1"]
+    assert flaky.requests[0].target.endswith("projectHandle%5B0%5D=p1&projectHandle%5B1%5D=p2")
+    assert flaky.requests[0].headers["x-api-key"] == "sesame-key"
 
 
-@pytest.mark.parametrize("answer", [{}, {"handle": None}, {"handle": ""}, {"handle": {}}])
-def test_a_create_without_a_handle(scripted, scripted_client, single_node, answer):
-    """Has the name that it always had."""
-    scripted.say(200, {"message": "success", **answer})
-    with pytest.raises(ResourceCreatingError):
-        scripted_client.create_single_node(**single_node)
-
-
-STORED = {"params": {"registryPassword": "sesame", "workspaceUrl": "https://me:sesame@h/r.git"}}
-WITHOUT_STATE = {"handle": "es1", "experimentTypeId": 1, "state": {}, "templateHistory": STORED}
-
-
-@pytest.mark.parametrize(
-    ("call", "answer", "said"),
-    [
-        ("get", {"data": WITHOUT_STATE}, "state is an object instead of"),
-        ("state", {"data": WITHOUT_STATE}, "state is an object instead of"),
-        ("list", {"data": [WITHOUT_STATE]}, "state is an object instead of"),
-        ("list", {"data": [{"handle": "es1", "data": [], "x": STORED}]}, "an experiment lacks its state"),
-        ("logs", [{"line": [], "message": "x", "timestamp": "", "jobId": "js1"}], "line is an array instead of"),
-        ("create", {"handle": [], "message": "success"}, "handle is an array instead of"),
-    ],
-)
-def test_values_that_cannot_be(scripted, scripted_client, single_node, call, answer, said):
-    """The error names the value and the request, and holds nothing else of the answer, in its frames neither."""
-    scripted.say(200, answer)
-    with pytest.raises(MalformedResponseError) as caught:
-        dict(CALLS)[call](scripted_client, single_node)
-    error = caught.value
-    assert f"the answer is not as the contract says; {said}" in str(error)
-    assert error.url.startswith(scripted.url)
-    assert error.method in str(error)
-    assert "sesame" not in everything_shown(error)
-
-
-@pytest.mark.parametrize("status", [202, 203, 206])
-def test_a_success_of_another_kind(scripted, scripted_client, status):
-    """Rows of which only a part came, or that a proxy has changed, do not pass for no rows."""
-    scripted.say(status, [{"line": 1, "message": "x", "timestamp": "", "jobId": "js1"}])
-    with pytest.raises(MalformedResponseError, match=f"status {status} with a body"):
-        scripted_client.logs("es1")
-
-
-def test_what_goes_over_the_wire(scripted, scripted_client):
-    """The filter is numbered, the key is in its header."""
-    scripted.say(200, {"data": []})
-    assert scripted_client.list(("p1", "p2")) == []
-    assert scripted.requests[0][1].endswith("projectHandle%5B0%5D=p1&projectHandle%5B1%5D=p2")
-    assert {name.lower(): value for name, value in scripted.headers[0].items()}["x-api-key"] == "a-key"
-
-
-def test_every_kind_of_answer_is_accepted(scripted, scripted_client):
-    """A server that negotiates may answer whatever the contract says, the plain text of the log host too."""
-    scripted.say(200, [])
-    scripted_client.logs("es1")
-    accepted = {name.lower(): value for name, value in scripted.headers[0].items()}["accept"].split(",")
-    answers = [answer for operation in packaged_contract().operations for answer in operation.responses.values()]
-    for media_type in {media_type for answer in answers for media_type in answer}:
+def test_every_media_type_of_the_contract_is_accepted(flaky, client):
+    """The plain text of the log host too."""
+    client.logs("es1")
+    accepted = flaky.requests[0].headers["accept"].split(",")
+    responses = [each for operation in packaged_contract().operations for each in operation.responses.values()]
+    for media_type in {media_type for response in responses for media_type in response}:
         assert any(fnmatch(media_type, kind.partition(";")[0].strip()) for kind in accepted), media_type
 
 
-def test_no_server():
-    """A server that is not there is a connection error."""
-    here = ExperimentsClient("k", base_url="http://127.0.0.1:9", max_attempts=1)
-    with here as client, pytest.raises(RequestFailedError) as caught:
+@pytest.mark.parametrize("name", [name for name, keywords in METHODS.items() if "experiment_id" in keywords])
+def test_an_invalid_id_is_refused_before_anything_is_sent(flaky, client, name):
+    for wrong in ("", "..", "a/b", "a?b", "a#b", "a b", 7, None, "é"):
+        with pytest.raises(InvalidParametersError, match="experiment_id"):
+            call_method(client, name, experiment_id=wrong)
+    assert flaky.requests == []
+
+
+@pytest.mark.parametrize("name", ["state", "wait"])
+@pytest.mark.parametrize("number", [404, 405])
+def test_of_an_old_server_without_the_state_operation_the_whole_experiment_is_read(flaky, client, name, number):
+    flaky.otherwise = lambda request: status(number) if request.path.endswith(STATE) else respond_well(request)
+    assert getattr(call_method(client, name), "state", 5) == 5
+
+
+def test_a_server_that_is_not_there_is_a_connection_error():
+    with (
+        ExperimentsClient("k", base_url="http://127.0.0.1:9", max_attempts=1) as client,
+        pytest.raises(RequestFailedError) as caught,
+    ):
         client.get("es1")
     assert isinstance(caught.value, ConnectionError)
 
 
-def test_an_old_server_without_the_light_state(scripted, scripted_client):
-    """The state is then read with the rest of the experiment."""
-    scripted.say(404, {"error": "Not found"})
-    scripted.say(200, {"data": {"handle": "es1", "experimentTypeId": 1, "state": 4}})
-    assert scripted_client.state("es1") == 4
+@pytest.mark.parametrize("project", [None, "prlvf0u05"])
+def test_a_list_has_all_pages_newest_first_whether_they_come_flat_or_in_groups(
+    client, single_node, monkeypatch, project
+):
+    monkeypatch.setattr(pagination, "PAGE_SIZE", 2)
+    newest_first = [client.create_single_node(**single_node) for _ in range(5)][::-1]
+    for limit, offset in ((None, 0), (4, 0), (None, 2), (2, 2)):
+        listed = client.list(project, limit=limit, offset=offset)
+        assert [experiment.id for experiment in listed] == newest_first[offset:][:limit]
 
 
-@pytest.mark.parametrize("wrong", ["", "..", "a/b", "a?b", "a#b", "a b", 7, None, "é"])
-def test_ids_that_cannot_be(scripted, scripted_client, wrong):
-    """Are refused before anything is sent."""
-    for method in ("get", "start", "stop", "delete", "state", "logs", "yield_logs"):
-        with pytest.raises(ValueError, match="experiment_id"):
-            getattr(scripted_client, method)(wrong)
-    assert scripted.requests == []
+@pytest.mark.parametrize("project", [None, "prlvf0u05"])
+def test_iterating_yields_what_the_list_has_and_requests_a_page_when_it_is_needed(client, single_node, project):
+    listed = [client.create_single_node(**single_node) for _ in range(5)][::-1]
+    iterator = client.iter_experiments(project, page_size=2)
+    first = [next(iterator).id for _ in range(2)]
+    client.create_single_node(**single_node)
+    assert first + [experiment.id for experiment in iterator] == listed
+
+
+@pytest.mark.parametrize("projects", [[], ()])
+def test_an_empty_project_filter_has_no_experiments_and_sends_nothing(flaky, client, projects):
+    assert client.list(projects) == []
+    assert flaky.requests == []
 
 
 @pytest.mark.parametrize("outcome", ["stopped", "failed", "error"])
-def test_outcomes(client, gradient_server, single_node, outcome):
-    """A simulated run ends as asked, and following its logs ends with it."""
+def test_a_simulated_run_ends_as_requested_and_its_logs_end_with_it(client, gradient_server, single_node, outcome):
     environment = {"GRADIENT_MOCK_OUTCOME": outcome, "GRADIENT_MOCK_LOG_LINES": 3, "GRADIENT_MOCK_SECONDS": 1000}
     experiment_id = client.run_single_node(**{**single_node, "experiment_env": environment})
     gradient_server.advance(1001)
@@ -156,8 +105,7 @@ def test_outcomes(client, gradient_server, single_node, outcome):
     assert (experiment.experiment_error is None) == (outcome != "error")
 
 
-def test_conflicts_and_missing_experiments(client, gradient_server, single_node):
-    """Starting twice and stopping what has ended are 409; what is not there is 404."""
+def test_starting_twice_and_stopping_after_the_end_are_conflicts(client, gradient_server, single_node):
     experiment_id = client.run_single_node(**single_node)
     with pytest.raises(ResourceFetchingError, match="only one that has not run can be started") as caught:
         client.start(experiment_id)
@@ -165,7 +113,51 @@ def test_conflicts_and_missing_experiments(client, gradient_server, single_node)
     gradient_server.advance(30)
     with pytest.raises(ResourceFetchingError, match="cannot be stopped"):
         client.stop(experiment_id)
-    for call in (client.get, client.state, client.start, client.stop, client.delete, client.logs):
-        with pytest.raises(ResourceFetchingError) as caught:
-            call("esnothing")
-        assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("name", [name for name, keywords in METHODS.items() if "experiment_id" in keywords])
+def test_an_experiment_that_does_not_exist_is_not_found(client, name):
+    with pytest.raises(NotFoundError):
+        call_method(client, name, experiment_id="esnothing")
+
+
+def test_other_options_are_for_the_other_client_which_shares_the_connections(flaky, client):
+    flaky.plan = [drop]
+    with pytest.raises(RequestFailedError):
+        client.with_options(max_attempts=1).get("es1")
+    flaky.plan = [status(503)]
+    assert client.get("es1").id == "es1"
+    assert repr(client.with_options(timeout=3)) == repr(client)
+
+
+def test_options_and_copies_of_a_subclass_keep_its_attributes(flaky):
+    class TeamClient(ExperimentsClient):
+        def __init__(self, team, **given):
+            super().__init__("k", **given)
+            self.team = team
+
+    with TeamClient("vision", base_url=flaky.url) as client:
+        for other in (client.with_options(timeout=3), copy.copy(client), copy.deepcopy(client)):
+            assert other.team == "vision"
+            assert other.get("es1").id == "es1"
+        with pytest.raises(TypeError, match="make one where it is needed"):
+            pickle.dumps(client)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"timeout": 0}, "timeout: must be seconds"),
+        ({"connect_timeout": "5"}, "connect_timeout: must be seconds"),
+        ({"deadline": -1}, "deadline: must be seconds"),
+        ({"patience": False}, "patience: must be seconds"),
+        ({"max_attempts": 0}, "max_attempts: must be an int of at least 1"),
+        ({"max_attempts": True, "timeout": "5"}, "timeout: must be seconds"),
+    ],
+)
+def test_invalid_options_are_named(changes, problem):
+    for make in (ExperimentsClient("k").with_options, lambda **given: ExperimentsClient("k", **given)):
+        with pytest.raises(InvalidParametersError, match=problem):
+            make(**changes)
+    with pytest.raises(TypeError, match="'retries'"):
+        ExperimentsClient("k").with_options(retries=3)

@@ -1,5 +1,8 @@
-"""Connections and requests on real sockets: how many there are, who shares what, and what goes over them."""
+"""Connections on real sockets: how many there are, who shares them, and whom they trust."""
 
+import contextlib
+import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -8,88 +11,51 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-import stamina
-from stamina.instrumentation import set_on_retry_hooks
+import trustme
 
-from gradient import ExperimentsClient, GradientSdkError, RequestTimeoutError, WaitTimeoutError, constants
+from gradient import ExperimentsClient, GradientSdkError, RequestFailedError, RequestTimeoutError, WaitTimeoutError
+from gradient.constants import ExperimentState
 from gradient_ext import async_transport, transport
-from tests.client.blocking import KINDS, client_of
-from tests.client.flaky import EXPERIMENT, FlakyServer, drop, status
-from tests.client.live import LiveServer
+from tests.client.blocking import client_of
+from tests.conftest import METHODS, call_method
+from tests.fake_servers import EXPERIMENT, STATE, FlakyServer, status
+from tests.tracebacks import everything_shown
 
-STOPPED = constants.ExperimentState.STOPPED
-CALLS = {
-    "create_single_node": lambda client, one, many: client.create_single_node(**one),
-    "run_multi_node": lambda client, one, many: client.run_multi_node(**many),
-    "start": lambda client, one, many: client.start("es1"),
-    "delete": lambda client, one, many: client.delete("es1"),
-    "get": lambda client, one, many: client.get("es1"),
-    "list": lambda client, one, many: client.list(["pr1", "p r&2"]),
-    "logs": lambda client, one, many: client.logs("es1", line=7),
-}
-ANSWERS = {
-    "start": status(200, {"message": "success"}),
-    "delete": status(200, {"message": "success"}),
-    "list": status(200, {"data": [], "meta": {"totalItems": 0}}),
-    "logs": status(200, []),
-}
+STOPPED = ExperimentState.STOPPED
 
 
 @pytest.fixture
-def flaky():
-    server = FlakyServer()
-    yield server
-    server.close()
+def set_for_both(monkeypatch):
+    """Return a function that sets a constant of both transports."""
+
+    def set_constant(name, value):
+        for module in (transport, async_transport):
+            monkeypatch.setattr(module, name, value)
+
+    return set_constant
 
 
-@pytest.fixture
-def servers():
-    both = [LiveServer(), LiveServer()]
-    yield both
-    for server in both:
-        server.stop()
-
-
-@pytest.fixture(params=KINDS)
-def kind(request):
-    return request.param
-
-
-def set_for_both(monkeypatch, name, value):
-    for module in (transport, async_transport):
-        monkeypatch.setattr(module, name, value)
-
-
-def wait_at_once(client, server, count):
-    """Wait for an experiment so often at the same time, until it ends."""
-    with ThreadPoolExecutor(count) as pool:
-        waits = [pool.submit(client.wait, "es1") for _ in range(count)]
-        server.wait_until(lambda: sum("wait" in query for query in server.asked("/state/")) >= count)
-        server.change(state=STOPPED)
-        assert {wait.result().state for wait in waits} == {STOPPED}
-
-
-def test_requests_are_those_that_httpx_makes(flaky, kind, single_node, multi_node):
+def test_requests_are_those_that_httpx_makes(flaky, kind):
     """Header for header, first and later: the same as from a client that merges its settings into each of them."""
 
     def sent(client):
-        flaky.requests, flaky.headers = [], []
-        for given in ({"name": "é"}, {"name": "a longer name", "experiment_env": {"RATE": 1.5, "NONE": None}}):
-            for name, call in CALLS.items():
-                flaky.plan = [ANSWERS[name]] if name in ANSWERS else []
-                call(client, {**single_node, **given}, {**multi_node, **given})
-        headers = [sorted(pair for pair in each if pair[0] != "Idempotency-Key") for each in flaky.headers]
-        return list(zip([(method, path, body) for method, path, _, body in flaky.requests], headers, strict=True))
+        flaky.requests.clear()
+        for changes in ({"name": "é"}, {"name": "a longer name", "experiment_env": {"RATE": 1.5, "NONE": None}}):
+            for name, keywords in METHODS.items():
+                call_method(client, name, **(changes if "name" in keywords else {}))
+        return [
+            (each.method, each.target, sorted(pair for pair in each.header_items if pair[0] != "Idempotency-Key"))
+            for each in flaky.requests
+        ], [each.body for each in flaky.requests]
 
-    options = {"base_url": flaky.url, "logs_url": flaky.url}
-    with httpx.Client() as own, ExperimentsClient("sesame", **options, http_client=own) as client:
+    urls = {"base_url": flaky.url, "logs_url": flaky.url}
+    with httpx.Client() as own, ExperimentsClient("sesame", **urls, http_client=own) as client:
         expected = sent(client)
-    with client_of(kind, "sesame", **options) as client:
+    with client_of(kind, "sesame", **urls) as client:
         assert sent(client) == expected
 
 
-def test_cookies_are_shared(flaky, kind):
-    """What a server sets goes back to it, also over another connection."""
+def test_cookies_are_sent_back_also_over_another_connection(flaky, client):
     has_come, go_on = threading.Event(), threading.Event()
 
     def pause(handler):
@@ -98,40 +64,38 @@ def test_cookies_are_shared(flaky, kind):
         status(200, EXPERIMENT)(handler)
 
     flaky.plan = [status(200, EXPERIMENT, Set_Cookie="seat=7; Path=/"), pause]
-    with client_of(kind, "sesame", base_url=flaky.url) as client, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
         client.get("es1")
         paused = pool.submit(client.get, "es1")
         assert has_come.wait(5)
         client.get("es1")
         go_on.set()
         assert paused.result().id == "es1"
-    assert [headers.get("cookie") for _, _, headers, _ in flaky.requests] == [None, "seat=7", "seat=7"]
-    assert len(set(flaky.peers)) == 2
+    assert [request.headers.get("cookie") for request in flaky.requests] == [None, "seat=7", "seat=7"]
+    assert len({request.peer for request in flaky.requests}) == 2
 
 
-def test_connections_that_are_not_needed_any_more(servers, kind, monkeypatch):
-    """They are closed while others are used, one with each call."""
-    live, _ = servers
-    with client_of(kind, "sesame", base_url=live.url, logs_url=live.url) as client:
-        wait_at_once(client, live, 5)
-        assert live.connections() == 5
+def test_idle_connections_are_reused_and_evicted_one_with_each_call(live, client, set_for_both):
+    with ThreadPoolExecutor(5) as pool:
+        waits = [pool.submit(client.wait, "es1") for _ in range(5)]
+        live.wait_until(lambda: len(live.long_polls(STATE)) >= 5)
+        live.change(state=STOPPED)
+        assert {wait.result().state for wait in waits} == {STOPPED}
+    client.state("es1")
+    assert live.connections() == 5
+    set_for_both("_KEEPALIVE", 0.0)
+    for _ in range(4):
         client.state("es1")
-        assert live.connections() == 5
-        set_for_both(monkeypatch, "_KEEPALIVE", 0.0)
-        for _ in range(4):
-            client.state("es1")
-        live.wait_until(lambda: live.connections() == 1)
-        client.state("es1")
+    live.wait_until(lambda: live.connections() == 1)
 
 
-def test_closed_while_others_wait_for_a_connection(servers, kind, monkeypatch):
-    """All of them hear that it is closed, and none of them opens a connection afterwards."""
-    live, _ = servers
-    set_for_both(monkeypatch, "MAX_CONNECTIONS", 1)
-    with client_of(kind, "sesame", base_url=live.url, logs_url=live.url) as client, ThreadPoolExecutor(5) as pool:
-        holding = pool.submit(client.wait, "es1")
-        live.wait_until(lambda: [query for query in live.asked("/state/") if "wait" in query])
-        calls = [holding, *(pool.submit(client.state, "es1") for _ in range(4))]
+def test_closing_a_client_ends_the_calls_that_wait_for_a_connection(live, client, set_for_both):
+    """None of them opens a connection afterwards."""
+    set_for_both("MAX_CONNECTIONS", 1)
+    with ThreadPoolExecutor(5) as pool:
+        held = pool.submit(client.wait, "es1")
+        live.wait_until(lambda: live.long_polls(STATE))
+        calls = [held, *(pool.submit(client.state, "es1") for _ in range(4))]
         while not all(call.running() for call in calls):
             time.sleep(0.01)
         client.close()
@@ -142,39 +106,20 @@ def test_closed_while_others_wait_for_a_connection(servers, kind, monkeypatch):
         live.wait_until(lambda: live.connections() == 0)
 
 
-def test_no_connection_is_free(servers, kind, monkeypatch):
-    """Who waits for others to be done with them does so for no longer than the deadline, or the time that is given."""
-    live, _ = servers
-    set_for_both(monkeypatch, "MAX_CONNECTIONS", 1)
-    with client_of(kind, "sesame", base_url=live.url, logs_url=live.url) as client, ThreadPoolExecutor(1) as pool:
-        holding = pool.submit(client.wait, "es1")
-        live.wait_until(lambda: [query for query in live.asked("/state/") if "wait" in query])
-        began = time.monotonic()
+def test_waiting_for_a_free_connection_ends_with_the_deadline_or_the_timeout(live, client, set_for_both):
+    set_for_both("MAX_CONNECTIONS", 1)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(client.wait, "es1")
+        live.wait_until(lambda: live.long_polls(STATE))
+        started_at = time.monotonic()
         with pytest.raises(RequestTimeoutError, match="no connection is free: all 1 are in use"):
             client.with_options(deadline=0.3).state("es1")
         with pytest.raises(WaitTimeoutError, match="no connection is free"):
             client.wait("es1", timeout=0.3)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - started_at < 3
         live.change(state=STOPPED)
-        assert holding.result(10).state == STOPPED
+        assert held.result(10).state == STOPPED
         assert client.state("es1") == STOPPED
-
-
-def test_retries_are_told_to_stamina(flaky, kind):
-    """To whoever watches its retries: all of them, the first one too, with what caused them."""
-    told = []
-    set_on_retry_hooks([told.append])
-    stamina.set_testing(True, attempts=10)
-    flaky.plan = [drop, status(503, b"")]
-    try:
-        with client_of(kind, "sesame", base_url=flaky.url) as client:
-            client.get("es1")
-    finally:
-        stamina.set_testing(False)
-        set_on_retry_hooks(None)
-    assert [(details.name, details.retry_num) for details in told] == [("gradient", 1), ("gradient", 2)]
-    assert [type(details.caused_by).__name__ for details in told] == ["RequestFailedError", "ServerError"]
-    assert len(flaky.requests) == 3
 
 
 INTERRUPTING = """
@@ -214,10 +159,157 @@ print(moment)
 """
 
 
-def test_interrupted_at_any_moment(flaky):
-    """By Ctrl-C, in any function of ours or of what we lock with: the next call is answered."""
+def test_after_ctrl_c_at_any_moment_the_next_call_succeeds(flaky):
+    """In any function of ours or of what we lock with."""
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTING, flaky.url], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stderr == ""
     assert int(done.stdout) > 50
+
+
+def test_an_http_client_of_the_user_sends_everything_with_its_settings_and_stays_open(flaky):
+    with httpx.Client(headers={"X-Trace": "t1"}, follow_redirects=True) as own:
+        with ExperimentsClient("sesame", base_url=flaky.url, http_client=own) as client:
+            client.get("es1")
+        headers = flaky.requests[0].headers
+        assert (headers["x-trace"], headers["x-api-key"]) == ("t1", "sesame")
+        assert "x-api-key" not in own.headers
+        assert not own.is_closed
+
+
+def test_a_proxy_that_the_environment_names_is_used(flaky, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", flaky.url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with ExperimentsClient("sesame", base_url="http://experiments.localhost/v1") as client:
+        client.get("es1")
+    assert flaky.requests[0].target == "http://experiments.localhost/v1/experiments/es1/"
+
+
+@pytest.mark.parametrize("follow_redirects", [False, True])
+def test_a_redirect_is_an_error_that_names_the_target_and_the_key_is_not_sent_there(flaky, follow_redirects):
+    elsewhere = FlakyServer()
+    flaky.plan = [status(307, b"", Location=f"{elsewhere.url}/v2/experiments/es1/?limit=1")]
+    with (
+        contextlib.closing(httpx.Client(follow_redirects=follow_redirects)) as own,
+        ExperimentsClient("sesame-key", base_url=flaky.url, http_client=own) as client,
+        pytest.raises(GradientSdkError, match="the server redirects to") as caught,
+    ):
+        client.get("es1")
+    assert f"give the client the address {elsewhere.url}/v2\n" in str(caught.value)
+    assert elsewhere.requests == []
+    elsewhere.stop()
+
+
+def test_calls_of_a_closed_client_say_that_it_is_closed(flaky, client):
+    """Whether this client was closed or a copy of it; closing twice is no error."""
+    copy = client.with_options(timeout=1)
+    client.close()
+    client.close()
+    for closed in (client, copy):
+        with pytest.raises(GradientSdkError, match="This client is closed"):
+            closed.get("es1")
+
+
+def test_calls_through_a_closed_http_client_say_that_it_is_closed(flaky):
+    own = httpx.Client()
+    with ExperimentsClient("sesame-key", base_url=flaky.url, http_client=own) as client:
+        assert client.get("es1").id == "es1"
+        own.close()
+        with pytest.raises(GradientSdkError, match="The http_client of this client is closed"):
+            client.get("es1")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # from Python 3.12 on
+class TestFork:
+    def child_of(self, action):
+        """Fork, and return a function that waits for the exit code of the child: 0 if an action succeeds there."""
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                code = 0 if action() else 2
+            finally:
+                os._exit(code)
+        return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def test_a_forked_process_refuses_an_http_client_of_the_user(self, flaky):
+        with httpx.Client() as own, ExperimentsClient("sesame-key", base_url=flaky.url, http_client=own) as client:
+            client.get("es1")
+
+            def refuses():
+                with pytest.raises(GradientSdkError, match="make both after forking") as caught:
+                    client.get("es1")
+                return "sesame" not in everything_shown(caught.value)
+
+            assert self.child_of(refuses)() == 0
+            assert client.get("es1").id == "es1"
+
+    def test_a_forked_process_opens_connections_of_its_own(self, flaky):
+        """Parent and child go on with the same client, and neither can read the responses of the other."""
+        with ExperimentsClient("sesame-key", base_url=flaky.url) as client:
+            client.get("es1")
+            wait = self.child_of(lambda: client.get("es1").id == "es1")
+            assert client.get("es1").id == "es1"
+            assert wait() == 0
+        peers = [request.peer for request in flaky.requests]
+        assert sorted(peer == peers[0] for peer in peers) == [False, True, True]
+        assert sys.exc_info() == (None, None, None)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority):
+    """A server whose certificate is of an authority that nobody knows."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = FlakyServer(context)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def authority_in_environment(authority, tmp_path, monkeypatch):
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+
+
+def test_a_certificate_of_an_unknown_authority_is_an_error_that_is_not_retried(secure):
+    with (
+        ExperimentsClient("sesame", base_url=secure.url) as client,
+        pytest.raises(RequestFailedError, match="certificate verify failed") as caught,
+    ):
+        client.get("es1")
+    assert not caught.value.retryable
+    assert not hasattr(caught.value, "__notes__")
+    assert secure.connection_count == 1
+    assert secure.requests == []
+
+
+@pytest.mark.usefixtures("authority_in_environment")
+def test_a_certificate_of_another_host_is_an_error_even_if_its_authority_is_known(secure):
+    elsewhere = secure.url.replace("localhost", "127.0.0.1")
+    with ExperimentsClient("sesame", base_url=elsewhere) as client, pytest.raises(RequestFailedError, match="mismatch"):
+        client.get("es1")
+    assert secure.requests == []
+
+
+@pytest.mark.usefixtures("authority_in_environment")
+def test_an_authority_that_the_environment_names_is_trusted(secure):
+    with ExperimentsClient("sesame", base_url=secure.url) as client:
+        assert client.get("es1").id == "es1"
+
+
+def test_an_authority_that_the_http_client_trusts_is_trusted(secure, authority):
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with (
+        httpx.Client(verify=context) as own,
+        ExperimentsClient("sesame", base_url=secure.url, http_client=own) as client,
+    ):
+        assert client.get("es1").id == "es1"

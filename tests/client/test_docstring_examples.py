@@ -14,6 +14,7 @@ import pytest
 import gradient
 import gradient_ext
 from gradient import AsyncExperimentsClient, ExperimentsClient, constants
+from tests.fake_servers import status
 
 MODULES = [
     module.name
@@ -23,7 +24,7 @@ MODULES = [
 PUBLIC = {name: getattr(gradient, name) for name in gradient.__all__}
 CLIENTS = (ExperimentsClient, AsyncExperimentsClient)
 CLASSES = [name for name, kind in PUBLIC.items() if inspect.isclass(kind) and kind not in CLIENTS]
-METHODS = [
+CLIENT_METHODS = [
     (kind, name) for kind in CLIENTS for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))
 ]
 FAULTS = {
@@ -103,7 +104,7 @@ def run(source, names, loop):
     return printed.getvalue()
 
 
-@pytest.mark.parametrize(("kind", "method"), [*METHODS, *((kind, None) for kind in CLIENTS)])
+@pytest.mark.parametrize(("kind", "method"), [*CLIENT_METHODS, *((kind, None) for kind in CLIENTS)])
 def test_the_examples_of_the_clients_are_true_against_the_local_server(kind, method, names, gradient_server):
     found = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(kind, method) if method else kind))
     assert found
@@ -128,7 +129,7 @@ def client_of_the_environment(gradient_server, monkeypatch):
 
 
 @pytest.fixture
-def failing(client_of_the_environment, gradient_server, single_node, scripted):
+def failing(client_of_the_environment, gradient_server, single_node, flaky):
     """The names in the example of an error, while the server has the fault that it is about."""
 
     @contextlib.contextmanager
@@ -144,8 +145,8 @@ def failing(client_of_the_environment, gradient_server, single_node, scripted):
             if name in FAULTS:
                 stack.enter_context(gradient_server.faults(**FAULTS[name]))
             if name == "ResourceCreatingError":
-                scripted.say(200, {"message": "success"})  # No server of ours leaves out the handle.
-                names["client"] = stack.enter_context(ExperimentsClient(base_url=scripted.url))
+                flaky.plan = [status(200, {"message": "success"})]  # No server of ours leaves out the handle.
+                names["client"] = stack.enter_context(ExperimentsClient(base_url=flaky.url))
             yield {**PUBLIC, **names}
 
     return during

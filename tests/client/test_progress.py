@@ -14,28 +14,14 @@ import pytest
 from gradient_api.constants import ExperimentState
 
 from gradient import ExperimentFailedError, ExperimentsClient, GradientSdkError
-from gradient_ext import LazyModule, async_client, client
-from tests.client.blocking import KINDS, client_of
-from tests.client.live import LiveServer
+from gradient_ext import LazyModule, async_client
+from gradient_ext import client as sync_client
 from tests.client.terminals import Terminal
 
 ROOT = Path(__file__).parents[2]
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"
 FRAME = r"[\u2800-\u28ff] "
 SEVERAL_FRAMES = rf"es1(.*\r.*{FRAME}){{3}}"
-
-
-@pytest.fixture
-def live():
-    server = LiveServer()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(params=KINDS)
-def live_client(request, live):
-    with client_of(request.param, "a-key", base_url=live.url, logs_url=live.url, timeout=5) as client:
-        yield client
 
 
 @pytest.fixture
@@ -72,10 +58,10 @@ def when(terminal, pattern, do):
     threading.Thread(target=wait_and_do, daemon=True).start()
 
 
-def test_the_line_moves_while_nothing_comes_and_makes_way_for_rows(live, live_client, terminal):
+def test_the_line_moves_while_nothing_comes_and_makes_way_for_rows(live, client, terminal):
     when(terminal, SEVERAL_FRAMES, lambda: live.print(3))
     with terminal.printed_to():
-        for row in live_client.yield_logs("es1", progress=True):
+        for row in client.yield_logs("es1", progress=True):
             print(row.message)
             if row.line == 3:
                 terminal.wait_for("row 3\r\n")
@@ -106,31 +92,31 @@ def test_a_failure_to_read_the_last_state_is_no_error(live, plain_client, termin
     assert seen(terminal, r"1 row\r\n$") == ["es1 running, 0:00, 1 row"]
 
 
-def test_a_failure_of_the_experiment_is_the_last_state_of_the_line(live, live_client, terminal):
+def test_a_failure_of_the_experiment_is_the_last_state_of_the_line(live, client, terminal):
     when(terminal, "running", lambda: live.change(state=ExperimentState.FAILED))
     with terminal.printed_to(), pytest.raises(ExperimentFailedError):
-        live_client.wait("es1", progress=True, on_state=lambda state: print("now", state))
+        client.wait("es1", progress=True, on_state=lambda state: print("now", state))
     assert seen(terminal, "failed.*\n$") == ["now 4", "now 7", "es1 failed, 0:00"]
     assert "\x1b[31mfailed" in terminal.written
 
 
-def test_errors_remove_the_line_and_restore_the_cursor(live, live_client, terminal):
+def test_errors_remove_the_line_and_restore_the_cursor(live, client, terminal):
     with terminal.printed_to():
         with pytest.raises(TimeoutError):
-            live_client.wait("es1", progress=True, timeout=0.2)
+            client.wait("es1", progress=True, timeout=0.2)
         live.stop()
         with pytest.raises(GradientSdkError):
-            next(live_client.with_options(max_attempts=1, patience=0.001).yield_logs("es1", progress=True))
+            next(client.with_options(max_attempts=1, patience=0.001).yield_logs("es1", progress=True))
         print("over")
     assert seen(terminal, "over\r\n") == ["over"]
     assert terminal.written.count(SHOWN) == terminal.written.count(HIDDEN) > 1
 
 
-def test_a_loop_that_is_left_removes_the_line(live, live_client, terminal):
+def test_a_loop_that_is_left_removes_the_line(live, client, terminal):
     """Even while nobody has closed the generator."""
     live.print(2)
     with terminal.printed_to():
-        rows = live_client.yield_logs("es1", progress=True)
+        rows = client.yield_logs("es1", progress=True)
         print(next(rows).message)
     assert seen(terminal, "row 1\r\n") == ["row 1"]
     assert terminal.written.endswith(f"{SHOWN}\r\x1b[1A\x1b[2Krow 1\r\n")
@@ -166,14 +152,14 @@ def test_nothing_is_coloured_or_moves_where_the_environment_says_so(
     assert (HIDDEN in terminal.written) == (variable == "NO_COLOR")
 
 
-def test_without_a_terminal_each_state_is_a_line_on_stderr(live, live_client, capsys, monkeypatch):
+def test_without_a_terminal_each_state_is_a_line_on_stderr(live, client, capsys, monkeypatch):
     """Also where colours are forced."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     live.print(2, end=True)
-    for row in live_client.yield_logs("es1", progress=True):
+    for row in client.yield_logs("es1", progress=True):
         print(row.message)
         live.change(state=ExperimentState.STOPPED)
-    live_client.wait("es1", progress=True)
+    client.wait("es1", progress=True)
     printed = capsys.readouterr()
     assert printed.out == "row 1\nrow 2\n"
     assert [re.sub(r"\d:\d\d", "0:00", line) for line in printed.err.splitlines()] == [
@@ -231,12 +217,12 @@ def test_ctrl_c_restores_the_terminal_and_waiting_without_progress_does_not_load
     terminal.close()
 
 
-def test_without_rich_the_error_says_what_to_install_and_nothing_is_sent(live, live_client, monkeypatch):
+def test_without_rich_the_error_says_what_to_install_and_nothing_is_sent(live, client, monkeypatch):
     monkeypatch.delitem(sys.modules, "gradient_ext.display.progress", raising=False)
-    for module in (async_client, client):
+    for module in (async_client, sync_client):
         monkeypatch.setattr(module, "live_display", LazyModule("gradient_ext.display.progress"))
     monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
-    for method in (live_client.wait, live_client.yield_logs):
+    for method in (client.wait, client.yield_logs):
         with pytest.raises(ImportError, match=r"needs rich, .*: pip install 'gradient-experiments\[progress\]'"):
             method("es1", progress=True)
     assert live.requests == []

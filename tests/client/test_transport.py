@@ -1,7 +1,8 @@
-"""Calls over a bad network, on real sockets: what is tried again, with what, for how long, and how it ends."""
+"""Calls over a bad network, on real sockets: what is retried, for how long, and which error it ends in."""
 
 import contextlib
-import copy
+import gzip
+import json
 import logging
 import math
 import socket
@@ -9,173 +10,271 @@ import time
 
 import httpx
 import pytest
-import stamina
+from stamina.instrumentation import set_on_retry_hooks
 
 from gradient import (
     ConflictError,
     ExperimentsClient,
     GradientSdkError,
-    InvalidParametersError,
+    LogsInterruptedError,
     MalformedResponseError,
+    NotFoundError,
     RateLimitError,
     RequestFailedError,
     RequestTimeoutError,
     ResourceCreatingError,
+    ResourceFetchingError,
     ServerError,
 )
-from tests.client.blocking import KINDS, client_of
-from tests.client.flaky import FlakyServer, cut, drip, drop, half, hang, page, status
+from tests.conftest import METHODS, call_method
+from tests.fake_servers import EXPERIMENT, cut, drip, drop, half, hang, page, raw, status
+from tests.tracebacks import everything_shown
 
-
-@pytest.fixture
-def flaky():
-    server = FlakyServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def at_once():
-    """Pauses take no time; how long they would be is tested with the policy."""
-    stamina.set_testing(True, attempts=10)
-    yield
-    stamina.set_testing(False)
-
-
-@pytest.fixture(params=KINDS)
-def flaky_client(request, flaky):
-    with client_of(request.param, "sesame", base_url=flaky.url, logs_url=flaky.url, timeout=0.5) as client:
-        yield client
-
-
-PASSING = {
-    "no answer": drop,
-    "a cut answer": cut,
+CHANGES = ["create_single_node", "run_single_node", "create_multi_node", "run_multi_node", "start", "stop", "delete"]
+TRANSIENT = {
+    "no response": drop,
+    "a cut response": cut,
     "half of a document": half,
     "a web page": page,
-    "an answer that never comes": hang,
-    **{str(number): status(number, b"<html>sorry</html>") for number in (408, 429, 500, 502, 503, 504)},
+    "silence": hang,
+    "a transient status": status(503, b"<html>sorry</html>"),
 }
 
 
-@pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_what_passes_is_ridden_out_with_one_key(flaky, flaky_client, single_node, fault):
-    """A create that fails twice succeeds, and every attempt is the same request with the same idempotency key."""
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
+def test_a_transient_failure_is_retried_with_the_same_request_and_idempotency_key(flaky, client, single_node, fault):
     flaky.plan = [fault, fault]
-    assert flaky_client.create_single_node(**single_node) == "es1"
-    assert len(flaky.requests) == 3
-    assert (
-        len({(method, path, headers["idempotency-key"], body) for method, path, headers, body in flaky.requests}) == 1
-    )
+    assert client.with_options(timeout=0.3).create_single_node(**single_node) == "es1"
+    attempts = {(each.method, each.target, each.headers["idempotency-key"], each.body) for each in flaky.requests}
+    assert (len(flaky.requests), len(attempts)) == (3, 1)
 
 
-@pytest.mark.usefixtures("at_once")
-def test_every_call_that_changes_something_has_a_key_of_its_own(flaky, flaky_client, single_node):
-    """Keys are for calls, not for clients or bodies; reading needs none."""
-    flaky.plan = [status(200, {"handle": "es1", "message": "success"})] * 6
-    for call in (flaky_client.create_single_node, flaky_client.create_single_node, flaky_client.run_single_node):
-        call(**single_node)
-    for call in (flaky_client.start, flaky_client.stop, flaky_client.delete):
-        call("es1")
-    keys = [headers.get("idempotency-key") for _, _, headers, _ in flaky.requests]
-    assert len(set(keys)) == len(keys) == 6
+def test_every_call_that_changes_something_has_an_idempotency_key_of_its_own(flaky, client):
+    for _ in range(2):
+        for name in METHODS:
+            call_method(client, name)
+    keys = [request.headers.get("idempotency-key") for request in flaky.requests if request.method != "GET"]
+    assert len(set(keys)) == len(keys) == 2 * len(CHANGES)
     assert None not in keys
-    flaky_client.get("es1")
-    assert "idempotency-key" not in flaky.requests[-1][2]
+    assert {"idempotency-key" in request.headers for request in flaky.requests if request.method == "GET"} == {False}
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         (status(409, {"error": "Conflict"}), ConflictError),
-        (status(501, b""), ServerError),
-        (status(520, b""), ServerError),
-        (status(200, {"message": "success"}), ResourceCreatingError),
-        (status(200, [1]), ResourceCreatingError),
+        (status(501), ServerError),
+        (status(520), ServerError),
+        *((status(200, body), ResourceCreatingError) for body in ({"message": "success"}, [1], {"handle": ""})),
     ],
 )
-def test_what_cannot_pass_is_raised_at_once(flaky, flaky_client, single_node, answer, error):
-    """The same answer would come again."""
-    flaky.plan = [answer, answer]
+def test_a_permanent_failure_is_raised_at_once(flaky, client, single_node, response, error):
+    flaky.plan = [response]
     with pytest.raises(error) as caught:
-        flaky_client.create_single_node(**single_node)
+        client.create_single_node(**single_node)
     assert not caught.value.retryable
     assert len(flaky.requests) == 1
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(
     ("fault", "error", "builtin"),
     [
         (drop, RequestFailedError, ConnectionError),
         (hang, RequestTimeoutError, TimeoutError),
-        (status(503, {"error": "restarting"}, X_Request_Id="r-7"), ServerError, Exception),
+        (status(503, {"error": "restarting"}), ServerError, Exception),
         (half, MalformedResponseError, Exception),
     ],
 )
-def test_giving_up(flaky, flaky_client, fault, error, builtin):
-    """The last error is raised, with the request it is about and a note of how often it was tried."""
+def test_after_the_last_attempt_the_error_names_the_request_and_the_attempts_in_a_short_traceback(
+    flaky, client, fault, error, builtin
+):
     flaky.plan = [fault] * 3
     with pytest.raises(error) as caught:
-        flaky_client.with_options(max_attempts=3).get("es1")
+        client.with_options(max_attempts=3, timeout=0.3).get("es1")
     assert isinstance(caught.value, builtin)
     assert f"GET {flaky.url}/experiments/es1/" in str(caught.value)
     assert caught.value.__notes__[0].startswith("Gave up after 3 attempts in ")
     assert len(flaky.requests) == 3
-
-
-@pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("code", [404, 503])
-def test_tracebacks_are_short(flaky, flaky_client, code):
-    """They lead from the call to what went wrong, not through what tries again."""
-    flaky.plan = [status(code)] * 3
-    with pytest.raises(GradientSdkError) as caught:
-        flaky_client.with_options(max_attempts=3).get("es1")
     packages = {entry.frame.f_globals["__name__"].partition(".")[0] for entry in caught.traceback}
     assert "gradient_ext" in packages
-    assert packages.isdisjoint({"stamina", "tenacity"})
+    assert packages.isdisjoint({"stamina", "tenacity", "httpx"})
 
 
-def test_a_server_may_ask_to_wait(flaky, flaky_client):
-    """It is obeyed in seconds, on the clock."""
-    flaky.plan = [status(429, b"", Retry_After="1")]
-    began = time.monotonic()
-    flaky_client.get("es1")
-    assert time.monotonic() - began >= 1
+def test_an_error_carries_the_request_and_the_response(flaky, client):
+    flaky.plan = [status(409, {"details": {"handle": "es1"}, "error": "Said so"}, X_Request_Id="r-7")]
+    with pytest.raises(ConflictError) as caught:
+        client.start("es1")
+    error = caught.value
+    assert (error.status, error.method, error.url) == (409, "PUT", f"{flaky.url}/experiments/es1/start/")
+    assert (error.request_id, error.details, error.words) == ("r-7", {"handle": "es1"}, ("handle: es1", "Said so"))
+    assert str(error).startswith("Failed to start experiment: handle: es1\nSaid so\n(status 409 ")
 
 
-def test_a_server_that_asks_too_much(flaky, flaky_client):
-    """The error is raised at once, and says how long."""
+@pytest.mark.parametrize("name", METHODS)
+def test_an_error_response_is_a_resource_fetching_error_of_every_method(flaky, client, name):
+    for number in (301, 401, 403, 502, 520):
+        flaky.otherwise = lambda request, number=number: status(number, b"<html>")
+        with pytest.raises((ResourceFetchingError, LogsInterruptedError)) as caught:
+            call_method(client.with_options(max_attempts=1, patience=0.001), name)
+        error = caught.value
+        assert (error.error if isinstance(error, LogsInterruptedError) else error).status == number
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_success_that_is_not_as_the_contract_says_is_tolerated_or_an_error_of_this_package(flaky, client, name):
+    for body in (b"", b"not JSON", b"{}", b"3", b'"text"', b"<html></html>", b'{"data": 7}', b"[" * 100_000):
+        flaky.otherwise = lambda request, body=body: status(200, body)
+        with contextlib.suppress(GradientSdkError):
+            call_method(client.with_options(max_attempts=1, patience=0.001), name)
+
+
+STORED = {"params": {"registryPassword": "sesame", "workspaceUrl": "https://me:sesame@h/r.git"}}
+WITHOUT_STATE = {"handle": "es1", "experimentTypeId": 1, "state": {}, "templateHistory": STORED}
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "problem"),
+    [
+        ("get", {"data": WITHOUT_STATE}, "state is an object instead of"),
+        ("state", {"data": WITHOUT_STATE}, "state is an object instead of"),
+        ("list", {"data": [WITHOUT_STATE]}, "state is an object instead of"),
+        ("list", {"data": [{"handle": "es1", "data": [], "x": STORED}]}, "an experiment lacks its state"),
+        ("logs", [{"line": [], "message": "x", "timestamp": "", "jobId": "js1"}], "line is an array instead of"),
+        ("create_single_node", {"handle": [], "message": "success"}, "handle is an array instead of"),
+    ],
+)
+def test_a_malformed_response_error_names_the_value_and_shows_nothing_else_of_the_response(
+    flaky, client, name, body, problem
+):
+    flaky.plan = [status(200, body)]
+    with pytest.raises(MalformedResponseError, match=f"the answer is not as the contract says; {problem}") as caught:
+        call_method(client, name)
+    assert caught.value.url.startswith(flaky.url)
+    assert caught.value.method in str(caught.value)
+    assert "sesame" not in everything_shown(caught.value)
+
+
+@pytest.mark.parametrize("number", [202, 203, 206])
+def test_a_success_with_another_status_does_not_pass_for_no_rows(flaky, client, number):
+    flaky.plan = [status(number, [{"line": 1, "message": "x", "timestamp": "", "jobId": "js1"}])]
+    with pytest.raises(MalformedResponseError, match=f"status {number} with a body"):
+        client.logs("es1")
+
+
+BODY = json.dumps(EXPERIMENT).encode()
+PACKED = gzip.compress(BODY)
+
+
+def response(body, *headers, status=b"HTTP/1.1 200 OK", length=None):
+    # A connection that the client takes for open might break before the next request, and cost an attempt.
+    lines = [status, b"Content-Length: %d" % (len(body) if length is None else length), b"Connection: close", *headers]
+    return b"\r\n".join([*lines, b"", body])
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+BROKEN = {
+    "no gzip": response(BODY, b"Content-Encoding: gzip"),
+    "half of gzip": response(PACKED[:-20], b"Content-Encoding: gzip"),
+    "no deflate": response(b"\xff" * 20, b"Content-Encoding: deflate"),
+    "Latin-1": response(BODY.replace(b"success", b"succ\xe8s")),
+    "too deep": response(b"[" * 100_000),
+    "nothing": response(b""),
+    "a chunk that is cut off": CHUNKED + b"100\r\n{",
+    "an invalid chunk": CHUNKED + b"one\r\n{",
+    "more than was promised": response(BODY, length=5),
+    "less than was promised": response(BODY, length=1000),
+    "two lengths": response(BODY, b"Content-Length: 3"),
+    "an invalid header": response(BODY, b"X-\x00: 1"),
+    "a header without end": b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200_000,
+    "an invalid status": response(BODY, status=b"HTTP/1.1 99 Odd"),
+    "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "an upgrade that was not requested": b"HTTP/1.1 101 Odd\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+}
+UNUSUAL = {
+    "gzip": response(PACKED, b"Content-Encoding: gzip"),
+    "an unknown encoding": response(BODY, b"Content-Encoding: none"),
+    "UTF-16": response(BODY.decode().encode("utf-16")),
+    "an unknown charset": response(BODY, b"Content-Type: application/json; charset=none"),
+    "a header that is no text": response(BODY, b"X-Request-Id: \xff\xfe"),
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
+    "interim responses": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + response(BODY),
+}
+
+
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_broken_response_is_retried_and_an_error_of_this_package_if_it_stays(flaky, client, broken):
+    hurried = client.with_options(max_attempts=2, timeout=5)
+    flaky.plan = [raw(broken), raw(response(BODY))]
+    assert hurried.get("es1").id == "es1"
+    flaky.plan = [raw(broken)] * 2
+    with pytest.raises(GradientSdkError) as caught:
+        hurried.get("es1")
+    assert caught.value.retryable
+    assert flaky.plan == []
+
+
+@pytest.mark.parametrize("unusual", UNUSUAL.values(), ids=UNUSUAL)
+def test_an_unusual_response_is_read(flaky, client, unusual):
+    flaky.plan = [raw(unusual)]
+    assert client.get("es1").id == "es1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([b"Date: Fri, 31 Dec 1999 23:59:29 GMT", b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"], 30),
+        ([b"Date: yesterday", b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"], 0),
+        ([b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"], 0),
+        ([b"Date: Fri, 31 Dec 1999 23:59:29 GMT", b"Retry-After: 7"], 7),
+        ([b"Retry-After: -7"], None),
+        ([b"Retry-After: \xff"], None),
+    ],
+)
+def test_a_retry_after_date_is_relative_to_the_clock_of_the_server(flaky, client, headers, seconds):
+    """A wrong clock turns a pause of a minute neither into a year nor into none."""
+    flaky.plan = [raw(response(b"{}", *headers, status=b"HTTP/1.1 503 Busy"))]
+    with pytest.raises(ServerError) as caught:
+        client.with_options(max_attempts=1).get("es1")
+    assert caught.value.retry_after == seconds
+
+
+def test_a_retry_after_is_obeyed(flaky, client):
+    flaky.plan = [status(429, Retry_After="1")]
+    started_at = time.monotonic()
+    client.get("es1")
+    assert time.monotonic() - started_at >= 1
+
+
+def test_a_retry_after_that_is_too_long_is_raised_at_once(flaky, client):
     flaky.plan = [status(429, {"error": "Too many"}, Retry_After="3600")]
     with pytest.raises(RateLimitError, match="asks to wait 3600 seconds") as caught:
-        flaky_client.get("es1")
+        client.get("es1")
     assert caught.value.retry_after == 3600
     assert len(flaky.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("fault", "times", "timeout"), [(drip, 2, None), (hang, 2, 4), (drop, 1000, None), (status(503, b""), 1000, None)]
+    ("fault", "timeout"), [(drip, None), (hang, 4), (drop, None)], ids=["a slow body", "silence", "broken connections"]
 )
-def test_the_deadline_is_for_everything_together(flaky, flaky_client, fault, times, timeout):
-    """Attempts, pauses, and an answer that drips for ever."""
-    flaky.plan = [fault] * times
-    began = time.monotonic()
-    with pytest.raises((RequestFailedError, ServerError)):
-        flaky_client.with_options(deadline=1, timeout=timeout, max_attempts=10).get("es1")
-    assert time.monotonic() - began < 3
+def test_the_deadline_ends_attempts_pauses_and_slow_bodies(flaky, client, fault, timeout):
+    flaky.plan = [fault] * 1000
+    started_at = time.monotonic()
+    with pytest.raises(RequestFailedError):
+        client.with_options(deadline=0.5, timeout=timeout, max_attempts=1000).get("es1")
+    assert time.monotonic() - started_at < 2.5
 
 
-def test_what_went_wrong_before_the_deadline_is_told(flaky, flaky_client):
-    """Not that there was no time for the last answer to come, which says nothing."""
+def test_a_deadline_that_cuts_the_last_attempt_off_raises_the_error_before(flaky, client):
     flaky.plan = [status(503, {"error": "Down for repairs"}), *[hang] * 5]
     with pytest.raises(ServerError, match="Down for repairs") as caught:
-        flaky_client.with_options(deadline=1, timeout=None).get("es1")
+        client.with_options(deadline=0.7, timeout=None).get("es1")
     assert [note for note in caught.value.__notes__ if "Gave up after 2 attempts in" in note]
 
 
-def test_a_connection_that_is_not_made(single_node):
-    """A host that says nothing at all is given up after the time for connecting, which is shorter than for answers."""
+def test_a_host_that_does_not_accept_connections_fails_after_the_connect_timeout(single_node):
     with socket.socket() as silent, contextlib.ExitStack() as waiting:
         silent.bind(("127.0.0.1", 0))
         silent.listen(0)
@@ -186,94 +285,52 @@ def test_a_connection_that_is_not_made(single_node):
             one.connect_ex(silent.getsockname())
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         client = waiting.enter_context(ExperimentsClient("k", base_url=url, connect_timeout=0.2, max_attempts=1))
-        began = time.monotonic()
+        started_at = time.monotonic()
         with pytest.raises(RequestTimeoutError, match="no connection in time"):
             client.create_single_node(**single_node)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - started_at < 2
 
 
 @pytest.mark.parametrize(
     "options",
     [{"timeout": math.inf, "deadline": None}, {"timeout": None, "deadline": 1e12}, {"connect_timeout": 1e300}],
 )
-def test_times_longer_than_sockets_take(flaky, options):
-    """They are as good as no end."""
-    with ExperimentsClient("k", base_url=flaky.url, **options) as client:
-        assert client.get("es1").id == "es1"
+def test_timeouts_longer_than_sockets_take_are_no_limit(flaky, client, options):
+    assert client.with_options(**options).get("es1").id == "es1"
 
 
-def test_options_for_some_calls(flaky, flaky_client):
-    """The twin differs in what was asked for, shares the connections, and the first client stays as it was."""
-    flaky.plan = [drop]
-    with pytest.raises(RequestFailedError):
-        flaky_client.with_options(max_attempts=1).get("es1")
-    flaky.plan = [status(503)]
-    assert flaky_client.get("es1").id == "es1"
-    assert repr(flaky_client.with_options(timeout=3)) == repr(flaky_client)
-
-
-def test_options_of_a_client_that_knows_more(flaky):
-    """What a subclass has set is shared too."""
-
-    class TeamClient(ExperimentsClient):
-        def __init__(self, team, **given):
-            super().__init__("k", **given)
-            self.team = team
-
-    with TeamClient("vision", base_url=flaky.url) as client:
-        hurried = client.with_options(timeout=3)
-        assert (hurried.team, copy.copy(client).team) == ("vision", "vision")
-        assert hurried.get("es1").id == "es1"
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"timeout": 0}, "timeout: must be seconds"),
-        ({"connect_timeout": "5"}, "connect_timeout: must be seconds"),
-        ({"deadline": -1}, "deadline: must be seconds"),
-        ({"patience": False}, "patience: must be seconds"),
-        ({"max_attempts": 0}, "max_attempts: must be an int of at least 1"),
-        ({"max_attempts": True, "timeout": "5"}, "timeout: must be seconds"),
-    ],
-)
-def test_wrong_options(flaky_client, changes, problem):
-    """They are named, for a client and for some calls alike."""
-    for make in (flaky_client.with_options, lambda **given: ExperimentsClient("k", **given)):
-        with pytest.raises(InvalidParametersError, match=problem):
-            make(**changes)
-    with pytest.raises(TypeError, match="'retries'"):
-        flaky_client.with_options(retries=3)
-
-
-def test_a_client_of_the_users_own(flaky):
-    """Everything goes through it, its settings hold, it gets no key of ours, and stays open."""
-    with httpx.Client(headers={"X-Trace": "t1"}, follow_redirects=True) as own:
-        with ExperimentsClient("sesame", base_url=flaky.url, http_client=own) as client:
-            client.get("es1")
-        headers = flaky.requests[0][2]
-        assert (headers["x-trace"], headers["x-api-key"]) == ("t1", "sesame")
-        assert "x-api-key" not in own.headers
-        assert not own.is_closed
-
-
-def test_proxies_of_the_environment(flaky, monkeypatch):
-    """A proxy that the environment names is used, without anything said to the client."""
-    monkeypatch.setenv("HTTP_PROXY", flaky.url)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    with ExperimentsClient("sesame", base_url="http://experiments.localhost/v1") as client:
+def test_retries_are_reported_to_the_hooks_of_stamina(flaky, client, no_backoff):
+    """All of them, the first one too, with what caused them."""
+    reported = []
+    set_on_retry_hooks([reported.append])
+    flaky.plan = [drop, status(503)]
+    try:
         client.get("es1")
-    assert flaky.requests[0][1] == "http://experiments.localhost/v1/experiments/es1/"
+    finally:
+        set_on_retry_hooks(None)
+    assert [(details.name, details.retry_num) for details in reported] == [("gradient", 1), ("gradient", 2)]
+    assert [type(details.caused_by).__name__ for details in reported] == ["RequestFailedError", "ServerError"]
 
 
-def test_what_the_log_says(flaky, flaky_client, caplog):
-    """One line for each attempt at DEBUG, one for each retry at INFO, none from elsewhere at WARNING."""
+def test_attempts_are_logged_at_debug_and_retries_at_info_in_one_line_each(flaky, client, caplog):
     flaky.plan = [status(503, {"error": "restarting\nWARNING: not a line of ours"})]
     with caplog.at_level(logging.DEBUG):
-        flaky_client.get("es1")
+        client.get("es1")
     lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "gradient"]
     assert [level for level, _ in lines] == ["DEBUG", "INFO", "DEBUG"]
     assert "restarting" in lines[1][1]
     assert not [line for _, line in lines if "\n" in line]
     assert "the next one is in" in lines[1][1]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_response_hook_of_the_user_that_raises_for_a_status_changes_nothing(flaky):
+    """The error is that of this package, and transient statuses are retried."""
+    flaky.plan = [status(503), status(404, {"error": "Gone"})]
+    with (
+        httpx.Client(event_hooks={"response": [httpx.Response.raise_for_status]}) as own,
+        ExperimentsClient("sesame-key", base_url=flaky.url, http_client=own, max_attempts=3) as client,
+        pytest.raises(NotFoundError),
+    ):
+        client.get("es1")
+    assert len(flaky.requests) == 2

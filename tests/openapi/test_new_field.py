@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from tests import fake_servers
+
 WALK = Path(__file__).with_name("new_field_walk.py")
 AFTER = "        clusterId:\n"
 FIELD = """\
@@ -13,7 +15,7 @@ FIELD = """\
 """
 
 
-def test_an_optional_field_needs_an_edit_and_make_generate(new_copy, scripted):
+def test_an_optional_field_needs_an_edit_and_make_generate(new_copy, flaky):
     """It is accepted, documented, sent, refused where wrong by client and server, and shown on the experiment."""
     project = new_copy()
     text = project.contract.read_text(encoding="utf-8")
@@ -21,15 +23,15 @@ def test_an_optional_field_needs_an_edit_and_make_generate(new_copy, scripted):
     project.contract.write_text(text.replace(AFTER, FIELD + AFTER), encoding="utf-8")
     assert project.generate().returncode == 0
 
-    scripted.say(200, {"handle": "esxfbgzu7xanst"})
-    done = project.run(str(WALK), "gpu_count", "gpuCount", "2", '"two"', scripted.url)
+    flaky.plan = [fake_servers.status(200, {"handle": "esxfbgzu7xanst"})]
+    done = project.run(str(WALK), "gpu_count", "gpuCount", "2", '"two"', flaky.url)
     assert not done.returncode, done.stderr
     seen = json.loads(done.stdout)
 
     assert all(Path(file).is_relative_to(project.root) for file in seen["files"])
-    assert json.loads(scripted.requests[0][2])["gpuCount"] == 2
+    assert json.loads(flaky.requests[0].body)["gpuCount"] == 2
     assert seen["refusal"] == "create_single_node(): gpu_count: must be an int, not str"
-    assert len(scripted.requests) == 1
+    assert len(flaky.requests) == 1
     for text in seen["help"]:
         assert ":param int gpu_count: How many GPUs of the machine to use\n" in text
     assert seen["annotations"] == ["gpu_count: int | None = None"] * 2

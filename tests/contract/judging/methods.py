@@ -6,6 +6,7 @@ from typing import Any
 
 from gradient import ExperimentsClient, LogsInterruptedError
 from judging.keywords import everything
+from tests.conftest import METHODS
 
 CREATES = {
     "create_single_node": ("createExperiment", "SingleNodeRequest"),
@@ -25,18 +26,12 @@ NAMES_ONE = {
 READS_LOGS = {"logs": ["getLogs"], "get_logs": ["getLogs"], "yield_logs": ["getExperiment", "getLogs"]}
 """The operations, in order, of those that take an experiment, a line and a limit."""
 LISTS = {"list": ["listExperiments"], "iter_experiments": ["listExperiments"]}
-CUTS = {"list": {"limit": 100, "offset": 1}, "iter_experiments": {"page_size": 100}}
-"""How a list can be cut."""
 WAITS = {"wait": ["getExperimentState", "getExperiment"]}
 """The operations, in order, of those that ask until an experiment has ended."""
 ADDED_BY_THE_CLIENT = {"Idempotency-Key", "known", "wait"}
 """The parameters of the contract that no caller gives."""
-CHANGES_NOTHING_THERE = {"close", "with_options"}
-"""The methods that are about the client itself."""
 
-ARGUMENTS = {method: (["es1"], {}) for method in (*NAMES_ONE, *READS_LOGS, *WAITS)}
-ARGUMENTS |= {method: ([], everything(request).keywords) for method, (_, request) in CREATES.items()}
-ARGUMENTS |= {method: ([["p1", "p2"]], CUTS[method]) for method in LISTS}
+ARGUMENTS = METHODS | {method: everything(request).keywords for method, (_, request) in CREATES.items()}
 """How each of them can be called, with everything that it takes."""
 
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]
@@ -51,8 +46,7 @@ ANSWERED += [("wait", "getExperiment")]
 
 def call(client: ExperimentsClient, method: str) -> Any:
     """Call a method, and if it follows something, follow that to the end, or for so long that it has none."""
-    positional, keywords = ARGUMENTS[method]
-    answer = getattr(client, method)(*positional, **keywords)
+    answer = getattr(client, method)(**ARGUMENTS[method])
     if not isinstance(answer, Iterator):
         return answer
     try:

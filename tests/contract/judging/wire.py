@@ -14,6 +14,7 @@ from judging.answers import as_json
 from judging.contract import OPERATIONS, Answer
 from judging.methods import call
 from judging.requests import EXPERIMENTS_PLACE, LOGS_PLACE, Judgement, SentRequest, judge, operation_of
+from tests.fake_servers import FlakyServer, Request, status
 
 API_KEY = "a-key-of-the-contract-tests"
 
@@ -26,7 +27,7 @@ class Wire:
     nothing.
     """
 
-    server: Any
+    server: FlakyServer
     answers: dict[str, Answer] = field(factory=dict)
     client: ExperimentsClient = field(init=False)
 
@@ -36,32 +37,34 @@ class Wire:
         impatient = {"max_attempts": 1, "patience": 0.001}
         client = ExperimentsClient(API_KEY, base_url=experiments_url, logs_url=logs_url, **impatient)
         object.__setattr__(self, "client", client)
-        self.server.otherwise = self._answer
+        self.server.otherwise = self._response
 
-    def _answer(self, method: str, target: str) -> Answer:
-        operation = operation_of(method, target)
+    def _response(self, request: Request) -> Callable[[Any], None]:
+        operation = operation_of(request.method, request.target)
         if operation is None:
-            return OPERATIONS["getExperiment"].example(404)
-        return self.answers.get(operation.id) or operation.example(operation.success)
+            number, content_type, body = OPERATIONS["getExperiment"].example(404)
+        else:
+            number, content_type, body = self.answers.get(operation.id) or operation.example(operation.success)
+        redirect = {"Location": "http://elsewhere.invalid/"} if 300 <= number < 400 else {}
+        return status(number, body, Content_Type=content_type, **redirect)
 
     def forget(self) -> None:
         """Forget what has been sent."""
         self.server.requests.clear()
-        self.server.headers.clear()
 
     def sent(self) -> list[Judgement]:
         """Return the validated requests since the last call."""
-        recorded = list(zip(self.server.requests, self.server.headers, strict=True))
+        requests = list(self.server.requests)
         self.forget()
         return [
-            judge(SentRequest(method=method, target=target, headers=headers, raw=raw))
-            for (method, target, raw), headers in recorded
+            judge(SentRequest(method=each.method, target=each.target, headers=dict(each.header_items), raw=each.body))
+            for each in requests
         ]
 
 
 @pytest.fixture(scope="session")
-def wire_all_along(scripted_all_along) -> Iterator[Wire]:
-    wire = Wire(scripted_all_along)
+def wire_all_along(shared_flaky) -> Iterator[Wire]:
+    wire = Wire(shared_flaky)
     with wire.client:
         yield wire
 
