@@ -28,6 +28,7 @@ from gradient import (
     ResourceFetchingError,
     constants,
 )
+from gradient_ext.redaction import escape_control_characters
 
 ALL = [(method, operation, status) for method, operation in ANSWERED for status in OPERATIONS[operation].answers]
 SUCCESSES = [case for case in ALL if case[-1] < 300]
@@ -75,7 +76,8 @@ def test_what_a_server_refuses_is_an_error_with_its_words(answered, wire, share,
         assert API_KEY not in str(caught.value)
         body = json.loads(answer[2]) if answer[1] == "application/json" else {}
         words = [body[name] for name in ("details", "error") if isinstance(body.get(name), str) and body[name].strip()]
-        assert all(word.strip()[:500] in caught.value.message for word in words)
+        shown = [escape_control_characters(word.strip(), multiline=True) for word in words]
+        assert all(word[:500] in caught.value.message for word in shown)
 
     check()
 
