@@ -49,7 +49,7 @@ class Operations:
             data: list[Any] = [self._serialize(found) for found in _page(experiments, offset, limit)]
             total = len(experiments)
         else:
-            projects = dict.fromkeys(project_filter[key] for key in sorted(project_filter, key=_numeric))
+            projects = [project_filter[key] for key in sorted(project_filter, key=_numeric)]
             groups = {
                 name: [found for found in experiments if found.body["projectHandle"] == name] for name in projects
             }
