@@ -13,14 +13,13 @@ from gradient_api.constants import ExperimentState as State
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_server.api.idempotency import IdempotencyMiddleware, fingerprint, is_stored, key_digest, replay
+from gradient_server.api.idempotency import IdempotencyMiddleware, fingerprint, is_stored, key_digest
 from gradient_server.api.responses import IDEMPOTENCY_KEY_REUSED, MAX_BODY_BYTES, ApiResponse
 from gradient_server.clock import Clock
 from gradient_server.runners.simulated import SimulatedRunner
-from gradient_server.store.records import StoredResponse
 from gradient_server.store.store import Store
 from tests.server.api.conftest import EXPERIMENTS, EXPERIMENTS_V2
-from tests.server.conftest import PATIENCE, raw_request
+from tests.server.conftest import PATIENCE
 
 DAY = 24 * 60 * 60
 BODY = {"name": "n", "projectHandle": "p", "experimentTypeId": 1}
@@ -114,21 +113,17 @@ class TestRequests:
         assert len(experiments()) == 1
 
     def test_another_request_with_the_key_is_rejected(self, do, experiments, single_node_body):
-        first, second = do("create", under="a"), do("create")
-        handle, other = first.body["handle"], second.body["handle"]
+        first = do("create", under="a")
+        handle, other = first.body["handle"], do("create").body["handle"]
         nested = {**single_node_body["experimentEnv"], "MAX_STEPS": 101}
         for change in ({"name": "longer"}, {"experimentEnv": nested}, {"registryPassword": "secret"}):
             do("create", under="a", body={**single_node_body, **change}).assert_error(422)
-        do("run", under="a").assert_error(422)
-        for name in ("start", "stop", "delete"):
+        for name in ("run", "start", "stop", "delete"):
             do(name, handle, under="a").assert_error(422)
         assert do("start", handle, under="b").status == 200
         do("start", other, under="b").assert_error(422)
-        do("stop", handle, under="b").assert_error(422)
         assert_same(do("create", under="a"), first)
-        states = {found["handle"]: found["state"] for found in experiments()}
-        assert set(states) == {handle, other}
-        assert states[other] == State.CREATED
+        assert {found["handle"] for found in experiments() if found["state"] == State.CREATED} == {other}
 
     def test_the_same_request_in_another_form_is_replayed(self, ask, do, single_node_body, experiments):
         first = do("create", under="a")
@@ -168,16 +163,6 @@ class TestRequests:
         assert all(found == seen[0] for found in seen)
         assert {handle for _, handle in seen[0]} == {found["handle"] for found in experiments()}
         assert len(seen[0]) == len(experiments()) == 5
-
-    def test_a_client_that_disconnected_can_repeat_its_request(self, do, connect, single_node_body, experiments):
-        body = json.dumps(single_node_body).encode()
-        for number in range(20):
-            headers = ("Content-Type: application/json", f"Content-Length: {len(body)}", f"Idempotency-Key: k{number}")
-            sent = body[: len(body) - (number % 2)]
-            with contextlib.closing(connect()) as connection:
-                connection.sendall(raw_request("POST", EXPERIMENTS, *headers, body=sent))
-            assert do("create", under=f"k{number}").status == 200
-        assert len(experiments()) == 20
 
 
 # --- the middleware, with any sequence of requests and any overlap
@@ -274,42 +259,13 @@ def test_calls_at_once_run_one_by_one_for_each_key_until_a_response_is_stored(ca
     assert len(numbers) + responses.count(None) == len(caller.done)
 
 
-def test_repetitions_wait_for_the_first_response():
-    async def scene():
-        caller, go_on, begun = Caller(), asyncio.Event(), []
-
-        async def handler(parameters, body):
-            begun.append(body)
-            await go_on.wait()
-            return ApiResponse(200, {"handle": "es1"})
-
-        wrapped = caller.wrap(handler)
-        waiting = [asyncio.create_task(wrapped(key("a"), {})) for _ in range(20)]
-        other_request = asyncio.create_task(wrapped(key("a"), {"another": 1}))
-        other_key = asyncio.create_task(wrapped(key("b"), {}))
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert len(begun) == 2  # one for each key
-        assert not any(task.done() for task in [*waiting, other_request, other_key])
-        go_on.set()
-        assert all(found == ApiResponse(200, {"handle": "es1"}) for found in await asyncio.gather(*waiting, other_key))
-        assert await other_request == IDEMPOTENCY_KEY_REUSED
-        assert len(begun) == 2
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize("ending", ["fails", "is cancelled"])
-def test_a_repetition_takes_effect_if_the_first_request(ending):
+def test_a_repetition_takes_effect_if_the_first_request_is_cancelled():
     async def scene():
         caller, begun = Caller(), []
 
         async def handler(parameters, body):
             begun.append(body)
             caller.store.add(BODY)
-            await asyncio.sleep(0)
-            if len(begun) == 1 and ending == "fails":
-                raise ZeroDivisionError
             if len(begun) == 1:
                 await asyncio.Event().wait()
             return ApiResponse(200)
@@ -317,37 +273,13 @@ def test_a_repetition_takes_effect_if_the_first_request(ending):
         first, second = (asyncio.create_task(caller.wrap(handler)(key("a"), {})) for _ in range(2))
         for _ in range(10):
             await asyncio.sleep(0)
+        assert len(begun) == 1
         first.cancel()
         assert (await second).status == 200
-        assert len(begun) == 2
         # What the first one had changed until then is discarded.
-        assert len(caller.store.newest_first()) == 1
-        with pytest.raises((ZeroDivisionError, asyncio.CancelledError)):
+        assert (len(begun), len(caller.store.newest_first())) == (2, 1)
+        with pytest.raises(asyncio.CancelledError):
             await first
-
-    asyncio.run(scene())
-
-
-def test_a_reset_discards_a_request_that_is_being_handled():
-    async def scene():
-        caller, go_on = Caller(), asyncio.Event()
-
-        async def handler(parameters, body):
-            for _ in range(3):
-                caller.store.add(BODY)
-            await go_on.wait()
-            return ApiResponse(200)
-
-        wrapped = caller.wrap(handler)
-        handling = asyncio.create_task(wrapped(key("a"), {}))
-        await asyncio.sleep(0)
-        caller.store.reset()
-        go_on.set()
-        assert (await handling).status == 200
-        assert caller.store.newest_first() == []
-        assert [caller.store.add(BODY).number for _ in range(5)] == [1, 2, 3, 4, 5]
-        await wrapped(key("a"), {})
-        assert len(caller.store.newest_first()) == 8
 
     asyncio.run(scene())
 
@@ -369,16 +301,6 @@ def test_nothing_is_changed_if_the_response_cannot_be_stored():
     assert store.newest_first() == []
 
 
-def test_stored_responses_are_dropped_after_a_day():
-    caller = Caller()
-    digests = {name: key_digest("a-key", name) for name in map(str, range(100))}
-    for number, name in enumerate(digests):
-        asyncio.run(caller(Call(name, 1, 200)))
-        stored = [caller.store.stored_response(digest) is not None for digest in digests.values()]
-        assert stored == [number - 20 <= one <= number for one in range(100)]
-        caller.now += DAY / 20
-
-
 def test_each_api_key_has_its_own_keys():
     store = Store(Clock(), 0, SimulatedRunner())
     number = iter(range(10))
@@ -388,16 +310,6 @@ def test_each_api_key_has_its_own_keys():
         assert asyncio.run(wrapped(key("a"), {})).body == {"one": 0, "two": 1}[api_key]
     # Also if both together give the same text.
     assert key_digest("ab", "c") != key_digest("a", "bc")
-
-
-@given(status=st.sampled_from([*STORED, *NOT_STORED]), age=st.floats(-DAY, 2 * DAY))
-def test_a_response_is_replayed_for_a_day_unless_it_may_change(status, age):
-    request = fingerprint("createExperiment", {}, {})
-    stored = StoredResponse(request=request, status=status, body='{"a": [1, null]}', timestamp=1e9)
-    is_fresh = (now := 1e9 + age) - 1e9 <= DAY
-    assert replay(stored, request, now) == (ApiResponse(status, {"a": [1, None]}) if is_fresh else None)
-    assert replay(stored, b"another", now) == (IDEMPOTENCY_KEY_REUSED if is_fresh else None)
-    assert is_stored(ApiResponse(status)) == (status in STORED)
 
 
 OBJECTS = st.dictionaries(st.text(max_size=2), st.integers(0, 2) | st.text(max_size=2), max_size=2)

@@ -250,12 +250,14 @@ def test_of_changes_that_cannot_be_written_none_is(path):
         assert [found.handle for found in store.newest_first()] == [kept]
 
 
-def test_expired_responses_are_removed_from_the_file(path):
+def test_expired_responses_are_removed_from_memory_and_file(path):
+    names = {b"one": 0, b"two": 1000, b"three": 86401}
     with opened(path) as store:
-        for name, timestamp in ((b"one", 0), (b"two", 1000), (b"three", 86401)):
+        for name, timestamp in names.items():
             store.store_response(name, StoredResponse(request=b"r", status=204, body="null", timestamp=timestamp))
+        assert [store.stored_response(name) is not None for name in names] == [False, True, True]
     with opened(path) as store:
-        assert [store.stored_response(name) is not None for name in (b"one", b"two", b"three")] == [False, True, True]
+        assert [store.stored_response(name) is not None for name in names] == [False, True, True]
 
 
 def test_simulated_time_does_not_go_back_if_real_time_does(path):
