@@ -36,41 +36,31 @@ def assert_malformed(response):
 
 LIST = raw_request("GET", EXPERIMENTS)
 JSON_TYPE = "Content-Type: application/json"
+CHUNKED = "Transfer-Encoding: chunked"
 MALFORMED = {
-    "not HTTP": b"HELO\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500 + b"\r\n\r\n",
-    "no version": b"GET /\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "two hosts": raw_request("GET", EXPERIMENTS, "Host: again"),
-    "a space in the path": raw_request("GET", "/a b"),
-    "letters with accents in the path": raw_request("GET", "/é"),
-    "NUL in the path": raw_request("GET", "/\0"),
     "NUL in a header": raw_request("GET", EXPERIMENTS, key="gradient-local\0"),
-    "a header without a name": raw_request("GET", EXPERIMENTS, ": value"),
     "a header without a colon": raw_request("GET", EXPERIMENTS, "header"),
-    "a space in a header's name": raw_request("GET", EXPERIMENTS, "X Header: 1"),
     "a length that is no number": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: x"),
-    "a negative length": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: -1"),
     "two lengths": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1", "Content-Length: 2"),
-    "a length of too many digits": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: " + "9" * 30),
     "an unknown transfer encoding": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: gzip"),
-    "a malformed chunk": raw_request(
-        "POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n"
-    ),
+    "a malformed chunk": raw_request("POST", EXPERIMENTS, JSON_TYPE, CHUNKED, body=b"zz\r\n{}\r\n"),
     "a malformed chunk, and a wrong key": raw_request(
-        "POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: chunked", body=b"zz\r\n{}\r\n", key="wrong"
+        "POST", EXPERIMENTS, JSON_TYPE, CHUNKED, body=b"zz\r\n{}\r\n", key="wrong"
     ),
     "a path without end": b"GET /" + b"a" * 20_000,
-    "a header without end": b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Header: " + b"a" * 20_000,
     "headers without end": raw_request("GET", EXPERIMENTS, *[f"X-{number}: a" for number in range(2_000)])[:-2],
 }
 
 
 @pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_request_gets_400_and_the_connection_is_closed(connect, sent):
+def test_a_malformed_request_gets_400_after_those_before_it_and_the_connection_is_closed(connect, sent):
     connection = connect()
-    connection.sendall(sent)
+    connection.sendall(LIST + sent)
     with connection.makefile("rb") as reader:
+        assert read_response(reader)[0] == 200
         assert_malformed(read_response(reader))
         assert reader.read() == b""
 
@@ -78,7 +68,7 @@ def test_a_malformed_request_gets_400_and_the_connection_is_closed(connect, sent
 @pytest.mark.parametrize("key", ["gradient-local", "wrong"])
 def test_a_malformed_chunk_gets_400_unless_the_request_is_answered_already(connect, key):
     connection = connect()
-    headers = (JSON_TYPE, "Transfer-Encoding: chunked")
+    headers = (JSON_TYPE, CHUNKED)
     connection.sendall(raw_request("POST", EXPERIMENTS, *headers, key=key, body=b"2\r\n{}\r\n"))
     with connection.makefile("rb") as reader:
         if key == "wrong":
@@ -89,31 +79,12 @@ def test_a_malformed_chunk_gets_400_unless_the_request_is_answered_already(conne
         assert reader.read() == b""
 
 
-def test_a_valid_request_before_a_malformed_one_is_answered(connect):
-    connection = connect()
-    connection.sendall(LIST + b"MALFORMED\r\n\r\n")
-    with connection.makefile("rb") as reader:
-        assert read_response(reader)[0] == 200
-        assert_malformed(read_response(reader))
-
-
-@pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_http_1_0_and_1_1_are_answered(connect, version):
-    sent = LIST.replace(b"HTTP/1.1", f"HTTP/{version}".encode())
-    assert response_to(connect(), sent)[0] == 200
-
-
 def test_pipelined_requests_are_answered_in_order(connect):
     connection = connect()
     connection.sendall(b"".join(raw_request("GET", f"{EXPERIMENTS}?offset={number}") for number in range(100)))
     with connection.makefile("rb") as reader:
         offsets = [json.loads(read_response(reader)[2])["meta"]["offset"] for _ in range(100)]
     assert offsets == list(range(100))
-
-
-def test_a_request_to_upgrade_is_answered_as_http(connect):
-    headers = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13")
-    assert response_to(connect(), raw_request("GET", EXPERIMENTS, *headers))[0] == 200
 
 
 @pytest.fixture
@@ -126,14 +97,10 @@ def chunks(body, size):
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
 
-@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("size", [1, 10_000])
 def test_a_chunked_body_is_accepted(connect, body, size):
-    headers = (JSON_TYPE, "Transfer-Encoding: chunked")
-    assert response_to(connect(), raw_request("POST", EXPERIMENTS, *headers, body=chunks(body, size)))[0] == 200
-
-
-def test_a_body_without_length_or_chunks_is_empty(connect):
-    assert_error(response_to(connect(), raw_request("POST", EXPERIMENTS, JSON_TYPE)), 400)
+    sent = raw_request("POST", EXPERIMENTS, JSON_TYPE, CHUNKED, body=chunks(body, size))
+    assert response_to(connect(), sent)[0] == 200
 
 
 @pytest.mark.parametrize(("key", "kind", "status"), [("wrong", JSON_TYPE, 403), ("gradient-local", "X: y", 415)])
@@ -161,11 +128,10 @@ def test_expect_100_continue_is_answered_with_100_or_the_error(connect, body, ke
             assert_error(first, status)
 
 
-@pytest.mark.parametrize("part", [b"", b"{", b'{"name": "n"}'])
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-def test_a_client_that_disconnects_within_a_body_has_no_effect(connect, ask, part, reset):
+def test_a_client_that_disconnects_within_a_body_has_no_effect(connect, ask, reset):
     connection = connect()
-    connection.sendall(raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1000", body=part))
+    connection.sendall(raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 1000", body=b'{"name": "n"}'))
     if reset:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
@@ -175,7 +141,7 @@ def test_a_client_that_disconnects_within_a_body_has_no_effect(connect, ask, par
 @pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "in chunks"])
 def test_a_body_that_is_too_large_gets_413_and_the_connection_goes_on(connect, chunked):
     body = b'{"name": "' + b"n" * 20 * MIB + b'"}'
-    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    length = CHUNKED if chunked else f"Content-Length: {len(body)}"
     connection = connect()
     sent = raw_request("POST", EXPERIMENTS, JSON_TYPE, length, body=chunks(body, MIB) if chunked else body) + LIST
     sender = threading.Thread(target=connection.sendall, args=[sent])
@@ -184,11 +150,6 @@ def test_a_body_that_is_too_large_gets_413_and_the_connection_goes_on(connect, c
         assert_error(read_response(reader), 413)
         assert read_response(reader)[0] == 200
     sender.join()
-
-
-def test_expect_100_continue_with_a_body_that_is_too_large_gets_413(connect):
-    headers = (JSON_TYPE, f"Content-Length: {20 * MIB}", "Expect: 100-continue")
-    assert_error(response_to(connect(), raw_request("POST", EXPERIMENTS, *headers)), 413)
 
 
 def test_a_body_of_8_mib_is_accepted_and_a_byte_more_is_not(connect, single_node_body):

@@ -39,13 +39,9 @@ def problems_of(body):
 
 NOT_JSON_OBJECTS = {
     "empty": b"",
-    "blank": b" \n",
     "cut off": b'{"name": "n"',
     "followed by more": b"{} {}",
-    "single quotes": b"{'name': 'n'}",
     "an array": b"[]",
-    "a string": b'"text"',
-    "a number": b"1",
     "null": b"null",
     "NaN": b'{"name": NaN}',
     "Infinity": b'{"name": -Infinity}',
@@ -53,13 +49,10 @@ NOT_JSON_OBJECTS = {
     "UTF-16": '{"name": "n"}'.encode("utf-16"),
     "a lone surrogate": rb'{"name": "\ud800"}',
     "a lone surrogate in a name": rb'{"\udfff": 1}',
-    "an unescaped newline": b'{"name": "\n"}',
     "a number of 5,000 digits": b'{"name": ' + b"9" * 5000 + b"}",
     "an infinite float": b'{"name": 1e999}',
     "nested arrays": b"[" * 100_000,
-    "nested objects": b'{"a":' * 100_000,
     "65 levels": b'{"a":' * 65 + b"1" + b"}" * 65,
-    "bytes": bytes(range(256)),
 }
 
 
@@ -73,37 +66,33 @@ def test_any_bytes_are_rejected(body):
     assert problems_of(body)
 
 
-@pytest.mark.parametrize("raw", [b"1" * 400, b"-" + b"1" * 4000, b"1e-999", b"0." + b"1" * 5000, b"123456789.5e300"])
-@pytest.mark.parametrize("field", ["experimentEnv", "unknown"])
-def test_large_finite_numbers_can_be_read_again(ask, single_node_body, field, raw):
-    body = json.dumps({**single_node_body, field: {"A": "HERE"}}).encode().replace(b'"HERE"', raw)
-    handle = ask("POST", EXPERIMENTS, body).body["handle"]
-    assert ask("GET", f"{EXPERIMENTS}{handle}/").status == 200
+@pytest.mark.parametrize("raw", [b"1" * 400, b"1e-999", b"123456789.5e300", b'{"a":' * 61 + b"1" + b"}" * 61])
+def test_large_numbers_and_nested_values_can_be_read_again(ask, single_node_body, raw):
+    for field in ("experimentEnv", "unknown"):
+        body = json.dumps({**single_node_body, field: {"A": "HERE"}}).encode().replace(b'"HERE"', raw)
+        created = ask("POST", EXPERIMENTS, body)
+        if (field, raw[:1]) == ("experimentEnv", b"{"):
+            created.assert_error(400, "experimentEnv")
+        else:
+            assert ask("GET", f"{EXPERIMENTS}{created.body['handle']}/").status == 200
 
 
-@pytest.mark.parametrize("depth", [50, 61])
-def test_nested_values_can_be_read_again(ask, single_node_body, depth):
-    deep = b'{"a":' * depth + b"1" + b"}" * depth
-    body = json.dumps({**single_node_body, "unknown": "HERE"}).encode().replace(b'"HERE"', deep)
-    handle = ask("POST", EXPERIMENTS, body).body["handle"]
-    assert ask("GET", f"{EXPERIMENTS}{handle}/").status == 200
-
-
-@pytest.mark.parametrize("text", ["NUL \0", "\U0001f600", "\u2028 \u202e \ufeff", "\x7f\x1b[0m", "n" * 100_000])
+@pytest.mark.parametrize("text", ["NUL \0", "\U0001f600\u2028\u202e\ufeff\x7f\x1b[0m", "n" * 100_000])
 def test_unusual_text_is_returned_unchanged(ask, single_node_body, text):
     handle = ask("POST", EXPERIMENTS, {**single_node_body, "name": text, "experimentEnv": {text: text}}).body["handle"]
     params = ask("GET", f"{EXPERIMENTS}{handle}/").body["data"]["templateHistory"]["params"]
     assert (params["name"], params["experiment_env"]) == (text, {text: text})
 
 
-@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "json", "é".encode()])
-def test_another_media_type_is_rejected(ask, single_node_body, kind):
-    ask("POST", EXPERIMENTS, single_node_body, {"Content-Type": kind}).assert_error(415)
-
-
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
-def test_parameters_and_case_of_the_media_type_are_ignored(ask, single_node_body, kind):
-    assert ask("POST", EXPERIMENTS, single_node_body, {"Content-Type": kind}).status == 200
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        *((kind, 415) for kind in (None, "", "text/plain", "json", "é".encode())),
+        *((kind, 200) for kind in ("application/json; charset=utf-8", "Application/JSON", "application/json;")),
+    ],
+)
+def test_a_body_is_accepted_if_its_media_type_is_json(ask, single_node_body, kind, status):
+    assert ask("POST", EXPERIMENTS, single_node_body, {"Content-Type": kind}).status == status
 
 
 @ONE_SERVER
@@ -184,11 +173,6 @@ def test_an_unknown_type_of_experiment_is_the_only_problem(single_node_body, num
     assert problems == {"experimentTypeId": ["It must be one of 1, 2, 3."]}
 
 
-def test_a_model_path_needs_a_model_type(single_node_body):
-    del single_node_body["modelType"]
-    assert "modelType" in json.dumps(problems_of(single_node_body))
-
-
 def test_an_invalid_body_is_answered_with_the_problems_and_without_values(ask, single_node_body):
     response = ask("POST", EXPERIMENTS, {**single_node_body, "registryPassword": ["swordfish"], "command": "swordfish"})
     response.assert_error(400, "registryPassword", "command")
@@ -218,17 +202,6 @@ def test_integers_may_be_written_with_a_point(contract):
     example = contract["components"]["examples"]["MultiNodeRequest"]["value"]
     body = validate_body(NEW_EXPERIMENT, json.dumps({**example, "workerCount": 2.0, "experimentTypeId": 2.0}).encode())
     assert json.dumps([body["workerCount"], body["experimentTypeId"]]) == "[2, 2]"
-
-
-@pytest.mark.usefixtures("sound")
-def test_the_maximum_number_of_nodes_runs(ask, contract):
-    count = contract["components"]["schemas"]["WorkerFields"]["properties"]["workerCount"]["maximum"]
-    example = contract["components"]["examples"]["MultiNodeRequest"]["value"]
-    environment = {"GRADIENT_MOCK_SECONDS": 0, "GRADIENT_MOCK_LOG_LINES": 0}
-    body = {**example, "workerCount": count, "experimentEnv": environment}
-    handle = ask("POST", EXPERIMENTS + "run/", body).body["handle"]
-    rows = ask("GET", f"/jobs/logs?experimentId={handle}").body
-    assert len({row["jobId"] for row in rows}) == len(rows) == count + body["parameterServerCount"]
 
 
 # --- parameters
@@ -262,23 +235,16 @@ def test_every_numeric_parameter_with_an_invalid_value_is_named():
     assert tried > 70
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "projectHandle[]=p",
-        "projectHandle[x]=p",
-        "projectHandle[-1]=p",
-        "projectHandle[%D9%A3]=p",
-        "projectHandle[0]=",
-        "projectHandle[0]=p&projectHandle[0]=q",
-    ],
-)
-def test_projects_of_a_filter_are_numbered_once_each(ask, query):
-    ask("GET", f"{EXPERIMENTS}?{query}").assert_error(400, "projectHandle")
+@pytest.mark.parametrize("text", ["[]=p", "[x]=p", "[-1]=p", "[\u0663]=p", "[0]=", "[0]=p&projectHandle[0]=q"])
+def test_projects_of_a_filter_are_numbered_once_each(text):
+    query = [tuple(part.split("=")) for part in f"projectHandle{text}".split("&")]
+    with pytest.raises(InvalidRequestError) as caught:
+        validate_parameters(OPERATIONS["listExperiments"], {}, query, {})
+    assert list(caught.value.problems) == ["projectHandle"]
 
 
-@pytest.mark.parametrize("query", ["?unknown=1", "?limit=20&tag=a&tag=b", "?&&=&;", "?%FF=%FF", "?" + "a=1&" * 2000])
-def test_unknown_parameters_are_ignored(ask, query):
+def test_unknown_parameters_are_ignored(ask):
+    query = "?unknown=1&limit=20&tag=a&tag=b&&=&;&%FF=%FF" + "&a=1" * 2000
     assert ask("GET", EXPERIMENTS + query).body == ask("GET", EXPERIMENTS).body
 
 
