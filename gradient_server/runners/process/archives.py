@@ -22,7 +22,8 @@ _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError
 def extract(archive: Path, folder: Path, shown: str, quota: Quota) -> None:
     """Extract an archive into an empty folder.
 
-    The user may read and write each file, and execute those that were executable when the archive was made.
+    The user, and nobody else, may read and write each file, and execute those that were executable when the archive
+    was made.
 
     :param str shown: the name of the archive in errors
 
@@ -98,12 +99,17 @@ def _admitted(entry: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
     """
     if "\0" in entry.linkname or len(entry.linkname) > _LONGEST_LINK or (entry.issym() and not entry.linkname):
         raise SetupError(f"{entry.name} in the workspace's archive is a link to no path; pack it anew")
+    if entry.name.startswith("/"):  # `data_filter` would drop the slash, and put the file where nobody looks for it.
+        raise _outside(entry.name)
     try:
-        return tarfile.data_filter(entry, path)
+        admitted = tarfile.data_filter(entry, path)
     except tarfile.SpecialFileError as error:
         raise SetupError(f"{entry.name} in the workspace's archive is a device or a pipe; leave it out") from error
     except tarfile.FilterError as error:
         raise _outside(f"{entry.name} -> {entry.linkname}" if entry.linkname else entry.name) from error
+    if admitted.isreg() or admitted.islnk():
+        return admitted.replace(mode=0o700 if entry.mode & 0o111 else 0o600, deep=False)
+    return admitted
 
 
 def _check_links(folder: Path) -> None:
