@@ -148,11 +148,11 @@ class SchemaComparison:
 
     def visit(self, old: Schema, new: Schema, at: At, *, is_open: bool = False) -> None:
         """Compare two schemas; `is_open`: what they do not list is allowed beside them."""
-        name = _component(new)
-        if name and name == _component(old):
+        old_name, name = _component(old), _component(new)
+        if name and (name == old_name or self._is_renamed(old_name, name)):
             at = At(name, "", "schema", at.request)
-        if name or _component(old):
-            key = (_component(old), name, at, is_open)
+        if name or old_name:
+            key = (old_name, name, at, is_open)
             if key in self._seen:
                 return
             self._seen.add(key)
@@ -178,6 +178,17 @@ class SchemaComparison:
             if kind == "added":
                 breaks = REFUSED if where else ""
             self._found.add(kind, at, sentence + ("" if python == name else f"; in Python {python}"), breaks)
+
+    def _is_renamed(self, old_name: str, name: str) -> bool:
+        """Whether a schema has another name now; if so, add that. A reference to another schema is no renaming."""
+        before, after = (spec["components"]["schemas"] for spec in (self._old, self._new))
+        if not old_name or old_name in after or name in before:
+            return False
+        sentence = f"schema, now {name}; the wire stays the same"
+        self._found.add(
+            "renamed", At(old_name, "", "schema", False), sentence, f"gradient_api.models.{old_name} is gone"
+        )
+        return True
 
     def _compare_alternatives(self, old_ways: Sequence[Schema], new_ways: Sequence[Schema], at: At) -> None:
         old, new = ({_alternative_key(way): way for way in ways} for ways in (old_ways, new_ways))

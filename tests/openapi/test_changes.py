@@ -119,6 +119,16 @@ BREAKING = {
         ),
         "added    null of data of ExperimentAnswer",
     ),
+    "schema renamed": (
+        each(
+            move(S + "ExperimentAnswer", "OneExperiment"),
+            put(
+                "paths /experiments/{handle}/ get responses 200 content application/json schema $ref",
+                "#/components/schemas/OneExperiment",
+            ),
+        ),
+        "renamed  ExperimentAnswer",
+    ),
     "operation removed": (drop("paths /jobs/logs"), "removed  GET /jobs/logs"),
     "operation moved": (move("paths /jobs/logs", "/logs"), "renamed  GET /jobs/logs"),
     "operation id changed": (put(LOGS + "operationId", "readLogs"), "changed  readLogs"),
