@@ -1,1 +1,1 @@
-"""How fast the client is, beside what it is compared with. `make bench` runs it; README.md here says what it found."""
+"""The speed of the client, compared with other clients: `make bench`. README.md in this folder has the results."""

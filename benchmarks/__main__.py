@@ -1,8 +1,8 @@
-"""Time the client beside the generated one, raw httpx and the old published client, and print one table.
+"""Compare the client with the generated client, raw httpx and the last published client, and print a table.
 
-All run in processes of their own, in turns, against a local server in another process. Figures are medians; ratios are
-those of medians, with the quartiles of the ratios round by round in parentheses. `processor` compares what the caller's
-processor has to do, without the server. The exit code is 1 where an aim is missed.
+Each runs in a process of its own, and they take turns at a local server in another process. Figures are medians, ratios
+are ratios of medians, and the quartiles of the ratios of single rounds are in parentheses. `processor` compares the
+processor time of the caller, without the server. The exit code is 1 if an aim is missed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> int:
     found: dict[str, list[Line]] = {}
     print(report.heading(has_old=python is not None), flush=True)
     for name in options.only or ROWS:
-        _say_at_work(name)
+        _show_progress(name)
         found[name] = ROWS[name](Bench(options.effort, {OLD: python}))
         print("\n".join(report.row(line) for line in found[name]), flush=True)
     every = [line for lines in found.values() for line in lines]
@@ -45,15 +45,15 @@ def main() -> int:
 
 
 def _old_client() -> tuple[str | None, str | None]:
-    """Give the Python of the old client, or say why there is none."""
+    """Return the Python of the old client, or why there is none."""
     try:
         return old_client.interpreter(), None
     except (RuntimeError, OSError) as error:
         return None, str(error)
 
 
-def _say_at_work(name: str) -> None:
-    """Let whoever waits at a terminal know what for."""
+def _show_progress(name: str) -> None:
+    """Show in a terminal which row is being measured."""
     if sys.stderr.isatty():
         print(f"... {name}\x1b[K\r", end="", file=sys.stderr, flush=True)
 

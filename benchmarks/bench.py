@@ -1,4 +1,4 @@
-"""What each row of the benchmark is given: how often to do things, and with which contenders."""
+"""The settings of a run of the benchmark."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from attrs import frozen
 class Bench:
     """How to measure.
 
-    :param float effort: how many of the rounds to do that each row thinks it needs; 1: all
-    :param interpreters: the Pythons of contenders that do not run with this one; None: they cannot be had
+    :param float effort: share of the usual rounds; 1: all of them
+    :param interpreters: the Pythons of contenders that need another one; None: it cannot be installed
     """
 
     effort: float
     interpreters: Mapping[str, str | None]
 
     def rounds(self, usual: int) -> int:
-        """Say how many rounds to do where so many are usual; one at least."""
+        """Return how many rounds to run; at least one."""
         return max(1, round(usual * self.effort))
 
     def size(self, usual: int) -> int:
-        """Say how large something should be, where less effort also means less of it."""
+        """Return how large something should be: smaller with less effort."""
         return usual if self.effort >= 1 else max(10, round(usual * self.effort))

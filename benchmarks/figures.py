@@ -1,4 +1,4 @@
-"""What the times that were measured come to: medians, ratios with their spread, and whether aims are met. No I/O."""
+"""Medians, ratios with their spread, and whether aims are met, from measured times. No I/O."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from attrs import field, frozen
 
 @frozen
 class Ratio:
-    """How many times as long one took as another one: the ratio of the medians, and the quartiles of round by round."""
+    """How many times as long one took as another: the ratio of the medians, and the quartiles of single rounds."""
 
     value: float
     low: float
     high: float
 
-    def told(self) -> dict[str, float]:
-        """Give it as JSON."""
+    def as_json(self) -> dict[str, float]:
+        """Return it as a JSON value."""
         return {"ratio": round(self.value, 3), "low": round(self.low, 3), "high": round(self.high, 3)}
 
     def __str__(self) -> str:
@@ -26,7 +26,7 @@ class Ratio:
 
 
 def ratio(times: Sequence[float], base: Sequence[float]) -> Ratio:
-    """Compare two that took turns, round by round.
+    """Return the ratio of two contenders that took turns.
 
     >>> str(ratio([2.0, 2.2, 2.1], [1.0, 1.1, 1.0]))
     '2.10 (2.00-2.10)'
@@ -37,16 +37,16 @@ def ratio(times: Sequence[float], base: Sequence[float]) -> Ratio:
 
 
 def compared(other: str, *, processor: bool = False) -> str:
-    """Name the ratio of this client to another one: of the time by the clock, or of that of the processor."""
+    """Return the name of the ratio of this client to another one, by the clock or in processor time."""
     return f"this / {other}{', processor' if processor else ''}"
 
 
 @frozen
 class Aim:
-    """What a figure should be, and what it is.
+    """An aim for a figure, and the figure.
 
     :param str text: of what, in words
-    :param float value: what was measured; None: it could not be
+    :param float value: the measured value; None: there is none
     :param float most: the most it should be
     :param float least: the least it should be
     """
@@ -58,18 +58,18 @@ class Aim:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether it is as it should be; None: nobody knows."""
+        """Whether the aim is met; None: there is no figure."""
         if self.value is None:
             return None
         return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
 
     @property
     def bound(self) -> str:
-        """What it should be, in short."""
+        """The bound, as short text."""
         return f"<= {brief(self.most)}" if self.most is not None else f">= {brief(self.least or 0)}"
 
-    def told(self) -> dict[str, Any]:
-        """Give it as JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
         bound = {"most": self.most} if self.most is not None else {"least": self.least}
         value = None if self.value is None else round(self.value, 4)
         return {"aim": self.text, **bound, "measured": value, "met": self.is_met}
@@ -82,7 +82,7 @@ class Aim:
 
 @frozen
 class Line:
-    """What came of one thing that was measured.
+    """The figures of one measurement.
 
     :param str name: what was done
     :param str unit: of the figures
@@ -97,18 +97,18 @@ class Line:
     ratios: Mapping[str, Ratio] = field(factory=dict[str, Ratio])
     aims: Sequence[Aim] = ()
 
-    def told(self) -> dict[str, Any]:
-        """Give it as JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
         return {
             "unit": self.unit,
             "medians": {name: round(value, 4) for name, value in self.figures.items()},
-            "ratios": {name: found.told() for name, found in self.ratios.items()},
-            "aims": [aim.told() for aim in self.aims],
+            "ratios": {name: found.as_json() for name, found in self.ratios.items()},
+            "aims": [aim.as_json() for aim in self.aims],
         }
 
 
 def brief(value: float) -> str:
-    """Write a number with as many digits as are read.
+    """Return a number with few digits.
 
     >>> [brief(number) for number in (0.00412, 0.518, 3.14159, 42.42, 1234.5)]
     ['0.004', '0.52', '3.14', '42.4', '1,234']

@@ -1,6 +1,6 @@
-"""Requests faster than any client sends them: what is sent is written beforehand, and of answers only the end is found.
+"""Send requests faster than any client: they are prepared in advance, and only the ends of responses are looked for.
 
-What a server can do shows only if whoever asks has time left.
+The throughput of a server shows only if its client is faster.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 def request(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
-    """Write a request."""
+    """Return a request as bytes."""
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     length = {"Content-Length": str(len(body)), "Content-Type": "application/json"} if body else {}
@@ -24,7 +24,7 @@ def request(method: str, url: str, headers: Mapping[str, str], body: bytes = b""
 
 
 def requests_a_second(url: str, text: bytes, seconds: float, connections: int) -> float:
-    """Send a request again and again on some connections, and say how many were answered in a second."""
+    """Return how many requests a second are answered on some connections."""
     return asyncio.run(_requests_a_second(url, text, seconds, connections))
 
 
@@ -54,7 +54,7 @@ async def _answered(reader: asyncio.StreamReader) -> None:
 
 
 async def held(url: str, text: bytes, count: int) -> list[asyncio.StreamWriter]:
-    """Send a request on so many connections, and do not wait for what is answered."""
+    """Send a request on a number of connections, without waiting for responses."""
     writers = [(await _opened(url))[1] for _ in range(count)]
     for writer in writers:
         writer.write(text)

@@ -1,4 +1,4 @@
-"""An environment for the last published client of the hosted service, which needs what nobody installs any more."""
+"""An environment for the last published client of the hosted service, which needs outdated packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 ENVIRONMENT = Path(__file__).resolve().parents[1] / ".venv-old-client"
 _CLIENT = "gradient==1.9.1"
-# What it runs with today. It asks for more, and for versions that are gone; hence its own installation without them.
+# What it runs with. Its own requirements are more, and some of their versions are gone, so it is installed without.
 _NEEDED = (
     "requests<3",
     "six",
@@ -25,9 +25,9 @@ _NEEDED = (
 
 
 def interpreter() -> str:
-    """Give the Python of the environment; it is made when it is wanted for the first time.
+    """Return the Python of the environment, which is created the first time.
 
-    :raises RuntimeError: it cannot be made; the text says why, in a line
+    :raises RuntimeError: it cannot be created; the text is the reason, in a line
     """
     python = ENVIRONMENT / "bin" / "python"
     if not (ENVIRONMENT / ".ready").exists():
@@ -36,7 +36,7 @@ def interpreter() -> str:
         install = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         _run(*install, *_NEEDED)
         _run(*install, "--no-deps", _CLIENT)
-        # -P: not what is in the directory from which this is run.
+        # -P: not the modules in the current directory.
         _run(str(python), "-P", "-W", "ignore", "-c", "from gradient import ExperimentsClient")
         (ENVIRONMENT / ".ready").touch()
     return str(python)

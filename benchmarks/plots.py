@@ -24,7 +24,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 def draw(file: Path, directory: Path) -> None:
-    """Draw what there are figures for.
+    """Draw the figures that there are.
 
     :param Path file: the figures
     :param Path directory: where to write `results.svg` and `growth.svg`

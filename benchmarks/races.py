@@ -1,4 +1,4 @@
-"""Races: contenders do the same in turns, A B C A B C, so that whatever else the machine does hits them alike."""
+"""Races: contenders do the same in turns, A B C A B C, so that other load on the machine hits all of them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from benchmarks.workers import THIS, Worker
 
 @frozen
 class Race:
-    """What a race has brought: for each contender the seconds of each round, by the clock and of the processor."""
+    """The result of a race: the seconds of each round of each contender, by the clock and of the processor."""
 
     seconds: Mapping[str, list[float]]
     cpu: Mapping[str, list[float]]
 
     @classmethod
     def of(cls, races: Sequence[Race]) -> Race:
-        """Put the rounds of several races of the same contenders together."""
+        """Return the rounds of several races of the same contenders as one race."""
         seconds, cpu = (
             {name: [time for found in found_of for time in found[name]] for name in found_of[0]}
             for found_of in ([found.seconds for found in races], [found.cpu for found in races])
@@ -29,11 +29,11 @@ class Race:
         return cls(seconds, cpu)
 
     def medians(self, unit: float) -> dict[str, float]:
-        """Give the median of each contender in such units of a second."""
+        """Return the median of each contender, in a unit that is given in seconds."""
         return {name: statistics.median(times) / unit for name, times in self.seconds.items()}
 
     def ratios(self) -> dict[str, Ratio]:
-        """Compare this client with the others: by the clock, and what it costs the processor of the caller."""
+        """Return the ratios of this client to the others, by the clock and in processor time of the caller."""
         kinds = {False: self.seconds, True: self.cpu}
         return {
             compared(other, processor=processor): ratio(times[THIS], times[other])
@@ -43,17 +43,17 @@ class Race:
         }
 
     def against(self, other: str) -> float | None:
-        """Say how many times as long as another one this client takes; None: the other one did not run."""
+        """Return how many times as long as another one this client takes; None: the other one did not run."""
         return ratio(self.seconds[THIS], self.seconds[other]).value if other in self.seconds else None
 
     def faster_than(self, other: str) -> float | None:
-        """Say how many times as fast as another one this client is; None: the other one did not run."""
+        """Return how many times as fast as another one this client is; None: the other one did not run."""
         found = self.against(other)
         return None if found is None else 1 / found
 
 
 def race(workers: Mapping[str, Worker], what: str, rounds: int, times: int = 1, **given: Any) -> Race:
-    """Let all do the same in turns.
+    """Have all contenders do the same in turns.
 
     :param str what: what to do
     :param int rounds: how many turns each has
@@ -67,7 +67,7 @@ def race(workers: Mapping[str, Worker], what: str, rounds: int, times: int = 1, 
     if len({str(result) for result in results.values()}) != 1:
         raise RuntimeError(f"The contenders do not do the same when told to {what}: {results}")
     for number in range(rounds):
-        # Each of them is the first one now and then.
+        # Each of them is sometimes the first one.
         order = list(workers)[number % len(workers) :] + list(workers)[: number % len(workers)]
         for name in order:
             told = workers[name].do(what, times, **given)

@@ -1,4 +1,4 @@
-"""What a person reads of the benchmark: a table, line by line as the figures come, and which aims are not met."""
+"""The output of the benchmark: a table, line by line, and the aims that are missed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _MARKS = {True: "met", False: "MISSED", None: "unknown"}
 
 
 def heading(*, has_old: bool) -> str:
-    """Write the heads of the columns."""
+    """Return the heads of the columns."""
     figures = ("ours", "generated", "compared", "old client" if has_old else "no old one")
     ratios = ("to compared".rjust(_RATIO + 1), "processor".rjust(_SHORT + 1), "old/ours".rjust(_SHORT), "  aims")
     return "".join(["".ljust(_NAME), "unit".rjust(_UNIT), *(name.rjust(_FIGURE + 1) for name in figures), *ratios])
 
 
 def row(line: Line) -> str:
-    """Write what was measured: medians, ratios to what it is compared with, and whether they are as aimed at."""
-    # What is compared with is raw httpx, or what the name says.
+    """Return a row of the table: medians, ratios, and whether aims are met."""
+    # Compared with raw httpx, or with what the name says.
     cells = [_cell(line.figures.get(name)).rjust(_FIGURE + 1) for name in CONTENDERS]
     raw, cpu = line.ratios.get(compared(RAW)), line.ratios.get(compared(RAW, processor=True))
     old = line.ratios.get(compared(OLD))
@@ -36,7 +36,7 @@ def _cell(value: float | None) -> str:
 
 
 def summary(lines: Iterable[Line]) -> list[str]:
-    """Say which aims are not met, or not known to be."""
+    """Return the aims that are missed, or for which there is no figure."""
     aims = [(line, aim) for line in lines for aim in line.aims]
     met = sum(aim.is_met is True for _, aim in aims)
     told = [f"{met} of {len(aims)} aims are met."]

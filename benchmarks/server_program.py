@@ -1,6 +1,6 @@
-"""A local server in a process of its own, filled beforehand, that counts what it is asked. `servers` starts it.
+"""A local server in a process of its own, with experiments, that counts its requests. `servers` starts it.
 
-It is given its settings as JSON, writes where it is in one line, and answers each line that it reads with its figures.
+Its argument is its settings as JSON. It prints its address in a line, and its figures for each line of its input.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _filled(store: Store, wanted: list[dict[str, Any]]) -> Iterator[str]:
-    """Put experiments into a store, and give the handle of the first one of each kind."""
+    """Add experiments to a store, and yield the handle of the first one of each kind."""
     body_schema = next(found.body for found in packaged_contract().operations if found.body)
     for kind in wanted:
         body = validate_body(body_schema, json.dumps(kind["body"]).encode())
@@ -81,7 +81,7 @@ def _filled(store: Store, wanted: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _peak() -> int:
-    """Say how many bytes of memory this process has had at most."""
+    """Return the most memory that this process has used, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -1,4 +1,4 @@
-"""Local servers for the benchmarks, each in a process of its own so that it does not take turns with its clients."""
+"""Local servers for the benchmarks, each in a process of its own, so that it does not share one with its clients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PARAMETERS = {
 
 @frozen
 class Wanted:
-    """Experiments that are there when the server begins.
+    """Experiments that a server has from the beginning.
 
     :param int count: how many
     :param int rows: how many log rows each of them prints, if it is started
@@ -45,43 +45,43 @@ class Wanted:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What such an experiment is created with."""
+        """The keyword arguments of such an experiment."""
         simulation = {"GRADIENT_MOCK_LOG_LINES": self.rows, "GRADIENT_MOCK_SECONDS": self.seconds or 0}
         return {**_PARAMETERS, "experiment_env": simulation}
 
     @property
     def body(self) -> dict[str, Any]:
-        """The same as it goes over the wire."""
+        """The body of the request that creates it."""
         return request_body(SINGLE_NODE_PARAMETERS, self.parameters, "create_single_node()")
 
 
 @frozen
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     places: dict[str, str]
-    """Where everything is, and the key."""
+    """The addresses and the API key."""
     handles: list[str]
-    """The first of each kind of experiments that were wanted."""
+    """The handle of the first experiment of each kind."""
     authority: str | None
-    """A file with the certificate of the authority that vouches for it."""
+    """A file with the certificate of its authority."""
     _process: subprocess.Popen[str] = field(repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What clients find it by."""
+        """The environment variables that lead clients to it."""
         found = {
             "PAPERSPACE_CONFIG_EXPERIMENTS_HOST": self.places["experiments_url"],
             "PAPERSPACE_CONFIG_EXPERIMENTS_HOST_V2": self.places["experiments_url"].replace("/v1/", "/v2/"),
             "PAPERSPACE_CONFIG_LOG_HOST": self.places["logs_url"],
             "PAPERSPACE_API_KEY": self.places["api_key"],
         }
-        # Of httpx, and of requests.
+        # for httpx and for requests
         certified = {"SSL_CERT_FILE": self.authority, "REQUESTS_CA_BUNDLE": self.authority} if self.authority else {}
         return {**found, **certified}
 
     def figures(self) -> dict[str, int]:
-        """Count requests and connections since it began, requests that are open now, and bytes of memory at most."""
+        """Return requests and connections since the start, open requests, and the most memory in bytes."""
         assert self._process.stdin
         assert self._process.stdout
         print(file=self._process.stdin, flush=True)
@@ -93,7 +93,7 @@ class Server:
 def serving(
     *wanted: Wanted, time_scale: float = 1.0, tls: bool = False, processor: int | None = None
 ) -> Iterator[Server]:
-    """Let a server run for the time of a block.
+    """Run a server for the time of a block.
 
     :param wanted: the experiments in it
     :param float time_scale: simulated seconds in a real second

@@ -1,4 +1,4 @@
-"""The contenders, each in a process of its own that waits to be told what to do."""
+"""The contenders, each in a process of its own that waits for commands."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Worker:
     _process: subprocess.Popen[str] = field(repr=False)
 
     def do(self, what: str, times: int = 1, *, traced: bool = False, **given: Any) -> dict[str, Any]:
-        """Let it do something, so many times; say what came of it, and what that took.
+        """Do something a number of times, and return the result and what it took.
 
-        :param bool traced: whether to look at memory instead of time
+        :param bool traced: whether to measure memory instead of time
 
-        :raises RuntimeError: it has failed; what it wrote to standard error says why
+        :raises RuntimeError: it has failed; its standard error says why
         """
         told = {"do": what, "times": times, "traced": traced, "given": given}
         print(json.dumps(told), file=self._process.stdin, flush=True)
@@ -39,7 +39,7 @@ class Worker:
         return answer
 
     def line(self) -> str:
-        """Read what it says next."""
+        """Return its next line."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
@@ -51,11 +51,11 @@ class Worker:
 def working(
     names: Sequence[str], server: Server, interpreters: Mapping[str, str | None]
 ) -> Iterator[dict[str, Worker]]:
-    """Let contenders wait for what to do, for the time of a block.
+    """Run contenders for the time of a block.
 
-    :param names: which; those that cannot be had are left out
-    :param Server server: where they do it
-    :param interpreters: the Pythons of those that do not run with this one; None: they cannot be had
+    :param names: which; those that cannot be installed are left out
+    :param Server server: the server that they call
+    :param interpreters: the Pythons of those that need another one; None: it cannot be installed
     """
     with contextlib.ExitStack() as ending:
         workers: dict[str, Worker] = {}

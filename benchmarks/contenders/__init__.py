@@ -1,4 +1,4 @@
-"""What is compared. Each runs in a process of its own, `worker`, that is told what to do and says how long it took.
+"""The clients that are compared. Each runs in a process of its own, `worker`.
 
-Nothing here may import the project but `this` and `generated`: `old` runs in an environment of its own.
+Only `this` and `generated` may import the project: `old` runs in an environment of its own.
 """

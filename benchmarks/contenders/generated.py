@@ -1,4 +1,4 @@
-"""The low-level client as it is generated, without what is written by hand."""
+"""The generated low-level client, without the handwritten layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradient_api.models import Created, ExperimentAnswer, ExperimentList, Singl
 
 
 class Contender:
-    """Two of them: the logs are at another host than the experiments."""
+    """Two clients: the logs have another host than the experiments."""
 
     def __init__(self, places: dict[str, str]) -> None:
         self._experiments = _client(places["experiments_url"].rstrip("/"), places)

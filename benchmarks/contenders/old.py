@@ -11,7 +11,7 @@ from gradient import ExperimentsClient
 
 
 class Contender:
-    """It finds the server in the environment, too; it reads it when it is imported."""
+    """The client finds the server in the environment, which it reads when it is imported."""
 
     def __init__(self, places: dict[str, str]) -> None:
         self._client = ExperimentsClient(api_key=places["api_key"])
@@ -25,7 +25,7 @@ class Contender:
         return len(self._client.create_single_node(**parameters))
 
     def list_all(self, count: int) -> int:
-        """Read all experiments, of which there are so many: it gives one page, and has to be told how large."""
+        """Read all experiments, in one page, whose size has to be given."""
         return len(self._client.list(limit=count))
 
     def logs(self, handle: str, page: int) -> int:
@@ -43,12 +43,12 @@ class Contender:
         return sum(1 for _ in self._client.yield_logs(handle, line=0, limit=page))
 
     def latencies(self, handle: str) -> list[float]:
-        """Follow a log, and say for each row how many seconds old it was."""
+        """Follow a log, and return how many seconds old each row was."""
         rows = self._client.yield_logs(handle, line=0)
         return [time.time() - datetime.fromisoformat(row.timestamp).timestamp() for row in rows]
 
     def follow(self, handle: str, seconds: float) -> bool:
-        """Follow a log for so long, and leave it then."""
+        """Follow a log for some seconds, and return whether it has not ended."""
         thread = threading.Thread(target=lambda: list(self._client.yield_logs(handle, line=0)), daemon=True)
         thread.start()
         thread.join(seconds)

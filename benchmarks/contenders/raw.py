@@ -1,4 +1,4 @@
-"""httpx with json.loads and nothing else: what a client that is built on httpx cannot beat by much."""
+"""httpx with json.loads and nothing else, which no client on top of httpx can beat by much."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Contender:
         return len(json.loads(self._client.post(self._experiments, json=body).content)["handle"])
 
     def list_all(self, count: int) -> int:
-        """Read all experiments, of which there are so many."""
+        """Read all experiments."""
         return len(self._told(self._experiments, limit=count)["data"])
 
     list_first = list_all
@@ -46,7 +46,7 @@ class Contender:
     yield_logs = logs
 
     def many(self, count: int, at_once: int, parameters: dict[str, Any], body: dict[str, Any]) -> int:
-        """Create, start and await experiments, so many of them at once."""
+        """Create, start and await experiments, many of them at once."""
         return asyncio.run(_many(self._places, count, at_once, body))
 
     def _told(self, url: str, **params: Any) -> Any:
@@ -65,7 +65,7 @@ async def _many(places: dict[str, str], count: int, at_once: int, body: dict[str
             await client.put(f"{url}start/")
             params: dict[str, float] = {}
             while True:
-                # As this client does: a first look, and then one answer for each change, not questions in a loop.
+                # As this client does: a first request, then one for each change, without polling.
                 answer = await client.get(f"{url}state/", params=params)
                 state = json.loads(answer.content)["data"]["state"]
                 if state in TERMINAL_STATES:

@@ -14,7 +14,7 @@ from gradient import AsyncExperimentsClient, ExperimentsClient
 
 
 class Contender:
-    """The client finds the server as it would at a user's: in the environment."""
+    """The client finds the server in the environment."""
 
     def __init__(self, places: dict[str, str]) -> None:
         self._client = ExperimentsClient()
@@ -28,11 +28,11 @@ class Contender:
         return len(self._client.create_single_node(**parameters))
 
     def list_all(self, count: int) -> int:
-        """Read all experiments, of which there are so many."""
+        """Read all experiments."""
         return len(self._client.list())
 
     def list_first(self, count: int) -> int:
-        """Read so many experiments of more."""
+        """Read some of many experiments."""
         return len(self._client.list(limit=count))
 
     def iter_experiments(self, count: int, page: int) -> int:
@@ -56,19 +56,19 @@ class Contender:
         return sum(1 for _ in self._client.yield_logs(handle, limit=page))
 
     def latencies(self, handle: str) -> list[float]:
-        """Follow a log, and say for each row how many seconds old it was."""
+        """Follow a log, and return how many seconds old each row was."""
         rows = self._client.yield_logs(handle)
         return [time.time() - datetime.fromisoformat(row.timestamp).timestamp() for row in rows]
 
     def follow(self, handle: str, seconds: float) -> bool:
-        """Follow a log for so long, and leave it then; it goes on if it has not ended."""
+        """Follow a log for some seconds, and return whether it has not ended."""
         thread = threading.Thread(target=lambda: list(self._client.yield_logs(handle)), daemon=True)
         thread.start()
         thread.join(seconds)
         return thread.is_alive()
 
     def many(self, count: int, at_once: int, parameters: dict[str, Any], body: object) -> int:
-        """Create, start and await experiments, so many of them at once."""
+        """Create, start and await experiments, many of them at once."""
         return asyncio.run(_many(count, at_once, parameters))
 
 

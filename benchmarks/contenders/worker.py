@@ -1,6 +1,6 @@
-"""Does what it is told, one line of JSON after the other, and says how long that took. Needs the standard library only.
+"""Run commands, one line of JSON after the other, and measure them. Needs the standard library only.
 
-It is given the name of a contender, a module beside it with a class `Contender`, whose methods are what can be done.
+The argument is the name of a module in this folder with a class `Contender`, whose methods are the commands.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Answer each line until there are no more; what a contender prints itself goes to standard error."""
+    """Run each line; what a contender prints itself goes to standard error."""
     answers, sys.stdout = sys.stdout, sys.stderr
     contender = importlib.import_module(sys.argv[1]).Contender(json.loads(sys.argv[2]))
     print("ready", file=answers, flush=True)
@@ -33,8 +33,8 @@ def _timed(act: Callable[..., Any], times: int, given: dict[str, Any]) -> dict[s
 
 
 def _traced(act: Callable[..., Any], times: int, given: dict[str, Any]) -> dict[str, Any]:
-    """Say how much memory it takes at its peak, beyond what there was before. Looking takes time; none is told."""
-    act(**given)  # What is made once and kept is not meant.
+    """Return the peak of the memory that it takes. Measuring it takes time, so there are no times."""
+    act(**given)  # What is made once and kept does not count.
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(times):

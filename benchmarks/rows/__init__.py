@@ -1,4 +1,4 @@
-"""The rows of the benchmark, in the order in which they run. Each gives lines of figures, with the aims for them."""
+"""The rows of the benchmark, in the order in which they run. Each returns lines of figures and their aims."""
 
 from __future__ import annotations
 

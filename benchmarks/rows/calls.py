@@ -1,4 +1,4 @@
-"""Single calls, one after the other on a kept connection."""
+"""Single calls, one after the other on an open connection."""
 
 from __future__ import annotations
 

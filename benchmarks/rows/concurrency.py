@@ -11,7 +11,7 @@ from benchmarks.servers import Wanted, serving
 from benchmarks.workers import RAW, THIS, working
 
 _AT_ONCE = 50
-# Simulated time flies, so that what is measured is not the waiting but what it costs.
+# Fast, so that the benchmark measures calls and not the time that runs take.
 _TIME_SCALE = 1000.0
 
 

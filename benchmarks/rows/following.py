@@ -1,4 +1,4 @@
-"""Following a log: what it asks of the server while nothing happens, and how soon a row is there when it comes."""
+"""Following a log: the requests while nothing happens, and the latency of rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmarks.workers import OLD, THIS, working
 from gradient_ext.polling import LONGEST_HOLD
 
 _SILENCE = 60
-# The old client would ask tens of thousands of times.
+# The old client would send tens of thousands of requests.
 _SILENCE_OF_THE_OLD = 5
 _LONG = 1e6
 _ROWS_A_SECOND = 20
-# Before and after that a simulated run sets up and tears down.
+# A simulated run is set up before that, and torn down afterwards.
 _SHARE_THAT_RUNS = 0.85
 
 
@@ -35,7 +35,7 @@ def follow_idle(bench: Bench) -> list[Line]:
                 counted = server.figures()
                 for kind, found in figures.items():
                     found[name] = counted[kind] * silence / seconds[name]
-    # The first look asks what it is; from then on there should be one question for each time that one is held.
+    # After the first request, there should be one for each time that the server holds one open.
     held = math.ceil(silence / LONGEST_HOLD)
     aim = Aim(f"for each {LONGEST_HOLD:.0f} s, after the first", (figures["requests"][THIS] - 1) / held, most=1)
     aims = {"requests": [aim], "connections": []}
@@ -43,7 +43,7 @@ def follow_idle(bench: Bench) -> list[Line]:
 
 
 def follow_latency(bench: Bench) -> list[Line]:
-    """Follow an experiment that prints now and then: twenty rows a second."""
+    """Follow an experiment that prints twenty rows a second."""
     rows = bench.size(400)
     latencies = {}
     for name in (THIS, OLD):

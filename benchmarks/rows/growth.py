@@ -1,4 +1,4 @@
-"""Cost against size: whether an item costs the same however many there are, and memory stays as promised."""
+"""Cost against size: the time for an item and the memory for all of them, however many there are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAGES_IN_MEMORY = 2
 
 
 def growth(bench: Bench) -> list[Line]:
-    """List and read logs of several sizes, all at one server, one size after the other in each round."""
+    """List experiments and read logs of several sizes at one server."""
     sizes, page = [bench.size(size) for size in SIZES], bench.size(_PAGE)
     logs = [Wanted(rows=size, seconds=0) for size in sizes]
     with (
@@ -44,7 +44,7 @@ def growth(bench: Bench) -> list[Line]:
 def _races(
     bench: Bench, workers: Mapping[str, Worker], what: str, asked: Mapping[int, Mapping[str, Any]]
 ) -> dict[int, Race]:
-    """Let all sizes take turns, so that a machine that becomes slower makes none of them look dear."""
+    """Have all sizes take turns, so that a machine that becomes slower affects all of them."""
     rounds: dict[int, list[Race]] = {size: [] for size in asked}
     for _ in range(bench.rounds(5)):
         for size, given in asked.items():
@@ -74,5 +74,5 @@ def _peaks(what: str, worker: Worker, asked: Mapping[int, Mapping[str, Any]]) ->
 
 
 def _with_aim(lines: list[Line], aim: Aim) -> list[Line]:
-    """Say at the last line, that of the largest size, what it should be."""
+    """Return the lines with an aim for the last one, that of the largest size."""
     return [*lines[:-1], evolve(lines[-1], aims=[aim])]

@@ -1,4 +1,4 @@
-"""What it costs to import the package, to make a client, and to call it for the first time, each in a fresh process."""
+"""The time to import the package, to make a client and to call it for the first time, each in a fresh process."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _CALLED = f"{_MADE}; client.get(HANDLE)"
 class Comparison:
     """Some code, what it is compared with, and how many times as long it may take.
 
-    :param str label: both, in short
-    :param bool with_old: whether it is the old client that runs what it is compared with
+    :param str label: both, as short text
+    :param bool with_old: whether the old client runs what it is compared with
     """
 
     label: str
@@ -82,9 +82,9 @@ def _line(bench: Bench, comparison: Comparison, names: dict[str, object], enviro
 
 
 def _seconds(python: str, code: str, names: dict[str, object], environment: dict[str, str]) -> float:
-    """Say how long some code takes in a process of its own, without the start of the interpreter."""
+    """Return how long some code takes in a process of its own, without the start of the interpreter."""
     given = "\n".join(f"{name} = {value!r}" for name, value in names.items())
     timed = f"import time\n{given}\nbegan = time.perf_counter()\n{code}\nprint(time.perf_counter() - began)"
-    # -P: what is installed there, not what is in the directory from which this is run.
+    # -P: the installed package, not the modules in the current directory.
     program = [python, "-P", "-W", "ignore", "-c", timed]
     return float(subprocess.run(program, capture_output=True, text=True, check=True, env=environment).stdout)

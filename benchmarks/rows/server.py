@@ -1,4 +1,4 @@
-"""What the local server can do: requests on one processor, and requests that it holds open."""
+"""The throughput of the local server on one processor, and long polls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PATIENCE = 30.0
 
 
 def server(bench: Bench) -> list[Line]:
-    """Ask it as fast as it answers, and let it hold requests open."""
+    """Send requests as fast as it responds, and have it hold long polls."""
     return [*_rates(bench), _held(bench)]
 
 

@@ -1,4 +1,4 @@
-"""What the benchmark makes of the times that it has measured."""
+"""The figures that the benchmark computes from measured times."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ SECONDS = st.floats(1e-6, 1e3)
 
 @given(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=20), st.floats(0.1, 10))
 def test_ratios_do_not_depend_on_how_fast_the_machine_is(pairs, slower):
-    """Where each round is as much slower for both, as on another machine, the ratio and its spread stay."""
+    """If each round is slower by the same factor for both, the ratio and its spread stay."""
     times, base = zip(*pairs, strict=True)
     found = ratio(times, base)
     elsewhere = ratio([one * slower for one in times], [one * slower for one in base])
@@ -36,22 +36,21 @@ def test_one_slow_round_does_not_move_a_ratio():
         (Aim("a", None, least=1.3), None),
     ],
 )
-def test_aims(aim, is_met):
-    """A bound itself is within it; of what could not be measured nobody says that it was met."""
+def test_an_aim_is_met_up_to_its_bound(aim, is_met):
     assert aim.is_met is is_met
-    assert aim.told()["met"] is is_met
+    assert aim.as_json()["met"] is is_met
 
 
 @given(st.floats(1e-9, 1e9))
 def test_numbers_are_short(value):
-    """They fit into their columns, and are what they stand for, give or take half of the last digit."""
+    """They fit into their columns, and are right up to half of the last digit."""
     text = brief(value)
     assert len(text) <= len("1,000,000,000")
     assert float(text.replace(",", "")) == pytest.approx(value, rel=0.051, abs=0.0005)
 
 
 class Slow:
-    """Takes as long as it is told, or does something else than the others."""
+    """A worker with given seconds and a given result."""
 
     def __init__(self, seconds, result=7):
         self.seconds, self.result, self.log = seconds, result, []
@@ -61,7 +60,7 @@ class Slow:
         return {"seconds": self.seconds, "cpu": self.seconds / 2, "result": self.result}
 
 
-def test_a_race_goes_round():
+def test_contenders_take_turns():
     """Each does the same as often, after a first time that does not count."""
     workers = {"this": Slow(3.0), "raw": Slow(2.0)}
     found = race(workers, "get", 4, 100)
@@ -70,14 +69,14 @@ def test_a_race_goes_round():
     assert found.faster_than("old") is None
 
 
-def test_a_race_of_those_who_do_not_do_the_same_is_none():
-    """Who leaves out half of the work would win it."""
+def test_a_race_of_contenders_with_different_results_is_an_error():
+    """A contender that leaves out half of the work would win it."""
     with pytest.raises(RuntimeError, match=r"do not do the same when told to list: \{'this': 7, 'raw': 8\}"):
         race({"this": Slow(1.0), "raw": Slow(1.0, result=8)}, "list", 1)
 
 
 def test_the_table_lines_up():
-    """Whatever could be measured, figures stand below the head of their column, and a missed aim is said twice."""
+    """Figures are below the heads of their columns, and a missed aim is in its row and in the summary."""
     full = {"this": 1.0, "generated": 2.0, "raw": 0.5, "old": 12345.678}
     ratios = {compared("raw"): ratio([2], [1]), compared("old"): ratio([1], [4])}
     lines = [Line("get", "ms", full, ratios, [Aim("of raw", 2.0, most=1.15)]), Line("server", "MB", {"this": 33.3})]

@@ -1,4 +1,4 @@
-"""The benchmark itself, with as little effort as goes: that it runs, not what it finds."""
+"""The benchmark itself, with little effort: that it runs, not its results."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ def run(*arguments):
 
 
 def test_a_small_run(tmp_path):
-    """It compares what can be had, says what cannot, and writes down what it has printed."""
+    """It compares the clients that there are, names those that there are not, and writes its figures to files."""
     done = run("--no-old", "--effort", "0.01", "--only", "get", "logs_100k", "--output", str(tmp_path))
     assert done.stderr == ""
     assert done.returncode in (0, 1)  # Whether aims are met is a matter of the machine.
@@ -29,8 +29,7 @@ def test_a_small_run(tmp_path):
     assert (tmp_path / "results.svg").read_text(encoding="utf-8").count("<svg") == 1
 
 
-def test_a_row_that_is_none():
-    """The command line says which there are."""
+def test_an_unknown_row_is_an_error_that_lists_all_rows():
     done = run("--only", "gte")
     assert done.returncode == 2
     assert "invalid choice: 'gte'" in done.stderr
