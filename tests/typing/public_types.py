@@ -48,14 +48,14 @@ def places(module: types.ModuleType) -> list[Place]:
 
 
 def parts_of(hint: object) -> Iterator[object]:
-    """Give a type and all that stand in its brackets."""
+    """Yield a type and all types in its brackets."""
     yield hint
     for inner in hint if isinstance(hint, list) else typing.get_args(hint):
         yield from parts_of(inner)
 
 
 def says_nothing(hint: object) -> bool:
-    """Say whether a type, or a part of it, tells a user nothing, or about the insides of the generated code."""
+    """Whether a type, or a part of it, is `Any` or belongs to the internals of the generated code."""
     bare = {list, dict, set, frozenset, tuple, Callable, Iterable, typing.Any, inspect.Parameter.empty, Unset}
     parts = list(parts_of(hint))
     return any(part in bare for part in parts if isinstance(part, typing.Hashable))

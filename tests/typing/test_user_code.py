@@ -75,7 +75,7 @@ def test_code_that_is_wrong_is_refused(objections):
 
 
 def statement_lines(path: Path) -> dict[int, int]:
-    """Say for each line where its statement begins: of a long one, checkers name different lines."""
+    """Return the first line of the statement on each line: checkers report different lines of a long one."""
     simple = [
         node
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

@@ -31,13 +31,13 @@ class SimulatedLogs:
         self.random = random.Random(seed)
 
     def print(self, job, count):
-        """Let a job print rows, unless it has ended its log."""
+        """Print rows of a job, unless its log has ended."""
         if not self.ended[job]:
             start = len(self.jobs[job]) + 1
             self.jobs[job] += [self.row(job, line, f"row {line}") for line in range(start, start + count)]
 
     def end(self, job):
-        """Let a job end its log properly."""
+        """End the log of a job."""
         if not self.ended[job]:
             self.jobs[job].append(self.row(job, len(self.jobs[job]) + 1, END_OF_LOG))
             self.ended[job] = True
@@ -46,11 +46,11 @@ class SimulatedLogs:
         return LogRow(line, message, "2019-08-06T17:21:18.528Z", f"js{job}")
 
     def rows(self, job):
-        """The rows that a follower is to give."""
+        """The rows that a follower has to yield."""
         return [row for row in self.jobs[job] if row.message != END_OF_LOG]
 
     def answer(self, question, fault=None):
-        """Say what the server says: rows after the line, of all jobs, ordered by line, at most as many as asked for."""
+        """Return the rows after a line, of all jobs, ordered by line, up to the limit."""
         page = FAULTS[fault](self, question) if fault else self.page(question)
         self.given.append(page)
         return page
@@ -120,7 +120,7 @@ class Simulation:
         return MultiNodeExperiment(id="es1", state=self.state, experiment_type_id=3, worker_count=jobs)
 
     def step(self, fault=None):
-        """Let the follower do one thing; a fault is a kind of answer, or an error. Says what it did."""
+        """Take one step of the follower and return it; a fault is a kind of response, or an error."""
         step = self.follower.next_step(self.now)
         if step is None:
             self.finished = True
@@ -138,7 +138,7 @@ class Simulation:
         return step
 
     def go(self, seconds, error=None):
-        """Let time go by; with an error, let every request end in it."""
+        """Pass time; with an error, every request fails with it."""
         end = self.now + seconds
         while self.now < end:
             assert self.step(error) is not None

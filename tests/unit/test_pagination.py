@@ -41,7 +41,7 @@ def ignorant(groups, offset, limit):
 
 
 def capped(server, most=3, *, says_so=True):
-    """Give no more than so many at once, whatever the limit, and perhaps tell that."""
+    """Return a server with a largest page size, which it may report."""
 
     def answer(groups, offset, limit):
         page = server(groups, offset, min(limit, most))
@@ -52,7 +52,7 @@ def capped(server, most=3, *, says_so=True):
 
 
 def silent(server):
-    """Say nothing of a total."""
+    """Return a server that does not report a total."""
     return lambda *asked: {**server(*asked), "meta": {}}
 
 

@@ -63,7 +63,7 @@ class Waiting:
                 return [row for row in self.logs if row.line > step.range.line][: step.range.limit]
 
     def go(self, seconds, error=None):
-        """Let time go by; with an error, let every request end in it."""
+        """Pass time; with an error, every request fails with it."""
         end = self.now + seconds
         while self.now < end and self.step(error):
             pass

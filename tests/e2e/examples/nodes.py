@@ -1,4 +1,4 @@
-"""The scripts of examples/digits, as processes of their own: started with an environment, and what they print."""
+"""The scripts of examples/digits as processes: how to start them, and what they print."""
 
 import base64
 import contextlib
@@ -16,12 +16,12 @@ PATIENCE = 30
 EPOCH = re.compile(r"epoch +(\d+)/(\d+)  loss (\d+\.\d{4})  accuracy (\d\.\d{4})")
 
 QUICKLY = {"LEARNING_RATE": "0.3", "EPOCHS": "3"}
-"""Settings with which more than 95 % are reached early."""
+"""Settings that reach more than 95 % early."""
 
 
 @contextlib.contextmanager
 def script(name, **environment):
-    """Run a script with an environment that holds nothing else; it does not outlive the test."""
+    """Run a script with only this environment, for the time of a block."""
     # Several processes on few processors: threads of numpy would only be in each other's way.
     basis = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1"}
     with subprocess.Popen(
@@ -38,7 +38,7 @@ def script(name, **environment):
 
 
 def ended(process):
-    """Wait until it has ended: its exit code, its output, and its errors."""
+    """Wait until it has ended, and return its exit code, its output and its errors."""
     output, errors = process.communicate(timeout=PATIENCE)
     return process.returncode, output, errors
 
@@ -50,13 +50,13 @@ def outcome(name, **environment):
 
 
 def epochs(output):
-    """The numbers of the lines about epochs."""
+    """Return the numbers of the lines about epochs."""
     found = [EPOCH.fullmatch(line) for line in output.splitlines() if line.startswith("epoch")]
     return [(int(match[1]), int(match[2]), float(match[3]), float(match[4])) for match in found]
 
 
 def free_addresses(count):
-    """Addresses on this machine at which nobody listens."""
+    """Return addresses on this machine at which nobody listens."""
     addresses = []
     # Not of those that the system gives to who connects, as other tests do meanwhile.
     for port in random.SystemRandom().sample(range(20_000, 32_000), 1000):
@@ -68,7 +68,7 @@ def free_addresses(count):
 
 
 def ps_config(kind, index, workers, servers):
-    """What tells a node of its part, in the form in which TensorFlow knows it."""
+    """Return the environment of a node in the form of TensorFlow."""
     config = {
         "cluster": {"worker": workers, "ps": servers},
         "task": {"type": kind, "index": index},
@@ -78,7 +78,7 @@ def ps_config(kind, index, workers, servers):
 
 
 def ps_config_with_master(kind, index, workers, servers):
-    """The same, where the first worker is the master, and the others are counted without it."""
+    """Return the same with the first worker as the master, which is counted separately."""
     config = {
         "cluster": {"master": workers[:1], "worker": workers[1:], "ps": servers},
         "task": {"type": kind, "index": index},
@@ -90,5 +90,5 @@ def ps_config_with_master(kind, index, workers, servers):
 
 
 def plain_variables(kind, index, workers, servers):
-    """What tells a node of its part, in variables of their own."""
+    """Return the environment of a node as plain variables."""
     return {"TYPE": kind, "INDEX": str(index), "WORKER_HOSTS": ",".join(workers), "PS_HOSTS": ",".join(servers)}

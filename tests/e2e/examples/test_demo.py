@@ -1,4 +1,4 @@
-"""examples/demo.py, which `make demo` calls: real training to its end, and what is left when it is interrupted."""
+"""examples/demo.py, which `make demo` runs: the training, and what is left when it is interrupted."""
 
 import contextlib
 import html
@@ -21,7 +21,7 @@ PATIENCE = 60
 
 @contextlib.contextmanager
 def demo(folder):
-    """Run it with its temporary files in a folder; it does not outlive the test."""
+    """Run the demo with its temporary files in a folder, for the time of a block."""
     with subprocess.Popen(
         [sys.executable, str(DEMO)],
         cwd=ROOT,
@@ -37,7 +37,7 @@ def demo(folder):
 
 
 def processes_of(folder):
-    """Processes that were started with a path in a folder, or work there."""
+    """Return the processes that have a path in a folder among their arguments, or as their directory."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -48,12 +48,12 @@ def processes_of(folder):
 
 
 def shape(line):
-    """Give a line without what is different each time, and without the spaces that pictures write in their own way."""
+    """Return a line without what differs each time, and without spaces, which pictures write differently."""
     return re.sub(r"\d+|the key is \S+|\s", "", line)
 
 
-def test_to_its_end(tmp_path):
-    """Both trainings reach what they have to, the models are where it says, it is quick, and the picture shows it."""
+def test_the_demo_trains_and_cleans_up(tmp_path):
+    """The accuracies are high, the models are where it says, nothing is left over, and the picture shows the output."""
     with demo(tmp_path) as process:
         output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
@@ -75,8 +75,8 @@ def test_to_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(tmp_path, number):
-    """It says so in a line, and leaves neither processes nor files behind."""
+def test_an_interrupted_demo_leaves_nothing_behind(tmp_path, number):
+    """It prints a line, and leaves neither processes nor files behind."""
     with demo(tmp_path) as process:
         assert any("epoch" in line for line in process.stdout)
         assert processes_of(tmp_path)
@@ -89,8 +89,8 @@ def test_interrupted(tmp_path, number):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_good_enough(tmp_path):
-    """A model that reads too few images, or none at all, ends it with a sentence, which makes the exit code 1."""
+def test_a_result_that_is_not_good_enough_is_an_error(tmp_path):
+    """A low accuracy or a missing model ends the demo with a sentence and exit code 1."""
     summary = runpy.run_path(str(DEMO))["summary"]
     with pytest.raises(SystemExit, match="One node: there is no model in "):
         summary("One node", 0.99, tmp_path)

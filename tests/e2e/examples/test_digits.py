@@ -10,8 +10,8 @@ import pytest
 from tests.e2e.examples.nodes import DIGITS, QUICKLY, ended, epochs, outcome, script
 
 
-def test_training(tmp_path):
-    """The loss falls, each epoch has its line, the end is above 95 %, and the model that is saved reads digits."""
+def test_train_learns_prints_and_saves_a_model(tmp_path):
+    """The loss falls, each epoch has a line, the accuracy is above 95 %, and so is that of the saved model."""
     folder = tmp_path / "models" / "first"
     code, output, errors = outcome("train.py", **QUICKLY, PS_MODEL_PATH=str(folder))
     assert (code, errors) == (0, "")
@@ -27,7 +27,7 @@ def test_training(tmp_path):
 
 
 def recognised(path):
-    """Which part of all images a saved model recognises."""
+    """Return the accuracy of a saved model on all images."""
     table = np.loadtxt(DIGITS / "digits.csv.gz", delimiter=",")
     with np.load(path, allow_pickle=False) as model:
         hidden = np.maximum(table[:, :-1] / 16 @ model["hidden_weights"] + model["hidden_biases"], 0)
@@ -35,16 +35,15 @@ def recognised(path):
     return np.mean(scores.argmax(axis=1) == table[:, -1])
 
 
-def test_lines_come_while_it_trains(tmp_path):
-    """An epoch is printed when it ends, though the output is no terminal."""
+def test_a_line_appears_when_its_epoch_ends(tmp_path):
+    """A line is flushed when its epoch ends, also if the output is not a terminal."""
     with script("train.py", EPOCHS="100000", PS_MODEL_PATH=str(tmp_path)) as process:
         lines = [process.stdout.readline() for _ in range(3)]
         assert process.poll() is None
     assert [line[:18] for line in lines[1:]] == ["epoch      1/10000", "epoch      2/10000"]
 
 
-def test_seeds(tmp_path):
-    """The same seed leads to the same numbers, another one to others."""
+def test_the_same_seed_leads_to_the_same_model(tmp_path):
     runs = [outcome("train.py", EPOCHS="1", SEED=seed, PS_MODEL_PATH=str(tmp_path)) for seed in ("7", "7", "8")]
     assert [code for code, _, _ in runs] == [0, 0, 0]
     first, again, other = (output for _, output, _ in runs)
@@ -61,14 +60,13 @@ def test_seeds(tmp_path):
         ({"SEED": "-1"}, "SEED has to be a whole number of at least 0, not '-1'.\n"),
     ],
 )
-def test_bad_settings(environment, said, tmp_path):
-    """A setting that cannot be is refused before anything is done, in a sentence."""
+def test_an_invalid_setting_is_an_error_before_the_training(environment, said, tmp_path):
+    """The error is a sentence, before the training."""
     assert outcome("train.py", **environment, PS_MODEL_PATH=str(tmp_path / "model")) == (1, "", said)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_model_folder_that_cannot_be(tmp_path):
-    """Where the model cannot be saved is said before the training, not after it."""
+def test_a_folder_that_cannot_be_made_is_an_error_before_the_training(tmp_path):
     (tmp_path / "file").write_text("")
     code, output, errors = outcome("train.py", PS_MODEL_PATH=str(tmp_path / "file" / "model"))
     assert (code, output) == (1, "")
@@ -76,8 +74,7 @@ def test_model_folder_that_cannot_be(tmp_path):
     assert errors.count("\n") == 1
 
 
-def test_learning_rate_that_is_too_high(tmp_path):
-    """A training that has lost its way says so, instead of going on with numbers that are none."""
+def test_a_learning_rate_that_is_too_high_ends_with_a_sentence(tmp_path):
     with script("train.py", LEARNING_RATE="1e20", PS_MODEL_PATH=str(tmp_path)) as process:
         code, output, errors = ended(process)
     assert (code, epochs(output)) == (1, [])
@@ -85,8 +82,7 @@ def test_learning_rate_that_is_too_high(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data():
-    """The data is what DATA.md says it is, byte for byte."""
+def test_the_data_has_the_hashes_in_its_description():
     packed = (DIGITS / "digits.csv.gz").read_bytes()
     described = re.findall(r"\| ([\d,]+) \| `([0-9a-f]{64})` \|", (DIGITS / "DATA.md").read_text())
     assert described == [

@@ -1,4 +1,4 @@
-"""examples/digits with workers and parameter servers: what they learn together, and what if one is missing."""
+"""examples/digits with workers and parameter servers: what they learn, and what happens if one is missing."""
 
 import contextlib
 import signal
@@ -26,7 +26,7 @@ ONE = ["127.0.0.1:1"]
 
 
 class Cluster:
-    """The nodes of one experiment; what has been started does not outlive the test."""
+    """The nodes of one experiment, which end with the test."""
 
     def __init__(self, stack, folder, workers, servers, tell=ps_config, **environment):
         addresses = free_addresses(workers + servers)
@@ -37,7 +37,7 @@ class Cluster:
         self._environment = environment
 
     def start(self, kind, index, **environment):
-        """Start a node, with what its environment says beyond that of the others."""
+        """Start a node with an environment of its own, besides that of all nodes."""
         told = self._tell(kind, index, *self.addresses)
         folder = {"PS_MODEL_PATH": str(self.folder / f"{kind}-{index}")}
         return self._stack.enter_context(
@@ -58,7 +58,7 @@ def cluster(tmp_path):
 
 
 def stopped(server):
-    """Stop a parameter server as a runner does: what it has said, when it has ended as it should."""
+    """Stop a parameter server as a runner does, and return its output."""
     server.send_signal(signal.SIGTERM)
     code, output, errors = ended(server)
     assert (code, errors) == (0, "")
@@ -73,8 +73,8 @@ def saved(folder):
 
 
 @pytest.mark.parametrize("tell", [ps_config, ps_config_with_master])
-def test_two_workers(cluster, tell):
-    """They wait for the parameter server, learn the same from different images, and one of them saves it."""
+def test_two_workers_learn_the_same_model(cluster, tell):
+    """They wait for the parameter server, learn the same from different images, and one of them saves the model."""
     nodes = cluster(2, 1, tell, **{**QUICKLY, "EPOCHS": "4"})
     workers = [nodes.start("worker", index) for index in (0, 1)]
     server = nodes.start_server()
@@ -99,7 +99,7 @@ def test_two_workers(cluster, tell):
 
 
 def test_one_worker_learns_what_a_single_node_learns(cluster):
-    """Though three parameter servers keep the parameters, not a bit of the model is different."""
+    """Three parameter servers lead to exactly the same model."""
     nodes = cluster(1, 3, plain_variables, EPOCHS="1")
     started = [nodes.start_server(index) for index in range(3)]
     code, output, errors = ended(nodes.start("worker", 0))
@@ -112,8 +112,8 @@ def test_one_worker_learns_what_a_single_node_learns(cluster):
     np.testing.assert_equal(saved(nodes.folder / "worker-0"), saved(alone))
 
 
-def test_mean_of_gradients(cluster):
-    """What two workers bring counts for each half, times the learning rate, and both get what comes of it."""
+def test_parameters_are_updated_with_the_mean_of_the_gradients(cluster):
+    """The mean of the gradients of two workers is applied, and both receive the result."""
     nodes = cluster(2, 1, LEARNING_RATE="0.5")
     server = nodes.start_server()
     host, port = nodes.addresses[1][0].split(":")
@@ -132,15 +132,15 @@ def test_mean_of_gradients(cluster):
 
 
 def received(worker):
-    """The parameters that a parameter server sends."""
+    """Return the parameters that a parameter server sends."""
     with worker.makefile("rb") as incoming:
         kind, sender, length = HEADER.unpack(incoming.read(HEADER.size))
         assert (kind, sender) == (b"PARM", 0)
         return np.frombuffer(incoming.read(length * 4), "<f4")
 
 
-def test_worker_that_dies(cluster):
-    """The others end with an error that says what happened, and the parameter server serves those that come again."""
+def test_a_worker_that_dies_ends_the_others_and_the_server_goes_on(cluster):
+    """The others end with an error that says what happened, and the parameter server serves a new group."""
     nodes = cluster(2, 1, EPOCHS="100000")
     server = nodes.start_server()
     survivor, victim = (nodes.start("worker", index) for index in (0, 1))
@@ -160,8 +160,8 @@ def test_worker_that_dies(cluster):
     assert [ended(worker)[0] for worker in again] == [1, 1]
 
 
-def test_workers_that_do_not_agree(cluster):
-    """When one wants to train for longer than the other, both are told why it cannot be."""
+def test_workers_with_different_settings_end_with_the_reason(cluster):
+    """If one trains for longer than the other, the errors say why that is impossible."""
     nodes = cluster(2, 1, plain_variables)
     server = nodes.start_server()
     patient = nodes.start("worker", 0)
@@ -173,8 +173,8 @@ def test_workers_that_do_not_agree(cluster):
     )
 
 
-def test_strangers(cluster):
-    """Whoever talks otherwise is turned away, and the workers are served."""
+def test_connections_of_others_are_rejected(cluster):
+    """They are rejected, and the workers are served."""
     nodes = cluster(1, 1, EPOCHS="1")
     server = nodes.start_server()
     host, port = nodes.addresses[1][0].split(":")
@@ -194,8 +194,8 @@ def test_strangers(cluster):
     ]
 
 
-def test_no_parameter_server(cluster):
-    """A worker waits as long as it was told to, and then says where nobody listened."""
+def test_without_a_parameter_server_a_worker_ends_after_a_while(cluster):
+    """It waits for the given time, and its error has the address."""
     nodes = cluster(1, 1, WAIT_SECONDS="0.3")
     code, output, errors = ended(nodes.start("worker", 0))
     assert (code, output) == (1, "")
@@ -203,8 +203,7 @@ def test_no_parameter_server(cluster):
     assert errors.count("\n") == 1
 
 
-def test_port_in_use(cluster):
-    """A parameter server that cannot listen says where."""
+def test_a_port_in_use_is_an_error_with_the_address(cluster):
     nodes = cluster(1, 1)
     host, port = nodes.addresses[1][0].split(":")
     with socket.create_server((host, int(port))):
@@ -227,8 +226,7 @@ def test_port_in_use(cluster):
         (plain_variables("ps", "x", ONE, ONE), "INDEX has to be a whole number, not 'x'."),
     ],
 )
-def test_bad_environment(environment, said):
-    """Where a node cannot know which one it is, it says what is wrong in a sentence."""
+def test_an_environment_without_a_role_is_an_error_in_a_sentence(environment, said):
     code, output, errors = outcome("distributed.py", **environment)
     assert (code, output) == (1, "")
     assert errors.startswith(said)
