@@ -145,7 +145,7 @@ def warn_about_cleartext(configuration: Configuration) -> None:
     for url in (configuration.experiments_url, configuration.logs_url):
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if parts.scheme == "http" and not _is_loopback(host):
+        if parts.scheme == "http" and not is_loopback(host):
             _warn_once(f"The API key goes to {host} over plain http, where others can read it; use https")
 
 
@@ -154,7 +154,8 @@ def _warn_once(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=4)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host name or IP address is that of this machine."""
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, 6.3
         return True
     try:

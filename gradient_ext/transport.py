@@ -24,7 +24,7 @@ from gradient_api.client import Client
 from gradient_api.constants import API_KEY_HEADER
 from gradient_api.types import Response
 
-from gradient_ext.config import Configuration, Options
+from gradient_ext.config import Configuration, Options, is_loopback
 from gradient_ext.errors import (
     ConfigurationError,
     GradientSdkError,
@@ -224,9 +224,14 @@ class Attempt:
                 return RequestTimeoutError(f"{action}: no connection in time", *request)
             case httpx.TimeoutException():
                 return RequestTimeoutError(f"{action}: no answer in time", *request)
+            case httpx.ProxyError():
+                reason = f"the proxy refused the connection: {self._redact(str(error))}"
+                return RequestFailedError(f"{action}: {reason}", *request, retryable=_is_transient(error))
             case httpx.HTTPError() | httpx.InvalidURL():
                 reason = escape_control_characters(self._redact(str(error))) or type(error).__name__
                 return RequestFailedError(f"{action}: {reason}", *request, retryable=_is_transient(error))
+            case UnicodeError() if self._response is None:
+                return RequestFailedError(f"{action}: the host name is invalid: {error}", *request, retryable=False)
             case RuntimeError() if self._response is None:
                 return self._connections.closed_error() or error  # as httpx says it of a client closed meanwhile
             case _ if self._response is None:
@@ -438,9 +443,10 @@ def _certificates(file: str | None, directory: str | None) -> ssl.SSLContext:
 
 
 def _proxy(url: httpx.URL) -> str | None:
+    """Return the proxy that the environment names for a URL. A server on this machine is never reached through one."""
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(url.host):
+    if not proxy or is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
@@ -476,6 +482,8 @@ def _shortest(*seconds: float | None) -> float | None:
 def _is_transient(error: BaseException | None) -> bool:
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return False
+    if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
+        return False  # Proxy Authentication Required (RFC 9110, 15.5.8)
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return False

@@ -178,12 +178,13 @@ def test_an_http_client_of_the_user_sends_everything_with_its_settings_and_stays
         assert not own.is_closed
 
 
+@pytest.mark.filterwarnings("ignore:The API key goes to")
 def test_a_proxy_that_the_environment_names_is_used(flaky, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", flaky.url)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with ExperimentsClient("sesame", base_url="http://experiments.localhost/v1") as client:
+    with ExperimentsClient("sesame", base_url="http://experiments.invalid/v1") as client:
         client.get("es1")
-    assert flaky.requests[0].target == "http://experiments.localhost/v1/experiments/es1/"
+    assert flaky.requests[0].target == "http://experiments.invalid/v1/experiments/es1/"
 
 
 @pytest.mark.parametrize("follow_redirects", [False, True])
