@@ -46,23 +46,16 @@ class FaultPeriod:
     faults: Faults | None
     _injection: FaultInjection
     _previous: FaultPeriod | None = None
-    _is_block: bool = field(default=False, init=False)
     _requests: int = field(default=0, init=False)
     _hits: int = field(default=0, init=False)
 
     def __enter__(self) -> Self:
-        self._is_block = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._injection.end(self, self._previous)
-
-    def replace(self) -> None:
-        """Forget the previous period, if no block brings it back."""
-        if not self._is_block:
-            self._previous = None
 
     def next_fault(self, operation: str) -> Fault | None:
         """Return the fault of the next request; None: it is not hit."""
@@ -108,8 +101,6 @@ class FaultInjection:
         if unknown:
             text = f"There is no {', '.join(unknown)}; there are {', '.join(self._operations)}."
             raise InvalidFaultsError({"operations": [text]})
-        if self._period:
-            self._period.replace()
         self._period = FaultPeriod(faults, self, self._period)
         return self._period
 

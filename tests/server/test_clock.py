@@ -11,7 +11,6 @@ from gradient_server.clock import Clock
 
 @pytest.mark.parametrize("scale", [1e-6, 0.5, 1, 1e6])
 def test_a_new_scale_does_not_change_the_present_time(scale):
-    """Time goes on from there, faster or slower."""
     clock = Clock(scale=1000.0)
     while clock.now() < 20:
         pass
@@ -23,7 +22,6 @@ def test_a_new_scale_does_not_change_the_present_time(scale):
 
 
 def test_the_scale_is_the_simulated_seconds_in_a_real_one():
-    """20 of them take a fiftieth of a second at 1000."""
     clock = Clock(scale=1000.0)
     began, first = time.monotonic(), clock.now()
     while clock.now() - first < 20:
@@ -32,7 +30,6 @@ def test_the_scale_is_the_simulated_seconds_in_a_real_one():
 
 
 def test_advance_moves_it_forward_only():
-    """By the given seconds."""
     clock = Clock(scale=1e-9)
     clock.advance(100.5)
     clock.advance(0)
@@ -42,7 +39,6 @@ def test_advance_moves_it_forward_only():
 
 
 def test_at_scale_0_only_advance_moves_it():
-    """Other scales than numbers from 0 are refused."""
     clock = Clock()
     clock.scale = 0
     stopped = clock.now()
@@ -54,7 +50,6 @@ def test_at_scale_0_only_advance_moves_it():
 
 
 def test_dates_count_from_when_it_was_made():
-    """In UTC."""
     clock = Clock()
     assert abs(clock.date(0) - datetime.now(UTC)).total_seconds() < 5
     assert (clock.date(90) - clock.date(0)).total_seconds() == 90
@@ -62,12 +57,10 @@ def test_dates_count_from_when_it_was_made():
 
 @pytest.mark.parametrize("timestamp", [1e12, 1e300, float("inf")])
 def test_the_last_date_is_in_the_year_9999(timestamp):
-    """A very fast clock gets there, and stays there."""
     assert Clock().date(timestamp).year == 9999
 
 
 def test_real_seconds_to_a_timestamp_follow_from_the_scale():
-    """None to the past, infinity while time stands still."""
     clock = Clock(scale=1000.0)
     clock.advance(50)
     assert 9 < clock.real_seconds_to(10_000) < 10
@@ -79,7 +72,6 @@ def test_real_seconds_to_a_timestamp_follow_from_the_scale():
 
 
 def test_watchers_are_called_after_it_was_set():
-    """By `advance` or another scale, and not by a refused one."""
     clock, seen = Clock(scale=1e-9), []
     clock.watch(lambda: seen.append((round(clock.now()), clock.scale)))
     clock.advance(7)

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 pytest_plugins = "pytester"
-# Without a slow plugin that needs what is missing below.
-QUICKLY = ("-p", "no:schemathesis")
+# Other plugins are slow to import, and one of them needs what is missing below.
+QUICKLY = [part for name in ("anyio", "hypothesispytest", "schemathesis", "xdist") for part in ("-p", f"no:{name}")]
 TESTS = """
 import httpx
 import pytest
@@ -89,20 +89,17 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 
 def test_the_fixture_is_a_running_server_that_is_empty_for_each_test(pytester):
-    """With its addresses, and a clock that a test can move."""
     pytester.makepyfile(TESTS)
     pytester.runpytest_subprocess("-W", "error", *QUICKLY).assert_outcomes(passed=7)
 
 
 def test_pytest_lists_the_fixture(pytester):
-    """With its docstring."""
     shown = pytester.runpytest_subprocess("--fixtures", *QUICKLY)
     shown.stdout.fnmatch_lines(["gradient_server -- *", "    A running server without experiments; *"])
 
 
 @pytest.mark.parametrize("module", ["uvicorn", "jsonschema_rs"])
 def test_without_the_extra_the_fixture_fails_with_what_to_install(pytester, module):
-    """Tests that do not use it pass."""
     pytester.makepyfile("def test_with(gradient_server):\n    pass\n\n\ndef test_without():\n    pass\n")
     done = pytester.run(sys.executable, "-c", WITHOUT.format(module=module), "-W", "error", *QUICKLY)
     done.assert_outcomes(passed=1, errors=1)
@@ -112,7 +109,6 @@ def test_without_the_extra_the_fixture_fails_with_what_to_install(pytester, modu
 
 
 def test_the_plugin_imports_nothing_else(pytester):
-    """Every pytest run imports it."""
     seen = "import sys, pytest; before = set(sys.modules); import gradient_server.pytest_plugin; "
     seen += "print(*sorted(name for name in set(sys.modules) - before if not name.startswith('gradient_server')))"
     done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, timeout=60, check=True)

@@ -48,7 +48,6 @@ def listed(variables, tmp_path):
 
 @pytest.mark.parametrize("bits", [0o000, 0o022, 0o077])
 def test_only_the_owner_can_read_a_kept_key_and_its_folder(folder, bits):
-    """Whatever the umask is; no other file is left."""
     with mask(bits):
         key = load_or_create_key(folder)
     assert (mode(folder), mode(folder / "config.json")) == (0o700, 0o600)
@@ -57,7 +56,6 @@ def test_only_the_owner_can_read_a_kept_key_and_its_folder(folder, bits):
 
 
 def test_a_kept_key_stays_the_same(folder, tmp_path):
-    """Each folder has another one, of 32 bytes."""
     key = load_or_create_key(folder)
     assert load_or_create_key(folder) == key
     others = {load_or_create_key(tmp_path / str(number)) for number in range(20)}
@@ -79,7 +77,6 @@ def test_servers_that_start_at_the_same_time_have_the_same_key(tmp_path):
 
 
 def test_a_client_finds_a_kept_key_through_its_environment(folder, tmp_path):
-    """Also where the variables of another key are set; the key itself is in none of them."""
     server_key = choose_key(None, None, executes_commands=True, folder=folder)
     stale = {"PAPERSPACE_API_KEY": "another", "PAPERSPACE_CONFIG_FILE_NAME": "other.json"}
     with LocalServer(api_key=server_key.text) as server:
@@ -139,7 +136,6 @@ NOT_PRIVATE = {
 
 @pytest.mark.parametrize("kind", NOT_PRIVATE)
 def test_a_kept_key_that_others_could_know_or_that_is_invalid_is_refused(folder, tmp_path, kind):
-    """The error names the file and the reason, and never has its content."""
     make, name, reason = NOT_PRIVATE[kind]
     make(folder, tmp_path)
     with pytest.raises(OSError, match=reason) as caught:
@@ -152,7 +148,6 @@ def test_a_kept_key_that_others_could_know_or_that_is_invalid_is_refused(folder,
 
 @pytest.mark.parametrize("target", ["a file", "nothing"])
 def test_a_new_file_does_not_follow_a_link(tmp_path, target):
-    """To a file or to nothing."""
     victim, link = tmp_path / "victim", tmp_path / "link"
     if target == "a file":
         victim.write_text("untouched")
@@ -166,7 +161,6 @@ def test_a_new_file_does_not_follow_a_link(tmp_path, target):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
 @pytest.mark.parametrize("name", ["", "config.json"])
 def test_a_kept_key_of_another_user_is_refused(folder, name):
-    """Also one in a folder of another user."""
     load_or_create_key(folder)
     os.chown(folder / name, 65534, -1)
     with pytest.raises(PermissionError, match="somebody else"):
@@ -187,7 +181,6 @@ def test_the_default_folder_is_in_the_state_directory_of_the_user(monkeypatch, t
 
 
 def test_a_key_file_may_be_a_link_and_readable_by_a_group_but_not_by_everybody(tmp_path):
-    """As where secrets are mounted."""
     path, link = tmp_path / "secret.json", tmp_path / "link.json"
     path.write_text('\ufeff{"apiKey": "a-key"}', encoding="utf-8")
     path.chmod(0o440)
@@ -200,7 +193,6 @@ def test_a_key_file_may_be_a_link_and_readable_by_a_group_but_not_by_everybody(t
 
 
 def test_the_environment_for_a_key_file_has_absolute_paths(tmp_path, monkeypatch):
-    """Clients start in other folders."""
     monkeypatch.chdir(tmp_path)
     assert environment_for(Path("k.json")) == {
         "PAPERSPACE_API_KEY": "",
@@ -210,7 +202,6 @@ def test_the_environment_for_a_key_file_has_absolute_paths(tmp_path, monkeypatch
 
 
 def test_the_key_is_the_given_one_or_that_in_a_file_or_the_default(tmp_path, folder):
-    """The default is random where commands are executed, and documented elsewhere."""
     path = tmp_path / "key.json"
     path.write_text(json.dumps({"apiKey": "f" * 20}))
     path.chmod(0o600)
@@ -223,7 +214,6 @@ def test_the_key_is_the_given_one_or_that_in_a_file_or_the_default(tmp_path, fol
 
 
 def test_short_keys_are_refused_where_commands_are_executed(tmp_path):
-    """Given ones, such as the documented one, and those in files."""
     path = tmp_path / "key.json"
     path.write_text(json.dumps({"apiKey": "f" * 19}))
     path.chmod(0o600)
@@ -233,7 +223,6 @@ def test_short_keys_are_refused_where_commands_are_executed(tmp_path):
 
 
 def test_a_key_file_leads_clients_to_the_key_without_showing_it(launch, tmp_path, ready_file):
-    """Neither arguments nor output have the key."""
     path = tmp_path / "a folder" / "key.json"
     path.parent.mkdir()
     path.write_text('{"apiKey": "secret-api-key"}')
@@ -256,7 +245,6 @@ def test_a_key_file_leads_clients_to_the_key_without_showing_it(launch, tmp_path
     ("text", "reason"), [(None, "No such file"), ("secret-text", 'must hold a key, as {"apiKey": "..."}')]
 )
 def test_an_invalid_key_file_exits_with_code_1(launch, tmp_path, text, reason):
-    """One line has its name and the reason, but not its content."""
     path = tmp_path / "key.json"
     if text:
         path.write_text(text)

@@ -49,7 +49,6 @@ def test_a_client_that_connects_before_the_server_runs_is_served_when_it_does():
 
 
 def test_a_server_stops_when_its_block_ends():
-    """Also by an error."""
     server = LocalServer()
     with contextlib.suppress(ZeroDivisionError), server:
         assert is_listening(server)
@@ -86,6 +85,13 @@ def test_invalid_settings_raise_a_value_error(settings, text):
         LocalServer(**settings)
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_an_ipv6_address_is_in_brackets():
+    with LocalServer(host="::1") as server, client_of(server) as client:
+        assert server.url.startswith("http://[::1]:")
+        assert client.list() == []
+
+
 def test_a_port_in_use_raises_an_os_error():
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         LocalServer(port=taken.getsockname()[1])
@@ -100,7 +106,6 @@ def runner(tmp_path):
 
 
 def test_a_server_that_executes_commands_has_a_random_key(runner, tmp_path):
-    """The documented one opens nothing."""
     with LocalServer(runner=runner) as server, LocalServer(runner=ProcessRunner(tmp_path / "others", slots=1)) as other:
         assert len(server.api_key) >= 40
         assert server.api_key != other.api_key
@@ -124,7 +129,6 @@ def test_a_server_that_executes_commands_has_a_random_key(runner, tmp_path):
     ],
 )
 def test_a_server_that_executes_commands_rejects_what_is_unsafe_or_simulated(runner, settings, text):
-    """Anyone with the key can run commands, which take real time."""
     with pytest.raises(ValueError, match=text):
         LocalServer(runner=runner, **settings)
 

@@ -68,7 +68,6 @@ SITUATIONS = {
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_stops_it_and_closes_all_connections(server, ready_file, number):
-    """However far their requests have come, without a response of status 500."""
     process, address = server
     with contextlib.ExitStack() as stack:
         connections = {}
@@ -89,7 +88,6 @@ def test_a_signal_stops_it_and_closes_all_connections(server, ready_file, number
 
 @pytest.mark.parametrize(("first", "second"), [SIGNALS, SIGNALS[::-1], SIGNALS[:1] * 2])
 def test_a_second_signal_changes_nothing(server, ready_file, first, second):
-    """Also while a request is open."""
     process, address = server
     with socket.create_connection(address, timeout=TIMEOUT) as connection:
         connection.sendall(HALF_A_BODY)

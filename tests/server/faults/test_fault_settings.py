@@ -49,7 +49,6 @@ def faults(draw):
 
 @given(faults=faults(), number=NUMBERS, operation=st.sampled_from(OPERATIONS))
 def test_the_fault_follows_from_the_settings_and_the_number_of_the_request(faults, number, operation):
-    """Also from settings that were sent as JSON."""
     again = Faults(**json.loads(json.dumps(asdict(faults))))
     assert again == faults
     assert again.fault_for(number, operation) == faults.fault_for(number, operation)
@@ -57,7 +56,6 @@ def test_the_fault_follows_from_the_settings_and_the_number_of_the_request(fault
 
 @given(faults=faults(), number=NUMBERS, operation=st.sampled_from(OPERATIONS))
 def test_only_chosen_faults_happen(faults, number, operation):
-    """To chosen operations, with the statuses and durations that were given."""
     fault = evolve(faults, rate=1).fault_for(number, operation)
     if faults.operations and operation not in faults.operations:
         assert fault is None
@@ -100,7 +98,6 @@ EVERYTHING = Faults(
 @pytest.mark.parametrize("rate", [0, 0.01, 0.3, 1])
 @pytest.mark.parametrize("seed", [0, -5])
 def test_the_rate_is_the_share_of_requests_that_are_hit(rate, seed):
-    """None at 0, all at 1; each kind is as frequent as the others."""
     total = 4000
     faults = evolve(EVERYTHING, rate=rate, seed=seed)
     kinds = Counter(fault.kind for number in range(total) if (fault := faults.fault_for(number, LOGS)))
@@ -121,7 +118,6 @@ def test_the_rate_is_the_share_of_requests_that_are_hit(rate, seed):
     ],
 )
 def test_a_single_value_can_be_given_without_a_list(one, several):
-    """Wherever several can be given."""
     assert Faults(**one) == Faults(**several)
 
 
@@ -145,7 +141,6 @@ def test_a_single_value_can_be_given_without_a_list(one, several):
     ],
 )
 def test_an_invalid_setting_is_named_with_its_value_and_what_would_be_right(name, values):
-    """Nothing else is reported."""
     for value in values:
         with pytest.raises(InvalidFaultsError, match=rf"{name}: It must be .+, not .+\.") as caught:
             Faults(**{"statuses": 500, name: value})
@@ -153,7 +148,6 @@ def test_an_invalid_setting_is_named_with_its_value_and_what_would_be_right(name
 
 
 def test_all_invalid_settings_are_reported_at_once():
-    """By one error, a ValueError."""
     with pytest.raises(ValueError, match="rate") as caught:
         Faults(rate=2, resets="sometimes", times=0)
     assert str(caught.value) == (
@@ -165,7 +159,6 @@ def test_all_invalid_settings_are_reported_at_once():
 
 @pytest.mark.parametrize("settings", [{}, {"rate": 0.3}, {"log_pages": "old", "operations": ["createExperiment"]}])
 def test_settings_without_a_fault_are_invalid(settings):
-    """They would be a mistake."""
     with pytest.raises(InvalidFaultsError, match="No fault is chosen; give statuses, "):
         Faults(**settings)
 
@@ -185,7 +178,6 @@ def lines(rows, job):
 
 @given(page=pages())
 def test_repeated_rows_can_be_followed(page):
-    """No more rows than the limit; no job goes back; a page that is not full has all of its rows."""
     rows, limit = page
     found = repeated(rows, limit)
     assert len(found) <= limit
@@ -200,7 +192,6 @@ def test_repeated_rows_can_be_followed(page):
 
 @given(page=pages(), seed=st.floats(0, 1))
 def test_mixed_rows_of_a_job_stay_in_order(page, seed):
-    """And none is added or left out."""
     rows, _ = page
     found = mixed(rows, Random(seed))
     assert len(found) == len(rows)
@@ -210,13 +201,11 @@ def test_mixed_rows_of_a_job_stay_in_order(page, seed):
 
 @given(line=st.integers(1, 10**6) | st.integers(1, 10**400), share=st.floats(0, 1, exclude_max=True))
 def test_an_older_page_begins_before_the_requested_line(line, share):
-    """However many digits that has."""
     assert 0 <= older(line, share) < line
 
 
 @given(body=st.binary(min_size=2, max_size=3000), share=st.floats(0, 1, exclude_max=True))
 def test_a_body_is_cut_in_the_middle(body, share):
-    """Something is left, and something is missing."""
     cut = part_of(Response(body), share)
     assert 0 < len(cut) < len(body)
     assert body.startswith(cut)

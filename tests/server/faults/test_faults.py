@@ -1,13 +1,11 @@
 """Injected faults over a socket: each kind happens, and afterwards the server works as before."""
 
 import contextlib
-import gc
 import http.client
 import inspect
 import json
 import socket
 import time
-import weakref
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -69,7 +67,6 @@ def seconds_for(act):
 
 
 def test_statuses_are_returned_without_acting(ask, gradient_server, single_node_body, total):
-    """With the error body of the services."""
     with gradient_server.faults(statuses=[429, 503], html=False):
         found = [ask("POST", EXPERIMENTS, single_node_body) for _ in range(30)]
     assert {response.status for response in found} == {429, 503}
@@ -81,16 +78,14 @@ def test_statuses_are_returned_without_acting(ask, gradient_server, single_node_
 
 
 def test_statuses_after_are_returned_after_acting(ask, gradient_server, single_node_body, total):
-    """The experiment is created, although the response is an error."""
     with gradient_server.faults(statuses_after=[504]):
         assert [ask("POST", EXPERIMENTS, single_node_body).status for _ in range(5)] == [504] * 5
     assert total() == 5
     assert gradient_server.faults_injected == {"status_after": 5}
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 418, 429, 500, 502, 520, 599])
+@pytest.mark.parametrize("status", [401, 502, 599])
 def test_errors_are_html_or_json(ask, gradient_server, status):
-    """HTML where it is chosen, either where nothing is."""
     with gradient_server.faults(statuses=status, html=True):
         response = ask("GET", EXPERIMENTS)
     assert response.status == status
@@ -102,7 +97,6 @@ def test_errors_are_html_or_json(ask, gradient_server, status):
 
 
 def test_retry_after_is_seconds_or_a_date(ask, gradient_server):
-    """The date is not before the seconds are over."""
     with gradient_server.faults(statuses=503, statuses_after=429, retry_after=7):
         assert {ask("GET", EXPERIMENTS).headers["Retry-After"] for _ in range(10)} == {"7"}
     with gradient_server.faults(statuses=503, retry_after=7, retry_after_date=True):
@@ -113,12 +107,8 @@ def test_retry_after_is_seconds_or_a_date(ask, gradient_server):
 
 
 @pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1)])
-@pytest.mark.parametrize("size", [0, 100_000], ids=["small", "large"])
-def test_connections_are_reset_before_or_after_acting(
-    ask, gradient_server, single_node_body, total, when, created, size
-):
-    """The client gets a connection error, not an orderly end."""
-    body = json.dumps({**single_node_body, "name": "n" * size}).encode()
+def test_connections_are_reset_before_or_after_acting(ask, gradient_server, single_node_body, total, when, created):
+    body = json.dumps({**single_node_body, "name": "n" * 100_000}).encode()
     head = (
         f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
@@ -136,7 +126,6 @@ def test_connections_are_reset_before_or_after_acting(
 
 
 def test_a_truncated_body_ends_before_its_announced_length(ask, gradient_server, single_node_body, total):
-    """The server has acted."""
     with gradient_server.faults(bodies="truncated"):
         for _ in range(10):
             with pytest.raises(http.client.IncompleteRead) as caught:
@@ -148,7 +137,6 @@ def test_a_truncated_body_ends_before_its_announced_length(ask, gradient_server,
 
 
 def test_half_a_body_is_valid_http_and_invalid_json(ask, gradient_server, single_node_body, total):
-    """The connection stays open, and the server has acted."""
     ask("GET", EXPERIMENTS)
     with gradient_server.faults(bodies="half"):
         for _ in range(10):
@@ -159,7 +147,6 @@ def test_half_a_body_is_valid_http_and_invalid_json(ask, gradient_server, single
 
 
 def test_a_slow_body_comes_in_pieces_over_the_given_time(ask, gradient_server, single_node_body):
-    """The head comes at once, and the body is complete in the end."""
     handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
     with gradient_server.faults(slow=0.6):
         ask.connection.request("GET", f"{EXPERIMENTS}{handle}/", headers={"X-API-Key": ask.key})
@@ -173,7 +160,6 @@ def test_a_slow_body_comes_in_pieces_over_the_given_time(ask, gradient_server, s
 
 
 def test_a_delayed_response_comes_after_the_given_time(ask, gradient_server, single_node_body, total):
-    """The server has acted, also where the client does not wait."""
     with gradient_server.faults(latency=(0.3, 0.4)):
         response, seconds = seconds_for(lambda: ask("POST", EXPERIMENTS, single_node_body))
         assert response.status == 200
@@ -187,7 +173,6 @@ def test_a_delayed_response_comes_after_the_given_time(ask, gradient_server, sin
 
 @pytest.mark.parametrize("settings", [{"bodies": ["truncated", "half"]}, {"slow": 1}])
 def test_faults_of_bodies_do_not_happen_to_responses_without_one(ask, gradient_server, single_node_body, settings):
-    """And are not counted."""
     handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
     with gradient_server.faults(**settings):
         assert ask("GET", f"/jobs/logs?experimentId={handle}").status == 204
@@ -197,7 +182,6 @@ def test_faults_of_bodies_do_not_happen_to_responses_without_one(ask, gradient_s
 
 @pytest.mark.parametrize("slow", [{"latency": 3600}, {"slow": 3600}])
 def test_slow_responses_do_not_delay_stopping(slow, caplog):
-    """By more than other open requests do."""
     with LocalServer() as server, contextlib.ExitStack() as stack:
         server.faults(**slow)
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=PATIENCE)
@@ -222,7 +206,6 @@ def rows_after(ask, handle, line=0, **query):
 
 
 def test_repeated_pages_have_each_row_twice(ask, still, run):
-    """One after the other."""
     handle = run()
     still.advance(20)
     rows = rows_after(ask, handle)
@@ -235,7 +218,6 @@ def test_repeated_pages_have_each_row_twice(ask, still, run):
 
 
 def test_mixed_pages_are_ordered_by_line_only_within_a_job(ask, still, run):
-    """With one job nothing happens."""
     handle, single = run(), run("SingleNodeRequest")
     still.advance(20)
     rows = rows_after(ask, handle)
@@ -250,7 +232,6 @@ def test_mixed_pages_are_ordered_by_line_only_within_a_job(ask, still, run):
 
 
 def test_old_pages_begin_before_the_requested_line_while_it_runs(ask, still, run):
-    """At different ones, and at once."""
     handle = run(rows=100)
     still.advance(12)
     rows = rows_after(ask, handle)
@@ -268,7 +249,6 @@ def test_old_pages_begin_before_the_requested_line_while_it_runs(ask, still, run
 
 
 def test_late_pages_are_empty_while_it_runs(ask, still, run):
-    """As if no row had come for as long as the request waits."""
     handle = run()
     with still.faults(log_pages="late"):
         assert seconds_for(lambda: rows_after(ask, handle, wait=0.2))[1] >= 0.2
@@ -279,7 +259,6 @@ def test_late_pages_are_empty_while_it_runs(ask, still, run):
 
 
 def test_log_pages_are_complete_after_the_end_of_the_run(ask, still, run):
-    """A reader that asks after the end has everything."""
     handle = run()
     still.advance(20)
     rows = rows_after(ask, handle)
@@ -302,7 +281,6 @@ def test_log_pages_are_complete_after_the_end_of_the_run(ask, still, run):
 )
 @pytest.mark.parametrize("page", ["repeated", "mixed", "old", "late"])
 def test_faults_of_log_pages_do_not_happen_to_other_responses(ask, still, run, path, status, page):
-    """And are not counted."""
     path = path.format(handle=run())
     still.advance(12)
     with still.faults(log_pages=page):
@@ -318,7 +296,6 @@ ANY_PAGE = ["repeated", "mixed", "old", "late"]
 @pytest.mark.parametrize("kind", ["SingleNodeRequest", "MultiNodeRequest"])
 @pytest.mark.parametrize("limit", [1, 5, 10_000])
 def test_the_client_reads_every_row_once_whatever_pages_come(gradient_server, run, kind, limit):
-    """In the order of each job."""
     gradient_server.clock.scale = 40
     handle = run(kind, rows=20)
     with (
@@ -338,7 +315,6 @@ def test_the_client_reads_every_row_once_whatever_pages_come(gradient_server, ru
 
 
 def test_faults_happen_to_chosen_operations_only(ask, gradient_server, single_node_body):
-    """On either of their paths."""
     with gradient_server.faults(statuses=503, operations=["createExperiment", "getExperimentState"]):
         for version in ("v1", "v2"):
             path = EXPERIMENTS.replace("v1", version)
@@ -350,7 +326,6 @@ def test_faults_happen_to_chosen_operations_only(ask, gradient_server, single_no
 
 
 def test_unknown_operations_and_settings_are_rejected(gradient_server):
-    """With those that exist."""
     gradient_server.faults(statuses=503)
     with pytest.raises(ValueError, match=r"operations: There is no getLog; there are .*getLogs"):
         gradient_server.faults(statuses=500, operations=["getLogs", "getLog"])
@@ -362,7 +337,6 @@ def test_unknown_operations_and_settings_are_rejected(gradient_server):
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_times_is_the_largest_number_of_faults(ask, gradient_server, times):
-    """A request to which the fault cannot happen does not count."""
     with gradient_server.faults(bodies="half", times=times):
         for _ in range(times):
             assert ask("GET", "/jobs/logs?experimentId=nobody", headers={"X-API-Key": "wrong"}).status == 401
@@ -373,7 +347,6 @@ def test_times_is_the_largest_number_of_faults(ask, gradient_server, times):
 
 
 def test_faults_last_until_the_next_call_or_reset(ask, gradient_server):
-    """A call without settings ends them."""
     gradient_server.faults(statuses=503)
     assert [ask("GET", EXPERIMENTS).status for _ in range(3)] == [503] * 3
     gradient_server.faults(statuses=500)
@@ -387,7 +360,6 @@ def test_faults_last_until_the_next_call_or_reset(ask, gradient_server):
 
 
 def test_a_block_ends_with_the_faults_that_were_before_it(ask, gradient_server):
-    """Also if it raises; after a reset inside, without any."""
     gradient_server.faults(statuses=500)
     with gradient_server.faults(statuses=501):
         with contextlib.suppress(ZeroDivisionError), gradient_server.faults(statuses=502):
@@ -417,7 +389,6 @@ def outcomes(ask, total):
 
 
 def test_the_seed_decides_which_requests_are_hit(ask, gradient_server):
-    """Request by request; each fault is counted."""
     found = []
     for seed in (1, 1, 2):
         with gradient_server.faults(rate=0.5, seed=seed, **EVERYTHING):
@@ -431,7 +402,6 @@ def test_the_seed_decides_which_requests_are_hit(ask, gradient_server):
 
 
 def test_faults_happen_to_operations_of_the_contract_with_any_key(ask, gradient_server):
-    """And to no other path or method."""
     with gradient_server.faults(statuses=503):
         assert ask("GET", "/nowhere").status == 404
         assert ask("PATCH", EXPERIMENTS).status == 405
@@ -441,22 +411,9 @@ def test_faults_happen_to_operations_of_the_contract_with_any_key(ask, gradient_
 
 
 def test_help_documents_every_setting(gradient_server):
-    """With types, units and defaults; the signature has all of them."""
     settings = [name for name in inspect.signature(gradient_server.faults).parameters if name != "self"]
     text = gradient_server.faults.__doc__
     assert len(settings) > 10
     for name in settings:
         assert f" {name}: " in text
     assert "{parameters}" not in text
-
-
-def test_replaced_periods_are_freed(gradient_server):
-    """However often faults are set; only what a block brings back is kept."""
-    over = [weakref.ref(gradient_server.faults(statuses=503)) for _ in range(5)]
-    with gradient_server.faults(latency=1):
-        gc.collect()
-        assert [period() is None for period in over] == [True] * 4 + [False]
-    assert gradient_server.faults() is not None
-    gradient_server.faults()
-    gc.collect()
-    assert [period() is None for period in over] == [True] * 5
