@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Self
 
-from attrs import evolve, field, frozen
+from attrs import frozen
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
@@ -77,87 +77,39 @@ class SimulationOptions:
         return cls(seconds=seconds, outcome=OUTCOMES[outcome], rows=int(rows))
 
 
-@frozen(kw_only=True)
-class Timeline:
-    """When a run enters which states. Timestamps are None for what has not happened.
-
-    :param SimulationOptions options: how it goes if nobody stops it
-    :param float started: when it was started
-    :param float stopped: when it was stopped
-    """
-
-    options: SimulationOptions
-    started: float | None = None
-    stopped: float | None = None
-    transitions: tuple[tuple[float, int], ...] = field(init=False)
-    """Every state that it enters, with the timestamp, in order."""
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "transitions", tuple(self._transitions()))
-
-    @property
-    def running(self) -> tuple[float, float] | None:
-        """When its command begins and ends to run; None: never."""
-        timestamps = {state: timestamp for timestamp, state in self.transitions}
-        if State.RUNNING not in timestamps:
-            return None
-        return timestamps[State.RUNNING], timestamps[State.NETWORK_TEARING_DOWN]
-
-    def undisturbed(self) -> Timeline:
-        """Return the same timeline as if nobody had stopped it."""
-        return evolve(self, stopped=None)
-
-    def _transitions(self) -> list[tuple[float, int]]:
-        stopped = self.stopped
-        if self.started is None:
-            return [] if stopped is None else [(stopped, State.CANCELLED)]
-        planned = self._planned(self.started)
-        timestamps = {state: timestamp for timestamp, state in planned}
-        if stopped is None or stopped >= timestamps.get(State.NETWORK_TEARING_DOWN, planned[-1][0]):
-            return planned
-        past = [(timestamp, state) for timestamp, state in planned if timestamp <= stopped]
-        if stopped < timestamps.get(State.RUNNING, planned[-1][0]):
-            return [*past, (stopped, State.CANCELLED)]
-        # It is torn down as it would have been at the end.
-        seconds, first = self.options.seconds, _SHARES[State.NETWORK_TEARING_DOWN]
-        teardown = [(stopped + seconds * (_SHARES[state] - first), state) for state in _TEARDOWN]
-        return [*past, *teardown, (stopped + seconds * (1 - first), State.CANCELLED)]
-
-    def _planned(self, started: float) -> list[tuple[float, int]]:
-        options = self.options
-        path = [(started + options.seconds * share, state) for state, share in _SHARES.items()]
-        if options.outcome == State.ERROR:
-            failing = list(_SHARES).index(State.NETWORK_SETTING_UP)
-            return [*path[:failing], (path[failing][0], State.ERROR)]
-        return [*path, (started + options.seconds, options.outcome)]
-
-
-class SimulatedLog:
-    """The rows that each job of a run prints, evenly spread over the time that its command runs, and an end marker.
+class Simulation:
+    """The states of a run, and the rows that each job prints, evenly spread over the time that its command runs.
 
     A row is a function of its job and its line, so that a log of any length takes no memory.
+
+    :param SimulationOptions options: how it goes if nobody stops it
+    :param float started: when it was started; None: not yet
+    :param float stopped: when it was stopped; None: not yet
     """
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._options = timeline.options
-        self._span = timeline.running
-        if self._span is not None:
-            begin, end = self._span
-            self._ended = timeline.transitions[-1][0]
-            planned = timeline.undisturbed().running
-            assert planned is not None
-            self._pause = (planned[1] - begin) / (self._options.rows + 1)
-            self._printed = self._options.rows if end >= planned[1] else self._printed_until(end)
+    def __init__(self, options: SimulationOptions, started: float | None, stopped: float | None) -> None:
+        self.options, self.started, self.stopped = options, started, stopped
+        planned = [] if started is None else _planned_transitions(options, started)
+        self.transitions = tuple(planned if stopped is None else _stopped(planned, options, stopped))
+        timestamps = {state: timestamp for timestamp, state in self.transitions}
+        # When its command begins and ends to run, and when the run has ended; infinity: never.
+        self._begin = timestamps.get(State.RUNNING, math.inf)
+        self._end = timestamps.get(State.NETWORK_TEARING_DOWN, math.inf)
+        self.ended = self.transitions[-1][0] if self.transitions else math.inf
+        if self._begin < math.inf:
+            planned_end = next(timestamp for timestamp, state in planned if state == State.NETWORK_TEARING_DOWN)
+            self._pause = (planned_end - self._begin) / (options.rows + 1)
+            self._printed = options.rows if self._end >= planned_end else self._printed_until(self._end)
 
     def line_count(self, now: float) -> int:
         """Return how many rows each job has printed, including the end marker."""
-        if self._span is None or now < self._span[0]:
+        if now < self._begin:
             return 0
-        return self._printed + 1 if now >= self._ended else min(self._printed, self._printed_until(now))
+        return self._printed + 1 if now >= self.ended else min(self._printed, self._printed_until(now))
 
     def appears_at(self, line: int) -> float:
         """Return when a line appears; infinity if it never does."""
-        if self._span is None or line > self._printed + 1:
+        if self._begin == math.inf or line > self._printed + 1:
             return math.inf
         timestamp = self._timestamp(line)
         while self.line_count(timestamp) < line:  # because of rounding, and then once or twice
@@ -170,19 +122,16 @@ class SimulatedLog:
         return LogRow(line, self._timestamp(line), message)
 
     def _timestamp(self, line: int) -> float:
-        assert self._span is not None
-        begin, end = self._span
         # Rounding must not move a row behind the end.
-        return self._ended if line > self._printed else min(begin + self._pause * line, end)
+        return self.ended if line > self._printed else min(self._begin + self._pause * line, self._end)
 
     def _printed_until(self, timestamp: float) -> int:
-        assert self._span is not None
-        rows = self._options.rows
-        return min(rows, int((timestamp - self._span[0]) / self._pause)) if self._pause else rows
+        rows = self.options.rows
+        return min(rows, int((timestamp - self._begin) / self._pause)) if self._pause else rows
 
     def _message(self, job: Job, line: int) -> str:
-        rows = self._options.rows
-        if line == rows and self._options.outcome == State.FAILED:
+        rows = self.options.rows
+        if line == rows and self.options.outcome == State.FAILED:
             return f"{job.name}: the command ended with exit code 1 (simulated)"
         share = line / rows
         # Looks random, is the same for each call, and fast: there may be millions of rows.
@@ -192,20 +141,16 @@ class SimulatedLog:
 
 
 class SimulatedRun(Run):
-    """A simulated run.
+    """A run that only its simulation knows; a start or a stop replaces that as a whole, so that threads may read it."""
 
-    :param jobs: its jobs
-    :param Timeline timeline: what has happened to it, and what will
-    """
-
-    def __init__(self, jobs: tuple[Job, ...], timeline: Timeline) -> None:
+    def __init__(self, jobs: tuple[Job, ...], simulation: Simulation) -> None:
         self.jobs = jobs
-        self._timeline = timeline
+        self._simulation = simulation
 
     @property
     def transitions(self) -> Transitions:
         """All states, because all are known in advance."""
-        return self._timeline.transitions
+        return self._simulation.transitions
 
     def error(self, now: float) -> str | None:
         """Return the simulated problem, once it has happened."""
@@ -213,37 +158,60 @@ class SimulatedRun(Run):
 
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Return rows. All jobs have printed the same number of them."""
-        log = SimulatedLog(self._timeline)
-        lines = range(line + 1, log.line_count(now) + 1)
-        return list(islice(((job, log.row(job, number)) for number in lines for job in self.jobs), limit))
+        simulation = self._simulation
+        lines = range(line + 1, simulation.line_count(now) + 1)
+        return list(islice(((job, simulation.row(job, number)) for number in lines for job in self.jobs), limit))
 
     def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
         """Return rows of a job."""
-        log = SimulatedLog(self._timeline)
-        return [log.row(job, number) for number in range(line + 1, log.line_count(now) + 1)[:limit]]
+        simulation = self._simulation
+        return [simulation.row(job, number) for number in range(line + 1, simulation.line_count(now) + 1)[:limit]]
 
     def last_lines(self, now: float) -> Mapping[Job, int]:
         """Return the same number for each job."""
-        return dict.fromkeys(self.jobs, SimulatedLog(self._timeline).line_count(now))
+        return dict.fromkeys(self.jobs, self._simulation.line_count(now))
 
     def next_row_at(self, line: int, now: float) -> float | None:
         """Return when the next row appears, or the run ends without one."""
-        if state_at(self.transitions, now) in TERMINAL_STATES:
+        simulation = self._simulation
+        if state_at(simulation.transitions, now) in TERMINAL_STATES:
             return None
-        appears = SimulatedLog(self._timeline).appears_at(line + 1)
-        return min(appears, self.transitions[-1][0]) if self.transitions else appears
+        return min(simulation.appears_at(line + 1), simulation.ended)
 
     def start(self, timestamp: float) -> None:
         """Set when it started."""
-        self._timeline = evolve(self._timeline, started=timestamp)
+        self._simulation = Simulation(self._simulation.options, timestamp, self._simulation.stopped)
 
     def stop(self, timestamp: float) -> None:
         """Set when it was stopped, once."""
-        if self._timeline.stopped is None:
-            self._timeline = evolve(self._timeline, stopped=timestamp)
+        if self._simulation.stopped is None:
+            self._simulation = Simulation(self._simulation.options, self._simulation.started, timestamp)
 
     def delete(self) -> None:
         """Do nothing: nothing is kept."""
+
+
+def _planned_transitions(options: SimulationOptions, started: float) -> list[tuple[float, int]]:
+    """Return the states of a run that nobody stops."""
+    path = [(started + options.seconds * share, state) for state, share in _SHARES.items()]
+    if options.outcome == State.ERROR:
+        failing = list(_SHARES).index(State.NETWORK_SETTING_UP)
+        return [*path[:failing], (path[failing][0], State.ERROR)]
+    return [*path, (started + options.seconds, options.outcome)]
+
+
+def _stopped(planned: list[tuple[float, int]], options: SimulationOptions, stopped: float) -> list[tuple[float, int]]:
+    """Return the states of a run with planned states, or none if it is not started, that is stopped at a time."""
+    timestamps = {state: timestamp for timestamp, state in planned}
+    if planned and stopped >= timestamps.get(State.NETWORK_TEARING_DOWN, planned[-1][0]):
+        return planned
+    past = [(timestamp, state) for timestamp, state in planned if timestamp <= stopped]
+    if not planned or stopped < timestamps.get(State.RUNNING, planned[-1][0]):
+        return [*past, (stopped, State.CANCELLED)]
+    # It is torn down as it would have been at the end.
+    first = _SHARES[State.NETWORK_TEARING_DOWN]
+    teardown = [(stopped + options.seconds * (_SHARES[state] - first), state) for state in _TEARDOWN]
+    return [*past, *teardown, (stopped + options.seconds * (1 - first), State.CANCELLED)]
 
 
 class SimulatedRunner(Runner):
@@ -262,11 +230,10 @@ class SimulatedRunner(Runner):
         :raises RunRejectedError: a GRADIENT_MOCK variable is wrong
         """
         options = SimulationOptions.from_request(spec.body)
-        timeline = Timeline(options=options, started=spec.started, stopped=spec.stopped)
-        return SimulatedRun(jobs_of(spec.handle, spec.body), timeline)
+        return SimulatedRun(jobs_of(spec.handle, spec.body), Simulation(options, spec.started, spec.stopped))
 
     def recover(self) -> None:
-        """Do nothing: the timeline of a run depends on nothing but its request."""
+        """Do nothing: a run depends on nothing but its request and when it is started and stopped."""
 
     def close(self) -> None:
         """Do nothing."""
