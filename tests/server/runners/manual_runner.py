@@ -7,11 +7,11 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Job, LogRow, Run, Runner, RunRejectedError, RunSpec, Transitions, jobs_of
+from gradient_server.runners.base import Job, LogRow, Run, Runner, RunSpec, Transitions, jobs_of
 
 
 class ManualRunner(Runner):
-    """The request says what a run does: `rows`, None if it cannot be set up, and `code`, None if it waits.
+    """The request says what a run does: how many `rows` it prints, and its `code`, None if it waits.
 
     :param kept: what outlives the runner: all runs that were started, by handle
     """
@@ -30,8 +30,6 @@ class ManualRunner(Runner):
         self.clock, self.on_change = clock, on_change
 
     def admit(self, spec: RunSpec) -> Run:
-        if spec.body.get("rows", 0) == -1:
-            raise RunRejectedError("rows cannot be negative.", "rows")
         run = self.kept.get(spec.handle) or self.new_run(spec)
         run.runner = self
         self.admitted[spec.handle] = run
@@ -113,7 +111,7 @@ class ManualRun(Run):
         shortest = min(self._printed.values(), key=len)
         match self._state:
             case State.PENDING:
-                self.enter(State.ERROR if self._rows is None else State.RUNNING, now)
+                self.enter(State.RUNNING, now)
             case State.RUNNING if not self._stopping and len(shortest) < self._rows:
                 shortest.append(LogRow(len(shortest) + 1, now, "a row"))
             case State.RUNNING if self._stopping or self._code is not None:

@@ -68,48 +68,36 @@ def serve(tmp_path):
             def do_GET(self):
                 given = base64.b64decode((self.headers.get("Authorization") or "").removeprefix("Basic ")).decode()
                 if moved_to:
-                    self.send_response(302)
-                    self.send_header("Location", f"http://{moved_to}{self.path}")
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
+                    self.reply(302, Location=f"http://{moved_to}{self.path}")
                 elif moved_here and self.path == moved_here[0]:
-                    self.send_response(302)
-                    self.send_header("Location", moved_here[1])
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
+                    self.reply(302, Location=moved_here[1])
                 elif refused:
-                    text = refused.encode()
-                    self.send_response(403)
-                    self.send_header("Content-Type", "text/plain")
-                    self.send_header("Content-Length", str(len(text)))
-                    self.end_headers()
-                    self.wfile.write(text)
+                    self.reply(403, refused.encode(), Content_Type="text/plain")
                 elif password and given != f"somebody:{password}":
-                    self.send_response(401)
-                    self.send_header("WWW-Authenticate", 'Basic realm="here"')
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
+                    self.reply(401, WWW_Authenticate='Basic realm="here"')
                 elif may_pack and "gzip" in self.headers.get("Accept-Encoding", ""):
-                    content = gzip.compress((folder / self.path.strip("/")).read_bytes())
-                    self.send_response(200)
-                    self.send_header("Content-Encoding", "gzip")
-                    self.send_header("Content-Length", str(len(content)))
-                    self.end_headers()
-                    self.wfile.write(content)
+                    self.reply(200, gzip.compress(self.content), Content_Encoding="gzip")
                 elif breaks_off:
-                    content = (folder / self.path.strip("/")).read_bytes()
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(content)))
-                    self.end_headers()
-                    self.wfile.write(content[:-10])
+                    self.reply(200, self.content[:-10], Content_Length=len(self.content))
                 else:
                     super().do_GET()
+
+            @property
+            def content(self):
+                return (folder / self.path.strip("/")).read_bytes()
+
+            def reply(self, status, content=b"", **headers):
+                self.send_response(status)
+                for name, value in {"Content_Length": len(content), **headers}.items():
+                    self.send_header(name.replace("_", "-"), str(value))
+                self.end_headers()
+                self.wfile.write(content)
 
             def log_message(self, *arguments):
                 pass
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.handle_error = lambda *who: None  # who has had enough goes away in the middle
+        server.handle_error = lambda *_: None  # a client that has enough closes its connection
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return f"127.0.0.1:{server.server_port}"

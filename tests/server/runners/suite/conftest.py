@@ -19,7 +19,6 @@ from gradient_server.runners.base import Job, LogRow, Run, Runner, RunSpec, next
 from gradient_server.runners.process.runner import ProcessRunner
 from gradient_server.runners.simulated import SimulatedRunner
 from tests.server.conftest import PATIENCE
-from tests.server.runners.manual_runner import ManualRun, ManualRunner
 from tests.server.runners.skeleton import SkeletonRunner
 
 SINGLE_NODE = {"experimentTypeId": 1, "projectHandle": "p"}
@@ -103,41 +102,6 @@ class Simulated(Kind):
         return {**nodes, "experimentEnv": {f"GRADIENT_MOCK_{name}": value for name, value in options.items()}}
 
 
-class Manual(Kind):
-    """Nothing is known in advance and every change is reported, as with real commands."""
-
-    name = ManualRunner.name
-
-    def __init__(self) -> None:
-        self._kept: dict[Path, dict[str, ManualRun]] = {}
-
-    def runner(self, folder: Path) -> Runner:
-        self._runner = ManualRunner(self._kept.setdefault(folder, {}))
-        return self._runner
-
-    def succeeds(self, *, nodes: dict = SINGLE_NODE) -> dict:
-        return {**nodes, "rows": 2, "code": 0}
-
-    def prints(self, rows: int, code: int = 0) -> dict:
-        return {**SINGLE_NODE, "rows": rows, "code": code}
-
-    def prints_on_several_nodes(self, rows: int) -> dict:
-        return {**MULTI_NODE, "rows": rows, "code": 0}
-
-    def waits(self) -> dict:
-        return {**SINGLE_NODE, "rows": 1, "code": None}
-
-    def cannot_be_set_up(self) -> dict:
-        return {**SINGLE_NODE, "rows": None}
-
-    def is_rejected(self) -> tuple[str, dict]:
-        return "rows", {**SINGLE_NODE, "rows": -1}
-
-    def pass_time(self, clock: Clock, timestamp: float, changed: threading.Event) -> None:
-        clock.advance(1)
-        self._runner.step()
-
-
 class Process(Kind):
     """Processes of this machine, in real time."""
 
@@ -178,7 +142,7 @@ def _print_rows(rows: int) -> str:
     return f"for i in $(seq {rows}); do echo row $i; done"
 
 
-KINDS: list[type[Kind]] = [Skeleton, Simulated, Manual, Process]
+KINDS: list[type[Kind]] = [Skeleton, Simulated, Process]
 
 
 class Bench:
