@@ -57,7 +57,7 @@ class ServerProcess:
 
     @property
     def errors(self) -> str:
-        """What it has written to standard error: nothing, if all is well."""
+        """Its standard error: nothing, if all is well."""
         return self._stderr.read_text(errors="replace")
 
     def other_processes(self) -> list[str]:

@@ -82,7 +82,7 @@ def test_threads_that_share_a_client_do_everything_once_over_a_bad_network(tmp_p
 
 
 def test_everything_is_done_once_while_the_server_is_killed(tmp_path, pytestconfig):
-    """What it has acknowledged is there when it comes back."""
+    """All that it has acknowledged is there when it comes back."""
     count = pytestconfig.option.examples
     kills = sorted(Random(1).sample(range(count // 20, count - count // 20), count // 25))
     handles = {}

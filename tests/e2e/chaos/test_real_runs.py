@@ -32,7 +32,7 @@ ENDS = [("true", State.STOPPED), ("exit 3", State.FAILED), ("exec sleep 600", St
 
 @define
 class FollowedRun:
-    """What the caller of one experiment got. Every fourth one has two workers and a parameter server."""
+    """One experiment and what its caller got. Every fourth one has two workers and a parameter server."""
 
     number: int
     handle: str = ""

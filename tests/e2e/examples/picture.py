@@ -19,7 +19,7 @@ WIDTH = 100
 
 def main() -> None:
     terminal = Terminal()
-    # The live line, on stderr, is left out: it is gone whenever there is something to be read.
+    # The live line, on stderr, is left out: it disappears before anything is printed.
     subprocess.run(
         [sys.executable, "examples/demo.py"],
         cwd=ROOT,
@@ -32,7 +32,7 @@ def main() -> None:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.from_ansi(f"$ make demo\n{terminal.written}".replace("\r\n", "\n")))
     picture = console.export_svg(title="make demo", unique_id="demo")
-    # Who looks at it need not load a font from anywhere.
+    # Browsers need not load a font from anywhere.
     picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)
     PICTURE.write_text(picture.replace("Fira Code", "ui-monospace, Menlo, Consolas"), encoding="utf-8")
     print(f"{PICTURE}: {PICTURE.stat().st_size // 1000} kB")
