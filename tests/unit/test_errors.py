@@ -1,13 +1,16 @@
-"""Exceptions: which one a status becomes, what they extend, what they carry, and what they show."""
+"""Exceptions: which one a status becomes, what they extend, carry and show; the texts of an error response."""
 
 import copy
+import json
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import gradient
 from gradient import ExperimentFailedError, LogRow, SingleNodeExperiment, errors
-from gradient_ext.errors import error_class
+from gradient_ext.errors import error_class, words_of
 
 FAILED = SingleNodeExperiment(id="es1", state=7, experiment_type_id=1, experiment_error="exit code 1")
 BROKEN = gradient.RequestFailedError("broke", "GET", "http://h/", retryable=False)
@@ -89,14 +92,10 @@ def test_a_status_has_its_exception(status, kind, builtin):
     assert issubclass(kind, gradient.ResourceFetchingError)
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_transient_statuses_are_retryable(status):
-    assert error_class(status)("Failed", **{**RESPONSE, "status": status}).retryable
-
-
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 422, 501, 505])
-def test_other_statuses_are_not_retryable(status):
-    assert not error_class(status)("Failed", **{**RESPONSE, "status": status}).retryable
+@pytest.mark.parametrize("status", range(300, 600))
+def test_errors_of_busy_or_unreachable_servers_are_retryable_and_no_others(status):
+    error = error_class(status)("Failed", **{**RESPONSE, "status": status})
+    assert error.retryable == (status in {408, 429, 500, 502, 503, 504})
 
 
 def test_an_error_response_shows_words_status_request_and_pause():
@@ -137,3 +136,68 @@ def test_the_tree_in_the_documentation_is_the_tree():
         kind = getattr(errors, name)
         assert [base.__name__ for base in kind.__bases__] == [base for base in (parent or "Exception", builtin) if base]
         assert getattr(gradient, name) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"details": "Incorrect API Key provided", "error": "Forbidden"}, ["Incorrect API Key provided", "Forbidden"]),
+        (
+            {"details": {"handle": "wrong_handle"}, "error": "Project not found"},
+            ["handle: wrong_handle", "Project not found"],
+        ),
+        (
+            {"details": {"projectHandle": ["Missing data for required field."]}, "error": "Experiment data error"},
+            ["projectHandle: Missing data for required field.", "Experiment data error"],
+        ),
+        (
+            {
+                "error": {
+                    "name": "ValidationError",
+                    "status": 422,
+                    "message": "The `project` instance is not valid",
+                    "details": {"context": "project", "messages": {"name": ["can't be blank"]}},
+                }
+            },
+            ["name: can't be blank", "The `project` instance is not valid"],
+        ),
+        ({"status": 401, "message": "No such API token"}, ["No such API token"]),
+        ({"title": "401 Unauthorized"}, ["401 Unauthorized"]),
+        ({"errors": ["one", {"message": "two"}, "one"]}, ["one", "two"]),
+        ("just text", ["just text"]),
+        ({}, []),
+    ],
+)
+def test_texts_of_a_json_body_come_once_with_details_first(body, words):
+    assert list(words_of(json.dumps(body).encode())) == words
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"Authentication failed", ["Authentication failed"]),
+        (b"", []),
+        (b"<html>\n<head><title>502 Bad\n Gateway</title></head><body>nginx</body></html>", ["502 Bad Gateway"]),
+        (b"<!DOCTYPE html><p>Sorry</p>", ["a web page instead of an answer"]),
+        (b"\xff\xfe", ["��"]),
+    ],
+)
+def test_a_body_that_is_no_json_is_its_text_or_the_title_of_its_page(body, words):
+    assert list(words_of(body)) == words
+
+
+@given(
+    st.binary()
+    | st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.sampled_from(["error", "details", "messages", "x"]), x),
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_every_body_becomes_short_texts_without_repetition(body):
+    words = words_of(body)
+    assert len(set(words)) == len(words)
+    assert all(isinstance(word, str) and 0 < len(word) < 600 for word in words)
+
+
+def test_a_body_that_is_nested_too_deeply_is_text():
+    assert words_of(b"[" * 100_000)[0].startswith("[[[")

@@ -1,4 +1,4 @@
-"""The log cursor against a model server: every row once, in order per job, whatever the pages are like."""
+"""Log rows, and the cursors against a model server: every row once, in order per job, whatever the pages are like."""
 
 import pytest
 from gradient_api.constants import END_OF_LOG
@@ -14,11 +14,11 @@ def log_of(job, rows, *, ended=True):
     return [LogRow(line, message, "2019-08-06T17:21:18.528Z", job) for line, message in enumerate(messages, start=1)]
 
 
-def answer(rows, question, *, inclusive=False):
+def answer(rows, query, *, inclusive=False):
     """Return the page of a server: rows of all jobs after the line, ordered by line, up to the limit."""
-    after = question.line - 1 if inclusive else question.line
+    after = query.line - 1 if inclusive else query.line
     found = [row for row in rows if row.line > after]
-    return sorted(found, key=lambda row: (row.line, row.job_id))[: question.limit]
+    return sorted(found, key=lambda row: (row.line, row.job_id))[: query.limit]
 
 
 @given(
@@ -40,7 +40,7 @@ def test_every_row_comes_once_and_in_order_whatever_the_pages_are_like(jobs, lim
         if cursor.finished or (ended and cursor.pass_is_over):
             break
         if cursor.pass_is_over and visible == [len(log) for log in whole]:
-            ended = True  # a follower now makes one more sweep, as the experiment has ended
+            ended = True  # a follower now makes one more pass, as the experiment has ended
         job, count = schedule[step] if step < len(schedule) else (step % len(jobs), 100)
         visible[job % len(jobs)] = min(len(whole[job % len(jobs)]), visible[job % len(jobs)] + count)
     else:
@@ -126,6 +126,44 @@ def test_a_row_without_line_message_or_timestamp_is_an_error():
             rows_from([{**whole, name: None}])
 
 
+TEXTS = st.sampled_from(["text", "", None, 7, True, []])
+VALUES = {
+    "line": st.sampled_from([1, 2, "3", 4.0, 1.5, None, True, "x"]),
+    "message": TEXTS,
+    "timestamp": TEXTS,
+    "jobId": st.sampled_from(["js1", "js2", None, "", 7, {}]),
+    "more": st.just("text"),
+}
+WHOLE_ROWS = st.builds(lambda line: {"line": line, "message": "m", "timestamp": "t", "jobId": "js1"}, st.integers(1, 9))
+ANY_ROWS = (
+    st.fixed_dictionaries({}, optional=VALUES) | st.fixed_dictionaries(VALUES) | st.sampled_from([None, 7, [], "x"])
+)
+
+
+def outcome(read):
+    """Return what a function returns, or the kind and text of its error."""
+    try:
+        return read()
+    except (TypeError, KeyError, ValueError) as error:
+        return type(error), str(error)
+
+
+@settings(max_examples=300)
+@given(st.lists(WHOLE_ROWS | ANY_ROWS, max_size=4))
+def test_a_page_is_read_as_each_of_its_rows_by_itself(page):
+    """Errors included."""
+    alone = outcome(lambda: [row for each in page for row in rows_from([each])])
+    together = outcome(lambda: rows_from(page))
+    assert together == alone
+    if isinstance(together, list):
+        assert {type(row.line) for row in together} <= {int}
+        assert {type(row.job_id) for row in together} <= {str, type(None)}
+
+
+def test_a_response_without_a_body_has_no_rows():
+    assert rows_from(None) == []
+
+
 @example(jobs=[14, 14, 14], inclusive=False, most=40, marked=False)
 @example(jobs=[147, 147, 146], inclusive=True, most=40, marked=False)
 @given(
@@ -137,22 +175,22 @@ def test_a_row_without_line_message_or_timestamp_is_an_error():
 def test_the_last_rows_of_a_log_of_any_length_are_found_with_few_requests(jobs, inclusive, most, marked):
     tail = LogTail(10)
 
-    def page(question):
-        after = max(0, question.line - inclusive)
+    def page(query):
+        after = max(0, query.line - inclusive)
         rows = [
             LogRow(line, END_OF_LOG if marked and line == length else "text", "", str(job))
-            for line in range(after + 1, min(max(jobs), after + question.limit) + 1)
+            for line in range(after + 1, min(max(jobs), after + query.limit) + 1)
             for job, length in enumerate(jobs)
             if line <= length
         ]
-        return rows[: min(question.limit, most)]
+        return rows[: min(query.limit, most)]
 
-    questions = 0
+    querys = 0
     while not tail.finished:
         tail.take(page(tail.query))
-        questions += 1
+        querys += 1
     everything = sorted(
         ((line, str(job)) for job, length in enumerate(jobs) for line in range(1, length + 1 - marked)),
     )
     assert [(row.line, row.job_id) for row in tail.rows] == everything[-10:]
-    assert questions < 40
+    assert querys < 40

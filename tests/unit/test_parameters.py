@@ -10,8 +10,8 @@ from gradient_api.parameters import MULTI_NODE_PARAMETERS, SINGLE_NODE_PARAMETER
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient import ExperimentsClient, ExperimentType, InvalidParametersError
-from gradient_ext.parameters import request_body
+from gradient import ExperimentsClient, ExperimentState, ExperimentType, InvalidParametersError
+from gradient_ext.parameters import checked_states, request_body
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 VALUES = {
@@ -156,3 +156,44 @@ def test_signatures_have_a_keyword_for_each_documented_parameter(method):
     for line, parameter in zip(documented, parameters, strict=True):
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
         assert (line[-1] == "[required]") == (parameter.default is inspect.Parameter.empty)
+
+
+class Word(str):
+    """A text that is more than a str."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("until", "states"),
+    [
+        (ExperimentState.RUNNING, {4}),
+        ("running", {4}),
+        (Word("running"), {4}),
+        (["running"], {4}),
+        ({4, "stopped"}, {4, 5}),
+        (iter(("failed", 4)), {4, 7}),
+        (None, None),
+    ],
+)
+def test_states_are_numbers_or_words_one_or_several(until, states):
+    assert checked_states("until", until, "wait()") == states
+
+
+@pytest.mark.parametrize(
+    ("until", "problem"),
+    [
+        ([], "must be a state or several"),
+        ("runing", "not 'runing'"),
+        ([4, "gone"], "not 'gone'"),
+        (True, "not True"),
+        ([1.5], "not 1.5"),
+        (b"running", "not b'running'"),
+        ({}, "must be a state or several"),
+        (object, "must be a state or several"),
+    ],
+)
+def test_anything_else_than_states_is_an_error_that_names_the_words(until, problem):
+    with pytest.raises(InvalidParametersError, match=problem) as caught:
+        checked_states("until", until, "wait()")
+    assert "network tearing down" in str(caught.value)
