@@ -34,6 +34,8 @@ DEFAULT_LIMIT: Final = 10_000
 """Default for the number of log rows in one response."""
 PAGE_SIZE: Final = 1000
 """Default for the number of experiments in one response."""
+LONGEST_SECONDS: Final = 1e8
+"""The most seconds, three years, that clocks and sockets take; what is longer counts as this."""
 
 KEY_VARIABLE: Final = "PAPERSPACE_API_KEY"
 EXPERIMENTS_VARIABLE: Final = "PAPERSPACE_CONFIG_EXPERIMENTS_HOST"
@@ -105,7 +107,12 @@ def changed_options(options: Options, changes: Mapping[str, object], subject: st
     problems = [f"{name}: {problem}" for name, value in changes.items() if (problem := _option_problem(name, value))]
     if problems:
         raise InvalidParametersError(subject, problems)
-    return options._replace(**cast(ClientOptions, changes))
+    too_long = {
+        name: LONGEST_SECONDS
+        for name, value in changes.items()
+        if name != "max_attempts" and isinstance(value, int | float) and value > LONGEST_SECONDS
+    }
+    return options._replace(**cast(ClientOptions, {**changes, **too_long}))
 
 
 def as_secret(value: object) -> Any:

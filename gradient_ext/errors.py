@@ -507,6 +507,8 @@ class ExperimentFailedError(GradientSdkError):
 
 _WORD_MEMBERS = frozenset({"description", "error", "errors", "message", "messages", "title"})
 _MAX_WORD_LENGTH = 500
+# Searching a title takes quadratic time in a page that has many or none.
+_MAX_PLAIN_LENGTH = 1024
 
 
 def words_of(body: bytes) -> tuple[str, ...]:
@@ -523,7 +525,7 @@ def words_of(body: bytes) -> tuple[str, ...]:
     try:
         found = list(_words(json.loads(text)))
     except (ValueError, RecursionError):
-        found = [_plain_words(text)]
+        found = [_plain_words(text[:_MAX_PLAIN_LENGTH])]
     return tuple(dict.fromkeys(_shortened(word) for word in found if word.strip()))
 
 

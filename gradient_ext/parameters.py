@@ -19,6 +19,7 @@ from gradient_api.parameters import Parameter, ParameterSet
 
 from gradient_ext import LazyModule, public
 from gradient_ext._json import is_mapping, is_sequence
+from gradient_ext.config import LONGEST_SECONDS
 from gradient_ext.errors import InvalidParametersError
 from gradient_ext.redaction import Secret, redact
 
@@ -40,6 +41,7 @@ _HANDLE = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _EXAMPLE = "'esxfbgzu7xanst'"
 _NUMBERS = [number for number in vars(ExperimentState).values() if isinstance(number, int)]
 _STATES = {ExperimentState.get_state_str(number): number for number in _NUMBERS}
+_LARGEST_INT = 2**63 - 1
 _PARAMETERS_LINE = ":param parameters:"
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -237,7 +239,7 @@ def _wire_value(parameter: Parameter, value: Any) -> Any:
         return base64.b64encode(value.encode("utf-8")).decode("ascii")
     if parameter.json_type == "string":
         return value if isinstance(value, str) else str(value)
-    return dict(value) if parameter.json_type == "object" else value
+    return dict(cast("Mapping[str, object]", value)) if parameter.json_type == "object" else value
 
 
 def checked_handle(experiment_id: object, method: str) -> str:
@@ -286,6 +288,8 @@ def check_whole(name: str, value: object, method: str, *, minimum: int) -> None:
         raise InvalidParametersError(method, [f"{name}: must be an int, not {type(value).__name__}"])
     if value < minimum:
         raise InvalidParametersError(method, [f"{name}: must be at least {minimum}, not {value}"])
+    if value > _LARGEST_INT:
+        raise InvalidParametersError(method, [f"{name}: must be at most {_LARGEST_INT}"])
 
 
 def checked_seconds(name: str, value: object, method: str) -> float | None:
@@ -293,8 +297,10 @@ def checked_seconds(name: str, value: object, method: str) -> float | None:
 
     :raises InvalidParametersError: it is neither
     """
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return min(value, LONGEST_SECONDS)
     raise InvalidParametersError(method, [f"{name}: must be seconds, more than 0, or None, not {value!r:.60}"])
 
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 from attrs import define, evolve, field, frozen
 from gradient_api.constants import ExperimentState
 
-from gradient_ext.config import Options
+from gradient_ext.config import LONGEST_SECONDS, Options
 from gradient_ext.errors import (
     ExperimentFailedError,
     GradientSdkError,
@@ -169,7 +169,7 @@ class Poller(ABC, Generic[Event]):
         if remaining is not None and remaining <= 0:
             raise self._timeout_error() from self._last_error
         if now < self._pause_until:
-            pause = self._pause_until - now
+            pause = min(self._pause_until - now, LONGEST_SECONDS)
             return Pause(pause if remaining is None else min(pause, remaining))
         if remaining is not None:
             query = evolve(query, wait=max(0.0, min(query.wait, remaining - _MARGIN)), within=remaining)

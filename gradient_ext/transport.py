@@ -24,7 +24,7 @@ from gradient_api.client import Client
 from gradient_api.constants import API_KEY_HEADER
 from gradient_api.types import Response
 
-from gradient_ext.config import Configuration, Options, is_loopback
+from gradient_ext.config import LONGEST_SECONDS, Configuration, Options, is_loopback
 from gradient_ext.errors import (
     ConfigurationError,
     GradientSdkError,
@@ -44,8 +44,6 @@ MAX_LONG_POLLS = 50
 """How many long polls of one client may be open at once: other calls need connections, too."""
 _KEEPALIVE = 5.0
 """The seconds after which an idle connection is evicted; that of httpx."""
-_LONGEST_TIMEOUT = 1e8
-"""The most seconds, three years, that clocks and sockets take."""
 # The logs host reports errors in plain text.
 _ACCEPT = "application/json, */*;q=0.5"
 ByteStream = httpx.SyncByteStream
@@ -476,7 +474,7 @@ def _parsed(url: str) -> httpx.URL:
 
 def _shortest(*seconds: float | None) -> float | None:
     given = [each for each in seconds if each is not None]
-    return min(*given, _LONGEST_TIMEOUT) if given else None
+    return min(*given, LONGEST_SECONDS) if given else None
 
 
 def _is_transient(error: BaseException | None) -> bool:
