@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -187,6 +188,27 @@ def launch(tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
     for process in launched:
         process.kill()
         process.communicate()
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    """Wait for a file; a process that ends before is a failure."""
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the file has not appeared"
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def launch_ready(launch, ready_file) -> Callable[..., tuple[subprocess.Popen, str]]:
+    """Start `python -m gradient_server` on a free port and wait until it serves; the process and its address."""
+
+    def start(*options: str, **program) -> tuple[subprocess.Popen, str]:
+        process = launch("--port", "0", "--ready-file", str(ready_file), *options, **program)
+        wait_for(ready_file, process)
+        return process, json.loads(ready_file.read_text(encoding="utf-8"))["logs_url"]
+
+    return start
 
 
 @pytest.fixture

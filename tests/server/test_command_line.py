@@ -16,6 +16,7 @@ from gradient import ExperimentsClient
 from gradient_server.__main__ import ReadyFile
 from gradient_server.cli import parse_options
 from gradient_server.runners.base import new_handle
+from tests.server.conftest import wait_for
 
 LIST_EXPERIMENTS = "from gradient import ExperimentsClient; print(ExperimentsClient().list())"
 REPORT_READY_FILE_AT_IMPORT = """
@@ -32,15 +33,6 @@ runpy.run_module("gradient_server", run_name="__main__", alter_sys=True)
 """
 TIMEOUT = 20
 SMALL = {"name": "n", "project_id": "p", "container": "c", "machine_type": "K80", "command": "true"}
-
-
-def wait_for(path, process):
-    """Wait for a file; a process that ends before is a failure."""
-    deadline = time.monotonic() + TIMEOUT
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "the file has not appeared"
-        time.sleep(0.001)
 
 
 def client_of(process, **settings):

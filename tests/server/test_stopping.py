@@ -1,13 +1,14 @@
 """SIGINT and SIGTERM stop the server with exit code 0 and without output, whatever its clients are doing."""
 
 import contextlib
-import json
 import signal
 import socket
 import time
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.server.conftest import raw_request
 
 TIMEOUT = 20
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -25,15 +26,10 @@ runpy.run_module("gradient_server", run_name="__main__", alter_sys=True)
 
 
 @pytest.fixture
-def server(launch, ready_file):
+def server(launch_ready):
     """A server in a process of its own, and its address."""
-    process = launch("--port", "0", "--ready-file", str(ready_file))
-    process.stdout.readline()
-    deadline = time.monotonic() + TIMEOUT
-    while not ready_file.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    parts = urlsplit(json.loads(ready_file.read_text(encoding="utf-8"))["logs_url"])
+    process, url = launch_ready()
+    parts = urlsplit(url)
     return process, (parts.hostname, parts.port)
 
 
@@ -45,22 +41,17 @@ def assert_stops(process, ready_file, *, within=TIMEOUT):
     assert not ready_file.exists()
 
 
-def request(method, path, *headers, body=b""):
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "X-API-Key: gradient-local", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-LIST = request("GET", "/experiments/v1/experiments/?limit=1")
+LIST = raw_request("GET", "/experiments/v1/experiments/?limit=1")
 # The server sends 100 when it waits for the body: the request is in progress then.
 POST = ("POST", "/experiments/v1/experiments/", "Content-Type: application/json", "Expect: 100-continue")
-HALF_A_BODY = request(*POST, "Content-Length: 1000", body=b"{")
+HALF_A_BODY = raw_request(*POST, "Content-Length: 1000", body=b"{")
 SITUATIONS = {
     "nothing": (b"", None),
     "half a request line": (b"GET /expe", None),
     "half of the headers": (LIST[:-4], None),
     "half a body": (HALF_A_BODY, b"100"),
     "half a body after a whole request": (LIST + HALF_A_BODY, b"200"),
-    "a slow body": (request(*POST, "Transfer-Encoding: chunked", body=b"1\r\n{\r\n"), b"100"),
+    "a slow body": (raw_request(*POST, "Transfer-Encoding: chunked", body=b"1\r\n{\r\n"), b"100"),
     "a kept connection": (LIST, b"200"),
     "malformed": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),
 }

@@ -182,19 +182,13 @@ def secret_body(single_node_body):
 
 
 @pytest.fixture
-def unmasked_server(launch, tmp_path, ready_file):
+def unmasked_server(launch_ready, tmp_path):
     """A server whose umask lets everybody read its files; its process, and a client."""
     key_file = tmp_path / "key.json"
     key_file.write_text(json.dumps({"apiKey": KEY}))
     key_file.chmod(0o600)
-    options = ["--store", str(tmp_path / "store"), "--ready-file", str(ready_file), "--api-key-file", str(key_file)]
-    process = launch("--port", "0", *options, program=("-c", WITHOUT_UMASK))
-    deadline = time.monotonic() + PATIENCE
-    while not ready_file.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    url = json.loads(ready_file.read_text(encoding="utf-8"))["logs_url"]
+    options = ["--store", str(tmp_path / "store"), "--api-key-file", str(key_file)]
+    process, url = launch_ready(*options, program=("-c", WITHOUT_UMASK))
     with httpx.Client(base_url=url, headers={"X-API-Key": KEY}, trust_env=False) as client:
         yield process, client
 

@@ -207,14 +207,8 @@ def test_keys_are_not_in_the_file(path, single_node_body):
     assert b"secret" not in raw
 
 
-def test_a_full_disk_is_an_error_and_the_request_can_be_repeated(launch, path, ready_file, single_node_body):
-    process = launch("--port", "0", "--store", str(path), "--ready-file", str(ready_file))
-    process.stdout.readline()
-    deadline = time.monotonic() + PATIENCE
-    while not ready_file.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    url = json.loads(ready_file.read_text(encoding="utf-8"))["logs_url"]
+def test_a_full_disk_is_an_error_and_the_request_can_be_repeated(launch_ready, path, single_node_body):
+    process, url = launch_ready("--store", str(path))
     with httpx.Client(base_url=url, headers={"X-API-Key": "gradient-local"}) as client:
 
         def create(key):

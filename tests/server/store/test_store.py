@@ -107,21 +107,6 @@ def test_a_simulated_run_continues_while_no_server_runs(serve, single_node_body)
         assert len(logs(client, handle)) == 201
 
 
-def test_the_next_server_continues_the_clock(serve, single_node_body):
-    with serve(time_scale=1e-9) as (server, client):
-        handle = post(client, single_node_body).json()["handle"]
-        server.advance(1e6)
-        later = post(client, single_node_body).json()["handle"]
-        server.clock.scale = 1e6
-        began = time.monotonic()
-    with serve(time_scale=1e-9) as (server, client):
-        ended = time.monotonic()
-        last = post(client, single_node_body).json()["handle"]
-        dates = [client.get(f"{EXPERIMENTS}{name}/").json()["data"]["dtCreated"] for name in (handle, later, last)]
-        assert dates == sorted(dates)
-        assert 1e6 <= server.clock.now() <= 1e6 + (ended - began + 0.1) * 1e6
-
-
 def test_handles_and_numbers_are_never_reused(serve, single_node_body):
     handles, numbers = [], []
     for seed in (0, 0, 1, 0):
@@ -166,11 +151,21 @@ def test_requests_resets_and_clock_changes_in_several_threads_do_not_fail(serve,
         threads = [threading.Thread(target=interfere) for _ in range(2)]
         for thread in threads:
             thread.start()
-        statuses = [post(client, single_node_body, "run/", key=f"k{number}").status_code for number in range(200)]
+        statuses = [post(client, single_node_body, "run/", key=f"k{number}").status_code for number in range(50)]
         stop.set()
         for thread in threads:
             thread.join()
-        assert statuses == [200] * 200
+        assert statuses == [200] * 50
+
+
+def test_a_second_stop_has_no_effect():
+    clock = Clock(0)
+    store = Store(clock, 0, SimulatedRunner())
+    experiment = store.add(BODY, start=True)
+    store.stop(experiment)
+    clock.advance(5)
+    store.stop(experiment)
+    assert experiment.stopped == 0
 
 
 class StoreMachine(RuleBasedStateMachine):
