@@ -1,4 +1,4 @@
-"""`python -m gradient_server`: serve until a signal, and say where on standard output and in the ready file."""
+"""`python -m gradient_server`: serve until a signal; print the addresses and write them to the ready file."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _exit(what: str, error: OSError) -> NoReturn:
 
 
 def _on_signals(act: Callable[[], object] | None) -> None:
-    """Call this on SIGINT and SIGTERM; None: ignore them."""
+    """Call `act` on SIGINT and SIGTERM; None: ignore both."""
 
     def handler(number: int, frame: FrameType | None) -> None:
         if act is not None:
@@ -118,7 +118,7 @@ def _assignments(variables: Mapping[str, str]) -> list[str]:
 
 
 class ReadyFile:
-    """A file that says where the server is, as long as it serves. Programs that start a server wait for it.
+    """A file with the addresses of a server, as long as it serves. Programs that start a server wait for it.
 
     :param Path path: where it is; anything else that is there is left alone
     """
@@ -139,7 +139,7 @@ class ReadyFile:
                 self._path.unlink()
 
     def write(self, server: LocalServer) -> None:
-        """Write it, readable by its owner alone; exit with code 1 if that is not possible."""
+        """Write the file, readable by its owner alone; exit with code 1 if that fails."""
         members = {name: getattr(server, name) for name in READY_ATTRIBUTES} | {"pid": os.getpid()}
         text = json.dumps(members, indent=1) + "\n"
         # Nobody can put a link in the way of a name that cannot be guessed.

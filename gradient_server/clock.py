@@ -15,7 +15,7 @@ _LAST_DATE = datetime.max.replace(tzinfo=UTC)
 
 @frozen(kw_only=True)
 class Reading:
-    """What a clock showed at some time, so that another clock can go on from there.
+    """The state of a clock at some time, from which another clock can continue.
 
     :param datetime epoch: the date of its timestamp 0
     :param float passed: the simulated seconds that had passed
@@ -95,11 +95,11 @@ class Clock:
         self._notify()
 
     def fix(self) -> None:
-        """Refuse to be set from now on: what is timed by it cannot be hurried."""
+        """Reject a new scale and `advance` from now on: commands run in real time."""
         self._is_fixed = True
 
     def watch(self, callback: Callable[[], None]) -> None:
-        """Call this whenever the clock has been moved or has another scale."""
+        """Call `callback` after each `advance` and each change of the scale."""
         self._watchers.append(callback)
 
     def real_seconds_to(self, timestamp: float) -> float:

@@ -1,4 +1,4 @@
-"""Which API key a server accepts, and where its clients find it.
+"""The API key of a server: where it comes from, and where clients find it.
 
 A key comes from an argument, which all users of the machine can see, or from a file in the form that clients read as
 their configuration: `{"apiKey": "..."}`. A server that executes commands makes a random one and keeps it in such a

@@ -66,7 +66,7 @@ class LocalServer:
     :param float time_scale: simulated seconds in a real second; default: 1
     :param int seed: determines the ids of experiments and jobs; default: 0
     :param bool check_answers: whether to check every response against the contract; default: False
-    :param store: path of a file that keeps everything. A server that is started with it later goes on where this one
+    :param store: path of a file that keeps everything. A server that is started with it later continues where this one
         ended, and for its experiments time has passed; default: None, everything is in memory
     :param Runner runner: runs the experiments of this server only, which attaches and closes it; default: a simulation
     :param allow_hosts: further names by which clients may call it, such as that of a proxy in front of it

@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that is repeated with the same key gets the stored response and has no second effect."""
+"""Idempotency keys: a repeated request with the same key gets the stored response and has no second effect."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class IdempotencyMiddleware:
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     def wrap(self, operation_id: str, handler: Handler) -> Callable[[Parameters, Body], Awaitable[ApiResponse]]:
-        """Return a handler that acts once for each key, whether repetitions come later or at the same time."""
+        """Return a handler that takes effect once for each key, also for requests at the same time."""
 
         async def wrapped(parameters: Parameters, body: Body) -> ApiResponse:
             if HEADER not in parameters:
@@ -58,12 +58,12 @@ class IdempotencyMiddleware:
 
 
 def key_digest(api_key: str, key: str) -> bytes:
-    """Return the name under which a key of an API key is stored; neither can be recovered from it."""
+    """Return the digest under which a response is stored; neither of the keys can be recovered from it."""
     return _digest([api_key, key])
 
 
 def fingerprint(operation_id: str, parameters: Parameters, body: Mapping[str, Any]) -> bytes:
-    """Return a digest of what a request asks for: the operation, its parameters without the key, and its body."""
+    """Return a digest of a request: its operation, its parameters without the idempotency key, and its body."""
     return _digest([operation_id, {name: value for name, value in parameters.items() if name != HEADER}, body])
 
 
@@ -85,7 +85,7 @@ def is_stored(response: ApiResponse) -> bool:
 
 
 def _stored(request: bytes, response: ApiResponse, timestamp: float) -> StoredResponse:
-    # As JSON: shorter in memory than what it stands for, and there can be many.
+    # As JSON, which takes less memory than the objects.
     body = json.dumps(response.body)
     return StoredResponse(request=request, status=response.status, body=body, timestamp=timestamp)
 

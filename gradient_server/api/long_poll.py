@@ -1,4 +1,4 @@
-"""Long polls: requests that are held until their response changes, without asking for it again and again."""
+"""Long polls: requests that are held until their response changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradient_server.clock import Clock
 
 
 class LongPolls:
-    """All requests that are held. They sleep until a simulated timestamp, or until an event of their experiment.
+    """The requests that are held. Each sleeps until a simulated timestamp or an event of its experiment.
 
     :param Clock clock: the simulated time
     """
@@ -36,7 +36,7 @@ class LongPolls:
                 loop.call_soon_threadsafe(event.set)
 
     def end(self) -> None:
-        """Answer all requests at once, as if their wait was over, and hold none any more."""
+        """Answer all held requests now, and hold none from now on."""
         self._ended = True
         self.wake()
 
@@ -49,7 +49,7 @@ class LongPolls:
         :param float seconds: how long to wait, in real seconds
         :param Receive receive: receives the disconnect of the client
 
-        :raises ClientDisconnect: the client has gone
+        :raises ClientDisconnect: the client has disconnected
         """
         first = await respond()
         if first.pending is None:
@@ -59,7 +59,7 @@ class LongPolls:
         with self._sleeper(first.pending.handle) as woken:
             disconnecting = asyncio.create_task(_set_on_disconnect(receive, woken))
             try:
-                # Asked again at once: an event may have come before the sleeper was registered.
+                # Again at once: an event may have come before the sleeper was registered.
                 while (response := await respond()) == first and response.pending is not None:
                     left = deadline - loop.time()
                     if left <= 0 or self._ended:
@@ -86,7 +86,7 @@ class LongPolls:
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
-    """Wait until the client has gone; discard what it sends until then."""
+    """Wait until the client disconnects; discard what it sends until then."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

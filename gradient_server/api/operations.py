@@ -1,4 +1,4 @@
-"""What each operation does: one method per operation id, in snake case; and how experiments and log rows look.
+"""The handlers of the operations, one method per operation id in snake case; and the serializers.
 
 A new operation of the contract needs one method here: `updateExperiment` is handled by `update_experiment`. Its
 parameters and its body are validated, and its response is sent, without further code.

@@ -1,4 +1,4 @@
-"""What the API answers: `ApiResponse`, and the error bodies in the words of the historical services."""
+"""The responses of the API: `ApiResponse`, and error bodies in the words of the historical services."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Pending:
     """The event that would change a response; a long poll waits for it.
 
     :param str handle: the experiment that the event is about
-    :param float timestamp: when it happens if nobody intervenes, in simulated seconds; infinity: unknown
+    :param float timestamp: when it happens unless a request changes that, in simulated seconds; infinity: unknown
     """
 
     handle: str

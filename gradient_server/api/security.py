@@ -1,4 +1,4 @@
-"""Who may use the server: authentication, rate limiter, trusted hosts, origin check.
+"""Access to the server: authentication, rate limiter, trusted hosts, origin check.
 
 A web page of any site can have its own name resolve to 127.0.0.1 and then talk to whatever listens here as if it were
 that site (DNS rebinding); only the `Host` header gives it away. An address cannot be made to mean another machine, a
@@ -71,7 +71,7 @@ class RateLimiter:
         if peer not in self._failures and len(self._failures) >= MAX_PEERS:
             self._evict_before(now - RATE_LIMIT_WINDOW)
             if len(self._failures) >= MAX_PEERS:
-                # So many peers in one window are somebody with many addresses: they share one count.
+                # So many peers in one window are one attacker with many addresses: they share one count.
                 peer = _OTHER_PEERS
         self._failures.setdefault(peer, deque(maxlen=MAX_INCORRECT_KEYS)).append(now)
 

@@ -1,4 +1,4 @@
-"""Validation of requests and responses against the contract. Pure: raw parts in, typed values or problems out."""
+"""Validation of requests and responses against the contract. No I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Problems = dict[str, list[str]]
 
 
 class InvalidRequestError(Exception):
-    """A request is not as the contract says.
+    """A request that the contract does not allow.
 
     :param problems: texts by the name of the property or parameter, or one text about the whole
     """

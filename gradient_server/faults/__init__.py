@@ -1,1 +1,1 @@
-"""Fault injection: what clients meet on bad networks, on demand."""
+"""Fault injection: errors, delays and broken responses on demand."""

@@ -22,7 +22,7 @@ PATH = "/_gradient/faults"
 
 
 class FaultControl:
-    """The handlers of this path.
+    """The handlers of the control path.
 
     :param FaultInjection injection: what they control
     """

@@ -1,4 +1,4 @@
-"""Injects faults around the operations: for how long, into which requests, and how often it did."""
+"""Fault injection around the operations: periods, counts, and the faulty responses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 @define(eq=False)
 class FaultPeriod:
-    """A period of fault injection. As a context manager it ends with the block, and the period before it goes on.
+    """A period of fault injection. As a context manager it ends with the block, and the previous period continues.
 
     :param Faults faults: the settings; None: no faults
     """
@@ -68,7 +68,7 @@ class FaultPeriod:
         return fault
 
     def take_back(self) -> None:
-        """Do not count the last hit: the fault could not happen to that request."""
+        """Take back the last hit: the fault could not happen to that request."""
         self._hits -= 1
 
 
@@ -172,7 +172,7 @@ async def _respond(
 
 
 def _altered(fault: Fault, faults: Faults, response: Response) -> Response | None:
-    """Return what becomes of a response; None: the fault cannot happen to this one."""
+    """Return a response with the fault; None: the fault cannot happen to this one."""
     body = bytes(response.body)
     match fault.kind:
         case Kind.STATUS_AFTER:

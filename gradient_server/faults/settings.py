@@ -1,4 +1,4 @@
-"""Which faults to inject, how often and into which requests. A pure function of settings and request number."""
+"""Settings of fault injection, and the fault that follows from them and the number of a request. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store holds, and what can change in it."""
+"""The records of a store, and the changes to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RETENTION = 24 * 60 * 60.0
 
 @define(kw_only=True)
 class Experiment:
-    """An experiment as the server has it.
+    """An experiment on the server.
 
     :param int number: counts from 1; no number is used twice
     :param body: the request that created it, by the names of the contract; commands are text

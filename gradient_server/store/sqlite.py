@@ -68,7 +68,7 @@ class StoreWriteError(OSError):
     """Changes cannot be written, mostly because the disk is full; nothing of them is. `strerror` says why."""
 
     def with_note(self, note: str) -> StoreWriteError:
-        """Return the same error with something that happened nevertheless."""
+        """Return the same error with a note on what happened nevertheless."""
         return StoreWriteError(self.errno, f"{self.strerror}; {note}", self.filename)
 
 
@@ -78,7 +78,7 @@ class _UnusableError(ValueError):
 
 @frozen(kw_only=True)
 class Contents:
-    """All that is in a file.
+    """The contents of a store file.
 
     :param experiments: by number, oldest first
     :param responses: by the digest of their idempotency key, oldest first
@@ -105,7 +105,7 @@ class StoreFile:
     """
 
     contents: Contents
-    """What was in it when it was opened. It is not read again: the store that starts with it goes on from there."""
+    """The contents when the file was opened; it is not read again."""
 
     def __init__(self, path: Path, runner: str) -> None:
         self._path = path
@@ -231,7 +231,7 @@ def _reason(error: sqlite3.Error | ValueError) -> str:
 
 
 def _read(database: sqlite3.Connection) -> Contents:
-    """Return everything.
+    """Return the contents of a database.
 
     :raises ValueError: a value in it is invalid
     """

@@ -156,10 +156,10 @@ class Store:
                 self._apply(change)
 
     def _stop_running(self, changes: Sequence[Change]) -> bool:
-        """Stop what executes commands and was to end: it must be possible to end it when the disk is full.
+        """Stop runs that execute commands, although the change cannot be written, and return whether there were any.
 
-        A run that executes records its end itself. One that is queued stays as it is: a server that starts again would
-        not know that it was stopped.
+        It must be possible to end them when the disk is full. A run that executes records its end itself. A queued one
+        stays as it is: a server that starts again would not know that it was stopped.
         """
         now, stopped = self._clock.now(), False
         for change in changes:

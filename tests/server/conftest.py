@@ -144,14 +144,14 @@ def ask(connect_raw) -> Iterator[RawClient]:
 
 
 @pytest.fixture
-def still(gradient_server) -> LocalServer:
+def frozen_server(gradient_server) -> LocalServer:
     """The server, whose clock only the test moves."""
     gradient_server.clock.scale = 0
     return gradient_server
 
 
 @pytest.fixture
-def sound(ask, caplog) -> Iterator[None]:
+def server_stays_healthy(ask, caplog) -> Iterator[None]:
     """Check after a test that the server works and has logged nothing."""
     yield
     ask.close()

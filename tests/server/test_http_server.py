@@ -52,7 +52,7 @@ def test_a_new_connection_evicts_the_one_that_has_been_idle_for_longest(connect,
     assert more
 
 
-def test_requests_in_progress_are_not_evicted(connect, connect_raw, still, monkeypatch, single_node_body):
+def test_requests_in_progress_are_not_evicted(connect, connect_raw, frozen_server, monkeypatch, single_node_body):
     with contextlib.closing(connect_raw()) as client:
         handle = client("POST", EXPERIMENTS + "run/", single_node_body).body["handle"]
     poll = f"GET {EXPERIMENTS}{handle}/state/?known=10&wait=60 HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {client.key}"
@@ -63,7 +63,7 @@ def test_requests_in_progress_are_not_evicted(connect, connect_raw, still, monke
         monkeypatch.setattr(http_server, "MAX_CONNECTIONS", limit)
         with contextlib.closing(connect_raw()) as client:
             assert client("GET", EXPERIMENTS).status == 200
-    still.advance(100)
+    frozen_server.advance(100)
     assert [connection.recv(9000)[:13] for connection in polls] == [b"HTTP/1.1 200 "] * 6
 
 

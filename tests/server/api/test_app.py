@@ -136,7 +136,7 @@ def test_experiments_created_by_fifty_clients_at_once_are_all_there(connect_raw,
     assert {name: names.count(name) for name in names} == {f"client {number}": 4 for number in range(50)}
 
 
-@pytest.mark.usefixtures("sound")
+@pytest.mark.usefixtures("server_stays_healthy")
 def test_a_client_that_sends_slowly_does_not_delay_others(connect, ask, single_node_body):
     body = json.dumps(single_node_body).encode()
     headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
@@ -151,7 +151,7 @@ def test_a_client_that_sends_slowly_does_not_delay_others(connect, ask, single_n
     assert len(ask("GET", EXPERIMENTS).body["data"]) == 1
 
 
-@pytest.mark.usefixtures("sound")
+@pytest.mark.usefixtures("server_stays_healthy")
 def test_a_client_that_does_not_read_does_not_delay_others(connect, ask, single_node_body):
     body = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_LOG_LINES": 10_000, "GRADIENT_MOCK_SECONDS": 0}}
     handle = ask("POST", EXPERIMENTS + "run/", body).body["handle"]

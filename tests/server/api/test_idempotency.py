@@ -59,7 +59,7 @@ def assert_same(one, other):
     assert first == second
 
 
-@pytest.mark.usefixtures("sound")
+@pytest.mark.usefixtures("server_stays_healthy")
 class TestRequests:
     @pytest.mark.parametrize("name", ["create", "run"])
     def test_creating_again_with_a_key_returns_the_same_experiment(self, do, experiments, name):
@@ -72,11 +72,11 @@ class TestRequests:
         assert len({first.body["handle"], *others}) == len(experiments()) == 5
 
     @pytest.mark.parametrize("name", ["start", "stop", "delete"])
-    def test_repeating_a_change_is_no_conflict(self, do, still, name):
+    def test_repeating_a_change_is_no_conflict(self, do, frozen_server, name):
         handle = do("create").body["handle"]
         first = do(name, handle, under="a")
         assert first.status in (200, 204)
-        still.advance(100)
+        frozen_server.advance(100)
         assert_same(do(name, handle, under="a"), first)
         do(name, handle, under="b").assert_error(404 if name == "delete" else 409)
 

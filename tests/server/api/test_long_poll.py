@@ -18,7 +18,7 @@ from gradient_server.clock import Clock
 from tests.server.api.conftest import EXPERIMENTS
 from tests.server.conftest import RawClient
 
-pytestmark = pytest.mark.usefixtures("sound")
+pytestmark = pytest.mark.usefixtures("server_stays_healthy")
 # Clients give up before a wait of 60 seconds is over, so that a response shows that the wait was cut short.
 
 
@@ -72,10 +72,10 @@ def lines(response):
     return [row["line"] for row in response.body]
 
 
-def test_a_final_response_is_sent_at_once(ask, still, make):
+def test_a_final_response_is_sent_at_once(ask, frozen_server, make):
     ended, failed, canceled = make(log_lines=3), make(outcome="error"), make()
     ask("PUT", f"{EXPERIMENTS}{canceled}/stop/")
-    still.advance(20)
+    frozen_server.advance(20)
     for path, status in [
         (state_of(ended), 200),
         *((logs_of(ended, line=line), status) for line, status in [(0, 200), (3, 200), (4, 204), (10**9, 204)]),
@@ -86,69 +86,69 @@ def test_a_final_response_is_sent_at_once(ask, still, make):
 
 
 @pytest.mark.parametrize("wait", [0, 0.3])
-def test_after_the_wait_the_response_is_the_current_one(ask, still, make, wait):
+def test_after_the_wait_the_response_is_the_current_one(ask, frozen_server, make, wait):
     handle = make()
     for path, status in [(state_of(handle, wait), 200), (logs_of(handle, wait), 204)]:
         for scale in (0, 1e-6):
-            still.clock.scale = scale
+            frozen_server.clock.scale = scale
             began = time.monotonic()
             assert ask("GET", path).status == status
             assert wait <= time.monotonic() - began
 
 
-def test_a_state_is_sent_when_simulated_time_reaches_it(still, make, hold):
+def test_a_state_is_sent_when_simulated_time_reaches_it(frozen_server, make, hold):
     handle = make()
     for seconds, state in [(0.5, State.PROVISIONING), (10, State.RUNNING), (10, State.STOPPED)]:
         client = hold(state_of(handle))
-        still.advance(seconds)
+        frozen_server.advance(seconds)
         assert client.read().body["data"]["state"] == state
 
 
-def test_a_state_is_sent_when_another_client_changes_it(ask, still, make, hold):
+def test_a_state_is_sent_when_another_client_changes_it(ask, frozen_server, make, hold):
     handle = make(run="")
     client = hold(state_of(handle))
     ask("PUT", f"{EXPERIMENTS}{handle}/start/")
     assert client.read().body["data"]["state"] == State.PENDING
-    still.advance(10)
+    frozen_server.advance(10)
     client = hold(state_of(handle))
     ask("PUT", f"{EXPERIMENTS}{handle}/stop/")
     assert client.read().body["data"]["state"] == State.NETWORK_TEARING_DOWN
 
 
-def test_a_state_that_the_client_does_not_know_is_sent_at_once(ask, still, make, hold):
+def test_a_state_that_the_client_does_not_know_is_sent_at_once(ask, frozen_server, make, hold):
     handle = make()
     assert ask("GET", state_of(handle) + f"&known={State.CREATED}").body["data"]["state"] == State.PENDING
     client = hold(state_of(handle) + f"&known={State.PENDING}")
-    still.advance(10)
+    frozen_server.advance(10)
     assert client.read().body["data"]["state"] != State.PENDING
 
 
-def test_rows_are_sent_when_they_appear(still, make, hold):
+def test_rows_are_sent_when_they_appear(frozen_server, make, hold):
     handle = make(log_lines=3)
     for line, seconds, found in [(0, 7, [1]), (1, 10, [2, 3]), (3, 4, [4])]:
         client = hold(logs_of(handle, line=line))
-        still.advance(seconds)
+        frozen_server.advance(seconds)
         response = client.read()
         assert lines(response) == found
     assert response.body[-1]["message"] == END_OF_LOG
 
 
 @pytest.mark.parametrize("ending", ["by itself", "by a stop"])
-def test_the_end_of_a_run_ends_the_wait_for_rows(ask, still, make, hold, ending):
+def test_the_end_of_a_run_ends_the_wait_for_rows(ask, frozen_server, make, hold, ending):
     handle = make(log_lines=3)
     clients = [hold(logs_of(handle, line=line)) for line in (100, 10**17)]
     if ending == "by itself":
-        still.advance(20)
+        frozen_server.advance(20)
     else:
         ask("PUT", f"{EXPERIMENTS}{handle}/stop/")
     assert [client.read().status for client in clients] == [204, 204]
 
 
-def test_only_a_change_of_its_own_experiment_ends_a_wait(ask, still, make, hold):
+def test_only_a_change_of_its_own_experiment_ends_a_wait(ask, frozen_server, make, hold):
     handle, other = make(log_lines=3, seconds=1000), make(run="")
     clients = [hold(state_of(handle)), hold(logs_of(handle))]
-    still.advance(0)
-    still.advance(1)
+    frozen_server.advance(0)
+    frozen_server.advance(1)
     for method, path in [("PUT", f"{other}/start/"), ("PUT", f"{handle}/start/"), ("DELETE", f"{other}/")]:
         ask(method, EXPERIMENTS + path)
     assert all(is_open(client) for client in clients)
@@ -156,22 +156,22 @@ def test_only_a_change_of_its_own_experiment_ends_a_wait(ask, still, make, hold)
     assert [client.read().status for client in clients] == [404, 404]
 
 
-def test_a_reset_ends_the_wait_with_not_found(still, make, hold):
+def test_a_reset_ends_the_wait_with_not_found(frozen_server, make, hold):
     handle = make()
     clients = [hold(state_of(handle)), hold(logs_of(handle))]
-    still.reset()
+    frozen_server.reset()
     assert [client.read().status for client in clients] == [404, 404]
 
 
-def test_a_change_of_the_time_scale_reschedules_the_wait(still, make, hold):
+def test_a_change_of_the_time_scale_reschedules_the_wait(frozen_server, make, hold):
     client = hold(state_of(make(seconds=2000)))
-    still.clock.scale = 1e-3
+    frozen_server.clock.scale = 1e-3
     assert is_open(client)
-    still.clock.scale = 1000
+    frozen_server.clock.scale = 1000
     assert client.read().body["data"]["state"] == State.PROVISIONING
 
 
-def test_one_event_answers_all_who_wait_for_it_and_those_who_left_disturb_nobody(ask, still, make, hold):
+def test_one_event_answers_all_who_wait_for_it_and_those_who_left_disturb_nobody(ask, frozen_server, make, hold):
     handle = make(log_lines=3)
     leaving, polling, watching = ([hold(path(handle)) for _ in range(20)] for path in (logs_of, logs_of, state_of))
     for number, client in enumerate(leaving):
@@ -179,16 +179,16 @@ def test_one_event_answers_all_who_wait_for_it_and_those_who_left_disturb_nobody
             client.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
     ask("GET", EXPERIMENTS)
-    still.advance(7)
+    frozen_server.advance(7)
     assert [lines(client.read()) for client in polling] == [[1]] * 20
     assert {client.read().body["data"]["state"] for client in watching} == {State.RUNNING}
 
 
-def test_the_body_of_a_held_request_is_discarded(still, make, connect_raw):
+def test_the_body_of_a_held_request_is_discarded(frozen_server, make, connect_raw):
     handle = make(log_lines=3)
     with contextlib.closing(connect_raw()) as client:
         client.connection.request("GET", logs_of(handle), b"x" * 300_000, {"X-API-Key": client.key})
-        still.advance(7)
+        frozen_server.advance(7)
         assert lines(client.read()) == [1]
         assert client("GET", EXPERIMENTS).status == 200
         assert client.connection.times_opened == 1

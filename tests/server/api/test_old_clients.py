@@ -9,7 +9,7 @@ from gradient_api.constants import ExperimentState as State
 
 from tests.server.api.conftest import EXPERIMENTS, EXPERIMENTS_V2
 
-pytestmark = pytest.mark.usefixtures("sound")
+pytestmark = pytest.mark.usefixtures("server_stays_healthy")
 END_OF_LOG = "PSEOF"  # Written out: they know no contract.
 REQUESTS_HEADERS = {
     "User-Agent": "python-requests/2.22.0",
@@ -118,7 +118,7 @@ def client_of(gradient_server):
 
 @AT_BOTH
 @BODIES
-def test_an_experiment_from_creation_to_the_end_of_its_log(client_of, still, at, version, body):
+def test_an_experiment_from_creation_to_the_end_of_its_log(client_of, frozen_server, at, version, body):
     client = client_of(version)
     status, created = client.ask("POST", at, body)
     assert (status, created["message"]) == (200, "success")
@@ -130,7 +130,7 @@ def test_an_experiment_from_creation_to_the_end_of_its_log(client_of, still, at,
     assert params.get("command", "python é.py") == "python é.py"
     assert client.ask("GET", f"/jobs/logs?experimentId={handle}&line=0&limit=10000") == (204, None)
     assert client.ask("PUT", f"{at}{handle}/start/") == (200, {"message": "success"})
-    still.advance(20)
+    frozen_server.advance(20)
     rows = followed(client, handle, version)
     assert [row["message"] == END_OF_LOG for row in rows] == [False] * (len(rows) - 1) + [True]
     assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.STOPPED
@@ -161,13 +161,13 @@ def test_0_3_7_sees_every_row_and_1_9_1_misses_the_first(client_of, gradient_ser
 
 @AT_BOTH
 @BODIES
-def test_an_experiment_that_is_run_and_stopped(client_of, still, at, version, body):
+def test_an_experiment_that_is_run_and_stopped(client_of, frozen_server, at, version, body):
     client = client_of(version)
     handle = client.ask("POST", f"{at}run/", body)[1]["handle"]
-    still.advance(10)
+    frozen_server.advance(10)
     assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.RUNNING
     assert client.ask("PUT", f"{at}{handle}/stop/") == (200, {"message": "success"})
-    still.advance(10)
+    frozen_server.advance(10)
     assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.CANCELLED
 
 

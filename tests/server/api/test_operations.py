@@ -12,7 +12,7 @@ from gradient_server.clock import Clock, Reading
 from gradient_server.runners.base import Job, LogRow
 from tests.server.api.conftest import EXPERIMENTS, EXPERIMENTS_V2
 
-pytestmark = pytest.mark.usefixtures("sound")
+pytestmark = pytest.mark.usefixtures("server_stays_healthy")
 KINDS = ["SingleNodeRequest", "MultiNodeRequest", "MpiMultiNodeRequest"]
 # Each date, and the state that is entered at that time.
 DATES = {
@@ -52,7 +52,7 @@ def test_an_experiment_shows_the_parameters_it_was_created_with(ask, contract, k
     assert (data["experimentTypeId"], data["projectHandle"]) == (body["experimentTypeId"], body["projectHandle"])
 
 
-def test_both_versions_of_the_api_show_and_change_the_same_experiments(ask, still, single_node_body):
+def test_both_versions_of_the_api_show_and_change_the_same_experiments(ask, frozen_server, single_node_body):
     handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
     for step, method in [("start/", "PUT"), ("stop/", "PUT"), ("", "DELETE")]:
         for path in ("", f"{handle}/", f"{handle}/state/"):
@@ -62,7 +62,7 @@ def test_both_versions_of_the_api_show_and_change_the_same_experiments(ask, stil
         ask("GET", f"{version}{handle}/").assert_error(404)
 
 
-def test_each_date_appears_when_its_state_is_entered(ask, still, single_node_body):
+def test_each_date_appears_when_its_state_is_entered(ask, frozen_server, single_node_body):
     handle = ask("POST", EXPERIMENTS, single_node_body).body["handle"]
     seen = {}
     for tenth in range(220):
@@ -72,11 +72,11 @@ def test_each_date_appears_when_its_state_is_entered(ask, still, single_node_bod
         assert {name for name in DATES if data[name] is not None} == {name for name in DATES if DATES[name] in seen}
         if tenth == 10:
             ask("PUT", f"{EXPERIMENTS}{handle}/start/")
-        still.advance(0.1)
+        frozen_server.advance(0.1)
     texts = {name: data[name] for name in [*DATES, "dtModified"]}
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", text) for text in texts.values())
     dates = {name: datetime.fromisoformat(text) for name, text in texts.items()}
-    assert abs(dates["dtCreated"] - still.clock.date(still.clock.now())) < timedelta(hours=1)
+    assert abs(dates["dtCreated"] - frozen_server.clock.date(frozen_server.clock.now())) < timedelta(hours=1)
     for name, state in DATES.items():
         entered = (dates[name] - dates["dtCreated"]).total_seconds()
         assert seen[state] - 0.101 <= entered <= seen[state] + 0.001, name
@@ -95,11 +95,11 @@ def test_each_date_appears_when_its_state_is_entered(ask, still, single_node_bod
     ],
 )
 def test_a_change_that_does_not_fit_the_state_is_a_conflict_that_names_it(
-    ask, still, single_node_body, outcome, after, state, conflicts
+    ask, frozen_server, single_node_body, outcome, after, state, conflicts
 ):
     body = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_OUTCOME": outcome}}
     handle = ask("POST", EXPERIMENTS + "run/", body).body["handle"]
-    still.advance(after)
+    frozen_server.advance(after)
     for change in conflicts.split():
         response = ask("PUT", f"{EXPERIMENTS}{handle}/{change}/")
         response.assert_error(409)
@@ -108,25 +108,25 @@ def test_a_change_that_does_not_fit_the_state_is_a_conflict_that_names_it(
 
 
 def test_stopping_cancels_what_has_not_run_and_tears_down_what_runs_whether_once_or_twice(
-    ask, still, run, single_node_body
+    ask, frozen_server, run, single_node_body
 ):
     created, running = ask("POST", EXPERIMENTS, single_node_body).body["handle"], run()
-    still.advance(10)
+    frozen_server.advance(10)
     for _ in range(2):
         assert ask("PUT", f"{EXPERIMENTS}{running}/stop/").body == {"message": "success"}
         assert state_of(ask, running) == State.NETWORK_TEARING_DOWN
-        still.advance(0.4)
+        frozen_server.advance(0.4)
     assert ask("PUT", f"{EXPERIMENTS}{created}/stop/").body == {"message": "success"}
-    still.advance(0.3)
+    frozen_server.advance(0.3)
     assert state_of(ask, created) == state_of(ask, running) == State.CANCELLED
     ask("PUT", f"{EXPERIMENTS}{created}/start/").assert_error(409)
 
 
 @pytest.mark.parametrize("after", [None, 0, 10, 20])
-def test_a_deleted_experiment_and_its_log_are_not_found(ask, still, single_node_body, after):
+def test_a_deleted_experiment_and_its_log_are_not_found(ask, frozen_server, single_node_body, after):
     path = EXPERIMENTS if after is None else EXPERIMENTS + "run/"
     handle = ask("POST", path, single_node_body).body["handle"]
-    still.advance(after or 0)
+    frozen_server.advance(after or 0)
     response = ask("DELETE", f"{EXPERIMENTS}{handle}/")
     assert (response.status, response.body) == (204, "")
     for method, step in [("GET", ""), ("GET", "state/"), ("PUT", "start/"), ("PUT", "stop/"), ("DELETE", "")]:
@@ -213,11 +213,11 @@ def test_the_name_of_a_project_may_be_any_text(ask, create, project):
 # --- logs
 
 
-def test_a_page_of_a_log_has_the_first_rows_after_a_line_with_the_id_of_their_job(ask, still, contract):
+def test_a_page_of_a_log_has_the_first_rows_after_a_line_with_the_id_of_their_job(ask, frozen_server, contract):
     body = contract["components"]["examples"]["MultiNodeRequest"]["value"]
     body = {**body, "experimentEnv": {"GRADIENT_MOCK_LOG_LINES": 5}}
     handle = ask("POST", EXPERIMENTS + "run/", body).body["handle"]
-    still.advance(20)
+    frozen_server.advance(20)
     rows = ask("GET", f"/jobs/logs?experimentId={handle}").body
     assert len({row["jobId"] for row in rows}) == 3
     assert [row["line"] for row in rows] == [line for line in range(1, 7) for _ in range(3)]
@@ -229,10 +229,10 @@ def test_a_page_of_a_log_has_the_first_rows_after_a_line_with_the_id_of_their_jo
         assert (response.status, response.body) == (204, "")
 
 
-def test_a_response_has_at_most_50_000_rows(ask, still, single_node_body):
+def test_a_response_has_at_most_50_000_rows(ask, frozen_server, single_node_body):
     body = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_LOG_LINES": 10**9}}
     handle = ask("POST", EXPERIMENTS + "run/", body).body["handle"]
-    still.advance(20)
+    frozen_server.advance(20)
     rows = ask("GET", f"/jobs/logs?experimentId={handle}&line=1000&limit=50001").body
     assert [row["line"] for row in rows] == list(range(1001, 51_001))
 

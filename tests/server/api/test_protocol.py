@@ -9,7 +9,7 @@ import pytest
 from tests.server.api.conftest import EXPERIMENTS
 from tests.server.conftest import raw_request, read_response, responses_to
 
-pytestmark = pytest.mark.usefixtures("sound")
+pytestmark = pytest.mark.usefixtures("server_stays_healthy")
 MIB = 2**20
 
 

@@ -302,7 +302,7 @@ def test_a_trusted_origin_does_not_hide_another_one(origins):
     assert check_origin(headers, LOOPBACK).status == 403
 
 
-@pytest.mark.usefixtures("sound")
+@pytest.mark.usefixtures("server_stays_healthy")
 @pytest.mark.parametrize(
     "headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
 )

@@ -97,7 +97,7 @@ def test_a_body_is_accepted_if_its_media_type_is_json(ask, single_node_body, kin
 
 @ONE_SERVER
 @given(changes=st.dictionaries(st.sampled_from(["name", "experimentEnv", "ports", "fooCount", "é"]), ANY_JSON))
-@pytest.mark.usefixtures("sound")
+@pytest.mark.usefixtures("server_stays_healthy")
 def test_an_experiment_with_any_json_is_rejected_or_can_be_read(ask, single_node_body, changes):
     created = ask("POST", EXPERIMENTS, {**single_node_body, **changes})
     if created.status == 200:

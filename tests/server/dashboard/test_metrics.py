@@ -68,10 +68,10 @@ def rows(*values, job="js1"):
 
 
 def test_a_name_that_repeats_is_a_chart_unless_it_is_a_constant_whole_number():
-    numbers = [{"worker": 1.0, "step": line * 10.0, "loss": 1 / line, "still": 0.5} for line in range(1, 5)]
+    numbers = [{"worker": 1.0, "step": line * 10.0, "loss": 1 / line, "frozen_server": 0.5} for line in range(1, 5)]
     numbers[1]["once"] = 1.0
     charts, more = charts_of(rows(*numbers), {"js1": "worker 1"})
-    assert [(chart["name"], chart["axis"]) for chart in charts] == [("loss", "step"), ("still", "step")]
+    assert [(chart["name"], chart["axis"]) for chart in charts] == [("loss", "step"), ("frozen_server", "step")]
     assert charts[0]["series"] == [{"name": "worker 1", "x": [10, 20, 30, 40], "y": [1, 1 / 2, 1 / 3, 1 / 4]}]
     assert more == 0
 

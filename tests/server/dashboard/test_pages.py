@@ -21,11 +21,11 @@ def test_an_empty_list_says_what_to_expect(visitor):
     assert "<title>0 experiments · Gradient</title>" in page.body
 
 
-def test_the_list_has_the_newest_experiments_first_with_coloured_states_and_links(visitor, run, still):
+def test_the_list_has_the_newest_experiments_first_with_coloured_states_and_links(visitor, run, frozen_server):
     created, failed = run(start=False, name="one"), run(outcome="failed", name="two")
-    still.advance(100)
+    frozen_server.advance(100)
     running = run(name="three")
-    still.advance(10)
+    frozen_server.advance(10)
     page = visitor.get("/")
     assert re.findall(r'<a href="/page/experiments/(\w+)">', page.body) == [running, failed, created]
     for style, word in [("quiet", "created"), ("failed", "failed"), ("going", "running")]:
@@ -34,7 +34,7 @@ def test_the_list_has_the_newest_experiments_first_with_coloured_states_and_link
     assert visitor.get(f"/page/experiments/{running}").status == 200
 
 
-def test_pages_of_a_long_list_lead_to_each_other_and_leave_nothing_out(visitor, run, still):
+def test_pages_of_a_long_list_lead_to_each_other_and_leave_nothing_out(visitor, run, frozen_server):
     handles = [run(start=False) for _ in range(PAGE_SIZE + 3)]
     first = visitor.get("/")
     assert f"1 to {PAGE_SIZE} of {PAGE_SIZE + 3}" in first.text
@@ -48,9 +48,9 @@ def test_pages_of_a_long_list_lead_to_each_other_and_leave_nothing_out(visitor, 
     assert "none of them here" in visitor.get("/?offset=100000").text
 
 
-def test_an_experiment_has_its_name_state_times_parameters_and_rows(visitor, run, still):
+def test_an_experiment_has_its_name_state_times_parameters_and_rows(visitor, run, frozen_server):
     handle = run(name="mnist & co", rows=20)
-    still.advance(11)
+    frozen_server.advance(11)
     page = visitor.get(f"/page/experiments/{handle}")
     assert "<title>running · mnist &amp; co · Gradient</title>" in page.body
     assert '<span class="badge going">running</span>' in page.body
@@ -65,10 +65,12 @@ def test_an_experiment_has_its_name_state_times_parameters_and_rows(visitor, run
     ("outcome", "word", "style"),
     [("stopped", "stopped", "succeeded"), ("failed", "failed", "failed"), ("error", "error", "failed")],
 )
-def test_an_experiment_that_has_ended_shows_its_outcome_and_is_not_reloaded(visitor, run, still, outcome, word, style):
+def test_an_experiment_that_has_ended_shows_its_outcome_and_is_not_reloaded(
+    visitor, run, frozen_server, outcome, word, style
+):
     handle = run(outcome=outcome)
     assert "http-equiv" in visitor.get(f"/page/experiments/{handle}").body
-    still.advance(20)
+    frozen_server.advance(20)
     page = visitor.get(f"/page/experiments/{handle}")
     assert f'<span class="badge {style}">{word}</span>' in page.body
     assert "http-equiv" not in page.body
@@ -95,9 +97,9 @@ def test_secrets_are_redacted_in_parameters_environment_and_list(visitor, run, c
     assert client.get(handle).workspace_password == "sesame-4"
 
 
-def test_nothing_in_an_experiment_becomes_markup(visitor, run, still):
+def test_nothing_in_an_experiment_becomes_markup(visitor, run, frozen_server):
     handle = run(name=BAD, command=BAD, container=BAD, project_id=BAD, experiment_env={BAD: BAD}, workspace_url=BAD)
-    still.advance(11)
+    frozen_server.advance(11)
     for path in ("/", f"/page/experiments/{handle}", f"/page/experiments/{handle}/updates?state=1&lines="):
         page = visitor.get(path)
         assert page.status == 200
@@ -109,9 +111,9 @@ def test_nothing_in_an_experiment_becomes_markup(visitor, run, still):
         assert not re.search(r"<[^>]*\son\w+=", body)
 
 
-def test_a_log_of_a_million_rows_is_shown_in_parts_that_lead_to_each_other(visitor, run, still):
+def test_a_log_of_a_million_rows_is_shown_in_parts_that_lead_to_each_other(visitor, run, frozen_server):
     handle = run(rows=MANY)
-    still.advance(100)
+    frozen_server.advance(100)
     page = visitor.get(f"/page/experiments/{handle}")
     assert re.search(rf"The last\s+499\s+of {MANY:,} rows", page.text)
     assert f"step {MANY}/{MANY}" in page.text
@@ -130,9 +132,9 @@ def test_a_log_of_a_million_rows_is_shown_in_parts_that_lead_to_each_other(visit
     assert f'href="?after={MANY}#log"' in visitor.get(f"/page/experiments/{handle}?after={end - 1}").body
 
 
-def test_charts_of_a_long_log_are_drawn_from_samples(visitor, run, still):
+def test_charts_of_a_long_log_are_drawn_from_samples(visitor, run, frozen_server):
     handle = run(rows=MANY)
-    still.advance(100)
+    frozen_server.advance(100)
     answer = visitor.get(f"/page/experiments/{handle}/charts").json
     assert [(chart["name"], chart["axis"]) for chart in answer["charts"]] == [("loss", "step"), ("accuracy", "step")]
     (series,) = answer["charts"][0]["series"]
@@ -140,9 +142,9 @@ def test_charts_of_a_long_log_are_drawn_from_samples(visitor, run, still):
     assert answer["note"] == "Drawn from 4,000 of 1,000,001 rows, evenly spread."
 
 
-def test_jobs_have_names_in_the_log_and_in_charts(visitor, client, multi_node, still):
+def test_jobs_have_names_in_the_log_and_in_charts(visitor, client, multi_node, frozen_server):
     handle = client.run_multi_node(**{**multi_node, "experiment_env": {"GRADIENT_MOCK_LOG_LINES": 20}})
-    still.advance(11)
+    frozen_server.advance(11)
     page = visitor.get(f"/page/experiments/{handle}")
     names = ["worker 1", "worker 2", "parameter server 1"]
     assert [cells[0] for cells in page.cells("rows")] == names * 11
@@ -204,9 +206,9 @@ def test_security_headers_are_on_every_response(visitor, path, logged_in):
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_pages_have_only_scripts_and_styles_from_files(visitor, run, still):
+def test_pages_have_only_scripts_and_styles_from_files(visitor, run, frozen_server):
     handle = run()
-    still.advance(15)
+    frozen_server.advance(15)
     for path in ("/", f"/page/experiments/{handle}", "/page/login"):
         body = visitor.get(path).body
         assert not re.search(r"\sstyle=|<style|\son\w+=", body)
@@ -221,27 +223,27 @@ def test_states_have_the_colours_of_notebooks(visitor):
         assert f".badge.{style} {{ background: {color}; }}" in page.body
 
 
-def test_updates_have_what_is_new_and_say_when_all_is_over(visitor, run, still):
+def test_updates_have_what_is_new_and_say_when_all_is_over(visitor, run, frozen_server):
     handle = run(rows=5)
     url = f"/page/experiments/{handle}/updates"
-    still.advance(11)
+    frozen_server.advance(11)
     first = visitor.get(f"{url}?state={State.PENDING}&lines=").json
     assert (first["state"], first["count"], first["skipped"]) == (State.RUNNING, 3, False)
     assert first["rows"].count("<tr>") == 3
     assert first["title"].startswith("running · ")
     assert visitor.get(f"{url}?state={State.RUNNING}&lines={first['lines']}").json == {}
-    still.advance(100)
+    frozen_server.advance(100)
     last = visitor.get(f"{url}?state={State.RUNNING}&lines={first['lines']}").json
     assert (last["state"], last["count"]) == (State.STOPPED, 2)
     assert visitor.get(f"{url}?state={State.STOPPED}&lines={last['lines']}&wait=30").json == {"over": True}
 
 
-def test_an_update_that_is_waited_for_comes_when_a_row_is_printed(visitor, run, still):
+def test_an_update_that_is_waited_for_comes_when_a_row_is_printed(visitor, run, frozen_server):
     handle = run(rows=5, seconds=20)
     url = f"/page/experiments/{handle}/updates"
-    still.advance(3)
+    frozen_server.advance(3)
     known = visitor.get(f"{url}?state=0&lines=").json
-    still.clock.scale = 5
+    frozen_server.clock.scale = 5
     update = visitor.get(f"{url}?state={known['state']}&lines={known['lines']}&wait=20").json
     assert update["count"] == 1
     assert "step 1/5" in update["rows"]
@@ -250,25 +252,25 @@ def test_an_update_that_is_waited_for_comes_when_a_row_is_printed(visitor, run, 
 @pytest.mark.parametrize(
     "lines", ["x", "js1:", ":1", "js1:99999999999999999999", "js1:-1", ",,,", "{job}:1000000", "%00"]
 )
-def test_lines_that_a_page_cannot_know_are_ignored(visitor, run, still, lines):
+def test_lines_that_a_page_cannot_know_are_ignored(visitor, run, frozen_server, lines):
     handle = run(rows=5)
-    still.advance(100)
+    frozen_server.advance(100)
     url = f"/page/experiments/{handle}/updates?state={State.STOPPED}&lines="
     job = visitor.get(url).json["lines"].partition(":")[0]
     update = visitor.get(url + lines.format(job=job)).json
     assert (update["count"], update["lines"]) == (5, f"{job}:6")
 
 
-def test_an_update_of_many_rows_has_the_last_ones_and_says_that_it_skips(visitor, run, still):
+def test_an_update_of_many_rows_has_the_last_ones_and_says_that_it_skips(visitor, run, frozen_server):
     handle = run(rows=MANY)
-    still.advance(100)
+    frozen_server.advance(100)
     update = visitor.get(f"/page/experiments/{handle}/updates?state={State.STOPPED}&lines=").json
     assert (update["count"], update["skipped"]) == (MAX_ROWS - 1, True)
 
 
-def test_an_update_of_a_page_that_does_not_show_the_end_has_no_rows(visitor, run, still):
+def test_an_update_of_a_page_that_does_not_show_the_end_has_no_rows(visitor, run, frozen_server):
     handle = run()
-    still.advance(11)
+    frozen_server.advance(11)
     update = visitor.get(f"/page/experiments/{handle}/updates?state=1").json
     assert set(update) == {"state", "title", "summary"}
     assert "running" in update["summary"]

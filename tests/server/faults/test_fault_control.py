@@ -4,7 +4,7 @@ import pytest
 
 from gradient_server.faults.settings import Faults
 
-pytestmark = pytest.mark.usefixtures("sound")
+pytestmark = pytest.mark.usefixtures("server_stays_healthy")
 FAULTS = "/_gradient/faults"
 EXPERIMENTS = "/experiments/v1/experiments/"
 NONE = {"faults": None, "injected": {}}

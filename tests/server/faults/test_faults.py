@@ -29,7 +29,7 @@ PATIENCE = 20
 
 
 @pytest.fixture
-def sound_afterwards(sound, gradient_server):
+def sound_afterwards(server_stays_healthy, gradient_server):
     """End the faults; the server must work then, and have logged nothing."""
     yield
     gradient_server.faults()
@@ -205,38 +205,38 @@ def rows_after(ask, handle, line=0, **query):
     return response.body or []
 
 
-def test_repeated_pages_have_each_row_twice(ask, still, run):
+def test_repeated_pages_have_each_row_twice(ask, frozen_server, run):
     handle = run()
-    still.advance(20)
+    frozen_server.advance(20)
     rows = rows_after(ask, handle)
-    with still.faults(log_pages="repeated"):
+    with frozen_server.faults(log_pages="repeated"):
         assert rows_after(ask, handle) == [row for row in rows for _ in range(2)]
         assert rows_after(ask, handle, limit=4) == [rows[0], rows[0], rows[1], rows[1]]
         assert rows_after(ask, handle, limit=1) == rows[:1]
         assert rows_after(ask, handle, line=10**6) == []
-    assert still.faults_injected == {"repeated_page": 2}
+    assert frozen_server.faults_injected == {"repeated_page": 2}
 
 
-def test_mixed_pages_are_ordered_by_line_only_within_a_job(ask, still, run):
+def test_mixed_pages_are_ordered_by_line_only_within_a_job(ask, frozen_server, run):
     handle, single = run(), run("SingleNodeRequest")
-    still.advance(20)
+    frozen_server.advance(20)
     rows = rows_after(ask, handle)
-    with still.faults(log_pages="mixed"):
+    with frozen_server.faults(log_pages="mixed"):
         found = rows_after(ask, handle)
         rows_after(ask, single)
-    assert still.faults_injected == {"mixed_page": 1}
+    assert frozen_server.faults_injected == {"mixed_page": 1}
     assert found != rows
     assert sorted(found, key=lambda row: row["line"]) != found
     for job in {row["jobId"] for row in rows}:
         assert [row for row in found if row["jobId"] == job] == [row for row in rows if row["jobId"] == job]
 
 
-def test_old_pages_begin_before_the_requested_line_while_it_runs(ask, still, run):
+def test_old_pages_begin_before_the_requested_line_while_it_runs(ask, frozen_server, run):
     handle = run(rows=100)
-    still.advance(12)
+    frozen_server.advance(12)
     rows = rows_after(ask, handle)
     visible = rows[-1]["line"]
-    with still.faults(log_pages="old"):
+    with frozen_server.faults(log_pages="old"):
         begins = []
         for _ in range(20):
             found = rows_after(ask, handle, line=visible, limit=30, wait=60)
@@ -245,29 +245,29 @@ def test_old_pages_begin_before_the_requested_line_while_it_runs(ask, still, run
         assert max(begins) <= visible
         assert len(set(begins)) > 5
         assert rows_after(ask, handle, limit=3) == rows[:3]
-    assert still.faults_injected == {"old_page": 20}
+    assert frozen_server.faults_injected == {"old_page": 20}
 
 
-def test_late_pages_are_empty_while_it_runs(ask, still, run):
+def test_late_pages_are_empty_while_it_runs(ask, frozen_server, run):
     handle = run()
-    with still.faults(log_pages="late"):
+    with frozen_server.faults(log_pages="late"):
         assert seconds_for(lambda: rows_after(ask, handle, wait=0.2))[1] >= 0.2
-        still.advance(12)
+        frozen_server.advance(12)
         assert rows_after(ask, handle) == rows_after(ask, handle, wait=60) == []
     assert rows_after(ask, handle) != []
-    assert still.faults_injected == {"late_page": 2}
+    assert frozen_server.faults_injected == {"late_page": 2}
 
 
-def test_log_pages_are_complete_after_the_end_of_the_run(ask, still, run):
+def test_log_pages_are_complete_after_the_end_of_the_run(ask, frozen_server, run):
     handle = run()
-    still.advance(20)
+    frozen_server.advance(20)
     rows = rows_after(ask, handle)
-    with still.faults(log_pages=["old", "late"]):
+    with frozen_server.faults(log_pages=["old", "late"]):
         for _ in range(20):
             assert rows_after(ask, handle) == rows
             assert rows_after(ask, handle, line=5) == [row for row in rows if row["line"] > 5]
             assert rows_after(ask, handle, line=10) == []
-    assert still.faults_injected == {}
+    assert frozen_server.faults_injected == {}
 
 
 @pytest.mark.parametrize(
@@ -280,14 +280,14 @@ def test_log_pages_are_complete_after_the_end_of_the_run(ask, still, run):
     ],
 )
 @pytest.mark.parametrize("page", ["repeated", "mixed", "old", "late"])
-def test_faults_of_log_pages_do_not_happen_to_other_responses(ask, still, run, path, status, page):
+def test_faults_of_log_pages_do_not_happen_to_other_responses(ask, frozen_server, run, path, status, page):
     path = path.format(handle=run())
-    still.advance(12)
-    with still.faults(log_pages=page):
+    frozen_server.advance(12)
+    with frozen_server.faults(log_pages=page):
         assert ask("GET", path).status == status
         wrong = ask("GET", "/jobs/logs?experimentId=nobody", headers={"X-API-Key": "wrong"})
         assert (wrong.status, wrong.body) == (401, "Authentication failed")
-    assert still.faults_injected == {}
+    assert frozen_server.faults_injected == {}
 
 
 ANY_PAGE = ["repeated", "mixed", "old", "late"]

@@ -13,7 +13,7 @@ from gradient_server import LocalServer, local_server
 from tests.server.api.conftest import EXPERIMENTS
 from tests.server.conftest import PATIENCE, raw_request, responses_to
 
-pytestmark = pytest.mark.usefixtures("sound")
+pytestmark = pytest.mark.usefixtures("server_stays_healthy")
 
 
 @pytest.fixture
@@ -50,13 +50,13 @@ def wait_until(condition):
         time.sleep(0.002)  # Polling without a pause would slow the server down.
 
 
-def test_a_restart_keeps_experiments_and_clock(ask, still, single_node_body):
+def test_a_restart_keeps_experiments_and_clock(ask, frozen_server, single_node_body):
     handle = ask("POST", EXPERIMENTS + "run/", single_node_body).body["handle"]
-    still.advance(12)
-    before, timestamp = ask("GET", f"{EXPERIMENTS}{handle}/").body, still.clock.now()
+    frozen_server.advance(12)
+    before, timestamp = ask("GET", f"{EXPERIMENTS}{handle}/").body, frozen_server.clock.now()
     ask.close()
-    still.restart()
-    assert still.clock.now() == timestamp
+    frozen_server.restart()
+    assert frozen_server.clock.now() == timestamp
     assert ask("GET", f"{EXPERIMENTS}{handle}/").body == before
     assert before["data"]["state"] == State.RUNNING
 
@@ -81,7 +81,7 @@ def test_faults_continue_after_a_restart(ask, gradient_server, keep):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_restart_resets_all_connections(ask, still, single_node_body, connect, keep):
+def test_a_restart_resets_all_connections(ask, frozen_server, single_node_body, connect, keep):
     handle = ask("POST", EXPERIMENTS + "run/", single_node_body).body["handle"]
     listing = raw_request("GET", EXPERIMENTS + "?limit=0")
     json_headers = ("Content-Type: application/json", "Content-Length: 99")
@@ -98,7 +98,7 @@ def test_a_restart_resets_all_connections(ask, still, single_node_body, connect,
         connections[situation].sendall(request)
     ask("GET", EXPERIMENTS)
     ask.close()
-    still.restart(keep=keep)
+    frozen_server.restart(keep=keep)
     for situation, connection in connections.items():
         with pytest.raises(ConnectionResetError, match="reset"):
             assert connection.recv(9000) == situation
