@@ -49,9 +49,10 @@ def low_level(spec: Schema) -> dict[str, Any]:
     """Return the contract as openapi-python-client should see it.
 
     What is marked `x-large` in a response may be any JSON, enumerations that are open to other values are plain
-    numbers, each request is one object, and schemas that no operation uses any more are left out.
+    numbers, texts with a format are plain texts, which models leave as they are, each request is one object, and
+    schemas that no operation uses any more are left out.
     """
-    result: dict[str, Any] = json.loads(json.dumps(spec))
+    result: dict[str, Any] = json.loads(json.dumps(spec), object_hook=_without_format)
     schemas = result["components"]["schemas"]
     for response in (response for operation in operations(result) for response in operation["responses"].values()):
         for content in resolve(result, response).get("content", {}).values():
@@ -71,6 +72,11 @@ def operations(spec: Schema) -> Iterator[dict[str, Any]]:
     """Return the operations of the contract, in its order."""
     for path in spec["paths"].values():
         yield from (each for each in path.values() if isinstance(each, dict) and "responses" in each)
+
+
+def _without_format(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema without its format; a field that is called format stays."""
+    return node if isinstance(node.get("format"), dict) else {key: node[key] for key in node if key != "format"}
 
 
 def _without_large(spec: Schema, schema: Any) -> Any:

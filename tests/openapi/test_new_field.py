@@ -12,6 +12,14 @@ FIELD = """\
           description: How many GPUs of the machine to use
           type: integer
           minimum: 1
+        notBefore:
+          description: When to start
+          type: string
+          format: date-time
+        logo:
+          description: A picture
+          type: string
+          format: binary
 """
 
 
@@ -42,3 +50,8 @@ def test_an_optional_field_needs_an_edit_and_make_generate(new_copy, flaky):
     shown, absent, printed = seen["shown"]
     assert (shown, absent) == (2, None)
     assert "gpu_count=2" in printed
+
+    # Texts with a format are sent as they are given.
+    required = dict.fromkeys(("name", "projectHandle", "machineType", "command", "container"), "x")
+    body = {**required, "experimentTypeId": 1, "notBefore": "2030-01-01T00:00:00Z", "logo": "x"}
+    assert project.evaluate("gradient_api.models as m", f"m.SingleNodeRequest.from_dict({body}).to_dict()") == body
