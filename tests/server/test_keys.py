@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gradient_server import LocalServer, keys
+from gradient_server import keys
 from gradient_server.keys import choose_key, environment_for, load_or_create_key, read_key
 from gradient_server.private_files import write_new
 
@@ -37,13 +38,6 @@ def mask(bits):
 
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def listed(variables, tmp_path):
-    """List experiments in a process with these environment variables and an empty home."""
-    bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    program = [sys.executable, "-c", LIST_EXPERIMENTS]
-    return subprocess.run(program, env={**bare, **variables}, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("bits", [0o000, 0o022, 0o077])
@@ -76,71 +70,40 @@ def test_servers_that_start_at_the_same_time_have_the_same_key(tmp_path):
         assert os.listdir(tmp_path / str(number)) == ["config.json"]
 
 
-def test_a_client_finds_a_kept_key_through_its_environment(folder, tmp_path):
-    server_key = choose_key(None, None, executes_commands=True, folder=folder)
-    stale = {"PAPERSPACE_API_KEY": "another", "PAPERSPACE_CONFIG_FILE_NAME": "other.json"}
-    with LocalServer(api_key=server_key.text) as server:
-        found = listed({**stale, **server.environment, **server_key.environment}, tmp_path)
-    assert (found.stdout, found.stderr) == ("[]\n", "")
-    assert server_key.text not in json.dumps(dict(server_key.environment))
-    assert server_key.text not in repr(server_key)
+def link(path, target):
+    path.unlink() if path.is_file() else path.rename(path.with_name("moved"))
+    path.symlink_to(target)
 
 
-def linked_file(folder, tmp_path):
-    load_or_create_key(tmp_path / "other")
-    folder.mkdir(parents=True, mode=0o700)
-    (folder / "config.json").symlink_to(tmp_path / "other" / "config.json")
-
-
-def dangling_link(folder, tmp_path):
-    folder.mkdir(parents=True, mode=0o700)
-    (folder / "config.json").symlink_to(tmp_path / "elsewhere")
-
-
-def linked_folder(folder, tmp_path):
-    load_or_create_key(tmp_path / "other")
-    folder.parent.mkdir(parents=True)
-    folder.symlink_to(tmp_path / "other")
-
-
-def kept(folder, path=".", bits=None, text=None):
-    load_or_create_key(folder)
-    if text is not None:
-        (folder / "config.json").write_text(text)
-    if bits is not None:
-        (folder / path).chmod(bits)
-
-
-def pipe(folder, tmp_path):
-    folder.mkdir(parents=True, mode=0o700)
-    os.mkfifo(folder / "config.json", 0o600)
+def replace_by_pipe(path):
+    path.unlink()
+    os.mkfifo(path, 0o600)
 
 
 NOT_PRIVATE = {
-    "a link to a file": (linked_file, "config.json", "symbolic link"),
-    "a link to nothing": (dangling_link, "config.json", "symbolic link"),
-    "a link to a folder": (linked_folder, ".", "symbolic link"),
-    "a pipe": (pipe, "config.json", "no file"),
-    "others may read it": (lambda f, t: kept(f, "config.json", 0o644), "config.json", "chmod 600"),
-    "the group may read it": (lambda f, t: kept(f, "config.json", 0o640), "config.json", "chmod 600"),
-    "others may enter the folder": (lambda f, t: kept(f, ".", 0o711), ".", "chmod 700"),
-    "the group may write the folder": (lambda f, t: kept(f, ".", 0o720), ".", "chmod 700"),
-    "no JSON": (lambda f, t: kept(f, text="secret-text"), "config.json", "must hold a key"),
-    "no object": (lambda f, t: kept(f, text='["secret-text"]'), "config.json", "must hold a key"),
-    "no key": (lambda f, t: kept(f, text='{"key": "secret-text"}'), "config.json", "must hold a key"),
-    "a key that is none": (lambda f, t: kept(f, text='{"apiKey": " secret-text"}'), "config.json", "must hold a key"),
-    "a number": (lambda f, t: kept(f, text='{"apiKey": 7}'), "config.json", "must hold a key"),
-    "nothing": (lambda f, t: kept(f, text=""), "config.json", "must hold a key"),
+    "a link to a file": (lambda path: link(path, shutil.copy(path, path.parent.parent)), "symbolic link"),
+    "a link to nothing": (lambda path: link(path, path.parents[2] / "elsewhere"), "symbolic link"),
+    "a link to a folder": (lambda path: link(path.parent, "moved"), "symbolic link"),
+    "a pipe": (replace_by_pipe, "no file"),
+    "others may read it": (lambda path: path.chmod(0o644), "chmod 600"),
+    "the group may read it": (lambda path: path.chmod(0o640), "chmod 600"),
+    "others may enter the folder": (lambda path: path.parent.chmod(0o711), "chmod 700"),
+    "the group may write the folder": (lambda path: path.parent.chmod(0o720), "chmod 700"),
+    **{
+        text: (lambda path, text=text: path.write_text(text), "must hold a key")
+        for text in ("secret-text", '["secret-text"]', '{"key": "secret-text"}', '{"apiKey": " secret-text"}', "")
+    },
 }
 
 
 @pytest.mark.parametrize("kind", NOT_PRIVATE)
 def test_a_kept_key_that_others_could_know_or_that_is_invalid_is_refused(folder, tmp_path, kind):
-    make, name, reason = NOT_PRIVATE[kind]
-    make(folder, tmp_path)
+    damage, reason = NOT_PRIVATE[kind]
+    load_or_create_key(folder)
+    damage(folder / "config.json")
     with pytest.raises(OSError, match=reason) as caught:
         load_or_create_key(folder)
-    assert caught.value.filename == str(folder / name)
+    assert caught.value.filename == str(folder if "folder" in kind else folder / "config.json")
     assert "secret-text" not in str(caught.value)
     assert "secret-text" not in "".join(traceback.format_exception(caught.value))
     assert not (tmp_path / "elsewhere").exists()
@@ -209,6 +172,7 @@ def test_the_key_is_the_given_one_or_that_in_a_file_or_the_default(tmp_path, fol
         assert choose_key("g" * 20, None, executes_commands=is_real).text == "g" * 20
         assert choose_key(None, path, executes_commands=is_real).text == "f" * 20
     assert choose_key(None, None).text == "gradient-local"
+    assert "gradient-local" not in repr(choose_key(None, None))
     assert choose_key("short", None).text == "short"
     assert choose_key(None, None, executes_commands=True, folder=folder).text == load_or_create_key(folder)
 

@@ -1,14 +1,11 @@
 """Routing, authentication and many clients at once; and that the server leaks no secrets."""
 
-import contextlib
 import json
 import os
 import resource
 import socket
 import stat
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -114,41 +111,6 @@ def test_a_response_on_a_kept_connection_is_not_delayed_by_the_network_stack(ask
 def test_idle_connections_are_kept_longer_than_clients_keep_them():
     # Otherwise a client would now and then send a request just when the connection is closed.
     assert KEEP_ALIVE == 75 > 2 * httpx.Limits().keepalive_expiry
-
-
-def test_experiments_created_by_fifty_clients_at_once_are_all_there(connect_raw, single_node_body):
-    ready = threading.Barrier(50)
-
-    def create(number):
-        with contextlib.closing(connect_raw()) as client:
-            client.connection.connect()
-            ready.wait(PATIENCE)
-            body = {**single_node_body, "name": f"client {number}"}
-            return [client("POST", EXPERIMENTS, body).body["handle"] for _ in range(4)]
-
-    with ThreadPoolExecutor(50) as pool:
-        handles = [handle for found in pool.map(create, range(50)) for handle in found]
-    assert len(set(handles)) == 200
-    with contextlib.closing(connect_raw()) as client:
-        data = client("GET", EXPERIMENTS + "?limit=-1").body["data"]
-    assert {found["handle"] for found in data} == set(handles)
-    names = [found["templateHistory"]["params"]["name"] for found in data]
-    assert {name: names.count(name) for name in names} == {f"client {number}": 4 for number in range(50)}
-
-
-@pytest.mark.usefixtures("server_stays_healthy")
-def test_a_client_that_sends_slowly_does_not_delay_others(connect, ask, single_node_body):
-    body = json.dumps(single_node_body).encode()
-    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
-    request = raw_request("POST", EXPERIMENTS, *headers, body=body)
-    slow = connect()
-    slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for place in range(len(request)):
-        slow.sendall(request[place : place + 1])
-        if place % 50 == 0:
-            assert ask("GET", EXPERIMENTS).body["data"] == []
-    assert slow.recv(9000).startswith(b"HTTP/1.1 200 ")
-    assert len(ask("GET", EXPERIMENTS).body["data"]) == 1
 
 
 @pytest.mark.usefixtures("server_stays_healthy")

@@ -160,18 +160,6 @@ def test_0_3_7_sees_every_row_and_1_9_1_misses_the_first(client_of, gradient_ser
 
 
 @AT_BOTH
-@BODIES
-def test_an_experiment_that_is_run_and_stopped(client_of, frozen_server, at, version, body):
-    client = client_of(version)
-    handle = client.ask("POST", f"{at}run/", body)[1]["handle"]
-    frozen_server.advance(10)
-    assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.RUNNING
-    assert client.ask("PUT", f"{at}{handle}/stop/") == (200, {"message": "success"})
-    frozen_server.advance(10)
-    assert client.ask("GET", f"{at}{handle}/")[1]["data"]["state"] == State.CANCELLED
-
-
-@AT_BOTH
 def test_0_3_7_lists_everything_and_numbers_projects(client_of, at):
     client = client_of("0.3.7")
     handles = [client.ask("POST", EXPERIMENTS, SINGLE)[1]["handle"] for _ in range(25)]
@@ -183,27 +171,6 @@ def test_0_3_7_lists_everything_and_numbers_projects(client_of, at):
     letters = "&".join(f"projectHandle%5B{place}%5D={letter}" for place, letter in enumerate("prlvf0u05"))
     groups = client.ask("GET", f"{at}?limit=-1&{letters}")[1]["data"]
     assert [group["data"] for group in groups] == [[]] * 8  # one of the letters comes twice
-
-
-@AT_BOTH
-def test_1_9_1_lists_pages_and_sends_tags(client_of, at):
-    client = client_of("1.9.1")
-    for _ in range(25):
-        client.ask("POST", EXPERIMENTS, SINGLE)
-    for query, length in [("", 20), ("?limit=11&offset=20", 5), ("?tag=a&tag=b", 20)]:
-        status, listed = client.ask("GET", at + query)
-        assert (status, len(listed["data"]), listed["meta"]["totalItems"]) == (200, length, 25)
-
-
-@AT_BOTH
-def test_1_9_1_deletes_with_an_empty_response(client_of, at):
-    client = client_of("1.9.1")
-    handle = client.ask("POST", EXPERIMENTS, SINGLE)[1]["handle"]
-    assert client.ask("DELETE", f"{at}{handle}/") == (204, None)
-    assert client.ask("GET", f"{at}{handle}/") == (
-        404,
-        {"details": "Experiment not found", "error": "Object not found"},
-    )
 
 
 def test_missing_fields_have_the_recorded_error_body(client_of):

@@ -325,16 +325,6 @@ def test_faults_happen_to_chosen_operations_only(ask, gradient_server, single_no
             assert ask("GET", f"{path}{handle}/").status == 200
 
 
-def test_unknown_operations_and_settings_are_rejected(gradient_server):
-    gradient_server.faults(statuses=503)
-    with pytest.raises(ValueError, match=r"operations: There is no getLog; there are .*getLogs"):
-        gradient_server.faults(statuses=500, operations=["getLogs", "getLog"])
-    with pytest.raises(ValueError, match="rate"):
-        gradient_server.faults(statuses=500, rate=2)
-    with pytest.raises(TypeError, match="ratio"):
-        gradient_server.faults(statuses=500, ratio=0.5)
-
-
 @pytest.mark.parametrize("times", [1, 3])
 def test_times_is_the_largest_number_of_faults(ask, gradient_server, times):
     with gradient_server.faults(bodies="half", times=times):
