@@ -71,8 +71,8 @@ def test_a_run_that_cannot_be_monitored_ends_with_an_error_and_does_not_block_ot
     assert "on purpose" in caplog.text
 
 
-def test_events_that_cannot_be_read_at_first_are_read_later(make_bench):
-    bench = make_bench(slots=1)
+def test_events_that_cannot_be_read_at_first_are_read_later(make_bench, monkeypatch):
+    bench, polls = make_bench(slots=1), []
     run = bench.run("echo begun; while [ ! -e go ]; do sleep 0.01; done")
     bench.wait_for_row(run, "begun")
     folder = bench.directory / run.handle
@@ -81,6 +81,9 @@ def test_events_that_cannot_be_read_at_first_are_read_later(make_bench):
     events.mkdir()
     (folder / "workspace" / "go").touch()
     wait_until(lambda: b'"rows"' in moved.read_bytes(), "the last event")
+    poll = run.monitor.poll
+    monkeypatch.setattr(run.monitor, "poll", lambda: polls.append(0) or poll())
+    wait_until(lambda: len(polls) > 2, "polls that fail")
     assert bench.state(run) == State.RUNNING
     events.rmdir()
     moved.rename(events)
