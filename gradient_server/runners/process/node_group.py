@@ -20,7 +20,7 @@ from gradient_api.constants import ExperimentState as State
 from gradient_server.runners.process.environment import Node
 from gradient_server.runners.process.limits import SetupError
 from gradient_server.runners.process.log_file import LogWriter, RowSplitter
-from gradient_server.runners.process.processes import ProcessId, children, kill, signal_group
+from gradient_server.runners.process.processes import ProcessId, children, kill, kill_children, signal_group
 
 READ_SIZE = 256 * 1024
 """Bytes of output that are read at once."""
@@ -31,8 +31,6 @@ _PAUSE = 0.001
 _CHECK_INTERVAL = 1.0
 """Seconds between two checks of whether the run may go on."""
 _TEAR_DOWN_INTERVAL = 0.02
-_KILL_TIMEOUT = 10.0
-"""Seconds after SIGKILL after which processes that do not end are left alone."""
 _SHELL_SIGNAL_OFFSET = 128
 """A shell exits with this plus the number of the signal that has killed its command."""
 # The start barrier: the command does not run before its process group is on record, so that it can be found and killed.
@@ -242,9 +240,12 @@ class NodeGroup:
         deadline = time.monotonic() + grace
         for group in self._existing_groups():
             signal_group(group, signal.SIGTERM)
-        while (self._reap() or self._existing_groups()) and time.monotonic() < deadline + _KILL_TIMEOUT:
-            self._signal_remaining(kill_now=time.monotonic() >= deadline)
+        while (self._reap() or self._existing_groups()) and time.monotonic() < deadline:
+            self._terminate_children()
             self._step(_TEAR_DOWN_INTERVAL)
+        for group in self._existing_groups():
+            signal_group(group, signal.SIGKILL)
+        kill_children()
         for node in self._nodes:
             node.drain()
         self._selector.close()
@@ -290,15 +291,10 @@ class NodeGroup:
         self._groups = {group for group in self._groups if group.may_have_group()}
         return {group.pid for group in self._groups}
 
-    def _signal_remaining(self, *, kill_now: bool) -> None:
+    def _terminate_children(self) -> None:
+        """Send SIGTERM, once, to processes that have left their group: these become children when their parent ends."""
         groups = self._existing_groups()
-        if kill_now:
-            for group in groups:
-                signal_group(group, signal.SIGKILL)
-        # A process that has left its group becomes a child of this one when its parent ends.
         for pid, group in children():
-            if kill_now:
-                kill(pid)
-            elif group not in groups and pid not in self._terminated:
+            if group not in groups and pid not in self._terminated:
                 self._terminated.add(pid)
                 kill(pid, signal.SIGTERM)

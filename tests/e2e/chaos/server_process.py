@@ -32,9 +32,9 @@ class ServerProcess:
         self._api_key, self._urls = ready["api_key"], {name: ready[name] for name in ("experiments_url", "logs_url")}
 
     def client(self, **options: Any) -> ExperimentsClient:
-        """Return a client for it."""
+        """Return a client for it that retries for as long as a busy machine may need to start the server again."""
         urls = {"base_url": self._urls["experiments_url"], "logs_url": self._urls["logs_url"]}
-        return ExperimentsClient(self._api_key, **urls, **options)
+        return ExperimentsClient(self._api_key, **urls, **{"max_attempts": 50, "deadline": 4 * TIMEOUT, **options})
 
     def kill(self) -> None:
         """Kill it, and start it again with everything that it has acknowledged, but without faults."""
