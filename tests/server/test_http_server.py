@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from gradient_server import http_server
+from tests.server.api.conftest import EXPERIMENTS
 
-EXPERIMENTS = "/experiments/v1/experiments/"
 TIMEOUT = 20
 FEW_OPEN_FILES = """
 import resource, runpy

@@ -3,10 +3,10 @@
 import pytest
 
 from gradient_server.faults.settings import Faults
+from tests.server.api.conftest import EXPERIMENTS
 
 pytestmark = pytest.mark.usefixtures("server_stays_healthy")
 FAULTS = "/_gradient/faults"
-EXPERIMENTS = "/experiments/v1/experiments/"
 NONE = {"faults": None, "injected": {}}
 
 

@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import inspect
 import json
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -14,9 +13,10 @@ import pytest
 from gradient import ExperimentsClient
 from gradient_server import LocalServer
 from gradient_server.faults.settings import Kind
+from tests.server.api.conftest import EXPERIMENTS
+from tests.server.conftest import PATIENCE, raw_request
 
-pytestmark = pytest.mark.usefixtures("sound_afterwards")
-EXPERIMENTS = "/experiments/v1/experiments/"
+pytestmark = pytest.mark.usefixtures("healthy_without_faults")
 EVERYTHING = {
     "statuses": [429, 503],
     "statuses_after": 502,
@@ -25,11 +25,10 @@ EVERYTHING = {
     "latency": [0, 0.001],
     "slow": [0, 0.001],
 }
-PATIENCE = 20
 
 
 @pytest.fixture
-def sound_afterwards(server_stays_healthy, gradient_server):
+def healthy_without_faults(server_stays_healthy, gradient_server):
     """End the faults; the server must work then, and have logged nothing."""
     yield
     gradient_server.faults()
@@ -107,18 +106,12 @@ def test_retry_after_is_seconds_or_a_date(ask, gradient_server):
 
 
 @pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1)])
-def test_connections_are_reset_before_or_after_acting(ask, gradient_server, single_node_body, total, when, created):
+def test_connections_are_reset_before_or_after_acting(connect, gradient_server, single_node_body, total, when, created):
     body = json.dumps({**single_node_body, "name": "n" * 100_000}).encode()
-    head = (
-        f"POST {EXPERIMENTS} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ask.key}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    address = "127.0.0.1", int(gradient_server.url.rpartition(":")[2])
-    with (
-        gradient_server.faults(resets=when),
-        socket.create_connection(address, timeout=PATIENCE) as connection,
-    ):
-        connection.sendall(head.encode() + body)
+    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    connection = connect()
+    with gradient_server.faults(resets=when):
+        connection.sendall(raw_request("POST", EXPERIMENTS, *headers, body=body))
         with pytest.raises(ConnectionResetError):
             connection.recv(9000)
     assert total() == created
