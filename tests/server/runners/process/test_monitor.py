@@ -15,8 +15,9 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.process.environment import nodes_of
+from gradient_server.runners.process.log_file import LogWriter
 from gradient_server.runners.process.monitor import RunMonitor
-from gradient_server.runners.process.run_files import EventReader, LaunchSpec, RunDirectory
+from gradient_server.runners.process.run_files import EventReader, EventWriter, LaunchSpec, RunDirectory
 from tests.server.runners.process.conftest import LEAVING, is_alive, left_over, only_linux, stop, wait_until
 
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
@@ -51,6 +52,19 @@ def test_a_run_that_ends_while_its_supervisor_is_checked_has_its_outcome(tmp_pat
     monitor.poll()
     assert monitor.history.states[-1][1] == State.STOPPED
     assert monitor.is_over
+
+
+def test_rows_that_are_newer_than_the_known_state_are_not_visible(tmp_path):
+    """States and rows come from different files."""
+    directory = RunDirectory(tmp_path / "es1")
+    (directory.path / "jobs").mkdir(parents=True)
+    monitor, events, log = RunMonitor(directory, 1), EventWriter(directory.events), LogWriter(directory.log(0))
+    for state, visible in ((State.NETWORK_SETUP, 0), (State.RUNNING, 1)):
+        events.write(state=state)
+        assert monitor.poll()
+        monitor.show_rows()
+        log.write(1, ["a row"])
+        assert monitor.logs[0].count() == len(list(monitor.logs[0].after(0))) == visible
 
 
 def test_a_run_whose_supervisor_fails_to_start_ends_with_its_last_error(make_bench, monkeypatch, broken_supervisor):

@@ -62,15 +62,6 @@ def test_a_run_whose_log_cannot_be_written_ends_with_an_error(bench):
     assert not is_alive(int(pid))
 
 
-def test_rows_are_not_visible_before_the_run_is_running(bench):
-    """States and rows come from different files."""
-    for _ in range(4):
-        run = bench.run("echo one; exec sleep 60")
-        wait_until(lambda run=run: bench.rows(run))
-        assert bench.state(run) == State.RUNNING
-        run.delete()
-
-
 def test_rows_of_an_earlier_run_with_the_same_handle_are_not_visible(make_bench):
     bench = make_bench(recover=False)
     run = bench.admit("echo mine", handle="es7")
