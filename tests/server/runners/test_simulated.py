@@ -8,7 +8,7 @@ from gradient_api.constants import ExperimentState as State
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_server.runners.base import RunRejectedError, RunSpec, next_state_at, state_at
+from gradient_server.runners.base import RunRejectedError, RunSpec, state_at
 from gradient_server.runners.simulated import SimulatedRunner
 
 DOCUMENTED_ORDER = [
@@ -100,13 +100,6 @@ def test_a_stop_does_not_change_what_was_seen_before_it(data, options, started):
         assert not line or row(run, line) == row(undisturbed, line)
 
 
-@given(options=OPTIONS, stopped=TIMES, now=TIMES)
-def test_a_run_that_is_not_started_stays_created_until_it_is_cancelled(options, stopped, now):
-    assert state_at(run_with(**options).transitions, now) == State.CREATED
-    cancelled = run_with(**options, stopped=stopped)
-    assert state_at(cancelled.transitions, now) == (State.CREATED if now < stopped else State.CANCELLED)
-
-
 @given(data=st.data(), options=OPTIONS_WITH_FEW_ROWS, started=TIMES, share=st.none() | SHARES)
 def test_rows_appear_while_the_command_runs_and_the_marker_at_the_end(data, options, started, share):
     stopped = None if share is None else started + options["seconds"] * share
@@ -166,17 +159,6 @@ def test_the_next_row_is_there_when_announced_and_not_before(data, options, star
     if timestamp - earlier > 4 * math.ulp(timestamp):
         assert last_line(run, earlier) <= line
     assert state_at(run.transitions, earlier) not in TERMINAL_STATES
-
-
-@given(options=OPTIONS_WITH_FEW_ROWS, started=TIMES, share=st.none() | SHARES)
-def test_a_reader_that_sleeps_until_the_next_row_sees_all_of_them(options, started, share):
-    stopped = None if share is None else started + options["seconds"] * share
-    run = run_with(**options, started=started, stopped=stopped)
-    now, seen = 0.0, last_line(run, 0.0)
-    while (timestamp := run.next_row_at(seen, now)) is not None:
-        now, before, seen = timestamp, seen, last_line(run, timestamp)
-        assert seen > before or next_state_at(run.transitions, now) is None
-    assert seen == last_line(run, FOREVER)
 
 
 @pytest.mark.parametrize("write", [lambda value: value, str], ids=["numbers", "text"])

@@ -118,8 +118,7 @@ def test_files_of_others_are_left_alone(make_bench, shared, keep):
     assert created == ({"es1", "lock"} if keep else set())
 
 
-def test_a_directory_that_the_server_created_is_removed_if_runs_are_not_kept(make_bench, tmp_path):
-    """Nothing is left."""
+def test_a_server_that_does_not_keep_runs_removes_a_directory_that_it_has_created(make_bench, tmp_path):
     bench = make_bench(tmp_path / "created", keep=False)
     bench.done("echo one")
     bench.runner.close()
