@@ -1,4 +1,4 @@
-"""What tests of several rooms need: the table of public methods, parameters, a fake server, a client."""
+"""Shared by all tests: options, the table of public methods, parameters, a fake server, a client."""
 
 import copy
 import os

@@ -103,7 +103,7 @@ class FakeServer:
                     fake.changed.notify_all()
                 fake.respond(request, self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = respond
+            do_GET = do_POST = do_PUT = do_DELETE = do_CONNECT = respond
 
             def send(self, status, body, headers):
                 self.send_response(status, "Fake")

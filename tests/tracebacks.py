@@ -1,4 +1,4 @@
-"""What people and tools print of an error."""
+"""Errors as people and tools print them."""
 
 import traceback
 from pathlib import Path

@@ -53,8 +53,7 @@ def test_the_examples_of_internal_modules_are_true(name):
     assert runner.failures == 0
 
 
-def test_there_are_examples():
-    """Whoever moves them elsewhere is told here."""
+def test_internal_modules_have_examples():
     assert sum(len(test.examples) for name in MODULES for test in examples(name)) > 20
 
 

@@ -62,7 +62,9 @@ def experiment_client(gradient_server, monkeypatch):
         yield client
 
 
-def test_single_node(experiment_client, gradient_server, single_node, capsys):
+def test_the_documented_calls_for_a_single_node_experiment_work(
+    experiment_client, gradient_server, single_node, capsys
+):
     """Create, list, get, state, start, follow, print, run, stop."""
     gradient_server.clock.scale = 1
     project_id = single_node["project_id"]
@@ -110,8 +112,7 @@ def test_single_node(experiment_client, gradient_server, single_node, capsys):
     assert len(experiment_client.list()) == 1
 
 
-def test_stop_at_once(experiment_client, single_node):
-    """An experiment that has just been created and started can be stopped."""
+def test_an_experiment_that_has_just_been_started_can_be_stopped(experiment_client, single_node):
     experiment_id = experiment_client.create_single_node(**single_node)
     experiment_client.start(experiment_id)
     experiment_client.stop(experiment_id)
@@ -119,7 +120,7 @@ def test_stop_at_once(experiment_client, single_node):
 
 
 @pytest.mark.parametrize("kind", [2, 3, "GRPC", "MPI"])
-def test_multi_node(experiment_client, gradient_server, multi_node, kind):
+def test_the_documented_calls_for_a_multi_node_experiment_work(experiment_client, gradient_server, multi_node, kind):
     """Create, start, follow all jobs, stop, run."""
     gradient_server.clock.scale = 1
     experiment_id = experiment_client.create_multi_node(**{**multi_node, "experiment_type_id": kind})
@@ -136,8 +137,7 @@ def test_multi_node(experiment_client, gradient_server, multi_node, kind):
 
 
 @pytest.mark.parametrize("method", [ExperimentsClient.logs, ExperimentsClient.get_logs, ExperimentsClient.yield_logs])
-def test_documented_defaults_of_logs(method):
-    """From the first row on, and 10 000 at most."""
+def test_logs_begin_with_the_first_row_and_have_at_most_10_000_by_default(method):
     defaults = {name: parameter.default for name, parameter in inspect.signature(method).parameters.items()}
     assert (defaults["line"], defaults["limit"]) == (0, 10_000)
 
@@ -151,16 +151,14 @@ def test_documented_defaults_of_logs(method):
         (ExperimentsClient.run_multi_node, MULTI_NODE_HELP),
     ],
 )
-def test_documented_help(method, documented):
-    """The lines that the documentation shows are among those that help() prints, and nothing else is required."""
+def test_help_shows_the_documented_parameters_and_no_other_required_ones(method, documented):
     printed = [line.strip() for line in pydoc.render_doc(method, renderer=pydoc.plaintext).splitlines()]
     lines = documented.splitlines()
     assert set(lines) <= set(printed)
     assert [line for line in printed if line.endswith("[required]") and line not in lines] == []
 
 
-def test_documented_help_of_logs(experiment_client):
-    """Of a method of a client, too: what it does, what it takes, and what it takes where nothing is said."""
+def test_help_on_a_method_of_a_client_shows_signature_description_and_parameters(experiment_client):
     shown = pydoc.render_doc(experiment_client.logs, renderer=pydoc.plaintext)
     assert shown.splitlines()[0].startswith("Python Library Documentation: method logs in ")
     for documented in (
@@ -173,15 +171,13 @@ def test_documented_help_of_logs(experiment_client):
         assert documented in shown
 
 
-def test_help_of_a_client(experiment_client):
-    """It is that of its class."""
+def test_help_on_a_client_is_that_of_its_class(experiment_client):
     shown = pydoc.render_doc(experiment_client, renderer=pydoc.plaintext)
     assert "class ExperimentsClient" in shown
     assert "yield_logs(" in shown
 
 
-def test_documented_help_of_the_states():
-    """The class is where the documentation has it, with each of its thirteen members and the word for each."""
+def test_help_on_the_states_shows_the_documented_class_with_its_thirteen_members():
     shown = pydoc.render_doc(constants.ExperimentState, renderer=pydoc.plaintext)
     assert "class ExperimentState in module gradient.constants" in shown
     assert "get_state_str(state_int" in shown
@@ -199,6 +195,6 @@ def test_documented_help_of_the_states():
         *(("network setting up", 12), ("network tearing down", 13), ("undefined", 99), ("undefined", None)),
     ],
 )
-def test_words_for_states(word, state):
-    """Those of the first clients, to the letter: canceled has one l, though its constant has two."""
+def test_the_words_for_states_are_those_of_the_first_clients(word, state):
+    """To the letter: canceled has one l, though its constant has two."""
     assert constants.ExperimentState.get_state_str(state) == word

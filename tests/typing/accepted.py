@@ -1,4 +1,4 @@
-"""What users write, and type checkers have to take. It is checked and never run; `test_user_code.py` does that."""
+"""Code of users that type checkers accept. It is checked by `test_user_code.py`, and never run."""
 
 from collections.abc import AsyncGenerator, Generator
 from typing import assert_type
@@ -110,7 +110,7 @@ for row in client.yield_logs(handle):
 
 
 def say(state: int) -> None:
-    """Take what `on_state` gives."""
+    """Print a state, as a callback for `on_state`."""
     print(constants.ExperimentState.get_state_str(state))
 
 

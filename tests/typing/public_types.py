@@ -1,4 +1,4 @@
-"""The types that the public names say at run time: of attributes, parameters and what is returned."""
+"""The types of public attributes, parameters and results, as they are at run time."""
 
 import inspect
 import types
@@ -54,7 +54,7 @@ def parts_of(hint: object) -> Iterator[object]:
         yield from parts_of(inner)
 
 
-def says_nothing(hint: object) -> bool:
+def is_uninformative(hint: object) -> bool:
     """Whether a type, or a part of it, is `Any` or belongs to the internals of the generated code."""
     bare = {list, dict, set, frozenset, tuple, Callable, Iterable, typing.Any, inspect.Parameter.empty, Unset}
     parts = list(parts_of(hint))

@@ -1,4 +1,4 @@
-"""What users write by mistake. Type checkers have to object to the statements that are marked, and to no other."""
+"""Mistakes of users. Type checkers refuse the statements that are marked, and no other."""
 
 from gradient import (  # refused
     AsyncExperimentsClient,

@@ -1,4 +1,4 @@
-"""Type checkers read the annotations of a package only where it says that it has them."""
+"""Type checkers read the annotations of a package only if it has a marker for it."""
 
 import tomllib
 from pathlib import Path
@@ -10,6 +10,5 @@ BUILT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["to
 
 
 @pytest.mark.parametrize("package", BUILT["targets"]["wheel"]["packages"])
-def test_every_package_says_that_it_is_typed(package):
-    """All that goes into the wheel has the marker of PEP 561, the generated package too."""
+def test_every_package_of_the_wheel_has_the_marker_of_pep_561(package):
     assert (ROOT / package / "py.typed").is_file()

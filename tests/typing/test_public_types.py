@@ -1,4 +1,4 @@
-"""Every type that a user meets says something: no `Any`, and nothing of the insides of the generated code."""
+"""Every public type is informative: no `Any`, and no internals of the generated code."""
 
 import os
 import subprocess
@@ -11,19 +11,17 @@ import pytest
 from gradient_api.types import Unset
 
 import gradient
-from tests.typing.public_types import places, says_nothing
+from tests.typing.public_types import is_uninformative, places
 
 PLACES = places(gradient)
 
 
-def test_no_public_type_says_nothing():
-    """Attributes, parameters and results of all that is public have types that tell what they are."""
-    assert [place for place, hint in PLACES if says_nothing(hint)] == []
+def test_attributes_parameters_and_results_of_everything_public_have_informative_types():
+    assert [place for place, hint in PLACES if is_uninformative(hint)] == []
 
 
 @pytest.mark.parametrize("name", gradient.__all__)
-def test_every_public_class_has_been_looked_at(name):
-    """The walk sees the members of each public class, and so cannot pass by finding nothing."""
+def test_members_of_every_public_class_are_found(name):
     public = getattr(gradient, name)
     if isinstance(public, type):
         seen = {place.partition(".")[0] for place, _ in PLACES}
@@ -46,8 +44,7 @@ def test_every_public_class_has_been_looked_at(name):
         "ResourceFetchingError.__init__(details)",
     ],
 )
-def test_every_kind_of_place_is_looked_at(place):
-    """Methods, keywords out of the contract, properties, class methods, attributes and keys are all among them."""
+def test_methods_keywords_properties_attributes_and_keys_are_found(place):
     assert place in dict(PLACES)
 
 
@@ -64,14 +61,12 @@ def test_every_kind_of_place_is_looked_at(place):
         typing.Callable[[typing.Any], None],
     ],
 )
-def test_types_that_say_nothing_are_told(hint):
-    """What says nothing is found wherever it stands in a type."""
-    assert says_nothing(hint)
+def test_uninformative_parts_of_a_type_are_found(hint):
+    assert is_uninformative(hint)
 
 
-def test_the_package_is_completely_typed(tmp_path):
-    """To pyright, which reads only what is annotated of a library, the types of all public names are known."""
-    # From a directory of its own: what lies in the current one is no library.
+def test_pyright_knows_the_types_of_all_public_names(tmp_path):
+    # In a directory of its own: pyright takes the current one for the code of the user.
     (tmp_path / "pyrightconfig.json").write_text("{}", encoding="utf-8")
     binaries = Path(sys.executable).parent
     verified = subprocess.run(

@@ -1,4 +1,4 @@
-"""What users write against the types, as mypy and pyright see it. The code is in `accepted.py` and `refused.py`."""
+"""Code of users, as mypy and pyright see it: `accepted.py` and `refused.py`."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ ACCEPTED, REFUSED = HERE / "accepted.py", HERE / "refused.py"
 MARK = "  # refused"
 
 Objections = dict[tuple[Path, int], list[str]]
-"""What a type checker says of which line."""
+"""The messages of a type checker by file and line."""
 
 
 def mypy(cache: Path) -> Objections:
@@ -56,17 +56,15 @@ def run(checker: str, *arguments: str | Path) -> str:
 
 @pytest.fixture(scope="module", params=[mypy, pyright], ids=lambda checker: checker.__name__)
 def objections(request: pytest.FixtureRequest) -> Objections:
-    """What one of the type checkers says of both files; each runs once."""
+    """The messages of one of the type checkers about both files; each runs once."""
     return request.param(request.config.cache.mkdir("mypy"))
 
 
-def test_code_that_is_right_is_accepted(objections):
-    """No type checker objects to what users may write, and they infer the types that are asserted there."""
+def test_type_checkers_accept_right_code_and_infer_the_types_that_it_asserts(objections):
     assert {place: said for place, said in objections.items() if place[0] == ACCEPTED} == {}
 
 
-def test_code_that_is_wrong_is_refused(objections):
-    """Type checkers object to misspelt, missing and wrong keywords and keys, and to nothing else in that file."""
+def test_type_checkers_refuse_misspelt_missing_and_wrong_keywords_and_nothing_else(objections):
     statements = statement_lines(REFUSED)
     lines = REFUSED.read_text(encoding="utf-8").splitlines()
     marked = {statements[number] for number, line in enumerate(lines, start=1) if line.endswith(MARK)}

@@ -36,7 +36,7 @@ def grouped_each(groups, offset, limit):
     return {"data": data, "meta": {"totalItems": sum(map(len, groups))}}
 
 
-def ignorant(groups, offset, limit):
+def without_pages(groups, offset, limit):
     return {"data": [experiment(handle) for group in groups for handle in group], "meta": None}
 
 
@@ -51,7 +51,7 @@ def capped(server, most=3, *, says_so=True):
     return answer
 
 
-def silent(server):
+def without_total(server):
     """Return a server that does not report a total."""
     return lambda *asked: {**server(*asked), "meta": {}}
 
@@ -59,15 +59,18 @@ def silent(server):
 CAPPED = [capped(flat), capped(grouped_overall), capped(grouped_each), capped(flat, says_so=False)]
 
 
-@pytest.mark.parametrize("server", [flat, grouped_overall, grouped_each, ignorant, silent(capped(flat)), *CAPPED])
+@pytest.mark.parametrize(
+    "server", [flat, grouped_overall, grouped_each, without_pages, without_total(capped(flat)), *CAPPED]
+)
 @given(
     sizes=st.lists(st.integers(0, 9), max_size=4),
     page_size=st.integers(1, 7),
     limit=st.none() | st.integers(1, 12),
     bounded=st.booleans(),
 )
-def test_every_experiment_comes_once(server, sizes, page_size, limit, bounded):
-    """Whether pages are cut through all experiments, through each group, or not at all."""
+def test_every_experiment_comes_once_whatever_limit_and_offset_mean_to_the_server(
+    server, sizes, page_size, limit, bounded
+):
     groups = [[f"es{number}x{place}" for place in range(size)] for number, size in enumerate(sizes)]
     cursor = ListCursor(0, limit, max_page_size=page_size, bounded=bounded)
     got = []
@@ -83,20 +86,20 @@ def test_every_experiment_comes_once(server, sizes, page_size, limit, bounded):
 
 
 @pytest.mark.parametrize("server", [flat, capped(flat)])
-@given(news=st.lists(st.integers(0, 25), max_size=12), page_size=st.integers(5, 7))
-def test_experiments_that_are_created_meanwhile(server, news, page_size):
-    """They move those that were read into the next pages, where they are passed over; nothing old is left out."""
-    check_news(server, news, page_size)
+@given(created=st.lists(st.integers(0, 25), max_size=12), page_size=st.integers(5, 7))
+def test_experiments_that_are_created_meanwhile_make_no_other_come_twice_or_not_at_all(server, created, page_size):
+    check_created_meanwhile(server, created, page_size)
 
 
-@pytest.mark.parametrize("server", [flat, silent(flat)])
-@given(news=st.lists(st.integers(0, 4), max_size=12), page_size=st.integers(5, 7), bounded=st.booleans())
-def test_a_few_experiments_that_are_created_meanwhile(server, news, page_size, bounded):
-    """Where there are fewer of them than a page has, nobody has to remember much, or to be told the total."""
-    check_news(server, news, page_size, bounded=bounded)
+@pytest.mark.parametrize("server", [flat, without_total(flat)])
+@given(created=st.lists(st.integers(0, 4), max_size=12), page_size=st.integers(5, 7), bounded=st.booleans())
+def test_fewer_new_experiments_than_a_page_has_need_neither_a_total_nor_much_memory(
+    server, created, page_size, bounded
+):
+    check_created_meanwhile(server, created, page_size, bounded=bounded)
 
 
-def check_news(server, news, page_size, *, bounded=False):
+def check_created_meanwhile(server, created, page_size, *, bounded=False):
     old = [f"es{number}" for number in range(40)]
     known, got = list(old), []
     cursor = ListCursor(max_page_size=page_size, bounded=bounded)
@@ -104,7 +107,7 @@ def check_news(server, news, page_size, *, bounded=False):
         if cursor.finished:
             break
         got += cursor.take(page_of(server([known], cursor.offset, cursor.page_size)))
-        count = news[turn] if turn < len(news) else 0
+        count = created[turn] if turn < len(created) else 0
         known[:0] = [f"new{turn}x{number}" for number in range(count)]
     assert cursor.finished
     handles = [found["handle"] for found in got]
@@ -113,8 +116,7 @@ def check_news(server, news, page_size, *, bounded=False):
 
 
 @pytest.mark.parametrize("total", [10**15, 3, None])
-def test_a_server_that_repeats_itself(total):
-    """It knows no offset, and says that there is more to come: one repetition is enough."""
+def test_a_page_without_new_experiments_is_the_end_whatever_the_total(total):
     cursor, page = (
         ListCursor(max_page_size=2),
         {"data": [experiment("es1"), experiment("es2")], "meta": {"totalItems": total}},
@@ -124,20 +126,18 @@ def test_a_server_that_repeats_itself(total):
 
 
 @pytest.mark.parametrize("total", [10**15, None])
-def test_a_server_that_has_no_more(total):
-    """Whatever it says of a total."""
+def test_an_empty_page_is_the_end_whatever_the_total(total):
     cursor = ListCursor()
     cursor.take(page_of({"data": [], "meta": {"totalItems": total}}))
     assert cursor.finished
 
 
-def test_memory_of_a_walk_stays_flat():
-    """A walk through twenty thousand experiments needs no more of it than one through a few thousand."""
-    peaks = [peak_of_a_walk(count) for count in (2_000, 20_000)]
+def test_memory_of_an_iteration_does_not_grow_with_the_list():
+    peaks = [peak_of_an_iteration(count) for count in (2_000, 20_000)]
     assert peaks[1] < 1.5 * peaks[0]
 
 
-def peak_of_a_walk(count):
+def peak_of_an_iteration(count):
     cursor = ListCursor(max_page_size=100, bounded=True)
     tracemalloc.start()
     while not cursor.finished:
@@ -148,8 +148,7 @@ def peak_of_a_walk(count):
     return peak
 
 
-def test_an_experiment_that_comes_twice_in_a_page():
-    """Comes once, and counts once."""
+def test_an_experiment_that_is_twice_in_a_page_comes_and_counts_once():
     cursor = ListCursor(0, 2)
     twice = {"data": [experiment("es1"), {"data": [experiment("es1"), experiment("es2"), experiment("es3")]}]}
     assert [found["handle"] for found in cursor.take(page_of(twice))] == ["es1", "es2"]
@@ -157,31 +156,28 @@ def test_an_experiment_that_comes_twice_in_a_page():
 
 
 @pytest.mark.parametrize("meta", [[], "text", {"totalItems": "many"}, {"totalItems": None}, {"totalItems": []}])
-def test_a_total_that_is_none(meta):
-    """Then the pages are gone through until one brings nothing new."""
+def test_a_missing_or_invalid_total_does_not_end_the_list(meta):
     cursor = ListCursor()
     cursor.take(page_of({"data": [experiment("es1")], "meta": meta}))
     assert not cursor.finished
 
 
 @pytest.mark.parametrize(
-    "odd", [{"handle": "es2", "state": 1, "data": []}, experiment(None), experiment([]), experiment("")]
+    "invalid", [{"handle": "es2", "state": 1, "data": []}, experiment(None), experiment([]), experiment("")]
 )
-def test_what_is_no_experiment(odd):
-    """Is an error: it is neither left out nor taken for an empty group."""
+def test_an_invalid_experiment_is_an_error_and_not_an_empty_group(invalid):
     with pytest.raises(ValueError, match=r"handle is|experimentTypeId"):
-        [experiment_from(found) for found in ListCursor().take(page_of({"data": [experiment("es1"), odd]}))]
+        [experiment_from(found) for found in ListCursor().take(page_of({"data": [experiment("es1"), invalid]}))]
 
 
 @pytest.mark.parametrize(
-    ("odd", "said"),
+    ("incomplete", "problem"),
     [
         ({"handle": "es2", "state": 1}, "an experiment lacks its experimentTypeId"),
         ({"handle": "es2", "experimentTypeId": 1}, "an experiment lacks its state"),
         (experiment(""), "handle is an empty string"),
     ],
 )
-def test_what_is_passed_over_has_to_be_whole(odd, said):
-    """A page is as the contract says or not, however many of its experiments are wanted."""
-    with pytest.raises(ValueError, match=said):
-        ListCursor(0, 1).take(page_of({"data": [experiment("es1"), odd]}))
+def test_an_incomplete_experiment_is_an_error_also_where_it_is_skipped(incomplete, problem):
+    with pytest.raises(ValueError, match=problem):
+        ListCursor(0, 1).take(page_of({"data": [experiment("es1"), incomplete]}))
