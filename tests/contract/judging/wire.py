@@ -1,4 +1,4 @@
-"""A client and a scripted server at two addresses, with a validator of requests between them; and their fixtures."""
+"""A client and a fake server at two addresses, with a validator of requests between them; and their fixtures."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ API_KEY = "a-key-of-the-contract-tests"
 
 @frozen
 class Wire:
-    """A client, a scripted server, and the requests between them.
+    """A client, a fake server, and the requests between them.
 
     The server answers with what is in `answers` for an operation, and with the example of the contract where there is
     nothing.
