@@ -108,13 +108,10 @@ def test_a_new_operation_needs_a_method_and_a_handler(new_copy):
     assert "update(self, experiment_id: 'str', name: 'str')" in seen["help"]
     assert '>>> experiment = client.update(experiment_id, "mnist again")' in seen["help"]
 
-    for name in ("tests/conftest.py", "tests/client", "tests/contract", "pyproject.toml"):
-        source, target = PROJECT / name, project.root / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-        else:
-            shutil.copy(source, target)
+    shutil.copytree(
+        PROJECT / "tests", project.root / "tests", ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+    )
+    shutil.copy(PROJECT / "pyproject.toml", project.root)
     chosen = ("-k", "PATCH or updateExperiment")
     tried = project.run(
         "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--examples", "5", "tests/contract", *chosen
