@@ -34,7 +34,7 @@ serve: $(READY) ## Start the local server; ARGS='--runner process' executes comm
 	@$(BIN)/python -m gradient_server $(ARGS)
 
 test: $(READY) ## Run all tests, or some: ARGS='-k logs'
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile --examples 25)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile --examples 10)
 
 test-versions: $(READY) ## Test each Python version with the lowest and the highest dependencies; ARGS='--python 3.13'
 	@$(BIN)/nox --session tests $(ARGS)

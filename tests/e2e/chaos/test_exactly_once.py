@@ -75,7 +75,7 @@ def test_threads_that_share_a_client_do_everything_once_over_a_bad_network(tmp_p
     with contextlib.closing(ServerProcess(tmp_path)) as server:
         server.inject({**FAULTS, "rate": 0.3, "seed": 1})
         with server.client(timeout=TIMEOUT) as client, ThreadPoolExecutor(THREADS) as pool:
-            numbers = range(2 * pytestconfig.option.examples)
+            numbers = range(2 * max(25, pytestconfig.option.examples))
             handles = dict(pool.map(lambda number: create_and_start(client, number), numbers))
         assert server.inject(None) >= SERVER_HAS_ACTED
         assert_each_happened_once(server, handles)
@@ -83,7 +83,7 @@ def test_threads_that_share_a_client_do_everything_once_over_a_bad_network(tmp_p
 
 def test_everything_is_done_once_while_the_server_is_killed(tmp_path, pytestconfig):
     """All that it has acknowledged is there when it comes back."""
-    count = pytestconfig.option.examples
+    count = max(25, pytestconfig.option.examples)
     kills = sorted(Random(1).sample(range(count // 20, count - count // 20), count // 25))
     handles = {}
     with contextlib.closing(ServerProcess(tmp_path)) as server:

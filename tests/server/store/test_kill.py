@@ -156,7 +156,7 @@ def clients(ready_file):
 @pytest.fixture
 def kills(pytestconfig):
     """How often the server is killed; `--examples 1000` kills it 300 times."""
-    return pytestconfig.option.examples * 3 // 10
+    return max(25, pytestconfig.option.examples) * 3 // 10
 
 
 def kill_it_often(servers, clients, kills, working):

@@ -275,7 +275,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 def test_a_store_that_is_reopened_equals_one_in_memory(tmp_path):
     StoreMachine.path = tmp_path / "store"
-    examples = settings().max_examples // 4
+    examples = max(6, settings().max_examples // 4)
     run_state_machine_as_test(StoreMachine, settings=settings(max_examples=examples, stateful_step_count=20))
 
 
