@@ -21,8 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    # One more than there are processors: tests wait a lot, for a server, for a process, for a timeout that is tried.
-    return min(1 + (os.cpu_count() or 1), 8)
+    # Two more than there are processors: tests wait a lot, for a server, for a process, for a timeout that is tried.
+    return min(2 + (os.cpu_count() or 1), 8)
 
 
 def pytest_configure(config: pytest.Config) -> None:
