@@ -209,7 +209,10 @@ def test_gradient_utils_finds_in_every_node_what_it_found_on_the_hosted_service(
     bench.directory.joinpath("using.py").write_text(USING)
     command = f"{sys.executable} {bench.directory}/using.py"
     env = {"PYTHONPATH": str(gradient_utils)}
-    given = {**GRPC, "workerCommand": command, "parameterServerCommand": command}
+    # Parameter servers are stopped when the workers have ended, which is not to be before they have printed.
+    serves = f"{command}; touch served-$INDEX; exec sleep 60"
+    works = f"{command}; while [ ! -e served-0 ] || [ ! -e served-1 ]; do sleep 0.02; done"
+    given = {**GRPC, "workerCommand": works, "parameterServerCommand": serves}
     given |= {"workerCount": 3, "parameterServerCount": 2}
     run = bench.done(**given, experimentEnv=env, modelPath="/storage/models/mine")
     assert bench.outcome(run) == ("stopped", None), bench.rows(run, "worker 1")
