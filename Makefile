@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?= 1
 EXAMPLES ?= 50
+TOOL_TESTS := tests/openapi tests/typing tests/benchmarks
+IN_PARALLEL := --numprocesses auto --dist loadfile --examples 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-debian demo serve test test-versions mutants faults bench contract contract-independent \
+.PHONY: help setup setup-debian demo serve test test-tools test-versions mutants faults bench contract contract-independent \
 	lint types check-spec check-generated breaking generate clean
 
 help: ## List the targets
@@ -33,8 +35,11 @@ demo: $(READY) ## Train on one node and on three, on this machine: examples/demo
 serve: $(READY) ## Start the local server; ARGS='--runner process' executes commands
 	@$(BIN)/python -m gradient_server $(ARGS)
 
-test: $(READY) ## Run all tests, or some: ARGS='-k logs'
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --dist loadfile --examples 10)
+test: $(READY) ## Run the tests of client and server, or some tests: ARGS='-k logs'
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(IN_PARALLEL) $(TOOL_TESTS:%=--ignore %))
+
+test-tools: $(READY) ## Run the tests of the development tools: generation, breaking changes, types, benchmarks
+	@$(BIN)/python -m pytest $(IN_PARALLEL) $(TOOL_TESTS) $(ARGS)
 
 test-versions: $(READY) ## Test each Python version with the lowest and the highest dependencies; ARGS='--python 3.13'
 	@$(BIN)/nox --session tests $(ARGS)
