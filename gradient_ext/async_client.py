@@ -608,7 +608,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
 
     async def _respond(self, handle: str, query: polling.Query) -> object:
         if query.wait and not self._transport.may_hold:
-            query = query.at_once()
+            query = query.without_wait()
         match query:
             case polling.StateQuery():
                 return await self._state(handle, query)

@@ -307,7 +307,7 @@ class AsyncConnections:
         """
         if closed := self.closed_error():
             raise closed
-        if self._is_elsewhere():
+        if self._crossed_fork_or_loop():
             if self._given is not None:
                 raise GradientSdkError(
                     "The http_client of this client was made before the process forked, or for another event loop, and "
@@ -349,10 +349,10 @@ class AsyncConnections:
     async def close(self) -> None:
         """Close the connections, unless the httpx client is the caller's. Nothing is sent any more in either case."""
         self._is_closed = True
-        if self._own is not None and not self._is_elsewhere():
+        if self._own is not None and not self._crossed_fork_or_loop():
             await self._own.aclose()
 
-    def _is_elsewhere(self) -> bool:
+    def _crossed_fork_or_loop(self) -> bool:
         process, loop = _async_context()
         return process != self._process or self._loop not in (None, loop)
 

@@ -602,7 +602,7 @@ class ExperimentsClient(BaseClient):
 
     def _respond(self, handle: str, query: polling.Query) -> object:
         if query.wait and not self._transport.may_hold:
-            query = query.at_once()
+            query = query.without_wait()
         match query:
             case polling.StateQuery():
                 return self._state(handle, query)

@@ -71,7 +71,7 @@ class Query:
     wait: float = 0.0
     within: float | None = None
 
-    def at_once(self) -> Self:
+    def without_wait(self) -> Self:
         """Return the query without a long poll."""
         return evolve(self, wait=0.0)
 

@@ -308,7 +308,7 @@ class Connections:
         """
         if closed := self.closed_error():
             raise closed
-        if self._is_elsewhere():
+        if self._crossed_fork_or_loop():
             if self._given is not None:
                 raise GradientSdkError(
                     "The http_client of this client was made before the process forked, or for another event loop, and "
@@ -350,10 +350,10 @@ class Connections:
     def close(self) -> None:
         """Close the connections, unless the httpx client is the caller's. Nothing is sent any more in either case."""
         self._is_closed = True
-        if self._own is not None and not self._is_elsewhere():
+        if self._own is not None and not self._crossed_fork_or_loop():
             self._own.close()
 
-    def _is_elsewhere(self) -> bool:
+    def _crossed_fork_or_loop(self) -> bool:
         process, loop = _context()
         return process != self._process or self._loop not in (None, loop)
 

@@ -252,7 +252,7 @@ class DisplayedList(list[Item], Displayed):
 
     if not TYPE_CHECKING:  # The types of `list` apply.
 
-        def __add__(self, others, /):  # noqa: ANN001, ANN204
+        def __add__(self, others, /):  # noqa: ANN001, ANN204 - the types of `list` apply
             return type(self)(super().__add__(others))
 
     def copy(self) -> Self:

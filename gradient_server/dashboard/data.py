@@ -1,4 +1,4 @@
-"""What the pages show, read from the store and from the operations that clients call."""
+"""The data of the pages, read from the store and from the operations that clients call."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ SCHEMA: dict[str, dict[str, Any]] = {
     "operations": _array_of({"type": "string"}, "one or more ids of operations"),
     "times": {"type": ["integer", "null"], "minimum": 1, "description": "a whole number above 0"},
 }
-"""What each setting can be, as JSON Schema; the description goes into errors."""
+"""The settings as JSON Schema; the descriptions go into errors."""
 _VALIDATORS = {name: Draft202012Validator(schema) for name, schema in SCHEMA.items()}
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the API share: its addresses, and requests to an application without a socket."""
+"""Shared by the tests of the API: its addresses, and requests to an application without a socket."""
 
 import asyncio
 

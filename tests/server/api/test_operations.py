@@ -1,4 +1,4 @@
-"""What the operations do over HTTP: the life of an experiment, lists and pages, logs."""
+"""The operations over HTTP: the life of an experiment, lists and pages, logs."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""What the tests of the dashboard share: a visitor that has cookies as a browser does, and runs to look at."""
+"""Shared by the tests of the dashboard: a visitor that has cookies as a browser does, and runs to look at."""
 
 import html
 import http.client
