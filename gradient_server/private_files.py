@@ -12,7 +12,7 @@ from pathlib import Path
 
 _MAX_BYTES = 2**16
 _OTHERS = 0o077
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # which follows no link, either
 
 
 def make_private_folder(path: Path) -> None:

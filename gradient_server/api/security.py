@@ -129,7 +129,7 @@ class Authentication:
 
 def peer_of(address: str) -> str:
     """Return the peer that has an address: this machine, another one, or an IPv6 network with its 2**64 addresses."""
-    found = parse_address(address.partition("%")[0])
+    found = parse_address(address)
     if found is None:
         return address
     if found.is_loopback:

@@ -49,6 +49,17 @@ def test_only_the_owner_can_read_a_kept_key_and_its_folder(folder, bits):
     assert json.loads((folder / "config.json").read_text()) == {"apiKey": key}
 
 
+def test_a_key_is_on_the_disk_before_it_has_its_name(folder, monkeypatch):
+    """Otherwise a power failure could leave an empty file, with which no server starts."""
+    path, synced = folder / "config.json", []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, os.fstat(file).st_size)))
+    monkeypatch.setattr(
+        os, "link", lambda *names, link=os.link, **options: synced.append("named") or link(*names, **options)
+    )
+    load_or_create_key(folder)
+    assert synced[:2] == [(path.stat().st_ino, path.stat().st_size), "named"]
+
+
 def test_a_kept_key_stays_the_same(folder, tmp_path):
     key = load_or_create_key(folder)
     assert load_or_create_key(folder) == key
@@ -87,6 +98,7 @@ NOT_PRIVATE = {
     "a pipe": (replace_by_pipe, "no file"),
     "others may read it": (lambda path: path.chmod(0o644), "chmod 600"),
     "the group may read it": (lambda path: path.chmod(0o640), "chmod 600"),
+    "all but the group may read it": (lambda path: path.chmod(0o604), "chmod 600"),
     "others may enter the folder": (lambda path: path.parent.chmod(0o711), "chmod 700"),
     "the group may write the folder": (lambda path: path.parent.chmod(0o720), "chmod 700"),
     **{
@@ -130,10 +142,12 @@ def test_a_kept_key_of_another_user_is_refused(folder, name):
         load_or_create_key(folder)
 
 
-def test_a_folder_that_cannot_be_made_raises_an_os_error(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
-        load_or_create_key(tmp_path / "file" / "folder")
+@pytest.mark.parametrize("name", ["file", "file/folder"])
+def test_a_folder_that_cannot_be_made_raises_an_os_error(tmp_path, name):
+    (tmp_path / "file").touch(0o600)
+    with pytest.raises(OSError, match="Not a directory|File exists") as caught:
+        load_or_create_key(tmp_path / name)
+    assert caught.value.filename in (str(tmp_path / "file"), str(tmp_path / name))
 
 
 def test_the_default_folder_is_in_the_state_directory_of_the_user(monkeypatch, tmp_path):

@@ -11,9 +11,6 @@ from starlette.requests import Request
 from gradient_server import LocalServer, settings
 from gradient_server.api.responses import INCORRECT_API_KEY
 from gradient_server.api.security import (
-    MAX_INCORRECT_KEYS,
-    MAX_PEERS,
-    RATE_LIMIT_WINDOW,
     THIS_MACHINE,
     Authentication,
     RateLimiter,
@@ -27,6 +24,8 @@ from tests.server.api.conftest import EXPERIMENTS
 from tests.server.conftest import RawClient, raw_request, statuses_of
 
 KEY = "a key that is long enough"
+# The documented limit: 20 incorrect keys of a peer in a minute, with separate counts for a thousand peers.
+GUESSES, MINUTE, PEERS = 20, 60.0, 1000
 
 
 def test_docstring_examples():
@@ -41,6 +40,8 @@ def test_docstring_examples():
     [
         ("127.0.0.1 127.0.0.2 ::1 localhost LOCALHOST", True),
         ("0.0.0.0 :: 192.0.2.7 2001:db8::1 box localhost.example.com 127.0.0.1.example.com 127.1", False),
+        # Any name that is like a loopback address may be one that its owner has pointed at another machine.
+        ("evil-localhost evil.localhost localhost.evil localhost.", False),
     ],
 )
 def test_other_addresses_than_loopback_need_expose_where_commands_are_executed(hosts, loopback):
@@ -73,11 +74,16 @@ def authentication(rate_limiter):
     return Authentication("X-API-Key", KEY, rate_limiter)
 
 
-def status_of(authentication, peer, key):
-    """The status of a request with a key; 200: it is accepted."""
+def rejection_of(authentication, peer, key):
+    """The error response to a request with a key; None: it is accepted."""
     headers = [(b"x-api-key", key.encode("latin-1"))] if key is not None else []
     request = Request({"type": "http", "headers": headers, "client": (peer, 1)})
-    response = authentication.check(request, INCORRECT_API_KEY)
+    return authentication.check(request, INCORRECT_API_KEY)
+
+
+def status_of(authentication, peer, key):
+    """The status of a request with a key; 200: it is accepted."""
+    response = rejection_of(authentication, peer, key)
     return response.status if response else 200
 
 
@@ -89,12 +95,12 @@ def secret_server():
 
 def test_guessing_on_this_machine_is_throttled_and_the_correct_key_accepted(secret_server):
     guesser, owner = (RawClient(secret_server.url, key) for key in ("guess", KEY))
-    for _ in range(MAX_INCORRECT_KEYS):
+    for _ in range(GUESSES):
         guesser("GET", EXPERIMENTS).assert_error(403)
     for path in (EXPERIMENTS, "/jobs/logs?experimentId=es1", "/_gradient/faults"):
         rejected = guesser("GET", path)
         rejected.assert_error(429)
-        assert 0 < int(rejected.headers["Retry-After"]) <= RATE_LIMIT_WINDOW
+        assert 0 < int(rejected.headers["Retry-After"]) <= MINUTE
         assert rejected.headers["Retry-After"] in rejected.body["details"]
     assert owner("GET", EXPERIMENTS).status == 200
     secret_server.reset()
@@ -104,22 +110,24 @@ def test_guessing_on_this_machine_is_throttled_and_the_correct_key_accepted(secr
 
 
 def test_the_documented_default_key_has_no_rate_limit(ask):
-    for _ in range(3 * MAX_INCORRECT_KEYS):
+    for _ in range(3 * GUESSES):
         ask("GET", EXPERIMENTS, headers={"X-API-Key": "wrong"}).assert_error(403)
 
 
 @pytest.mark.parametrize("key", [None, ""])
 def test_a_missing_key_does_not_count_as_a_guess(authentication, key):
-    statuses = [status_of(authentication, "127.0.0.1", key) for _ in range(MAX_INCORRECT_KEYS + 1)]
+    statuses = [status_of(authentication, "127.0.0.1", key) for _ in range(GUESSES + 1)]
     assert set(statuses) == {403}
 
 
 def test_guessing_from_another_machine_locks_out_that_machine_alone(authentication, now):
-    guesses = [status_of(authentication, "192.0.2.7", f"guess {number}") for number in range(MAX_INCORRECT_KEYS)]
-    assert guesses == [403] * MAX_INCORRECT_KEYS
+    guesses = [status_of(authentication, "192.0.2.7", f"guess {number}") for number in range(GUESSES)]
+    assert guesses == [403] * GUESSES
     assert status_of(authentication, "192.0.2.7", KEY) == 429
     assert [status_of(authentication, peer, KEY) for peer in ("192.0.2.8", "127.0.0.1", "::1")] == [200] * 3
-    now[0] += RATE_LIMIT_WINDOW
+    now[0] += MINUTE - 0.5
+    assert rejection_of(authentication, "192.0.2.7", KEY).headers == {"Retry-After": "1"}
+    now[0] += 0.5
     assert status_of(authentication, "192.0.2.7", KEY) == 200
 
 
@@ -128,25 +136,35 @@ def test_continuous_guessing_gets_a_bounded_number_of_keys_checked(authenticatio
     for second in range(600):
         now[0] = 1000.0 + second
         checked += sum(status_of(authentication, "192.0.2.7", "guess") == 403 for _ in range(50))
-    assert checked == MAX_INCORRECT_KEYS * 600 / RATE_LIMIT_WINDOW
+    assert checked == GUESSES * 600 / MINUTE
 
 
 def test_an_occasional_incorrect_key_is_never_throttled(authentication, now):
     for _ in range(100):
-        now[0] += RATE_LIMIT_WINDOW / (MAX_INCORRECT_KEYS - 2)
+        now[0] += MINUTE / (GUESSES - 2)
         assert status_of(authentication, "192.0.2.7", "mistyped") == 403
     assert status_of(authentication, "192.0.2.7", KEY) == 200
 
 
 def test_guessing_from_many_addresses_takes_bounded_memory(authentication, rate_limiter, now):
-    peers = [f"10.0.{number // 250}.{number % 250}" for number in range(3 * MAX_PEERS)]
+    peers = [f"10.0.{number // 250}.{number % 250}" for number in range(3 * PEERS)]
     statuses = [status_of(authentication, peer, "guess") for peer in peers]
-    assert rate_limiter.peers <= MAX_PEERS + 1
-    assert statuses.count(429) > MAX_PEERS
+    assert rate_limiter.peers == PEERS + 1
+    assert statuses.count(429) > PEERS
     assert status_of(authentication, "127.0.0.1", KEY) == 200
-    now[0] += 2 * RATE_LIMIT_WINDOW
+    now[0] += 2 * MINUTE
     assert status_of(authentication, "192.0.2.7", "guess") == 403
     assert rate_limiter.peers == 1
+
+
+def test_guesses_of_the_last_minute_count_when_other_addresses_fill_the_memory(authentication, now):
+    assert status_of(authentication, "192.0.2.7", "guess") == 403
+    now[0] += MINUTE - 1
+    guesses = [status_of(authentication, "192.0.2.7", "guess") for _ in range(GUESSES - 1)]
+    now[0] += 2
+    others = [status_of(authentication, f"10.0.{number // 250}.{number % 250}", "guess") for number in range(PEERS)]
+    assert set(guesses + others) == {403}
+    assert [status_of(authentication, "192.0.2.7", key) for key in ("guess", KEY)] == [403, 429]
 
 
 def test_addresses_of_this_machine_or_one_network_are_one_peer():
@@ -280,6 +298,7 @@ def test_ports_and_patterns_are_not_names(text):
         ({"Host": "127.0.0.1:8090", "Origin": "http://127.0.0.1:8090"}, None),
         ({"Host": "127.0.0.1:8090", "Origin": "null"}, "Pages of 'null' may not use this server"),
         ({"Host": "127.0.0.1:8090", "Origin": "http://127.0.0.1:1"}, "Pages of 'http://127.0.0.1:1' may not"),
+        ({"Origin": "http://127.0.0.1"}, "Pages of 'http://127.0.0.1' may not use this server"),
         *(({"Host": "localhost", "Sec-Fetch-Site": site}, None) for site in ("same-origin", "none")),
         *(
             (
