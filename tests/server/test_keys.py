@@ -145,7 +145,7 @@ def test_a_kept_key_of_another_user_is_refused(folder, name):
 @pytest.mark.parametrize("name", ["file", "file/folder"])
 def test_a_folder_that_cannot_be_made_raises_an_os_error(tmp_path, name):
     (tmp_path / "file").touch(0o600)
-    with pytest.raises(OSError, match="Not a directory|File exists") as caught:
+    with pytest.raises(OSError, match=r"Not a directory|File exists") as caught:
         load_or_create_key(tmp_path / name)
     assert caught.value.filename in (str(tmp_path / "file"), str(tmp_path / name))
 
