@@ -14,7 +14,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.process.environment import passed_on
 from gradient_server.runners.process.log_file import LogReader
-from gradient_server.runners.process.processes import kill, kill_run
+from gradient_server.runners.process.processes import kill, kill_run, not_ended
 from gradient_server.runners.process.run_files import (
     FILES_REMOVED,
     EventReader,
@@ -28,8 +28,8 @@ _SUPERVISOR_MODULE = "gradient_server.runners.process.supervisor"
 _CHECK_INTERVAL = 0.1
 """Seconds between two checks of whether the supervisor is alive."""
 _SUPERVISOR_KILLED = (
-    "The process that supervised the run was killed: how its commands went on is unknown, and what was left of them "
-    "has been ended"
+    "The process that supervised the run was killed: how its commands went on is unknown. The server has killed those "
+    "that it found; one of another user, or one that has left its process group and cleared its environment, may go on"
 )
 
 
@@ -139,7 +139,8 @@ class RunMonitor:
             supervisor = self.history.supervisor
             if not is_locked or self.history.has_ended or (supervisor and supervisor.is_alive()):
                 return
-            kill_run(supervisor, self.history.groups)
+            left = kill_run(supervisor, self.history.groups)
+            error = ". ".join(filter(None, (error, not_ended(left))))
             self._was_killed = True
             self.directory.remove_spec()
             with contextlib.closing(EventWriter(self.directory.events)) as events:

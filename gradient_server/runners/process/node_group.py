@@ -20,7 +20,12 @@ from gradient_api.constants import ExperimentState as State
 from gradient_server.runners.process.environment import Node
 from gradient_server.runners.process.limits import SetupError
 from gradient_server.runners.process.log_file import LogWriter, RowSplitter
-from gradient_server.runners.process.processes import ProcessId, children, kill, kill_children, signal_group
+from gradient_server.runners.process.processes import (
+    ProcessId,
+    kill_descendants,
+    signal_group,
+    terminate_descendants,
+)
 
 READ_SIZE = 256 * 1024
 """Bytes of output that are read at once."""
@@ -31,6 +36,8 @@ _PAUSE = 0.001
 _CHECK_INTERVAL = 1.0
 """Seconds between two checks of whether the run may go on."""
 _TEAR_DOWN_INTERVAL = 0.02
+_IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
+"""`subprocess` resets them for commands."""
 _SHELL_SIGNAL_OFFSET = 128
 """A shell exits with this plus the number of the signal that has killed its command."""
 # The start barrier: the command does not run before its process group is on record, so that it can be found and killed.
@@ -80,7 +87,10 @@ class Interrupted(BaseException):
 
 
 class StopSignal:
-    """Whether the supervisor has received SIGTERM. Must be created in the main thread."""
+    """Whether the supervisor has received SIGTERM. Must be created in the main thread.
+
+    Signals that the server was started with blocked or ignored are neither for the supervisor and its commands.
+    """
 
     def __init__(self) -> None:
         self.received = False
@@ -94,6 +104,10 @@ class StopSignal:
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT):
             # Not SIG_IGN: commands would inherit that.
             signal.signal(number, lambda number, frame: None)
+        for number in signal.valid_signals() - _IGNORED_BY_PYTHON:
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     @contextlib.contextmanager
     def interruptible(self) -> Generator[None, None, None]:
@@ -209,7 +223,6 @@ class NodeGroup:
         self._nodes = nodes
         self._stop_signal = stop_signal
         self._exit_codes: dict[str, int] = {}
-        self._terminated: set[int] = set()
         self._groups = {node.id for node in nodes}
         self._selector = selectors.DefaultSelector()
         self._selector.register(stop_signal.wakeup, selectors.EVENT_READ)
@@ -238,14 +251,12 @@ class NodeGroup:
     def tear_down(self, grace: float) -> None:
         """End all processes, with SIGTERM and after the grace period with SIGKILL, and copy their last output."""
         deadline = time.monotonic() + grace
-        for group in self._existing_groups():
-            signal_group(group, signal.SIGTERM)
+        terminate_descendants(os.getpid(), self._existing_groups())
         while (self._reap() or self._existing_groups()) and time.monotonic() < deadline:
-            self._terminate_children()
             self._step(_TEAR_DOWN_INTERVAL)
         for group in self._existing_groups():
             signal_group(group, signal.SIGKILL)
-        kill_children()
+        kill_descendants(os.getpid())
         for node in self._nodes:
             node.drain()
         self._selector.close()
@@ -290,11 +301,3 @@ class NodeGroup:
         """Return the process groups that may still exist. One that is gone is never looked at again."""
         self._groups = {group for group in self._groups if group.may_have_group()}
         return {group.pid for group in self._groups}
-
-    def _terminate_children(self) -> None:
-        """Send SIGTERM, once, to processes that have left their group: these become children when their parent ends."""
-        groups = self._existing_groups()
-        for pid, group in children():
-            if group not in groups and pid not in self._terminated:
-                self._terminated.add(pid)
-                kill(pid, signal.SIGTERM)

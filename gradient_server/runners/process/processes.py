@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ RUN_VARIABLE = "GRADIENT_RUN"
 _POLL = 0.005
 _KILL_TIMEOUT = 5.0
 """Seconds after which processes that cannot be killed are left alone."""
+_MAX_DESCRIBED = 10
+"""Processes that are named in an error."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -62,67 +64,147 @@ def signal_group(group: int, number: int) -> bool:
         return False
     except PermissionError:
         # On macOS also if all of its processes are zombies.
-        return number == 0 and sys.platform != "darwin"
+        return sys.platform != "darwin"
     return True
 
 
-def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    """Send a signal to a process that may have ended."""
-    with contextlib.suppress(ProcessLookupError):
+def kill(pid: int, number: int = signal.SIGKILL) -> bool:
+    """Send a signal to a process, which may have ended. Return whether that is permitted."""
+    try:
         os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        return False
+    return True
 
 
 def become_subreaper() -> None:
     """Adopt all descendants that lose their parents. Only Linux can do that.
 
-    On other systems, a process that leaves the process group of its node is not found when the node ends.
+    On other systems, a process is not found when its node ends if it has left the process group and lost its parent.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def children() -> list[tuple[int, int]]:
-    """Return the child processes of this process, each with the number of its process group."""
-    found: list[tuple[int, int]] = []
-    for child in psutil.Process().children():
-        with contextlib.suppress(ProcessLookupError):
-            found.append((child.pid, os.getpgid(child.pid)))
-    return found
+def terminate_descendants(pid: int, groups: Collection[int] = ()) -> None:
+    """Send SIGTERM to process groups, and to all descendants of a process that are in none of them.
+
+    Stopped processes are woken up: otherwise they could not end in order. What is started afterwards, for example to
+    save a checkpoint, receives no signal.
+    """
+    others = [process.pid for process in _descendants(pid) if _group(process.pid) not in groups]
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        for group in groups:
+            signal_group(group, number)
+        for other in others:
+            kill(other, number)
 
 
-def kill_children() -> None:
-    """Kill all child processes, and the orphans that this process adopts meanwhile."""
+def kill_descendants(pid: int) -> list[str]:
+    """Kill all descendants of a process, and the orphans that it adopts meanwhile.
+
+    Return descriptions of those that cannot be killed, for example because they belong to another user.
+    """
     deadline = time.monotonic() + _KILL_TIMEOUT
-    with contextlib.suppress(ChildProcessError):
-        while time.monotonic() < deadline:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-            for pid, _ in children():
-                kill(pid)
-            time.sleep(_POLL)
-
-
-def kill_run(supervisor: ProcessId | None, groups: Collection[ProcessId]) -> None:
-    """Kill all processes of a run whose supervisor has died, and wait until they are gone."""
-    deadline = time.monotonic() + _KILL_TIMEOUT
-    while time.monotonic() < deadline:
-        remaining = [group.pid for group in groups if group.may_have_group()]
-        for group in remaining:
-            signal_group(group, signal.SIGKILL)
-        others = _processes_of_run(supervisor) if supervisor else []
-        for pid in others:
-            kill(pid)
-        if not remaining and not others:
-            return
+    while True:
+        _reap_children(pid)
+        running = [process for process in _descendants(pid) if _is_running(process)]
+        refused = [process for process in running if not kill(process.pid)]
+        if len(refused) == len(running) or time.monotonic() > deadline:
+            _reap_children(pid)
+            return [_described(process) for process in running if _is_running(process)]
         time.sleep(_POLL)
 
 
-def _processes_of_run(supervisor: ProcessId) -> list[int]:
-    found: list[int] = []
+def kill_run(supervisor: ProcessId | None, groups: Collection[ProcessId]) -> list[str]:
+    """Kill the processes of a run whose supervisor has died, and wait until they are gone.
+
+    Return descriptions of those that cannot be killed. Processes that have left their group are found by
+    `RUN_VARIABLE`, unless they belong to another user.
+    """
+    deadline = time.monotonic() + _KILL_TIMEOUT
+    while True:
+        remaining = [group.pid for group in groups if group.may_have_group()]
+        for group in remaining:
+            signal_group(group, signal.SIGKILL)
+            reap(-group)
+        others = _processes_of_run(supervisor) if supervisor else []
+        for process in others:
+            kill(process.pid)
+            reap(process.pid)
+        if not remaining and not others:
+            return []
+        if time.monotonic() > deadline:
+            return [_described(process) for process in [*_processes_in(remaining), *others]]
+        time.sleep(_POLL)
+
+
+def reap(pid: int) -> bool:
+    """Reap a process, or all of a process group if the number is negative. Return whether there is nothing to reap.
+
+    Orphans are children of the first process of a container, which may be a server.
+    """
+    try:
+        while os.waitpid(pid, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
+def not_ended(processes: Sequence[str]) -> str | None:
+    """Return a sentence about processes that could not be ended; None: there are none."""
+    if not processes:
+        return None
+    more = ", ..." if len(processes) > _MAX_DESCRIBED else ""
+    return f"These processes could not be ended: {', '.join(processes[:_MAX_DESCRIBED])}{more}"
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
+
+
+def _reap_children(pid: int) -> None:
+    if pid == os.getpid():
+        reap(-1)
+
+
+def _is_running(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def _described(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid} ({process.name()} of {process.username()})"
+    except psutil.Error:
+        return str(process.pid)
+
+
+def _processes_in(groups: Collection[int]) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if _group(process.pid) in groups and _is_running(process)]
+
+
+def _processes_of_run(supervisor: ProcessId) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # it has ended, or belongs to another user
             if process.environ().get(RUN_VARIABLE) == str(supervisor):
-                found.append(process.pid)
+                found.append(process)
     return found
 
 

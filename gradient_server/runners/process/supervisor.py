@@ -24,7 +24,13 @@ from gradient_server.runners.process.environment import (
 from gradient_server.runners.process.limits import SetupError
 from gradient_server.runners.process.log_file import LogWriter
 from gradient_server.runners.process.node_group import Interrupted, NodeGroup, NodeProcess, Outcome, StopSignal
-from gradient_server.runners.process.processes import RUN_VARIABLE, ProcessId, become_subreaper, kill_children
+from gradient_server.runners.process.processes import (
+    RUN_VARIABLE,
+    ProcessId,
+    become_subreaper,
+    kill_descendants,
+    not_ended,
+)
 from gradient_server.runners.process.run_files import FILES_REMOVED, EventReader, EventWriter, RunDirectory
 from gradient_server.runners.process.workspace import prepare_workspace
 
@@ -162,11 +168,12 @@ def _supervise(directory: RunDirectory, path: Path, events: EventWriter, stop_si
         outcome = Outcome(State.ERROR, str(error))
     finally:
         # An interrupted setup may have left processes.
-        kill_children()
+        left = kill_descendants(os.getpid())
         # A server that did not know that the run was claimed may have written the spec again.
         directory.remove_spec()
         outcome = outcome or (_CANCELLED if directory.stop_request.exists() else _TERMINATED)
-        events.write(state=outcome.state, error=outcome.error, rows=[log.count for log in supervisor.logs])
+        text = ". ".join(filter(None, (outcome.error, not_ended(left)))) or None
+        events.write(state=outcome.state, error=text, rows=[log.count for log in supervisor.logs])
 
 
 if __name__ == "__main__":

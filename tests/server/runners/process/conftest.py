@@ -22,6 +22,7 @@ PATIENCE = 20
 # Starts a program in a session of its own, and prints its pid.
 LEAVING = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], start_new_session=True).pid, flush=True)"
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux finds what has left its process group")
+only_root = pytest.mark.skipif(os.getuid() != 0 or sys.platform != "linux", reason="needs two users, so root on Linux")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The nodes of a run: how the run ends, and what is left of it then: nothing."""
 
+import shlex
 import shutil
 import signal
 import subprocess
@@ -162,12 +163,45 @@ def test_processes_in_sessions_of_their_own_are_killed(make_bench):
     assert not any(map(is_alive, running))
 
 
+SAVING = shlex.quote("trap 'echo saved; exit' TERM; touch ready; while :; do sleep 0.05; done")
+WHEN_READY = "until [ -e ready ]; do sleep 0.01; done"
+
+
+@only_linux
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(f"setsid -w sh -c {SAVING} & trap '' TERM; {WHEN_READY}; echo go; wait", id="its parent goes on"),
+        pytest.param(f"(setsid sh -c {SAVING} &); {WHEN_READY}; echo go; wait; sleep 60", id="it has lost its parent"),
+        pytest.param(f"setsid sh -c {SAVING} & {WHEN_READY}; kill -STOP $!; echo go; wait", id="it is stopped"),
+        pytest.param(f"sh -c {SAVING} & {WHEN_READY}; kill -STOP $!; echo go; wait", id="its group, it is stopped"),
+    ],
+)
+def test_processes_outside_of_the_group_and_stopped_ones_can_handle_sigterm(make_bench, command):
+    bench = make_bench(grace=10)
+    run = bench.run(command)
+    bench.wait_for_row(run, "go")
+    begin = bench.clock.now()
+    stop(bench, run)
+    assert "saved" in bench.rows(run)
+    assert bench.clock.now() - begin < 5
+
+
 @only_linux
 def test_processes_in_sessions_of_their_own_can_handle_sigterm_when_the_command_has_ended(make_bench):
     bench = make_bench(grace=10)
-    saving = "trap 'echo saving; exit' TERM; touch ready; while :; do sleep 0.05; done"
-    run = bench.done(f'{sys.executable} -c "{LEAVING}" sh -c "{saving}"; until [ -e ready ]; do sleep 0.01; done')
-    assert "saving" in bench.rows(run)
+    assert "saved" in bench.rows(bench.done(f"setsid sh -c {SAVING} & {WHEN_READY}"))
+
+
+@only_linux
+def test_what_a_command_starts_to_handle_sigterm_is_not_terminated(make_bench):
+    """For example to copy its checkpoint somewhere. SIGKILL comes after the grace period, and not before."""
+    bench = make_bench(grace=10)
+    save = "setsid -w sh -c 'sleep 0.5; echo saved'; (sleep 0.1; echo too) & wait; exit"
+    run = bench.run(f"trap {shlex.quote(save)} TERM; echo go; while :; do sleep 0.05; done")
+    bench.wait_for_row(run, "go")
+    stop(bench, run)
+    assert bench.rows(run)[-2:] == ["saved", "too"]
 
 
 def test_a_failed_worker_fails_the_run_and_stops_the_others(bench):

@@ -1,9 +1,12 @@
 """The process that runs one experiment, without a server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from attrs import evolve
@@ -13,9 +16,19 @@ from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.log_file import LogReader
 from gradient_server.runners.process.processes import kill_run
 from gradient_server.runners.process.run_files import EventReader, LaunchSpec, RunDirectory
-from tests.server.runners.process.conftest import wait_until
+from tests.server.runners.process.conftest import only_linux, only_root, wait_until
 
 SUPERVISOR = [sys.executable, "-m", "gradient_server.runners.process.supervisor"]
+NOBODY = 65534
+SUPERVISOR_OF_NOBODY = f"""
+import os, sys
+from pathlib import Path
+from gradient_server.runners.process.supervisor import main
+os.setgroups([])
+os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
+os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+sys.exit(main(Path(sys.argv[1])))
+"""
 
 
 @pytest.fixture
@@ -33,8 +46,9 @@ def directory(tmp_path, spec):
     return directory
 
 
-def start(directory):
-    return subprocess.Popen([*SUPERVISOR, str(directory.path)], stdin=subprocess.DEVNULL, start_new_session=True)
+def start(directory, **options):
+    command = [*SUPERVISOR, str(directory.path)]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
 
 def with_command(spec, command):
@@ -116,6 +130,48 @@ def test_a_run_that_cannot_be_claimed_is_an_error_of_the_supervisor(directory):
     process = subprocess.run([*SUPERVISOR, str(directory.path)], capture_output=True, text=True, check=False)
     assert process.returncode == 1
     assert "IsADirectoryError" in process.stderr
+
+
+def block_and_ignore_signals():
+    """As launchers and services may leave signals to the programs that they start."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR2})
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGRTMIN):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@only_linux
+def test_signals_that_the_server_has_blocked_or_ignores_reach_the_supervisor_and_its_commands(directory, spec):
+    directory.create(with_command(spec, "grep -E 'Sig(Blk|Ign)' /proc/self/status; echo $PPID; exec sleep 60"))
+    assert start(directory, preexec_fn=block_and_ignore_signals).wait() == 0
+    log = LogReader(directory.log(0))
+    wait_until(lambda: log.count() == 3, "the rows")
+    *masks, supervisor = (message for _, _, message in log.after(0))
+    assert [mask.split() for mask in masks] == [["SigBlk:", "0" * 16], ["SigIgn:", "0" * 16]]
+    os.kill(int(supervisor), signal.SIGTERM)
+    assert states_at_end(directory)[-1] == State.ERROR
+
+
+@only_root
+def test_a_process_of_another_user_is_named_in_the_outcome_and_does_not_change_it(spec):
+    """As sudo makes them: the supervisor may not end them."""
+    with TemporaryDirectory() as folder:
+        become_root = Path(folder, "setpriv")
+        shutil.copy(shutil.which("setpriv"), become_root)
+        become_root.chmod(0o4755)
+        directory = RunDirectory(Path(folder, "es1"))
+        directory.create(
+            evolve(with_command(spec, f"{become_root} --reuid=0 sleep 60 & echo $!; sleep 0.5"), grace=0.1)
+        )
+        for path in [Path(folder), *directory.path.rglob("*"), directory.path]:
+            if path != become_root:
+                os.chown(path, NOBODY, NOBODY)
+        subprocess.run([sys.executable, "-c", SUPERVISOR_OF_NOBODY, directory.path], check=True)
+        reader = EventReader(directory.events)
+        wait_until(lambda: reader.read() and reader.history.has_ended, "the end")
+        ((_, _, pid),) = LogReader(directory.log(0)).after(0)
+        os.kill(int(pid), signal.SIGKILL)
+        assert reader.history.states[-1][1] == State.STOPPED
+        assert reader.history.error == f"These processes could not be ended: {pid} (sleep of root)"
 
 
 def test_the_supervisor_imports_no_web_server_or_client():
