@@ -9,8 +9,8 @@ import contextlib
 import errno
 import fcntl
 import json
+import logging
 import os
-import shutil
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping
 from pathlib import Path
@@ -21,13 +21,17 @@ from attrs import asdict, define, field, frozen
 from gradient_api.constants import TERMINAL_STATES
 
 from gradient_server.private_files import make_private_folder
+from gradient_server.runners.process.deletion import remove_tree
 from gradient_server.runners.process.environment import Node
 from gradient_server.runners.process.processes import ProcessId
 
 FILES_REMOVED = "The files of the run have been removed: its outcome is unknown, and it does not run again"
+_log = logging.getLogger(__name__)
 _DELETED = ".forgotten-"
 _KEPT = "kept-"
 _LOCK_INTERVAL = 0.01
+_SHOWN = 500
+"""Characters of a path in the log."""
 
 
 @frozen(kw_only=True)
@@ -146,11 +150,15 @@ class RunsDirectory:
         return self.run(f"{_KEPT if keep else _DELETED}{name}-{token_hex(4)}")
 
     def remove(self, run: RunDirectory) -> None:
-        """Remove a run. Of one that is kept, only the spec is removed."""
+        """Remove a run, and log what could not be removed. Of one that is kept, only the spec is removed."""
         if run.path.name.startswith(_KEPT):
             run.remove_spec()
-        else:
-            shutil.rmtree(run.path, ignore_errors=True)
+            return
+        leftovers = remove_tree(run.path)
+        if leftovers:
+            shown = "; ".join(f"{path[-_SHOWN:]!r}: {reason}" for path, reason in leftovers[:3])
+            text = "%d files or folders of a deleted run are still there, and the next server tries again (%s%s)"
+            _log.warning(text, len(leftovers), shown, "; ..." if len(leftovers) > 3 else "")
 
     def remove_all(self) -> None:
         """Remove all runs that are not kept, and the directory too if this server created it."""
