@@ -233,7 +233,7 @@ async def _form(request: Request) -> Mapping[str, str]:
         if len(body) > _MAX_FORM_BYTES:
             return {}
     try:
-        fields = parse_qs(body.decode(), max_num_fields=10)
+        fields = parse_qs(body.decode())
     except ValueError:
         return {}
     return {name: values[-1] for name, values in fields.items()}

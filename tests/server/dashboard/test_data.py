@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from gradient import ExperimentsClient
 from gradient_server import LocalServer
 from gradient_server.clock import Clock
-from gradient_server.dashboard.data import MAX_ROWS, MAX_SAMPLED_ROWS, DashboardData, sampled_blocks
+from gradient_server.dashboard.data import DashboardData, parse_lines, sampled_blocks
 from gradient_server.runners.base import LogRow, RunSpec
 from tests.server.dashboard.conftest import Visitor
 from tests.server.runners.manual_runner import ManualRun, ManualRunner
 
 NODES = 64
+MAX_ROWS, MAX_SAMPLED_ROWS = 500, 4_000
 LENGTHS = st.lists(st.integers(0, 60) | st.integers(0, 10_000), min_size=1, max_size=5)
 
 
@@ -87,6 +88,10 @@ def test_sampled_blocks_cover_a_log_evenly_without_overlap(last, jobs):
         assert blocks[0][0] == 0
         assert reached >= last
     assert sum(size for _, size in blocks) * jobs <= MAX_SAMPLED_ROWS
+
+
+def test_the_lines_of_the_longest_log_are_read():
+    assert parse_lines(f"js1:{10**9 + 1},js2:{'9' * 15}") == {"js1": 1_000_000_001, "js2": 999_999_999_999_999}
 
 
 @pytest.fixture

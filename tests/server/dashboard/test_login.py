@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gradient_server import LocalServer
-from gradient_server.dashboard.app import MAX_SESSIONS, SESSION_SECONDS, Sessions
+from gradient_server.dashboard.app import Sessions
 from tests.server.conftest import RawClient
 from tests.server.dashboard.conftest import PATIENCE, Visitor
 
@@ -129,20 +129,22 @@ def test_servers_on_other_ports_have_sessions_of_their_own(visitor):
         assert elsewhere.get("/").status == visitor.get("/").status == 200
 
 
-def test_a_session_ends_when_it_is_not_used():
+def test_a_session_ends_after_twelve_hours_without_use():
     now = 0.0
     sessions = Sessions(lambda: now)
     used, unused = sessions.start(), sessions.start()
     for _ in range(3):
-        now += SESSION_SECONDS / 2
+        now += 12 * 3600
         assert sessions.use(used)
     assert not sessions.use(unused)
+    now += 12 * 3600 + 1
+    assert not sessions.use(used)
 
 
-def test_too_many_sessions_end_the_one_that_was_used_longest_ago():
+def test_of_more_than_a_thousand_sessions_the_one_that_was_used_longest_ago_ends():
     sessions = Sessions(lambda: 0.0)
     first, second = sessions.start(), sessions.start()
     assert sessions.use(first)
-    others = [sessions.start() for _ in range(MAX_SESSIONS - 1)]
+    others = [sessions.start() for _ in range(999)]
     assert [sessions.use(token) for token in (first, second)] == [True, False]
     assert all(map(sessions.use, others))

@@ -1,14 +1,22 @@
 """What the pages show, over HTTP."""
 
+import asyncio
 import re
 from datetime import UTC, datetime
+from urllib.parse import quote
 
+import httpx
 import pytest
 from gradient_api.constants import ExperimentState as State
 
 from gradient_ext.display.tables import BACKGROUNDS
-from gradient_server.dashboard.data import MAX_ROWS, LogPart, Row
-from gradient_server.dashboard.views import MAX_CHARACTERS, PAGE_SIZE, update
+from gradient_server.api.long_poll import LongPolls
+from gradient_server.app import application
+from gradient_server.clock import Clock
+from gradient_server.dashboard.data import LogPart, Row
+from gradient_server.dashboard.views import update
+from gradient_server.runners.simulated import SimulatedRunner
+from gradient_server.store.store import Store
 
 BAD = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>"
 MANY = 1_000_000
@@ -35,17 +43,20 @@ def test_the_list_has_the_newest_experiments_first_with_coloured_states_and_link
 
 
 def test_pages_of_a_long_list_lead_to_each_other_and_leave_nothing_out(visitor, run, frozen_server):
-    handles = [run(start=False) for _ in range(PAGE_SIZE + 3)]
+    handles = [run(start=False) for _ in range(103)]
     first = visitor.get("/")
-    assert f"1 to {PAGE_SIZE} of {PAGE_SIZE + 3}" in first.text
+    assert "1 to 100 of 103" in first.text
     assert "newer" not in first.text
-    second = visitor.get(f"/?offset={PAGE_SIZE}")
-    assert f'href="/?offset={PAGE_SIZE}"' in first.body
+    second = visitor.get("/?offset=100")
+    assert 'href="/?offset=100"' in first.body
     assert "older" not in second.text
     assert 'href="/"' in second.body
     shown = re.findall(r'href="/page/experiments/(\w+)"', first.body + second.body)
     assert shown == handles[::-1]
-    assert "none of them here" in visitor.get("/?offset=100000").text
+    for offset in ("103", "1000000000", "9" * 15):
+        assert "none of them here" in visitor.get(f"/?offset={offset}").text
+    for offset in ("-1", "x", "1.5", "\u0663", "9" * 5000):
+        assert visitor.get(f"/?offset={quote(offset)}").body == first.body
 
 
 def test_an_experiment_has_its_name_state_times_parameters_and_rows(visitor, run, frozen_server):
@@ -69,7 +80,7 @@ def test_an_experiment_that_has_ended_shows_its_outcome_and_is_not_reloaded(
     visitor, run, frozen_server, outcome, word, style
 ):
     handle = run(outcome=outcome)
-    assert "http-equiv" in visitor.get(f"/page/experiments/{handle}").body
+    assert '<meta http-equiv="refresh" content="5">' in visitor.get(f"/page/experiments/{handle}").body
     frozen_server.advance(20)
     page = visitor.get(f"/page/experiments/{handle}")
     assert f'<span class="badge {style}">{word}</span>' in page.body
@@ -121,13 +132,13 @@ def test_a_log_of_a_million_rows_is_shown_in_parts_that_lead_to_each_other(visit
     assert 'href="?after=0#log"' in page.body
     first = visitor.get(f"/page/experiments/{handle}?after=0")
     assert "step 1/" in first.text
-    assert f"Lines 1 to {MAX_ROWS} of 1,000,001" in first.text
-    assert f'href="?after={MAX_ROWS}#log"' in first.body
+    assert "Lines 1 to 500 of 1,000,001" in first.text
+    assert 'href="?after=500#log"' in first.body
     assert "earlier" not in first.text
     last = visitor.get(f"/page/experiments/{handle}?after={MANY - 10}")
     assert "later" not in last.text
-    assert f'href="?after={MANY - 10 - MAX_ROWS}#log"' in last.body
-    end = MANY + 1 - MAX_ROWS
+    assert f'href="?after={MANY - 510}#log"' in last.body
+    end = MANY - 499
     assert "later" not in visitor.get(f"/page/experiments/{handle}?after={end}").text
     assert f'href="?after={MANY}#log"' in visitor.get(f"/page/experiments/{handle}?after={end - 1}").body
 
@@ -157,10 +168,10 @@ def test_jobs_have_names_in_the_log_and_in_charts(visitor, client, multi_node, f
     [
         ("cloning https://me:sesame@example.com/r.git", "cloning https://me:********@example.com/r.git"),
         ("\x1b[31mred\x07\u202e", r"\x1b[31mred\x07\u202e"),
-        ("x" * MAX_CHARACTERS, "x" * MAX_CHARACTERS),
-        ("x" * 65_536, "x" * MAX_CHARACTERS + " … of 65,536 characters"),
-        ("\0" * 65_536, r"\x00" * MAX_CHARACTERS + " … of 65,536 characters"),
-        ("x" * (MAX_CHARACTERS - 20) + " https://me:sesame@example.org/", None),
+        ("x" * 2000, "x" * 2000),
+        ("x" * 65_536, "x" * 2000 + " … of 65,536 characters"),
+        ("\0" * 65_536, r"\x00" * 2000 + " … of 65,536 characters"),
+        ("x" * (1980) + " https://me:sesame@example.org/", None),
     ],
     ids=["a password", "control characters", "a long row", "a row that is too long", "control characters", "cut"],
 )
@@ -198,11 +209,12 @@ def test_security_headers_are_on_every_response(visitor, path, logged_in):
         visitor.cookies.clear()
     headers = visitor.get(path).headers
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
-    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == policy["form-action"] == "'self'"
-    assert "unsafe" not in headers["Content-Security-Policy"]
+    forbidden = dict.fromkeys(("default-src", "base-uri", "frame-ancestors"), "'none'")
+    own = dict.fromkeys(("script-src", "style-src", "img-src", "connect-src", "form-action"), "'self'")
+    assert policy == forbidden | own
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "same-origin"
+    for name in ("Referrer-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"):
+        assert headers[name] == "same-origin"
     assert headers["Cache-Control"] == "no-store"
 
 
@@ -249,8 +261,35 @@ def test_an_update_that_is_waited_for_comes_when_a_row_is_printed(visitor, run, 
     assert "step 1/5" in update["rows"]
 
 
+class ImpatientPolls(LongPolls):
+    """Holds no request, and keeps for how long it was to be held."""
+
+    seconds = None
+
+    async def hold(self, respond, seconds, receive):
+        self.seconds = seconds
+        return await super().hold(respond, 0, receive)
+
+
+@pytest.mark.parametrize(("wait", "seconds"), [("20", 20), ("30", 30), ("31", 30), ("3000", 30), ("", 0), ("-1", 0)])
+def test_an_update_is_waited_for_half_a_minute_at_most(wait, seconds):
+    clock = Clock()
+    store, polls = Store(clock, 0, SimulatedRunner()), ImpatientPolls(clock)
+    handle = store.add({"projectHandle": "p", "experimentTypeId": 1}).handle
+    transport = httpx.ASGITransport(application(store, clock, "key", polls=polls))
+
+    async def visit():
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as visitor:
+            await visitor.post("/page/login", data={"key": "key"})
+            return await visitor.get(f"/page/experiments/{handle}/updates?state={State.CREATED}&wait={wait}")
+
+    assert asyncio.run(visit()).json() == {}
+    assert polls.seconds == seconds
+
+
 @pytest.mark.parametrize(
-    "lines", ["x", "js1:", ":1", "js1:99999999999999999999", "js1:-1", ",,,", "{job}:1000000", "%00"]
+    "lines",
+    ["x", "js1:", ":1", "js1:99999999999999999999", "js1:-1", ",,,", "{job}:1000000", "%00", "{job}:" + "9" * 5000],
 )
 def test_lines_that_a_page_cannot_know_are_ignored(visitor, run, frozen_server, lines):
     handle = run(rows=5)
@@ -265,7 +304,7 @@ def test_an_update_of_many_rows_has_the_last_ones_and_says_that_it_skips(visitor
     handle = run(rows=MANY)
     frozen_server.advance(100)
     update = visitor.get(f"/page/experiments/{handle}/updates?state={State.STOPPED}&lines=").json
-    assert (update["count"], update["skipped"]) == (MAX_ROWS - 1, True)
+    assert (update["count"], update["skipped"]) == (499, True)
 
 
 def test_an_update_of_a_page_that_does_not_show_the_end_has_no_rows(visitor, run, frozen_server):
