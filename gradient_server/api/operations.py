@@ -50,9 +50,10 @@ class Operations:
             total = len(experiments)
         else:
             projects = [project_filter[key] for key in sorted(project_filter, key=_numeric)]
-            groups = {
-                name: [found for found in experiments if found.body["projectHandle"] == name] for name in projects
-            }
+            groups: dict[str, list[Experiment]] = {name: [] for name in projects}
+            for found in experiments:
+                if (group := groups.get(found.body["projectHandle"])) is not None:
+                    group.append(found)
             # A page is cut from all that match, in the order of the groups.
             matching = [found for group in groups.values() for found in group]
             on_page = {found.handle for found in _page(matching, offset, limit)}

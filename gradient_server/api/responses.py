@@ -47,8 +47,8 @@ def _error(status: int, error: str, details: object, headers: Mapping[str, str] 
     return ApiResponse(status, {"details": details, "error": error}, headers or {})
 
 
-MAX_BODY_BYTES = 8 * 2**20
-"""The largest request body that is accepted; the largest useful one is a thousand times smaller."""
+MAX_BODY_BYTES = 2**20
+"""The largest request body that is accepted, as the contract says; useful ones are a hundred times smaller."""
 INCORRECT_API_KEY = _error(403, "Forbidden", "Incorrect API Key provided")
 UNAUTHORIZED = ApiResponse(401, "Authentication failed")
 EXPERIMENT_NOT_FOUND = _error(404, "Object not found", "Experiment not found")

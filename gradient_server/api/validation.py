@@ -17,8 +17,19 @@ from gradient_server.api.responses import ApiResponse
 MISSING = "Missing data for required field."
 MAX_DEPTH = 64
 """How deep a body can be nested; parsers and serializers of JSON fail beyond some hundred levels."""
+MAX_VALUES = 10_000
+"""How many values a body can have at all depths; a useful one has less than a hundred."""
+MAX_DIGITS = 500
+"""How many digits a whole number in a body can have: the time that each takes grows with their square."""
+MAX_TEXTS = 5
+"""How many problems of a property or parameter are named; the others are counted."""
+MAX_NAMES = 100
+"""How many properties and parameters with problems are named."""
+_MAX_QUOTED = 80
+"""Characters of a name that an error repeats."""
 _NOT_BASE64 = "It must be UTF-8 text in base64."
 _TOO_DEEP = f"The body is nested more than {MAX_DEPTH} deep."
+_TOO_MANY = f"The body has more than {MAX_VALUES:,} values."
 _INTEGER = re.compile(r"-?[0-9]{1,4000}", re.ASCII)  # Python refuses to parse longer ones.
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 Problems = dict[str, list[str]]
@@ -27,16 +38,31 @@ Problems = dict[str, list[str]]
 class InvalidRequestError(Exception):
     """A request that the contract does not allow.
 
-    :param problems: texts by the name of the property or parameter, or one text about the whole
+    :param problems: texts by the name of the property or parameter, or one text about the whole; of many problems the
+        first ones are kept
     """
 
     def __init__(self, problems: Problems | str) -> None:
-        super().__init__(problems)
-        self.problems = problems
+        self.problems = problems if isinstance(problems, str) else _first(problems)
+        super().__init__(self.problems)
 
 
 class InvalidJsonError(ValueError):
     """Bytes are not a JSON object; the text says why, without repeating them."""
+
+
+def _first(problems: Problems) -> Problems:
+    """Return the first problems, so that an error stays short whatever is wrong."""
+    found: Problems = {}
+    for name, texts in list(problems.items())[:MAX_NAMES]:
+        more = len(texts) - MAX_TEXTS
+        found[shorten(name)] = texts[:MAX_TEXTS] + ([f"There are {more:,} more problems."] if more > 0 else [])
+    return found
+
+
+def shorten(name: str) -> str:
+    """Return the beginning of a name that a client has chosen, for an error."""
+    return name if len(name) <= _MAX_QUOTED else f"{name[:_MAX_QUOTED]}..."
 
 
 # --- parameters
@@ -64,7 +90,7 @@ def validate_parameters(
             problems[parameter.name] = ["Give it once."]
             continue
         value = given[0]
-        texts = [error.message for error in parameter.validator.iter_errors(value)]
+        texts = list(dict.fromkeys(error.message for error in parameter.validator.iter_errors(value)))
         if texts:
             problems[parameter.name] = texts
         values[parameter.name] = value
@@ -146,19 +172,18 @@ def _unknown_discriminator(body: RequestBody, name: str) -> str:
 
 
 def _problems(schema: BodySchema, given: Mapping[str, Any]) -> Problems:
-    problems: Problems = {}
+    found: dict[str, dict[str, None]] = {}
     for error in schema.validator.iter_errors(given):
         if error.kind.name == "required":
             name, text = error.kind.as_dict()["property"], MISSING
         else:
             name, *inside = [str(step) for step in error.instance_path] or ["body"]
-            text = error.message + (f" (at {'.'.join(inside)})" if inside else "")
-        texts = problems.setdefault(name, [])
-        if text not in texts:
-            texts.append(text)
-    for name, found in schema.properties.items():
+            text = error.message + (f" (at {'.'.join(map(shorten, inside))})" if inside else "")
+        found.setdefault(name, {})[text] = None
+    problems = {name: list(texts) for name, texts in found.items()}
+    for name, declared in schema.properties.items():
         # Clearer than the pattern for base64, and a pattern cannot say that it is UTF-8.
-        if _is_base64(found) and isinstance(given.get(name), str) and _decode_base64(given[name]) is None:
+        if _is_base64(declared) and isinstance(given.get(name), str) and _decode_base64(given[name]) is None:
             problems[name] = [_NOT_BASE64]
     return problems
 
@@ -191,7 +216,7 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
     """
     try:
         text = raw.decode("utf-8-sig")
-        found: Any = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
+        found: Any = json.loads(text, parse_constant=_reject_constant, parse_float=_finite, parse_int=_integer)
     except UnicodeDecodeError:
         raise InvalidJsonError("The body is not text in UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -204,8 +229,7 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InvalidJsonError("The body must be a JSON object.")
     body = cast("dict[str, Any]", found)
-    if _is_deeper_than(MAX_DEPTH, body):
-        raise InvalidJsonError(_TOO_DEEP)
+    _check_bounds(body)
     try:
         json.dumps(body, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
@@ -217,6 +241,12 @@ def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _integer(text: str) -> int:
+    if len(text.removeprefix("-")) > MAX_DIGITS:
+        raise ValueError(f"it has more than {MAX_DIGITS} digits")
+    return int(text)
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
@@ -224,11 +254,22 @@ def _finite(text: str) -> float:
     return value
 
 
-def _is_deeper_than(depth: int, value: object) -> bool:
-    if depth == 0 or not isinstance(value, dict | list):
-        return depth == 0
-    children = cast("dict[str, object]", value).values() if isinstance(value, dict) else cast("list[object]", value)
-    return any(_is_deeper_than(depth - 1, child) for child in children)
+def _check_bounds(body: object) -> None:
+    """Raise an error if a value is nested too deep, or has too many values in it."""
+    level, total = [body], 0
+    for _ in range(MAX_DEPTH):
+        total += len(level)
+        if total > MAX_VALUES:
+            raise InvalidJsonError(_TOO_MANY)
+        level = [child for value in level for child in _children(value)]
+    if level:
+        raise InvalidJsonError(_TOO_DEEP)
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 # --- responses

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from attrs import asdict
 
 from gradient_server.api.responses import ApiResponse
-from gradient_server.api.validation import InvalidJsonError, parse_json_object
+from gradient_server.api.validation import MAX_TEXTS, InvalidJsonError, parse_json_object, shorten
 from gradient_server.faults.injection import FaultInjection
 from gradient_server.faults.settings import SCHEMA, Faults, InvalidFaultsError
 
@@ -39,9 +39,9 @@ class FaultControl:
     def _begin(self, body: bytes) -> ApiResponse:
         try:
             settings = parse_json_object(body)
-            problems = {name: [_unknown(name)] for name in settings if name not in SCHEMA}
-            if problems:
-                return _invalid(problems)
+            unknown = [name for name in settings if name not in SCHEMA][:MAX_TEXTS]
+            if unknown:
+                return _invalid({shorten(name): [_unknown(shorten(name))] for name in unknown})
             self._injection.begin(Faults(**settings))
         except InvalidJsonError as error:
             return _invalid(str(error))

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gradient_server.api.contract import Operation
-from gradient_server.api.validation import InvalidRequestError, validate_parameters
+from gradient_server.api.validation import MAX_TEXTS, InvalidRequestError, shorten, validate_parameters
 from gradient_server.clock import Clock
 from gradient_server.faults.responses import (
     DelayedResponse,
@@ -99,7 +99,8 @@ class FaultInjection:
         """
         unknown = sorted({*faults.operations} - {*self._operations}) if faults else []
         if unknown:
-            text = f"There is no {', '.join(unknown)}; there are {', '.join(self._operations)}."
+            names = ", ".join(map(shorten, unknown[:MAX_TEXTS]))
+            text = f"There is no {names}; there are {', '.join(self._operations)}."
             raise InvalidFaultsError({"operations": [text]})
         self._period = FaultPeriod(faults, self, self._period)
         return self._period

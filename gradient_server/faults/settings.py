@@ -14,6 +14,8 @@ from jsonschema_rs import Draft202012Validator
 LOGS = "getLogs"
 """The operation that returns log pages."""
 MAX_SECONDS = 3600
+MAX_ITEMS = 200
+"""How many statuses, operations or the like a setting can have: as many as there are statuses."""
 
 
 class Kind(StrEnum):
@@ -39,14 +41,14 @@ _PAGES = {"repeated": Kind.REPEATED_PAGE, "mixed": Kind.MIXED_PAGE, "old": Kind.
 
 
 def _array_of(items: Mapping[str, Any], description: str) -> dict[str, Any]:
-    return {"type": "array", "items": items, "description": description}
+    return {"type": "array", "items": items, "maxItems": MAX_ITEMS, "description": description}
 
 
 def _names(names: Collection[str]) -> dict[str, Any]:
     return _array_of({"enum": [*names]}, f"one or more of {', '.join(names)}")
 
 
-_STATUSES = _array_of({"type": "integer", "minimum": 400, "maximum": 599}, "one or more statuses from 400 to 599")
+_STATUSES = _array_of({"type": "integer", "minimum": 400, "maximum": 599}, f"1 to {MAX_ITEMS} statuses from 400 to 599")
 _SECONDS: dict[str, Any] = {
     "type": ["array", "null"],
     "items": {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
@@ -72,7 +74,7 @@ SCHEMA: dict[str, dict[str, Any]] = {
     "bodies": _names(_BODIES),
     "slow": _SECONDS,
     "log_pages": _names(_PAGES),
-    "operations": _array_of({"type": "string"}, "one or more ids of operations"),
+    "operations": _array_of({"type": "string"}, f"1 to {MAX_ITEMS} ids of operations"),
     "times": {"type": ["integer", "null"], "minimum": 1, "description": "a whole number above 0"},
 }
 """The settings as JSON Schema; the descriptions go into errors."""

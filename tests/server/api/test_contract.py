@@ -129,6 +129,14 @@ def test_the_problems_of_any_schema_are_named(schema, given, problems):
     assert set(caught.value.problems) == problems
 
 
+def test_of_many_properties_with_problems_the_first_hundred_are_named():
+    body = operation_of(contract_with({"type": "object", "additionalProperties": {"type": "integer"}})).body
+    with pytest.raises(InvalidRequestError) as caught:
+        validate_body(body, json.dumps({f"{number:03} {'long ' * 100}": "text" for number in range(500)}).encode())
+    assert [name[:3] for name in caught.value.problems] == [f"{number:03}" for number in range(100)]
+    assert {len(name) for name in caught.value.problems} == {80 + len("...")}
+
+
 def test_a_body_that_is_not_required_may_be_missing():
     app, path = app_of(contract_with(UPDATE, required=False), OperationsWithUpdate)
     assert call(app, "PATCH", path).status_code == 200

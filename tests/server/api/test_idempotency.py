@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient_server.api.idempotency import IdempotencyMiddleware, fingerprint, is_stored, key_digest
-from gradient_server.api.responses import IDEMPOTENCY_KEY_REUSED, MAX_BODY_BYTES, ApiResponse
+from gradient_server.api.responses import IDEMPOTENCY_KEY_REUSED, ApiResponse
 from gradient_server.clock import Clock
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.store.store import Store
@@ -102,7 +102,7 @@ class TestRequests:
             do("create", under="a", body=body).assert_error(400)
         ask("POST", EXPERIMENTS, {}, {**key("a"), "Content-Type": "text/plain"}).assert_error(415)
         ask("POST", EXPERIMENTS, single_node_body, {**key("a"), "X-API-Key": "wrong"}).assert_error(403)
-        ask("POST", EXPERIMENTS, b" " * (MAX_BODY_BYTES + 1), key("a")).assert_error(413)
+        ask("POST", EXPERIMENTS, b" " * (2**20 + 1), key("a")).assert_error(413)
         assert experiments() == []
         first = do("create", under="a")
         assert first.status == 200

@@ -152,8 +152,16 @@ def test_a_body_that_is_too_large_gets_413_and_the_connection_goes_on(connect, c
     sender.join()
 
 
-def test_a_body_of_8_mib_is_accepted_and_a_byte_more_is_not(connect, single_node_body):
-    body = json.dumps(single_node_body).encode().ljust(8 * MIB)
-    for sent, status in ((body, 200), (body + b" ", 413)):
-        headers = (JSON_TYPE, f"Content-Length: {len(sent)}")
-        assert response_to(connect(), raw_request("POST", EXPERIMENTS, *headers, body=sent))[0] == status
+def test_a_body_of_1_mib_is_accepted_and_a_byte_more_is_refused_as_the_contract_says(
+    connect, single_node_body, contract
+):
+    body = json.dumps(single_node_body).encode().ljust(MIB)
+    headers = (JSON_TYPE, f"Content-Length: {MIB}")
+    assert response_to(connect(), raw_request("POST", EXPERIMENTS, *headers, body=body))[0] == 200
+    example = contract["components"]["responses"]["TooLarge"]["content"]["application/json"]["examples"]["large"]
+    for path, method in ((EXPERIMENTS, "POST"), ("/_gradient/faults", "PUT")):
+        headers = (JSON_TYPE, f"Content-Length: {MIB + 1}")
+        response = response_to(connect(), raw_request(method, path, *headers, body=body + b" "))
+        assert_error(response, 413)
+        assert json.loads(response[2]) == example["value"]
+        assert "1 MiB" in example["value"]["details"]

@@ -1,7 +1,10 @@
 """Requests and responses that the contract does not allow: as decisions, and what a client is answered."""
 
 import base64
+import contextlib
 import json
+import select
+import time
 
 import pytest
 from attrs import evolve
@@ -16,6 +19,7 @@ from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.store.store import Store
 from tests.server.api.conftest import EXPERIMENTS, call
 
+JSON_TYPE = {"Content-Type": "application/json"}
 MISSING = "Missing data for required field."
 OPERATIONS = {operation.id: operation for operation in packaged_contract().operations}
 NEW_EXPERIMENT = OPERATIONS["createExperiment"].body
@@ -50,9 +54,13 @@ NOT_JSON_OBJECTS = {
     "a lone surrogate": rb'{"name": "\ud800"}',
     "a lone surrogate in a name": rb'{"\udfff": 1}',
     "a number of 5,000 digits": b'{"name": ' + b"9" * 5000 + b"}",
+    "a number of 501 digits": b'{"name": -' + b"9" * 501 + b"}",
     "an infinite float": b'{"name": 1e999}',
     "nested arrays": b"[" * 100_000,
-    "65 levels": b'{"a":' * 65 + b"1" + b"}" * 65,
+    "65 levels": b'{"a":' * 64 + b"1" + b"}" * 64,
+    "65 levels of arrays": b'{"a":' + b"[" * 63 + b"1" + b"]" * 63 + b"}",
+    "10,001 values": b'{"a": [' + b"0," * 9_998 + b"0]}",
+    "10,001 values at several depths": b'{"a": [' + b"[0]," * 4_999 + b"0]}",
 }
 
 
@@ -66,7 +74,7 @@ def test_any_bytes_are_rejected(body):
     assert problems_of(body)
 
 
-@pytest.mark.parametrize("raw", [b"1" * 400, b"1e-999", b"123456789.5e300", b'{"a":' * 61 + b"1" + b"}" * 61])
+@pytest.mark.parametrize("raw", [b"1" * 500, b"1e-999", b"123456789.5e300", b'{"a":' * 61 + b"1" + b"}" * 61])
 def test_large_numbers_and_nested_values_can_be_read_again(ask, single_node_body, raw):
     for field in ("experimentEnv", "unknown"):
         body = json.dumps({**single_node_body, field: {"A": "HERE"}}).encode().replace(b'"HERE"', raw)
@@ -75,6 +83,62 @@ def test_large_numbers_and_nested_values_can_be_read_again(ask, single_node_body
             created.assert_error(400, "experimentEnv")
         else:
             assert ask("GET", f"{EXPERIMENTS}{created.body['handle']}/").status == 200
+
+
+def test_a_body_of_10_000_values_is_accepted(single_node_body):
+    variables = {f"A{number}": number for number in range(10_000 - 1 - len(single_node_body))}
+    body = json.dumps({**single_node_body, "experimentEnv": variables}).encode()
+    assert validate_body(NEW_EXPERIMENT, body)["experimentEnv"] == variables
+
+
+HOSTILE_VALUES = {
+    "values of a wrong type": {f"A{number}": [] for number in range(9_000)},
+    "values of wrong types": {f"A{number}": [{}, []][number % 2] for number in range(4_000)},
+    "a wrong value with a long name": {"A" * 900_000: []},
+    "large numbers": {f"A{number}": int("9" * 500) for number in range(2_000)} | {"AB": []},
+    "nested values": {"A": [[[[]] * 2_000]]},
+}
+
+
+@pytest.mark.parametrize("variables", HOSTILE_VALUES.values(), ids=HOSTILE_VALUES)
+def test_the_first_problems_of_many_are_named_in_a_short_time(single_node_body, variables):
+    body = json.dumps({**single_node_body, "experimentEnv": variables, "name": None}).encode()
+    began = time.process_time()
+    problems = problems_of(body)
+    assert time.process_time() - began < 1.5  # a fifth of it, mostly
+    assert set(problems) == {"experimentEnv", "name"}
+    assert len(json.dumps(problems)) < 2_000
+    assert "(at A" in problems["experimentEnv"][0]
+
+
+@pytest.mark.parametrize(("number", "more"), [(5, None), (6, "There are 1 more problems."), (1_234, "1,229 more")])
+def test_five_problems_of_a_field_are_named_and_the_others_counted(single_node_body, number, more):
+    texts = problems_of({**single_node_body, "experimentEnv": {f"A{place}": [] for place in range(number)}})[
+        "experimentEnv"
+    ]
+    assert [text.partition(" (at ")[2] for text in texts[:5]] == [f"A{place})" for place in range(5)]
+    assert (len(texts), more is None or more in texts[-1]) == (5 + (more is not None), True)
+
+
+def test_of_many_problems_with_parameters_the_first_are_named(ask):
+    query = "&".join(f"projectHandle[x{number}]=p" for number in range(500))
+    response = ask("GET", f"{EXPERIMENTS}?{query}")
+    response.assert_error(400, "projectHandle")
+    assert len(response.body["details"]["projectHandle"]) == 6
+
+
+@pytest.mark.usefixtures("server_stays_healthy")
+def test_a_large_body_does_not_keep_others_waiting(ask, connect_raw, single_node_body):
+    variables = {f"A{number}": [] for number in range(9_000)}
+    body = json.dumps({**single_node_body, "experimentEnv": variables}).encode()
+    with contextlib.closing(connect_raw()) as sender:
+        sender.connection.request("POST", EXPERIMENTS, body, {"X-API-Key": sender.key, **JSON_TYPE})
+        answered = 0
+        while not select.select([sender.connection.sock], [], [], 0)[0]:
+            assert ask("GET", EXPERIMENTS + "?limit=0").status == 200
+            answered += 1
+        assert answered > 4  # if others had to wait, it would be 2 or 3
+        sender.read().assert_error(400, "experimentEnv")
 
 
 @pytest.mark.parametrize("text", ["NUL \0", "\U0001f600\u2028\u202e\ufeff\x7f\x1b[0m", "n" * 100_000])

@@ -43,6 +43,11 @@ def test_settings_are_returned_as_they_can_be_put(ask, gradient_server):
         ({"statuses": [500], "ratio": 0.5}, {"ratio": "did you mean rate?"}),
         ({"zzz": 1, "rate": 2}, {"zzz": "there are rate, seed, statuses"}),
         ({"statuses": [500], "operations": ["getLog"]}, {"operations": "There is no getLog; there are "}),
+        ({"statuses": [500] * 201}, {"statuses": "1 to 200 statuses"}),
+        ({"operations": ["o" * 900_000], "statuses": 500}, {"operations": "There is no ooo"}),
+        ({"o" * 900_000: 1}, {"o" * 80 + "...": "there are rate, seed, statuses"}),
+        ({"operations": [f"o{number}" for number in range(201)]}, {"operations": "1 to 200 ids of operations"}),
+        ({f"o{number}": 1 for number in range(9_000)}, {f"o{number}": "there are rate" for number in range(5)}),
         ({"rate": 0.5}, {"faults": "give statuses, "}),
         ({}, {"faults": "give statuses, "}),
     ],
@@ -50,6 +55,7 @@ def test_settings_are_returned_as_they_can_be_put(ask, gradient_server):
 def test_invalid_settings_are_rejected_by_name(ask, settings, problems):
     response = ask("PUT", FAULTS, settings)
     response.assert_error(400, *problems)
+    assert len(str(response.body)) < 2_000
     for name, text in problems.items():
         assert text in response.body["details"][name][0]
     assert ask("GET", FAULTS).body == NONE
