@@ -98,7 +98,11 @@ if not TYPE_CHECKING:  # A type checker would accept any name of a module with `
 
     def __getattr__(name: str) -> object:
         if name == "__version__":
-            return import_module("importlib.metadata").version("gradient-experiments")
+            metadata = import_module("importlib.metadata")
+            try:
+                return metadata.version("gradient-experiments")
+            except metadata.PackageNotFoundError:
+                return "0+unknown"  # a program in a zip file, or a copy of the source
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module = _MODULE_OF.get(name, "gradient.errors")

@@ -16,7 +16,7 @@ from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
 
 from gradient_ext._json import as_object
 from gradient_ext.errors import ConfigurationError, InvalidParametersError
-from gradient_ext.redaction import Secret, redact
+from gradient_ext.redaction import Secret, redact, short_repr
 
 TIMEOUT: Final = 30.0
 """Default for the seconds to wait for each part of a response."""
@@ -235,7 +235,7 @@ def _option_problem(name: str, value: object) -> str | None:
     if name == "max_attempts":
         if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
             return None
-        return f"must be an int of at least 1, not {value!r:.60}"
+        return f"must be an int of at least 1, not {short_repr(value)}"
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
         return None
-    return f"must be seconds, more than 0, or None, not {value!r:.60}"
+    return f"must be seconds, more than 0, or None, not {short_repr(value)}"

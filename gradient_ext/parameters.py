@@ -21,7 +21,7 @@ from gradient_ext import LazyModule, public
 from gradient_ext._json import is_mapping, is_sequence
 from gradient_ext.config import LONGEST_SECONDS
 from gradient_ext.errors import InvalidParametersError
-from gradient_ext.redaction import Secret, redact
+from gradient_ext.redaction import Secret, redact, short_repr
 
 if TYPE_CHECKING:
     from gradient_api import models
@@ -173,17 +173,17 @@ def _problem(parameter: Parameter, value: Any) -> str | None:
     if parameter.choices:
         return _choice_problem(parameter, value)
     if parameter.also_given_as and _is(value, parameter.also_given_as):
-        return None
+        return _sending_problem(value)
     if not _is(value, parameter.json_type):
         return f"must be {_JSON_TYPES[parameter.json_type][1]}, not {type(value).__name__}"
-    if not _is_text(value):
-        return "contains a character that cannot be sent as UTF-8 (a lone surrogate)"
+    if problem := _sending_problem(value):
+        return problem
     if parameter.min_length is not None and len(value) < parameter.min_length:
         return "is empty" if parameter.min_length == 1 else f"must have at least {parameter.min_length} characters"
     if parameter.minimum is not None and value < parameter.minimum:
-        return f"must be at least {parameter.minimum}, not {value}"
+        return f"must be at least {parameter.minimum}, not {short_repr(value)}"
     if parameter.maximum is not None and value > parameter.maximum:
-        return f"must be at most {parameter.maximum}, not {value}"
+        return f"must be at most {parameter.maximum}, not {short_repr(value)}"
     if parameter.member_types:
         return _member_problem(parameter, value)
     return None
@@ -195,18 +195,20 @@ def _choice_problem(parameter: Parameter, value: object) -> str | None:
     if isinstance(value, str) and value.upper() in parameter.aliases:
         return None
     names = ", ".join(repr(choice) for choice in (*parameter.choices, *parameter.aliases))
-    shown = "" if parameter.secret else f", not {value!r:.60}"
+    shown = "" if parameter.secret else f", not {short_repr(value)}"
     return f"must be one of {names}{shown}"
 
 
 def _member_problem(parameter: Parameter, value: Any) -> str | None:
     members = value.items() if is_mapping(value) else enumerate(value)
     for name, member in members:
-        if isinstance(value, Mapping) and not (isinstance(name, str) and _is_text(name)):
-            return f"its names must be str, not {name!r:.60}"
-        if not any(_is(member, kind) for kind in parameter.member_types) or not _is_text(member):
+        if isinstance(value, Mapping) and not (isinstance(name, str) and not _sending_problem(name)):
+            return f"its names must be str, not {short_repr(name)}"
+        if problem := _sending_problem(member):
+            return f"the value of {short_repr(name)} {problem}"
+        if not any(_is(member, kind) for kind in parameter.member_types):
             kinds = ", ".join(_JSON_TYPES[kind][1] for kind in parameter.member_types)
-            return f"the value of {name!r:.60} must be one of {kinds}, not {_description(member)}"
+            return f"the value of {short_repr(name)} must be one of {kinds}, not {_description(member)}"
     return None
 
 
@@ -218,13 +220,16 @@ def _is(value: object, json_type: str) -> bool:
     return isinstance(value, _JSON_TYPES[json_type][0])
 
 
-def _is_text(value: object) -> bool:
-    if isinstance(value, str):
+def _sending_problem(value: object) -> str | None:
+    """Return what is wrong with a text or number that cannot be written into a request."""
+    if isinstance(value, str | int):
         try:
-            value.encode("utf-8")
+            str(value).encode("utf-8")
         except UnicodeEncodeError:
-            return False
-    return True
+            return "contains a character that cannot be sent as UTF-8 (a lone surrogate)"
+        except ValueError:
+            return "has too many digits to be sent"
+    return None
 
 
 def _description(member: object) -> str:
@@ -255,7 +260,7 @@ def checked_handle(experiment_id: object, method: str) -> str:
     elif not experiment_id:
         problem = "is empty; it must be what a create or run returned"
     elif not _HANDLE.fullmatch(experiment_id) or not experiment_id.strip("."):
-        problem = f"{experiment_id!r} cannot be an id; ids look like {_EXAMPLE}"
+        problem = f"{short_repr(experiment_id)} cannot be an id; ids look like {_EXAMPLE}"
     else:
         return experiment_id
     raise InvalidParametersError(method, [f"experiment_id: {problem}"])
@@ -272,7 +277,7 @@ def checked_projects(project_id: object, method: str) -> tuple[str, ...] | None:
     if not is_sequence(given):
         problem = f"must be a str, or a list or tuple of str, not {type(project_id).__name__}"
     elif wrong := [project for project in given if not _is_project(project)]:
-        problem = f"must hold ids of projects such as 'prlvf0u05', not {wrong[0]!r:.60}"
+        problem = f"must hold ids of projects such as 'prlvf0u05', not {short_repr(wrong[0])}"
     else:
         return tuple(dict.fromkeys(filter(_is_project, given)))
     raise InvalidParametersError(method, [f"project_id: {problem}"])
@@ -287,7 +292,7 @@ def check_whole(name: str, value: object, method: str, *, minimum: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidParametersError(method, [f"{name}: must be an int, not {type(value).__name__}"])
     if value < minimum:
-        raise InvalidParametersError(method, [f"{name}: must be at least {minimum}, not {value}"])
+        raise InvalidParametersError(method, [f"{name}: must be at least {minimum}, not {short_repr(value)}"])
     if value > _LARGEST_INT:
         raise InvalidParametersError(method, [f"{name}: must be at most {_LARGEST_INT}"])
 
@@ -301,7 +306,7 @@ def checked_seconds(name: str, value: object, method: str) -> float | None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
         return min(value, LONGEST_SECONDS)
-    raise InvalidParametersError(method, [f"{name}: must be seconds, more than 0, or None, not {value!r:.60}"])
+    raise InvalidParametersError(method, [f"{name}: must be seconds, more than 0, or None, not {short_repr(value)}"])
 
 
 def checked_states(name: str, value: object, method: str) -> frozenset[int] | None:
@@ -320,7 +325,7 @@ def checked_states(name: str, value: object, method: str) -> frozenset[int] | No
         return frozenset(number for number in numbers if number is not None)
     wrong = given[numbers.index(None)] if numbers else value
     words = ", ".join(_STATES)
-    problem = f"must be a state or several: numbers, or words ({words}), not {wrong!r:.60}"
+    problem = f"must be a state or several: numbers, or words ({words}), not {short_repr(wrong)}"
     raise InvalidParametersError(method, [f"{name}: {problem}"])
 
 
@@ -333,4 +338,6 @@ def _members(value: object) -> list[object]:
 def _state_number(state: object) -> int | None:
     if isinstance(state, str):
         return _STATES.get(state)
-    return state if isinstance(state, int) and not isinstance(state, bool) else None
+    if isinstance(state, int) and not isinstance(state, bool) and abs(state) <= _LARGEST_INT:
+        return state
+    return None

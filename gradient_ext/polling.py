@@ -152,8 +152,12 @@ class Poller(ABC, Generic[Event]):
         """Return the error for a timeout that is over."""
 
     @abstractmethod
-    def _patience_error(self, error: GradientSdkError) -> GradientSdkError:
-        """Return the error for a retry budget that is used up."""
+    def _patience_error(self, error: GradientSdkError, reason: str) -> GradientSdkError:
+        """Return the error for a retry budget that is used up.
+
+        :param GradientSdkError error: the error of the last query
+        :param str reason: what the budget was used up by
+        """
 
     def next_step(self, now: float) -> Pause | Query | None:
         """Return what to do now; None: the poller is done.
@@ -198,7 +202,10 @@ class Poller(ABC, Generic[Event]):
         retry_after = error.retry_after if isinstance(error, ResourceFetchingError) else None
         self._pause_until = max(self._pause_until, now + (retry_after or 0.0))
         if self.patience is not None and max(now, self._pause_until) - since >= self.patience:
-            raise self._patience_error(error)
+            reason = f"nothing else for {self.patience:g} seconds"
+            if now - since < self.patience and retry_after:
+                reason = f"the server asks to wait {retry_after:g} seconds, and the patience is {self.patience:g}"
+            raise self._patience_error(error, reason)
 
     def _back_off(self) -> None:
         """Pause for the poll interval, and lengthen it. The time that a long poll was held counts."""
@@ -356,9 +363,8 @@ class LogFollower(Poller[LogRow]):
     def _timeout_error(self) -> GradientSdkError:
         return LogsTimeoutError(self.handle, self.line, f"{self.timeout:g} seconds are over", self._last_error)
 
-    def _patience_error(self, error: GradientSdkError) -> GradientSdkError:
-        reason = f"nothing else for {self.patience:g} seconds: {error}"
-        interrupted = LogsInterruptedError(self.handle, self.line, reason, error)
+    def _patience_error(self, error: GradientSdkError, reason: str) -> GradientSdkError:
+        interrupted = LogsInterruptedError(self.handle, self.line, f"{reason}: {error}", error)
         interrupted.__cause__ = error
         return interrupted
 
@@ -457,7 +463,7 @@ class Waiter(Poller[int]):
     def _timeout_error(self) -> GradientSdkError:
         return WaitTimeoutError(self.handle, self.state, cast(float, self.timeout), self._last_error)
 
-    def _patience_error(self, error: GradientSdkError) -> GradientSdkError:
+    def _patience_error(self, error: GradientSdkError, reason: str) -> GradientSdkError:
         seen = "" if self.state is None else f"; it was {state_word(self.state)} before"
-        error.add_note(f"Waiting for {self.handle} ended: nothing else for {self.patience:g} seconds{seen}.")
+        error.add_note(f"Waiting for {self.handle} ended: {reason}{seen}.")
         return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Collection, Iterable
@@ -43,10 +44,19 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted(secrets, key=len, reverse=True):  # A secret may be the beginning of another one.
         if len(secret) >= _MIN_SECRET_LENGTH:
-            # In JSON and in a repr, quotes and backslashes are escaped.
-            for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+            for form in _written_forms(secret):
                 text = text.replace(form, REDACTED)
     return _USER_IN_URL.sub(_without_password, text)
+
+
+def _written_forms(secret: str) -> set[str]:
+    """Return a secret as it is, and as it is written in JSON, HTML and representations of Python."""
+    forms = {secret, html.escape(secret), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    for represent in (repr, ascii):
+        # A text with both kinds of quotes has single ones around it, and those in it are escaped.
+        escaped = represent(f"{secret}'\"")[1:-4]
+        forms |= {escaped, escaped.replace("\\'", "'")}
+    return forms
 
 
 def redact_json(value: object, secrets: Collection[str] = ()) -> object:
@@ -93,6 +103,18 @@ def escape_control_characters(text: str, *, multiline: bool = False) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def short_repr(value: object) -> str:
+    """Return the repr of a value for an error, cut off after 60 characters.
+
+    >>> short_repr("x" * 100) == repr("x" * 59)[:-1], short_repr(10**5000)
+    (True, 'a number that is too long to show')
+    """
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # Python writes integers of up to 4,300 digits.
+        return "a number that is too long to show"
 
 
 def _without_password(found: re.Match[str]) -> str:

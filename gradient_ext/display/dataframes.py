@@ -59,7 +59,9 @@ def _column(values: list[Any], kind: Any) -> pandas.Series[Any]:
 
 def _times(values: list[Any]) -> pandas.Series[Any]:
     """Return times. An invalid one, or one beyond the range of nanoseconds, is missing."""
-    texts = pandas.Series(values, dtype="object")
+    # pandas would take "now" and "today" for the present.
+    dates = [value if isinstance(value, str) and value[:1].isdigit() else None for value in values]
+    texts = pandas.Series(dates, dtype="object")
     times = pandas.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
     earliest, latest = (limit.tz_localize("UTC") for limit in (pandas.Timestamp.min, pandas.Timestamp.max))
     column: pandas.Series[Any] = times.where(times.between(earliest, latest)).astype(_TIME)

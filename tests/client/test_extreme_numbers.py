@@ -2,9 +2,15 @@
 
 import pytest
 
-from gradient import ExperimentsClient, InvalidParametersError, RateLimitError
-from gradient_ext.errors import words_of
+from gradient import (
+    ExperimentsClient,
+    GradientSdkError,
+    InvalidParametersError,
+    RateLimitError,
+)
 from gradient_ext.polling import Pause, StateQuery, Waiter
+from tests.conftest import call_method
+from tests.fake_servers import status
 
 THREE_YEARS = 1e8
 ENORMOUS = [1e300, float("inf"), 10**5000]
@@ -42,5 +48,59 @@ def test_an_enormous_line_or_limit_is_refused(client, call, name):
         getattr(client, call)("es1", **{name: 10**5000})
 
 
-def test_a_web_page_of_titles_takes_no_quadratic_time():
-    assert words_of(b"<html>" + b"<title>" * 20_000) == ("a web page instead of an answer",)
+TOO_LONG = 10**5000
+"""Python does not write integers of more than 4,300 digits: `repr`, `str` and `json` raise ValueError."""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *((name, {"experiment_id": TOO_LONG}) for name in ("get", "start", "stop", "delete", "state", "wait", "logs")),
+        *(("logs", {name: sign * TOO_LONG}) for name in ("line", "limit") for sign in (1, -1)),
+        *(("list", {name: sign * TOO_LONG}) for name in ("offset", "limit") for sign in (1, -1)),
+        *(("list", {"project_id": value}) for value in (TOO_LONG, [TOO_LONG], {TOO_LONG})),
+        *(("iter_experiments", {"page_size": sign * TOO_LONG}) for sign in (1, -1)),
+        *(("wait", {"until": value}) for value in (TOO_LONG, -TOO_LONG, [4, TOO_LONG])),
+        *((name, {"timeout": -TOO_LONG}) for name in ("wait", "yield_logs")),
+        *(("create_single_node", {name: -TOO_LONG}) for name in ("name", "ports", "command", "is_preemptible")),
+        ("create_single_node", {"experiment_env": {"SEED": TOO_LONG}}),
+        ("create_single_node", {"experiment_env": {TOO_LONG: "SEED"}}),
+        *(
+            ("create_multi_node", {name: sign * TOO_LONG})
+            for name in ("worker_count", "experiment_type_id")
+            for sign in (1, -1)
+        ),
+    ],
+)
+def test_a_number_that_is_too_long_for_python_to_write_is_refused_wherever_it_is_given(flaky, client, name, arguments):
+    with pytest.raises(InvalidParametersError, match=next(iter(arguments))):
+        call_method(client, name, **arguments)
+    assert flaky.requests == []
+
+
+@pytest.mark.parametrize("name", ["timeout", "connect_timeout", "max_attempts", "deadline", "patience"])
+def test_an_option_that_is_too_long_for_python_to_write_is_refused(client, name):
+    for value in (-TOO_LONG, [TOO_LONG]):
+        with pytest.raises(InvalidParametersError, match=f"{name}: must be .*, not a number that is too long to show"):
+            client.with_options(**{name: value})
+
+
+@pytest.mark.parametrize("digits", [b"9" * 5000, b"9" * 400])
+def test_an_error_with_numbers_that_are_too_long_is_read(flaky, client, digits):
+    flaky.otherwise = lambda request: status(
+        429, b'{"error": "Slow down", "count": %b}' % digits, Retry_After="9" * 5000
+    )
+    with pytest.raises(RateLimitError, match="Slow down") as caught:
+        client.get("es1")
+    assert caught.value.retry_after == 9_999_999_999
+
+
+@pytest.mark.parametrize("name", ["wait", "yield_logs"])
+def test_a_retry_after_beyond_the_patience_is_said_to_be_that(flaky, client, name):
+    flaky.otherwise = lambda request: status(503, {"error": "Repairs"}, Retry_After="3600")
+    with pytest.raises(GradientSdkError) as caught:
+        call_method(client.with_options(patience=50), name)
+    shown = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
+    assert "the server asks to wait 3600 seconds, and the patience is 50" in shown
+    assert "nothing else" not in shown
+    assert len(flaky.requests) == 1

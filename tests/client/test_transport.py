@@ -124,7 +124,11 @@ def test_an_error_response_is_a_resource_fetching_error_of_every_method(flaky, c
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_success_that_is_not_as_the_contract_says_is_tolerated_or_an_error_of_this_package(flaky, client, name):
-    for body in (b"", b"not JSON", b"{}", b"3", b'"text"', b"<html></html>", b'{"data": 7}', b"[" * 100_000):
+    digits = b"9" * 5000  # Python reads numbers of up to 4,300.
+    experiment = b'{"handle": "es1", "experimentTypeId": 1, "state": %b}' % digits
+    numbers = (digits, b'{"handle": %b}' % digits, b'{"data": %b}' % experiment, b'{"data": [%b]}' % experiment)
+    others = (b"", b"not JSON", b"{}", b"3", b'"text"', b"<html></html>", b'{"data": 7}', b"[" * 100_000)
+    for body in (*others, *numbers, b'[{"line": %b}]' % digits):
         flaky.otherwise = lambda request, body=body: status(200, body)
         with contextlib.suppress(GradientSdkError):
             call_method(client.with_options(max_attempts=1, patience=0.001), name)

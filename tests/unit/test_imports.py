@@ -7,6 +7,7 @@ import pydoc
 import re
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -46,6 +47,16 @@ def test_dir_lists_the_public_names_and_each_exists():
     assert gradient.__version__
     with pytest.raises(AttributeError, match="has no attribute 'ExperimentClient'"):
         _ = gradient.ExperimentClient
+
+
+def test_without_the_metadata_of_the_package_there_is_a_version_all_the_same(monkeypatch):
+    """In a zip file, or in a copy of the source."""
+
+    def no_version(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", no_version)
+    assert gradient.__version__ == "0+unknown"
 
 
 @pytest.mark.parametrize("name", [name for name in gradient.__all__ if inspect.isclass(getattr(gradient, name))])

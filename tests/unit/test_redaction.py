@@ -1,6 +1,8 @@
 """Secrets and control characters are kept out of what people see."""
 
 import copy
+import html
+import json
 import pickle
 import traceback
 
@@ -35,11 +37,34 @@ def test_passwords_and_tokens_of_addresses_are_masked(address, redacted):
     [
         ("sesame-open", ["sesame", "sesame-open"], "********"),
         ('"sesame\\"open"', ['sesame"open'], '"********"'),
+        ("secret: sesame", ["secret"], "********: sesame"),
         ("Experiment data error", ["data"], "Experiment data error"),
+        ("a short secret", ["short"], "a short secret"),  # five characters: found in ordinary words
     ],
 )
 def test_secrets_are_masked_in_whatever_form_and_short_ones_are_not(text, secrets, redacted):
     assert redact(text, secrets) == redacted
+
+
+@pytest.mark.parametrize("secret", ["sesame'\"é", "sesame'é", 'sesame"\\é', "sesame\\'\"\n日", "<sesame>&'\""])
+@pytest.mark.parametrize(
+    "write",
+    [
+        str,
+        repr,
+        ascii,
+        lambda text: repr(f"{text} '"),
+        lambda text: repr(f'{text} "'),
+        lambda text: ascii(f"{text} '\""),
+        json.dumps,
+        lambda text: json.dumps(text, ensure_ascii=False),
+        html.escape,
+    ],
+)
+def test_a_secret_is_masked_however_a_body_that_is_no_json_writes_it(secret, write):
+    redacted = redact_body(f"no JSON: {write(secret)} is wrong", [secret])
+    assert "********" in redacted
+    assert "sesame" not in redacted
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,14 @@ def test_a_retry_after_number_is_a_number_of_seconds(seconds):
     assert retry_after_seconds(f" {seconds} ") == seconds
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("9999999999", 9_999_999_999), ("10000000000", 9_999_999_999), ("9" * 5000, 9_999_999_999), ("0" * 11, 0)],
+)
+def test_a_retry_after_of_more_than_ten_digits_is_a_very_long_one(value, seconds):
+    assert retry_after_seconds(value) == seconds
+
+
 @given(st.text() | st.sampled_from(["-1", "1.5", "soon", "", "Fri, 99 Dec 1999 99:99:99 GMT", "٣", "1" * 400]))
 def test_any_retry_after_becomes_seconds_of_at_least_zero_or_none(value):
     seconds = retry_after_seconds(value)

@@ -57,9 +57,21 @@ def test_log_rows_have_a_row_each_and_an_invalid_timestamp_is_missing():
     assert list(frame["timestamp"].isna()) == [False, False, True]
 
 
-@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2019-13-01T00:00:00Z", "12", "now?"])
-def test_a_time_that_pandas_cannot_hold_is_missing(time):
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "2019-13-01T00:00:00Z",
+        "12",
+        "now?",
+        *("now", "today", " now", "Today"),  # to pandas, the present
+        *("NaT", "nan", "tomorrow", "\ud800"),
+    ],
+)
+def test_a_time_that_is_none_or_that_pandas_cannot_hold_is_missing(time):
     frame = LogRows([LogRow(1, "a", time), LogRow(2, "b", "2019-08-06T17:21:18.528Z")]).to_dataframe()
+    assert list(frame["timestamp"].isna()) == [True, False]
     assert frame["timestamp"][1] == pandas.Timestamp("2019-08-06T17:21:18.528", tz="UTC")
     assert str(frame["timestamp"].dtype) == "datetime64[ns, UTC]"
 
