@@ -24,11 +24,13 @@ from gradient_server.runners.process.limits import SetupError
 _HOST = "127.0.0.1"
 # What programs need to work on this machine. Any other variable of the server could be a secret.
 _PASSED_ON = frozenset(
-    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"}
+    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR"}
+    # By name: ssh passes on all variables that begin with LC_, and people put secrets into them for that.
+    | {"LANG", "LANGUAGE", "LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT"}
+    | {"LC_MESSAGES", "LC_MONETARY", "LC_NAME", "LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME"}
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
     | {"CUDA_HOME", "CUDA_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"}
 )
-_PASSED_ON_PREFIX = "LC_"
 _STORAGE = PurePosixPath("/storage")
 """The path of the storage on the hosted service. Here, paths below it are below the storage of the run."""
 # Types of nodes as TensorFlow names them.
@@ -64,6 +66,11 @@ class Node:
     index: int
     command: str
     leads: bool
+
+    @property
+    def command_field(self) -> str:
+        """The field of the request that has its command."""
+        return _command_field(self.prefix)
 
 
 def nodes_of(names: Sequence[str], body: Mapping[str, Any]) -> tuple[Node, ...]:
@@ -111,9 +118,7 @@ def write_host_file(path: Path, nodes: Sequence[Node], search: str | None) -> No
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a server's environment that commands may see."""
-    return {
-        name: value for name, value in environment.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIX)
-    }
+    return {name: value for name, value in environment.items() if name in _PASSED_ON}
 
 
 def node_environment(
@@ -200,9 +205,13 @@ def _node(name: str, body: Mapping[str, Any], leading: str) -> Node:
         prefix=prefix,
         type="master" if is_mpi(body) and prefix == leading else _TYPES.get(prefix, prefix),
         index=int(number) - 1,
-        command=body[f"{prefix}Command"],
+        command=body[_command_field(prefix)],
         leads=prefix == leading,
     )
+
+
+def _command_field(prefix: str) -> str:
+    return f"{prefix}Command" if prefix else "command"
 
 
 def _model_path(storage: Path, given: str | None) -> Path:

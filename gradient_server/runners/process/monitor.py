@@ -156,16 +156,16 @@ class RunMonitor:
                 kill(supervisor.pid, signal.SIGTERM)
 
     def _start_supervisor(self) -> subprocess.Popen[bytes]:
-        python_path = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
         errors = os.open(self.directory.supervisor_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", _SUPERVISOR_MODULE, self.directory.path.absolute()],
+                # UTF-8: what is sent is, and other encodings cannot hold all of it.
+                [sys.executable, "-P", "-X", "utf8", "-m", _SUPERVISOR_MODULE, self.directory.path.absolute()],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
                 cwd="/",
-                env={**passed_on(os.environ), **python_path},
+                env={**passed_on(os.environ), "PYTHONPATH": _python_path()},
                 start_new_session=True,
             )
         finally:
@@ -193,6 +193,13 @@ class RunMonitor:
         except FileNotFoundError:
             return FILES_REMOVED
         return lines[-1] if lines else "it has ended at once"
+
+
+def _python_path() -> str:
+    """Return where this process finds modules, by absolute paths: a supervisor has another working directory."""
+    with contextlib.suppress(FileNotFoundError):  # the working directory has been deleted
+        return os.pathsep.join(map(os.path.abspath, sys.path))
+    return os.pathsep.join(filter(None, sys.path))
 
 
 def _size(path: Path) -> int:

@@ -13,8 +13,8 @@ from typing import Self
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import ArgumentGroup, Runner, RunSpec, jobs_of
+from gradient_server.runners.process.admission import check_node_count, check_request
 from gradient_server.runners.process.environment import nodes_of
-from gradient_server.runners.process.limits import check_request
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.processes import ProcessId
 from gradient_server.runners.process.run import ProcessRun
@@ -80,16 +80,21 @@ class ProcessRunner(Runner):
         :raises RunRejectedError: it cannot be run as requested
         """
         assert self._clock is not None
-        check_request(spec.body)
+        check_node_count(spec.body)
         jobs = jobs_of(spec.handle, spec.body)
+        nodes = nodes_of([job.name for job in jobs], spec.body)
+        directory = self._directory.run(spec.handle)
+        # What ran on an earlier server, with other limits perhaps, stays as it is.
+        if spec.started is None and spec.stopped is None:
+            check_request(nodes, handle=spec.handle, body=spec.body, storage=directory.storage)
         launch_spec = LaunchSpec(
             handle=spec.handle,
             body=spec.body,
-            nodes=nodes_of([job.name for job in jobs], spec.body),
+            nodes=nodes,
             grace=self._grace,
             server=None if self._keep else ProcessId.of(os.getpid()),
         )
-        monitor = RunMonitor(self._directory.run(spec.handle), len(jobs), launch_spec)
+        monitor = RunMonitor(directory, len(jobs), launch_spec)
         scheduler = self._scheduler
         run = ProcessRun(spec.handle, jobs, monitor, self._clock, scheduler.lock, scheduler.schedule)
         if spec.started is not None:

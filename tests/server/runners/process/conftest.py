@@ -158,7 +158,7 @@ def broken_supervisor(monkeypatch, tmp_path) -> None:
     package = tmp_path / "broken" / "gradient_server"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('broken on purpose')")
-    monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(package.parent)
 
 
 @pytest.fixture

@@ -78,6 +78,35 @@ def test_a_run_whose_supervisor_fails_to_start_ends_with_its_last_error(make_ben
     assert bench.rows(bench.done("echo other")) == ["other"]
 
 
+@pytest.mark.parametrize(("folder", "entry"), [(".", "broken"), ("broken", ""), (".", "./not-there/../broken")])
+def test_a_supervisor_finds_modules_where_the_server_does(
+    make_bench, monkeypatch, tmp_path, broken_supervisor, folder, entry
+):
+    """Also if that is relative to the working directory of the server, or is that itself."""
+    monkeypatch.chdir(tmp_path / folder)
+    monkeypatch.setattr(sys, "path", [entry, *sys.path[1:]])
+    bench = make_bench()
+    assert "RuntimeError: broken on purpose" in bench.outcome(bench.done("true"))[1]
+
+
+def test_a_supervisor_starts_though_the_working_directory_of_the_server_was_deleted(make_bench, monkeypatch, tmp_path):
+    bench = make_bench()
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    (tmp_path / "gone").rmdir()
+    assert bench.rows(bench.done("echo fine")) == ["fine"]
+
+
+@only_linux
+def test_a_supervisor_uses_utf_8_in_every_locale(bench):
+    """In others, a command with a character that they do not have could not be started."""
+    run = bench.done("tr '\\0' ' ' </proc/$PPID/cmdline; echo; echo é🚀 $E", experimentEnv={"E": "ß"})
+    command_line, *rows = bench.rows(run)
+    assert " -X utf8 " in command_line
+    assert rows == ["é🚀 ß"]
+
+
 @only_linux
 def test_a_run_whose_supervisor_is_killed_ends_with_an_error_and_its_processes_are_killed(bench):
     """Those that have left their group are found by a variable in their environment. The error claims no more."""
