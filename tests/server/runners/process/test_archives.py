@@ -184,6 +184,13 @@ def test_an_archive_of_more_than_4_gib_is_refused_before_it_is_extracted(extract
         extracted(archive)
 
 
+def test_a_workspace_has_4_gib_and_200_000_files_at_most():
+    Quota().take(4 * 1024**3, files=200_000)
+    for size, files, problem in ((4 * 1024**3 + 1, 1, "larger than 4 GiB"), (0, 200_001, "more than 200000 files")):
+        with pytest.raises(SetupError, match=problem):
+            Quota().take(size, files)
+
+
 def test_an_archive_of_too_many_files_is_refused(extracted):
     with pytest.raises(SetupError, match="more than 200000 files"):
         extracted(tar_of(("a", b""), ("b", b""), ("c", b"")), files=2)

@@ -5,6 +5,7 @@ import gzip
 import http.server
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import threading
@@ -16,6 +17,7 @@ from gradient_api.constants import ExperimentState as State
 from gradient_server.runners.process import workspace
 from gradient_server.runners.process.limits import SetupError
 from gradient_server.runners.process.workspace import prepare_workspace
+from tests.server.runners.process.conftest import PATIENCE, stop
 
 SECRET = "very-secret@word/1"
 QUOTED = quote(SECRET, safe="")
@@ -152,6 +154,31 @@ def bare(repository, tmp_path):
     return path
 
 
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a shell script as a program, instead of another one of that name."""
+
+    def install(name, script):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(path.parent), prepend=os.pathsep)
+
+    return install
+
+
+@pytest.fixture
+def configure_git(tmp_path, monkeypatch):
+    """Write what the user has configured for git."""
+
+    def configure_git(text):
+        (tmp_path / "gitconfig").write_text(text)
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+
+    return configure_git
+
+
 def names_in(folder):
     return sorted(os.listdir(folder))
 
@@ -237,6 +264,20 @@ def test_a_download_that_breaks_off_is_an_error(error_of, archive, tmp_path, ser
     assert f"http://{host}/a.zip cannot be fetched: IncompleteRead" in error_of(f"http://{host}/a.zip")
 
 
+def test_a_download_without_a_byte_in_a_minute_is_an_error(error_of, monkeypatch):
+    timeouts, connect = [], socket.create_connection
+
+    def connect_impatiently(address, timeout, *rest):
+        timeouts.append(timeout)
+        return connect(address, 0.1, *rest)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(socket, "create_connection", connect_impatiently)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.zip"
+        assert error_of(url) == f"The workspace {url} cannot be fetched: timed out"
+    assert timeouts == [60.0]
+
+
 @pytest.mark.parametrize(("size", "is_too_large"), [(100_000, False), (100_001, True), (10_000_000, True)])
 def test_a_download_that_is_too_large_is_stopped(error_of, serve, tmp_path, monkeypatch, size, is_too_large):
     monkeypatch.setattr(workspace, "MAX_BYTES", 100_000)
@@ -292,6 +333,39 @@ def test_the_output_of_git_is_in_the_error_without_the_password(error_of, tmp_pa
     assert "***" not in error
 
 
+def test_git_never_prompts_and_speaks_english(error_of, install):
+    """Its errors decide what is tried next; and nobody could answer."""
+    install(
+        "git", 'echo "$LC_ALL $GIT_TERMINAL_PROMPT" >&2; "$GIT_ASKPASS" && "$SSH_ASKPASS" && echo no answer >&2; exit 1'
+    )
+    assert error_of("https://example.org/x.git").endswith(": C 0; no answer")
+
+
+def test_ssh_never_prompts(error_of, install):
+    install("ssh", 'echo "ssh $*" >&2; exit 1')
+    for url in ("git@example.org:x.git", "ssh://git@example.org/x.git"):
+        assert "ssh -oBatchMode=yes " in error_of(url)
+
+
+def test_git_executes_nothing_that_an_address_stands_for(error_of, configure_git, tmp_path):
+    """Whatever is configured."""
+    url = f"ext::sh -c 'touch% {tmp_path}/executed'"
+    configure_git(f'[protocol "ext"]\n allow = always\n[url "{url}"]\n insteadOf = git://example.org/\n')
+    assert "transport 'ext' not allowed" in error_of("git://example.org/")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_the_credential_helpers_of_the_user_are_not_told_the_password(prepared, bare, serve, configure_git, tmp_path):
+    configure_git(f'[credential]\n helper = "!cat >> {tmp_path}/told; :"\n')
+    assert "version" in names_in(prepared(f"http://somebody:{QUOTED}@{serve(bare.parent, SECRET)}/bare.git"))
+    assert not (tmp_path / "told").exists()
+
+
+def test_an_error_has_only_the_beginning_of_a_long_output_of_git(error_of, install):
+    install("git", "head -c 5000000 /dev/zero | tr '\\0' x >&2; exit 1")
+    assert error_of("https://example.org/x.git").endswith(": " + "x" * 1000)
+
+
 def test_a_ref_that_does_not_exist_or_is_an_option_is_refused(error_of, repository):
     error = error_of(repository, workspaceRef="nowhere")
     assert "has no branch, tag or commit 'nowhere', which workspaceRef names" in error
@@ -339,6 +413,10 @@ def test_the_working_directory_is_a_folder_of_the_workspace(prepared, error_of, 
     error = error_of(project, workingDirectory="source")
     assert error == "workingDirectory source is no folder of the workspace: it has link.txt, round, src, train.sh"
     assert "workingDirectory round is no folder of the workspace" in error_of(project, workingDirectory="round")
+    for number in range(10):
+        (project / f"a{number}").touch()
+    shown = ", ".join(f"a{number}" for number in range(10))
+    assert error_of(project, workingDirectory="source").endswith(f": it has {shown}, ...")
     for outside in ("..", "/etc", "src/../.."):
         assert "is not in the workspace" in error_of(project, workingDirectory=outside)
 
@@ -358,6 +436,20 @@ def test_a_run_works_in_its_workspace_and_keeps_no_password(bench, archive, tmp_
     assert "artifactDirectory /artifacts is not used" in run.rows(0, 1, bench.clock.now())[0][1].message
     files = [path.read_bytes() for path in bench.directory.rglob("*") if path.is_file()]
     assert not any(secret.encode() in content for content in files for secret in (SECRET, QUOTED))
+
+
+@pytest.mark.parametrize("form", ["git://{}/x.git", "http://{}/x.zip"])
+def test_a_run_that_is_stopped_while_its_workspace_is_fetched_leaves_no_process(bench, form):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE)
+        run = bench.run("true", workspaceUrl=form.format(f"127.0.0.1:{silent.getsockname()[1]}"))
+        connection, _ = silent.accept()
+        with connection:
+            connection.settimeout(PATIENCE)
+            stop(bench, run)
+            while connection.recv(9000):  # until whoever is at the other end has ended
+                pass
+    assert bench.outcome(run) == ("canceled", None)
 
 
 def test_a_run_whose_workspace_cannot_be_prepared_ends_with_the_error(bench):
