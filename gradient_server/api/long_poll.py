@@ -22,7 +22,7 @@ class LongPolls:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._sleepers: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
+        self._sleepers: set[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._lock = threading.Lock()
         self._ended = False
         clock.watch(self.wake)
@@ -31,9 +31,9 @@ class LongPolls:
         """Wake the requests that wait for an experiment, or all. Any thread can call this."""
         # Under the lock: the loop of a registered sleeper is not closed yet.
         with self._lock:
-            chosen = self._sleepers.values() if handle is None else [self._sleepers.get(handle, set())]
-            for loop, event in (sleeper for sleepers in chosen for sleeper in sleepers):
-                loop.call_soon_threadsafe(event.set)
+            for waits_for, loop, event in self._sleepers:
+                if handle in (None, waits_for):
+                    loop.call_soon_threadsafe(event.set)
 
     def end(self) -> None:
         """Answer all held requests now, and hold none from now on."""
@@ -73,16 +73,15 @@ class LongPolls:
 
     @contextlib.contextmanager
     def _sleeper(self, handle: str) -> Generator[asyncio.Event, None, None]:
-        sleeper = asyncio.get_running_loop(), asyncio.Event()
+        event = asyncio.Event()
+        sleeper = handle, asyncio.get_running_loop(), event
         with self._lock:
-            self._sleepers.setdefault(handle, set()).add(sleeper)
+            self._sleepers.add(sleeper)
         try:
-            yield sleeper[1]
+            yield event
         finally:
             with self._lock:
-                self._sleepers[handle].discard(sleeper)
-                if not self._sleepers[handle]:
-                    del self._sleepers[handle]
+                self._sleepers.remove(sleeper)
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

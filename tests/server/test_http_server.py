@@ -2,13 +2,17 @@
 
 import contextlib
 import http.client
+import resource
 import signal
 import socket
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
-from gradient_server import http_server
+from gradient_server import LocalServer, http_server
 from tests.server.api.conftest import EXPERIMENTS
+from tests.server.conftest import raw_request, statuses_of
 
 TIMEOUT = 20
 FEW_OPEN_FILES = """
@@ -50,6 +54,42 @@ def test_a_new_connection_evicts_the_one_that_has_been_idle_for_longest(connect,
         assert client.connection.times_opened == 1
     assert all(is_closed(connection) for connection in idle[1:4])
     assert more
+
+
+@pytest.fixture
+def many_open_files():
+    """Let this process open 4096 files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] != resource.RLIM_INFINITY and before[1] < 4096:
+        pytest.skip("this process cannot open so many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_open_files")
+def test_a_thousand_connections_are_kept():
+    with LocalServer() as server, contextlib.ExitStack() as stack:
+        address = server.url.removeprefix("http://").split(":")
+        idle = [stack.enter_context(socket.create_connection(address, timeout=TIMEOUT)) for _ in range(999)]
+        assert statuses_of(server, raw_request("GET", "/nothing")) == [404]
+        first, second = idle[:2]
+        first.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            first.recv(1)
+        first.settimeout(TIMEOUT)
+        idle.append(stack.enter_context(socket.create_connection(address, timeout=TIMEOUT)))
+        assert statuses_of(server, raw_request("GET", "/nothing")) == [404]
+        assert is_closed(first)
+        second.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            second.recv(1)
+
+
+def test_idle_connections_are_kept_longer_than_clients_keep_them():
+    """Otherwise a client would now and then send a request just when the connection is closed."""
+    config = http_server.http_server(Starlette(), before_stopping=lambda: None).config
+    assert config.timeout_keep_alive == 75 > 2 * httpx.Limits().keepalive_expiry
 
 
 def test_requests_in_progress_are_not_evicted(connect, connect_raw, frozen_server, monkeypatch, single_node_body):

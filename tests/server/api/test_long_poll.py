@@ -243,6 +243,25 @@ def test_a_held_request_ends_when_its_client_disconnects():
     assert respond.times == 2
 
 
+@pytest.mark.parametrize("ending", ["its wait is over", "its client disconnects", "its response changes"])
+def test_a_request_that_is_not_held_any_more_is_not_woken(ending):
+    """Not even its loop is there any more."""
+    clock = Clock(scale=1e-9)
+    polls, respond = LongPolls(clock), ChangingResponse(clock, 1000)
+
+    async def receive():
+        await asyncio.sleep(0)
+        if ending == "its response changes":
+            clock.advance(1000)
+            await never()
+        return {"type": "http.disconnect"} if ending == "its client disconnects" else await never()
+
+    with contextlib.suppress(ClientDisconnect):
+        asyncio.run(polls.hold(respond, 0 if ending == "its wait is over" else 60, receive))
+    polls.wake("handle")
+    polls.end()
+
+
 def test_an_event_before_the_sleep_is_not_missed():
     clock = Clock(scale=1e-9)
     respond = ChangingResponse(clock, 1000)
