@@ -7,9 +7,12 @@ import errno
 import resource
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
 
 import h11
 import uvicorn
@@ -22,8 +25,14 @@ ACCEPTED_AT_ONCE = 16
 """Connections that asyncio accepts in one go; they hold open files before idle ones can be evicted for them."""
 MAX_CONNECTIONS = 1000
 """Open connections above which each new one evicts an idle one."""
+RESERVED_FILES = 40
+"""Open files that connections leave to others at least: the store, logs, processes, what is accepted in one go."""
+MIN_FILES = 64
+"""Open files that a process must be allowed to have for a server to start in it."""
 MAX_HEAD_BYTES = 2**14
 """Size of a request line and its headers."""
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of every response: none is kept in a cache, and none is taken for a page that it is not."""
 KEEP_ALIVE = 75
 """Seconds before an idle connection is closed: longer than clients keep one, so that they do not reuse a closed one."""
 GRACE = 1.0
@@ -38,8 +47,11 @@ def listen(host: str, port: int, *, timeout: float = 0.0) -> socket.socket:
     :param int port: the port; 0: a free one
     :param float timeout: seconds to wait for a port in use, which the kernel may have lent to an outgoing connection
 
-    :raises OSError: the port is in use, or the machine does not have the address
+    :raises OSError: the port is in use, the machine does not have the address, or the process may open too few files
     """
+    if _max_files() < MIN_FILES:
+        text = f"a server needs {MIN_FILES} open files, and this process may have {_max_files()}; see ulimit -n"
+        raise OSError(errno.EMFILE, text)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     deadline = time.monotonic() + timeout
     while True:
@@ -74,8 +86,8 @@ def http_server(app: ASGIApp, *, before_stopping: Callable[[], None]) -> HttpSer
         log_level="error",
         access_log=False,
         proxy_headers=False,
-        backlog=ACCEPTED_AT_ONCE,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        backlog=max(1, min(ACCEPTED_AT_ONCE, _max_files() // 16)),
+        headers=list(HEADERS.items()),
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(3 * GRACE),
     )
@@ -137,10 +149,50 @@ class HttpServer(uvicorn.Server):
             connection.transport.abort()
 
 
+class _RequestReader(h11.Connection):
+    """Reads requests. Rejects heads that are too large, and requests of which it is not certain where they end."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, MAX_HEAD_BYTES)
+        self.rejection = HTTPStatus.BAD_REQUEST
+        """The status of the response to the request that was rejected."""
+
+    def next_event(self) -> Any:
+        """Return the next event, as h11 does."""
+        begins = self.their_state is h11.IDLE
+        before = self._unread if begins else 0
+        try:
+            event = super().next_event()
+            if begins and isinstance(event, h11.Request):
+                self._check(event, before - self._unread)
+        except h11.RemoteProtocolError as error:
+            if error.error_status_hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+                self.rejection = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise
+        return event
+
+    @property
+    def _unread(self) -> int:
+        return len(self.trailing_data[0])
+
+    def _check(self, request: h11.Request, size: int) -> None:
+        if size > MAX_HEAD_BYTES:  # h11 limits only what comes in several pieces
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise h11.RemoteProtocolError("The head is too large", error_status_hint=status)
+        names = {name for name, _ in request.headers}
+        # Whoever passed it on may have read another end than h11: RFC 9112, sections 6.1 and 6.3.
+        if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
+            raise h11.RemoteProtocolError("The body has two ends")
+
+
 class Connection(H11Protocol):
     """A connection that a fault can break; requests carry it as `scope["state"]["connection"]`."""
 
     _idle_since = 0.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = self._reader = _RequestReader()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         """Open the connection; if there are too many, close the one that has been idle for longest."""
@@ -160,9 +212,13 @@ class Connection(H11Protocol):
         if cycle := self._cycle:
             cycle.disconnected = True  # the application sends no response any more
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
+            status = self._reader.rejection
+            body = (msg if status == HTTPStatus.BAD_REQUEST else status.phrase).encode()
+            headers = {**HEADERS, "Content-Type": "text/plain", "Content-Length": str(len(body)), "Connection": "close"}
+            head = h11.Response(status_code=status, reason=status.phrase, headers=list(headers.items()))
+            for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def reset(self) -> None:
         """Reset the connection, as if a cable had been cut: its client gets a connection error."""
@@ -192,8 +248,14 @@ class Connection(H11Protocol):
 
 def _max_connections() -> int:
     """Return how many connections may be open; a quarter of the files that the process may open is left for others."""
+    files = _max_files()
+    return min(MAX_CONNECTIONS, files * 3 // 4, files - RESERVED_FILES)
+
+
+def _max_files() -> int:
+    """Return how many files the process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, soft * 3 // 4)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -29,12 +29,10 @@ HEADERS = {
     # Only the scripts and styles in `static/`: nothing that an experiment prints can become one.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     # Not `no-referrer`: browsers would send forms with `Origin: null`, as a page of another site does.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 SESSION_SECONDS = 12 * 3600.0
 """How long a session lasts that is not used."""

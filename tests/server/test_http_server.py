@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import resource
+import select
 import signal
 import socket
 
@@ -17,7 +18,7 @@ from tests.server.conftest import raw_request, statuses_of
 TIMEOUT = 20
 FEW_OPEN_FILES = """
 import resource, runpy
-resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))
 runpy.run_module("gradient_server", run_name="__main__", alter_sys=True)
 """
 
@@ -107,8 +108,9 @@ def test_requests_in_progress_are_not_evicted(connect, connect_raw, frozen_serve
     assert [connection.recv(9000)[:13] for connection in polls] == [b"HTTP/1.1 200 "] * 6
 
 
-def test_a_server_that_may_open_few_files_serves_clients_among_many_idle_connections(launch):
-    process = launch("--port", "0", program=("-c", FEW_OPEN_FILES))
+@pytest.mark.parametrize("files", [64, 256])
+def test_a_server_that_may_open_few_files_serves_clients_among_many_idle_connections(launch, files):
+    process = launch("--port", "0", program=("-c", FEW_OPEN_FILES.format(files)))
     port = port_of(process)
     with contextlib.ExitStack() as stack:
         for _ in range(600):
@@ -120,6 +122,33 @@ def test_a_server_that_may_open_few_files_serves_clients_among_many_idle_connect
     process.terminate()
     _, errors = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, errors) == (0, "")
+
+
+def test_a_thousand_connections_are_kept_and_one_more_evicts_the_oldest(launch):
+    port = port_of(launch("--port", "0", program=("-c", FEW_OPEN_FILES.format(4_096))))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4_096)), hard))
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+
+        def connect():
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT))
+            connection.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(9000).startswith(b"HTTP/1.1 404 ")
+            return connection
+
+        oldest, second, *_ = [connect() for _ in range(1_000)]
+        assert not select.select([oldest], [], [], 0)[0]
+        connect()
+        assert is_closed(oldest)
+        assert not select.select([second], [], [], 0)[0]
+
+
+def test_a_server_that_may_open_too_few_files_says_so_and_does_not_start(launch):
+    process = launch("--port", "0", program=("-c", FEW_OPEN_FILES.format(63)))
+    _, errors = process.communicate(timeout=TIMEOUT)
+    text = "a server needs 64 open files, and this process may have 63; see ulimit -n"
+    assert (process.returncode, errors) == (1, f"python -m gradient_server: Cannot listen on 127.0.0.1:0: {text}\n")
 
 
 def test_connections_wait_for_a_busy_server(launch):

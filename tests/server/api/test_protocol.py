@@ -1,5 +1,6 @@
 """HTTP in unusual and malformed forms, byte by byte over a socket."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -27,11 +28,16 @@ def assert_error(response, status):
     assert "gradient-local" not in raw.decode()
 
 
-def assert_malformed(response):
-    """It is uvicorn's own response, which repeats nothing of the request."""
-    status, headers, raw = response
-    assert (status, headers["connection"]) == (400, "close")
-    assert raw.removeprefix(b"1e\r\n").removesuffix(b"\r\n0\r\n\r\n") == b"Invalid HTTP request received."
+def assert_malformed(response, status=400):
+    """It is a response that repeats nothing of the request."""
+    given, headers, raw = response
+    assert (given, headers["connection"], headers["content-type"]) == (status, "close", "text/plain")
+    assert raw == (b"Invalid HTTP request received." if status == 400 else b"Request Header Fields Too Large")
+    assert_not_kept(headers)
+
+
+def assert_not_kept(headers):
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 LIST = raw_request("GET", EXPERIMENTS)
@@ -50,19 +56,93 @@ MALFORMED = {
     "a malformed chunk, and a wrong key": raw_request(
         "POST", EXPERIMENTS, JSON_TYPE, CHUNKED, body=b"zz\r\n{}\r\n", key="wrong"
     ),
+    "a length and chunks": raw_request(
+        "POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 5", CHUNKED, body=b"0\r\n\r\n" + LIST
+    ),
+    "chunks and a length": raw_request("GET", EXPERIMENTS, "transfer-encoding: CHUNKED", "Content-Length: 0"),
+    "chunks in HTTP/1.0": LIST.replace(b"HTTP/1.1", b"HTTP/1.0")[:-2] + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two transfer encodings": raw_request("POST", EXPERIMENTS, JSON_TYPE, CHUNKED, CHUNKED),
+    "a transfer encoding in two lines": raw_request(
+        "POST", EXPERIMENTS, JSON_TYPE, "Transfer-Encoding: a,\r\n chunked"
+    ),
+    "a space after the name of a header": raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length : 5"),
+    **{
+        f"the length {length!r}": raw_request("POST", EXPERIMENTS, JSON_TYPE, f"Content-Length: {length}")
+        for length in ("", "+5", "-5", "0x5", "5 5", "5,6", "5.0", "9" * 30)
+    },
+}
+TOO_LARGE = {
     "a path without end": b"GET /" + b"a" * 20_000,
     "headers without end": raw_request("GET", EXPERIMENTS, *[f"X-{number}: a" for number in range(2_000)])[:-2],
+    "a long path": raw_request("GET", f"{EXPERIMENTS}?{'a' * 20_000}"),
+    "a long header": raw_request("GET", EXPERIMENTS, f"X: {'a' * 100_000}"),
+    "spaces": raw_request("GET", EXPERIMENTS, f"X: {' ' * 20_000}a"),
+    "many headers": raw_request("GET", EXPERIMENTS, *[f"X-{number}: a" for number in range(2_000)]),
+    "a long header before a body": raw_request(
+        "POST", EXPERIMENTS, f"X: {'a' * 17_000}", JSON_TYPE, "Content-Length: 2", body=b"{}"
+    ),
 }
 
 
-@pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_request_gets_400_after_those_before_it_and_the_connection_is_closed(connect, sent):
-    connection = connect()
-    connection.sendall(LIST + sent)
-    with connection.makefile("rb") as reader:
-        assert read_response(reader)[0] == 200
-        assert_malformed(read_response(reader))
-        assert reader.read() == b""
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [*((sent, 400) for sent in MALFORMED.values()), *((sent, 431) for sent in TOO_LARGE.values())],
+    ids=[*MALFORMED, *TOO_LARGE],
+)
+def test_a_malformed_request_is_rejected_after_those_before_it_and_the_connection_is_closed(connect, sent, status):
+    for before in (b"", LIST):
+        connection = connect()
+        connection.sendall(before + sent)
+        with connection.makefile("rb") as reader:
+            assert not before or read_response(reader)[0] == 200
+            assert_malformed(read_response(reader), status)
+            with contextlib.suppress(ConnectionResetError):  # what came after it has not been read
+                assert reader.read() == b""
+
+
+@pytest.mark.parametrize(("size", "status"), [(16_384, 403), (16_385, 431)])
+def test_a_head_may_have_16_kib(connect, size, status):
+    request = raw_request("GET", EXPERIMENTS, "X: ", key="wrong")
+    request = request[:-4] + b"a" * (size - len(request)) + request[-4:]
+    for pieces in (1, 3):
+        connection = connect()
+        for start in range(0, size, -(-size // pieces)):
+            connection.sendall(request[start : start + -(-size // pieces)])
+        with connection.makefile("rb") as reader:
+            assert read_response(reader)[0] == status
+
+
+def test_a_length_that_is_given_twice_alike_counts_once(connect):
+    assert response_to(connect(), raw_request("GET", EXPERIMENTS, "Content-Length: 0", "Content-Length: 0"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (LIST, 200),
+        (raw_request("GET", EXPERIMENTS, key="wrong"), 403),
+        (raw_request("GET", "/nothing"), 404),
+        (raw_request("PATCH", EXPERIMENTS), 405),
+        (raw_request("POST", EXPERIMENTS, JSON_TYPE, "Content-Length: 2", body=b"{}"), 400),
+        (raw_request("GET", "/jobs/logs?experimentId=es1", key="wrong"), 401),
+        (raw_request("GET", EXPERIMENTS, host="evil.example"), 403),
+        (raw_request("GET", "/_gradient/faults"), 200),
+        (raw_request("GET", "/"), 303),
+        (raw_request("GET", "/page/login"), 200),
+        (raw_request("GET", "/page/experiments/es1/charts"), 401),
+        (raw_request("GET", "/page/files/nothing"), 404),
+    ],
+)
+def test_no_response_is_kept_in_a_cache_or_taken_for_a_page_that_it_is_not(connect, request_, status):
+    given, headers, _ = response_to(connect(), request_)
+    assert given == status
+    assert_not_kept(headers)
+
+
+def test_responses_with_faults_are_not_kept_in_a_cache(connect, gradient_server):
+    for settings in ({"statuses": 503, "html": True}, {"statuses_after": 502, "html": False}, {"latency": 0}):
+        with gradient_server.faults(**settings):
+            assert_not_kept(response_to(connect(), LIST)[1])
 
 
 @pytest.mark.parametrize("key", ["gradient-local", "wrong"])
