@@ -230,6 +230,23 @@ def test_a_response_is_requested_at_the_start_and_at_the_announced_time_and_not_
     assert respond.times == 3
 
 
+def test_an_event_of_another_experiment_costs_nothing():
+    clock = Clock(scale=1e-9)
+    polls, respond, times = LongPolls(clock), ChangingResponse(clock, 1000), []
+
+    async def receive():
+        for handle in ("handles", "", "handle"):
+            polls.wake(handle)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            times.append(respond.times)
+        clock.advance(1000)
+        await never()
+
+    asyncio.run(polls.hold(respond, 60, receive))
+    assert times == [2, 2, 3]
+
+
 def test_a_held_request_ends_when_its_client_disconnects():
     messages = [{"type": "http.request", "body": b"x", "more_body": more} for more in (True, False)]
     messages.append({"type": "http.disconnect"})

@@ -120,8 +120,13 @@ def test_files_are_in_the_state_folder_of_the_user_and_private_whatever_the_umas
     ("options", "reason"),
     [
         (("--slots", "0"), "from 1 to 1000"),
+        (("--slots", "1001"), "from 1 to 1000"),
+        (("--slots", "9" * 5000), "from 1 to 1000"),
         (("--slots", "²"), "from 1 to 1000"),
+        (("--slots", "\u0663"), "from 1 to 1000"),
         (("--grace", "-1"), "from 0 to 3600"),
+        (("--grace", "3601"), "from 0 to 3600"),
+        (("--grace", "nan"), "from 0 to 3600"),
         (("--grace", "x"), "from 0 to 3600"),
     ],
 )
@@ -131,6 +136,11 @@ def test_an_option_that_real_runs_do_not_allow_is_refused_with_what_would_be_rig
     error = capsys.readouterr().err
     assert options[0] in error
     assert reason in error
+
+
+def test_a_thousand_slots_and_an_hour_of_grace_are_allowed():
+    options = parse_options(["--runner", "process", "--slots", "1000", "--grace", "3600"])
+    assert (options.slots, options.grace) == (1000, 3600)
 
 
 def test_a_short_key_is_refused_and_nothing_is_created(home, launch):

@@ -1,5 +1,6 @@
 """One run of a command: its rows, its outcome, and what it finds where it runs."""
 
+import contextlib
 import os
 import sys
 
@@ -82,6 +83,23 @@ def test_little_text_is_returned_at_once_but_all_rows_of_a_line(bench, monkeypat
     assert [page[0][1].line for page in pages] == [page[-1][1].line for page in pages] == [1, 2, 3, 4, 5]
     assert [found for page in pages for found in page] == everything
     assert run.job_rows(run.jobs[0], 0, 1000, bench.clock.now()) == [everything[0][1]]
+
+
+def test_about_32_mib_of_text_are_returned_at_once(bench):
+    """However many rows are requested: the server has to have them in memory."""
+    run = bench.run("exec sleep 60")
+    log = bench.directory / run.handle / "jobs" / "0.log"
+    wait_until(log.exists, "the log")
+    with contextlib.closing(LogWriter(log)) as writer:
+        writer.write(1, ["x" * 64 * 1024] * 600)
+    wait_until(lambda: 600 in run.last_lines(bench.clock.now()).values(), "the rows")
+    (job,) = run.jobs
+    now = bench.clock.now()
+    assert len(run.rows(0, 1000, now)) == len(run.job_rows(job, 0, 1000, now)) == 512
+
+
+def test_a_line_that_is_printed_in_parts_within_a_second_is_one_row(bench):
+    assert bench.rows(bench.done("printf 'one '; sleep 0.3; echo two")) == ["one two"]
 
 
 def test_a_partial_line_becomes_a_row_while_the_command_waits(bench):
