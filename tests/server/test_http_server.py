@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import resource
-import select
 import signal
 import socket
 
@@ -122,26 +121,6 @@ def test_a_server_that_may_open_few_files_serves_clients_among_many_idle_connect
     process.terminate()
     _, errors = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, errors) == (0, "")
-
-
-def test_a_thousand_connections_are_kept_and_one_more_evicts_the_oldest(launch):
-    port = port_of(launch("--port", "0", program=("-c", FEW_OPEN_FILES.format(4_096))))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4_096)), hard))
-    with contextlib.ExitStack() as stack:
-        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-
-        def connect():
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT))
-            connection.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert connection.recv(9000).startswith(b"HTTP/1.1 404 ")
-            return connection
-
-        oldest, second, *_ = [connect() for _ in range(1_000)]
-        assert not select.select([oldest], [], [], 0)[0]
-        connect()
-        assert is_closed(oldest)
-        assert not select.select([second], [], [], 0)[0]
 
 
 def test_a_server_that_may_open_too_few_files_says_so_and_does_not_start(launch):
