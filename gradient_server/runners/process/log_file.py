@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import json
 import os
+import stat
 import threading
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
@@ -21,9 +23,16 @@ MAX_ROW_LENGTH = 64 * 1024
 """Characters; a longer line is split into several rows."""
 BLOCK_SIZE = 64 * 1024
 """Bytes that are read at once, and the least distance between remembered offsets."""
+LOST_ROW = "(this row of the log is lost)"
+"""The message of a row that a power failure, a full disk or a command has damaged: the others keep their lines."""
+_MAX_LINE_SIZE = 8 * MAX_ROW_LENGTH
+"""Bytes; a row has six for each character at most."""
+_LATEST = 2.5e11
+"""Seconds since the epoch; dates end with the year 9999."""
 _PARSED_AT_ONCE = 32
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+_decode = json.JSONDecoder().decode
 
 
 class RowSplitter:
@@ -110,7 +119,7 @@ class LogWriter:
     """Appends rows to a log. They are in the file when `write` returns."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self.count = 0
         """How many rows were written."""
 
@@ -120,7 +129,8 @@ class LogWriter:
         :raises OSError: not all rows could be written, for example because the disk is full
         """
         prefix = f"[{time:.6f},"
-        data = "".join([f"{prefix}{_encode(message)}]\n" for message in messages]).encode()
+        # Output has no surrogates, but a request may.
+        data = "".join([f"{prefix}{_encode(message)}]\n" for message in messages]).encode(errors="replace")
         written = 0
         try:
             while written < len(data):
@@ -144,7 +154,7 @@ class LogWriter:
 class LogReader:
     """Reads a log while it is written. Safe to use from several threads.
 
-    An incomplete last line is ignored. The file need not exist yet.
+    An incomplete last line is ignored, and one that is damaged becomes `LOST_ROW`. The file need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
@@ -173,11 +183,15 @@ class LogReader:
                 if line > self._count:
                     return
                 rows, offset = self._position_before(line)
-            rest = b""
+            rest, latest = b"", os.fstat(file).st_mtime
             while chunk := self._read(file, offset):
                 offset += len(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
-                yield from _parse(lines[max(0, line - rows) :], max(line, rows) + 1)
+                # After a power failure there may be any number of zeros.
+                rest = rest.lstrip(b"\0")[:_MAX_LINE_SIZE]
+                for row in _parse(lines[max(0, line - rows) :], max(line, rows) + 1, latest):
+                    latest = row[1]
+                    yield row
                 rows += len(lines)
 
     def _position_before(self, line: int) -> tuple[int, int]:
@@ -188,7 +202,10 @@ class LogReader:
 
     def _read(self, file: int, offset: int) -> bytes:
         size = BLOCK_SIZE if self.visible_size is None else min(BLOCK_SIZE, max(0, self.visible_size - offset))
-        return os.pread(file, size, offset)
+        try:
+            return os.pread(file, size, offset)
+        except OSError:  # the disk is damaged
+            return b""
 
     def _read_on(self, file: int) -> None:
         offset = self._size
@@ -204,22 +221,57 @@ class LogReader:
                 self._offsets.append(self._size)
 
 
-def _parse(lines: list[bytes], first: int) -> Iterator[tuple[int, float, str]]:
+def _parse(lines: list[bytes], first: int, latest: float) -> Iterator[tuple[int, float, str]]:
     # Not all at once: a reader of many logs takes a few rows of each.
     for begin in range(0, len(lines), _PARSED_AT_ONCE):
         some = lines[begin : begin + _PARSED_AT_ONCE]
-        for line, (time, message) in enumerate(json.loads(b"[%b]" % b",".join(some)), first + begin):
-            yield line, time, message
+        for line, row in enumerate(_rows(some) or [_row(line) for line in some], first + begin):
+            latest, message = row or (latest, LOST_ROW)
+            yield line, latest, message
+
+
+def _rows(lines: list[bytes]) -> list[tuple[float, str]] | None:
+    """Return the rows of some lines, or None if any of them is damaged."""
+    try:
+        rows = _decode(f"[{b','.join(lines).decode()}]")
+        # Fast, because it is done for every row that is read.
+        times, _ = [written for written, _ in rows], "".join([message for _, message in rows])
+        is_valid = len(rows) == len(lines) and min(times) >= 0 and max(times) < _LATEST
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return rows if is_valid else None
+
+
+def _row(line: bytes) -> tuple[float, str] | None:
+    rows = _rows([line.lstrip(b"\0")])
+    return rows[0] if rows else None
 
 
 @contextlib.contextmanager
 def _open(path: Path) -> Generator[int, None, None]:
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        # Not written yet, or removed: it reads like an empty file.
+        file = open_file(path)
+    except (FileNotFoundError, NotAFileError, PermissionError, NotADirectoryError):
+        # Not written yet, or removed or replaced by a command: it reads like an empty file.
         file = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield file
     finally:
         os.close(file)
+
+
+class NotAFileError(OSError):
+    """There is something else than a file, for example a pipe."""
+
+
+def open_file(path: Path) -> int:
+    """Open a file of a run to read it. Commands may have put something else in its place: nobody waits for it.
+
+    :raises NotAFileError: it is no file
+    :raises OSError: it cannot be opened
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    raise NotAFileError(errno.EINVAL, "it is no file", str(path))

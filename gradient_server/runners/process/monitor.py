@@ -13,8 +13,15 @@ from pathlib import Path
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.process.environment import passed_on
-from gradient_server.runners.process.log_file import LogReader
-from gradient_server.runners.process.processes import kill, kill_run, not_ended
+from gradient_server.runners.process.log_file import LogReader, open_file
+from gradient_server.runners.process.processes import (
+    kill,
+    kill_descendants,
+    kill_run,
+    not_ended,
+    reap,
+    terminate_descendants,
+)
 from gradient_server.runners.process.run_files import (
     FILES_REMOVED,
     EventReader,
@@ -27,6 +34,16 @@ from gradient_server.runners.process.run_files import (
 _SUPERVISOR_MODULE = "gradient_server.runners.process.supervisor"
 _CHECK_INTERVAL = 0.1
 """Seconds between two checks of whether the supervisor is alive."""
+_LAUNCH_TIMEOUT = 10.0
+"""Seconds within which a supervisor claims its run when the server waits for that."""
+_TERMINATE_AFTER = 5.0
+"""Seconds after which the server itself terminates the processes of a run that is to stop and does not."""
+_KILL_AFTER = 10.0
+"""Seconds, beside the grace period, after which the server kills such a run and its supervisor."""
+_LOST_AFTER = 10.0
+"""Seconds for which files may be unreadable that no supervisor writes any more."""
+_LAST_ERROR_SIZE = 64 * 1024
+"""Bytes at the end of the log of a supervisor among which its last error is."""
 _SUPERVISOR_KILLED = (
     "The process that supervised the run was killed: how its commands went on is unknown. The server has killed those "
     "that it found; one of another user, or one that has left its process group and cleared its environment, may go on"
@@ -46,7 +63,13 @@ class RunMonitor:
         self._events = EventReader(directory.events)
         self._launcher: subprocess.Popen[bytes] | None = None
         """The process that exits as soon as the run is claimed."""
+        self._was_launched = False
+        self._stopped: float | None = None
         self._is_terminated = False
+        self._is_escalated = False
+        self._is_overdue = False
+        """Whether the server kills it, because it was to stop and did not."""
+        self._failing_since: float | None = None
         self._checked = 0.0
         self._sizes: list[int] = []
         self._has_changed = False
@@ -60,9 +83,17 @@ class RunMonitor:
     @property
     def is_over(self) -> bool:
         """Whether nothing of it runs, or is going to."""
-        if self._was_killed:
+        if self._was_killed or self.is_lost:
             return True
         return self._launcher is None and (self.history.has_ended or self.history.supervisor is None)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its files cannot be read, and no supervisor is left that would write them."""
+        if self._failing_since is None or time.monotonic() < self._failing_since + _LOST_AFTER:
+            return False
+        supervisor = self.history.supervisor
+        return self._launcher is None and not (supervisor and supervisor.is_alive())
 
     def launch(self) -> None:
         """Start its supervisor. It does nothing if the run was claimed before.
@@ -73,6 +104,7 @@ class RunMonitor:
         self.directory.create(self._spec)
         try:
             self._launcher = self._start_supervisor()
+            self._was_launched = True
         except OSError:
             self.directory.remove_spec()
             raise
@@ -82,6 +114,17 @@ class RunMonitor:
 
         :raises OSError: that failed; the next call reads it
         """
+        try:
+            has_changed = self._read_files()
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                self.directory.restore_access()
+            self._failing_since = self._failing_since or time.monotonic()
+            raise
+        self._failing_since = None
+        return has_changed
+
+    def _read_files(self) -> bool:
         sizes = [_size(self.directory.events), *(_size(log.path) for log in self.logs)]
         if sizes != self._sizes:
             self._events.read()
@@ -102,14 +145,28 @@ class RunMonitor:
         """Ask its supervisor to stop it. A supervisor that is about to start finds the request, and runs nothing."""
         # Needs no room on the disk: SIGTERM does as well. The request is written when there is room again.
         with contextlib.suppress(OSError):
-            os.close(os.open(self.directory.stop_request, os.O_WRONLY | os.O_CREAT, 0o600))
+            self.directory.request_stop()
+        self._stopped = self._stopped or time.monotonic()
         self._terminate()
+        self._escalate(time.monotonic() - self._stopped)
 
     def wait_for_launch(self) -> None:
         """Wait until a supervisor that was just started has claimed the run."""
         if self._launcher:
-            self._launcher.wait()
+            try:
+                self._launcher.wait(_LAUNCH_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._launcher.kill()
+                self._launcher.wait()
             self._launcher = None
+
+    def reap(self) -> bool:
+        """Reap its supervisor when it has ended. Return whether there is nothing to reap.
+
+        Supervisors are children of the server if it is the first process of a container.
+        """
+        supervisor = self.history.supervisor
+        return not self._was_launched or supervisor is None or reap(supervisor.pid)
 
     def move(self, directory: RunDirectory) -> None:
         """Rename its directory. A supervisor goes on in it."""
@@ -139,13 +196,15 @@ class RunMonitor:
             supervisor = self.history.supervisor
             if not is_locked or self.history.has_ended or (supervisor and supervisor.is_alive()):
                 return
-            left = kill_run(supervisor, self.history.groups)
-            error = ". ".join(filter(None, (error, not_ended(left))))
+            left = not_ended(kill_run(supervisor, self.history.groups))
             self._was_killed = True
             self.directory.remove_spec()
             with contextlib.closing(EventWriter(self.directory.events)) as events:
                 rows = [max(log.count(), LogReader(log.path).count()) for log in self.logs]
-                events.write(state=State.ERROR, error=error, rows=rows)
+                if self._is_overdue:
+                    events.write(state=State.CANCELLED, error=left, rows=rows)
+                else:
+                    events.write(state=State.ERROR, error=". ".join(filter(None, (error, left))), rows=rows)
             self._events.read()
 
     def _terminate(self) -> None:
@@ -154,9 +213,27 @@ class RunMonitor:
             self._is_terminated = True
             if supervisor.is_alive():
                 kill(supervisor.pid, signal.SIGTERM)
+                kill(supervisor.pid, signal.SIGCONT)
+
+    def _escalate(self, seconds: float) -> None:
+        """End the run if its supervisor does not within some seconds, because it is stopped itself or hangs."""
+        supervisor = self.history.supervisor
+        if seconds < _TERMINATE_AFTER or self.history.has_ended:
+            return
+        if supervisor and seconds > _KILL_AFTER + self.history.grace and supervisor.is_alive():
+            self._is_overdue = True
+            kill_descendants(supervisor.pid)
+            kill(supervisor.pid)
+        elif supervisor and not self._is_escalated and supervisor.is_alive():
+            self._is_escalated = True
+            if State.NETWORK_TEARING_DOWN not in [state for _, state in self.history.states]:
+                terminate_descendants(supervisor.pid)
+        elif not supervisor and self._launcher and seconds > _KILL_AFTER:
+            self._is_overdue = True
+            self._launcher.kill()
 
     def _start_supervisor(self) -> subprocess.Popen[bytes]:
-        errors = os.open(self.directory.supervisor_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        errors = self.directory.open_supervisor_log()
         try:
             return subprocess.Popen(
                 # UTF-8: what is sent is, and other encodings cannot hold all of it.
@@ -189,7 +266,9 @@ class RunMonitor:
 
     def _last_error(self) -> str:
         try:
-            lines = self.directory.supervisor_log.read_text(errors="replace").strip().splitlines()
+            with os.fdopen(open_file(self.directory.supervisor_log), errors="replace") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_ERROR_SIZE))
+                lines = file.read(_LAST_ERROR_SIZE).strip().splitlines()
         except FileNotFoundError:
             return FILES_REMOVED
         return lines[-1] if lines else "it has ended at once"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import math
 import os
 import signal
 import sys
@@ -54,6 +55,30 @@ class ProcessId(NamedTuple):
     def __str__(self) -> str:
         """Return a text that no other process has."""
         return f"{self.pid}-{self.start_time}"
+
+
+def available_processors(own: Path = Path("/proc/self/cgroup"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many processors this process may use: by its affinity, and by the quotas of its control groups."""
+    counts = [len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1]
+    with contextlib.suppress(OSError):
+        for line in own.read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers in ("", "cpu", "cpu,cpuacct"):
+                folder = cgroups / controllers / group.lstrip("/")
+                counts += [
+                    math.ceil(quota) for parent in (folder, *folder.parents) if (quota := _processor_quota(parent))
+                ]
+    return max(1, min(counts))
+
+
+def _processor_quota(group: Path) -> float | None:
+    """Return how many processors a control group may use; None: any number."""
+    for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = " ".join((group / name).read_text() for name in names).split()
+            if float(quota) > 0:
+                return float(quota) / float(period)
+    return None
 
 
 def signal_group(group: int, number: int) -> bool:
@@ -125,15 +150,17 @@ def kill_run(supervisor: ProcessId | None, groups: Collection[ProcessId]) -> lis
     `RUN_VARIABLE`, unless they belong to another user.
     """
     deadline = time.monotonic() + _KILL_TIMEOUT
+    killed: set[int] = set()
     while True:
         remaining = [group.pid for group in groups if group.may_have_group()]
         for group in remaining:
             signal_group(group, signal.SIGKILL)
-            reap(-group)
         others = _processes_of_run(supervisor) if supervisor else []
         for process in others:
             kill(process.pid)
-            reap(process.pid)
+        killed |= {-group for group in remaining} | {process.pid for process in others}
+        for number in killed:
+            reap(number)
         if not remaining and not others:
             return []
         if time.monotonic() > deadline:

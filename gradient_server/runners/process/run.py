@@ -14,8 +14,9 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, Run, Transitions
-from gradient_server.runners.process.log_file import LogReader
+from gradient_server.runners.process.log_file import LOST_ROW, LogReader
 from gradient_server.runners.process.monitor import RunMonitor
+from gradient_server.runners.process.run_files import error_text
 
 MAX_CHARACTERS = 2**25
 """Text that is returned at once. The server has it in memory several times; the rows of a dashboard page fit in."""
@@ -141,7 +142,7 @@ class ProcessRun(Run):
     def fail(self, error: str) -> None:
         """End it with an error that is not among its events."""
         with self._lock:
-            self._error = error
+            self._error = error_text(error)
             self.phase = Phase.ENDED
             self._enter(self._clock.now(), State.ERROR)
             for log in self.monitor.logs:
@@ -166,12 +167,17 @@ class ProcessRun(Run):
 
     def _rows_after(self, index: int, line: int, ended_at: float | None) -> Iterator[tuple[Job, LogRow]]:
         job, shift = self.jobs[index], self._shift
+        last = None if ended_at is None else self.monitor.history.rows[index]
+        number = line
         for number, written, message in self.monitor.logs[index].after(line):
+            if last is not None and number > last:
+                break
             yield job, LogRow(number, written + shift, message)
-        if ended_at is not None:
-            last = self.monitor.history.rows[index] + 1
-            if line < last:
-                yield job, LogRow(last, ended_at, END_OF_LOG)
+        if ended_at is not None and last is not None and line <= last:
+            # The file may be cut off; readers rely on lines without gaps.
+            for lost in range(number + 1, last + 1):
+                yield job, LogRow(lost, ended_at, LOST_ROW)
+            yield job, LogRow(last + 1, ended_at, END_OF_LOG)
 
 
 def _limit_characters(rows: Iterator[tuple[Job, LogRow]]) -> Iterator[tuple[Job, LogRow]]:

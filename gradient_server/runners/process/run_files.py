@@ -11,8 +11,9 @@ import fcntl
 import json
 import logging
 import os
+import stat
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -23,6 +24,7 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_server.private_files import make_private_folder
 from gradient_server.runners.process.deletion import remove_tree
 from gradient_server.runners.process.environment import Node
+from gradient_server.runners.process.log_file import open_file
 from gradient_server.runners.process.processes import ProcessId
 
 FILES_REMOVED = "The files of the run have been removed: its outcome is unknown, and it does not run again"
@@ -30,6 +32,10 @@ _log = logging.getLogger(__name__)
 _DELETED = ".forgotten-"
 _KEPT = "kept-"
 _LOCK_INTERVAL = 0.01
+_MAX_ERROR_LENGTH = 4000
+"""Characters of an error; of a longer one, the middle is left out."""
+_APPEND = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Commands may have put links or pipes where files are written; neither is used, and nobody waits for a reader."""
 _SHOWN = 500
 """Characters of a path in the log."""
 
@@ -66,28 +72,55 @@ class RunDirectory:
         """The nodes, for `mpirun`."""
         self.supervisor_log = path / "supervisor.log"
         """The errors of the supervisor itself."""
-        self.stop_request = path / "stop"
-        """Exists if the run is to be stopped."""
+        self._stop_request = path / "stop"
+        self._jobs = path / "jobs"
         self._spec = path / "spec.json"
 
     @property
     def is_run(self) -> bool:
-        """Whether it is the directory of a run, and not something else."""
-        return (self.path / "jobs").is_dir() and (self.events.is_file() or self._spec.is_file())
+        """Whether it is the directory of a run, and not something else, such as a folder that only root may enter."""
+        return os.path.isdir(self._jobs) and (os.path.isfile(self.events) or os.path.isfile(self._spec))
+
+    @property
+    def is_stop_requested(self) -> bool:
+        """Whether the run is to be stopped."""
+        return os.path.exists(self._stop_request)
 
     def log(self, index: int) -> Path:
         """Return the path of the log of a job."""
-        return self.path / "jobs" / f"{index}.log"
+        return self._jobs / f"{index}.log"
 
     def create(self, spec: LaunchSpec) -> None:
         """Create it for a run. The spec may hold secrets."""
         self.create_empty()
-        _create_folders(self.path / "jobs", self.storage)
+        _create_folders(self._jobs, self.storage)
         draft = self.path / "spec.new"
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(spec), file)
         draft.replace(self._spec)
+
+    def request_stop(self) -> None:
+        """Have a supervisor that is about to start find that the run is to be stopped.
+
+        :raises OSError: the request cannot be written
+        """
+        os.close(os.open(self._stop_request, os.O_WRONLY | _APPEND, 0o600))
+
+    def open_supervisor_log(self) -> int:
+        """Open the file for the errors of a supervisor.
+
+        :raises OSError: it cannot be written
+        """
+        return os.open(self.supervisor_log, os.O_WRONLY | _APPEND, 0o600)
+
+    def restore_access(self) -> None:
+        """Give the owner of the files the rights back that a command has taken away."""
+        for folder in (self.path.parent, self.path, self._jobs):
+            _restore_rights(folder, 0o700, stat.S_ISDIR)
+        with contextlib.suppress(OSError):
+            for file in (self.events, self._spec, *self._jobs.iterdir()):
+                _restore_rights(file, 0o600, stat.S_ISREG)
 
     def create_empty(self) -> None:
         """Create the directory and its parent, if they are missing."""
@@ -175,7 +208,7 @@ class RunsDirectory:
 
     def _runs(self) -> Iterator[RunDirectory]:
         for path in sorted(self.path.iterdir()) if self.path.exists() else ():
-            if path.is_symlink() or not path.is_dir():
+            if path.is_symlink() or not os.path.isdir(path):
                 continue
             # A run that was being removed may be incomplete.
             if path.name.startswith(_DELETED) or RunDirectory(path).is_run:
@@ -188,6 +221,8 @@ class History:
 
     supervisor: ProcessId | None = None
     """The process that has claimed the run; None: nothing of it has run."""
+    grace: float = 0.0
+    """Seconds that its processes have to end after SIGTERM; none before they can be there."""
     groups: list[ProcessId] = field(factory=list[ProcessId])
     """The process groups of its nodes."""
     states: list[tuple[float, int]] = field(factory=list[tuple[float, int]])
@@ -207,6 +242,7 @@ class History:
             self.supervisor = ProcessId(*event["claimed"])
         if "group" in event:
             self.groups.append(ProcessId(*event["group"]))
+        self.grace = event.get("grace", self.grace)
         self.error = event.get("error", self.error)
         self.rows = tuple(event.get("rows", self.rows))
         if "state" in event:
@@ -227,7 +263,7 @@ class EventReader:
     def read(self) -> bool:
         """Read new events. Return whether there were any."""
         try:
-            with self.path.open("rb") as file:
+            with os.fdopen(open_file(self.path), "rb") as file:
                 file.seek(self.offset)
                 complete = file.read().rpartition(b"\n")[0]
         except FileNotFoundError:
@@ -243,7 +279,7 @@ class EventWriter:
     """Appends events to the file of a run. An event is written completely, or not at all if the disk is full."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(path, os.O_RDWR | _APPEND, 0o600)
         size = os.fstat(self._file).st_size
         # A writer that was killed may have left an incomplete event.
         if size and os.pread(self._file, 1, size - 1) != b"\n":
@@ -259,12 +295,34 @@ class EventWriter:
 
         :raises OSError: the disk is full
         """
+        if isinstance(event.get("error"), str):
+            event["error"] = error_text(str(event["error"]))
         line = json.dumps({"real": round(time.time(), 6), **event}).encode() + b"\n"
         written = os.write(self._file, line)
         if written < len(line):
             # Otherwise the next event would be appended to the incomplete one, and neither could be read.
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def error_text(text: str) -> str:
+    """Return an error as clients can receive it: of limited length, and with bytes escaped that are no UTF-8."""
+    if len(text) > _MAX_ERROR_LENGTH:
+        half = _MAX_ERROR_LENGTH // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    try:
+        # Python has decoded names of files and messages of the system with this error handler.
+        data = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        data = text.encode(errors="backslashreplace")
+    return data.decode(errors="backslashreplace")
+
+
+def _restore_rights(path: Path, rights: int, is_expected: Callable[[int], bool]) -> None:
+    with contextlib.suppress(OSError):
+        mode = path.lstat().st_mode
+        if is_expected(mode) and mode & rights != rights:
+            path.chmod(stat.S_IMODE(mode) | rights)
 
 
 def _create_folders(*folders: Path) -> None:

@@ -16,7 +16,7 @@ from gradient_server.runners.base import ArgumentGroup, Runner, RunSpec, jobs_of
 from gradient_server.runners.process.admission import check_node_count, check_request
 from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.monitor import RunMonitor
-from gradient_server.runners.process.processes import ProcessId
+from gradient_server.runners.process.processes import ProcessId, available_processors
 from gradient_server.runners.process.run import ProcessRun
 from gradient_server.runners.process.run_files import LaunchSpec, RunsDirectory
 from gradient_server.runners.process.scheduler import Scheduler
@@ -49,7 +49,8 @@ class ProcessRunner(Runner):
     @classmethod
     def add_arguments(cls, parser: ArgumentGroup) -> None:
         """Add `--slots` and `--grace`."""
-        text = f"how many experiments run at once, the others wait (default: one for each processor, {os.cpu_count()})"
+        default = f"one for each processor, {available_processors()}"
+        text = f"how many experiments run at once, the others wait (default: {default})"
         parser.add_argument("--slots", metavar="NUMBER", type=_slots, help=text)
         text = f"seconds that a command has to end when it is stopped, before it is killed (default: {GRACE})"
         parser.add_argument("--grace", metavar="SECONDS", type=_seconds, help=text)
@@ -58,7 +59,7 @@ class ProcessRunner(Runner):
     def from_arguments(cls, options: argparse.Namespace) -> Self:
         """Return a runner that keeps its runs beside the store."""
         directory = options.store.with_name(options.store.name + ".runs")
-        slots, grace = options.slots or os.cpu_count() or 1, options.grace
+        slots, grace = options.slots or available_processors(), options.grace
         return cls(directory, slots=slots, grace=GRACE if grace is None else grace)
 
     def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:

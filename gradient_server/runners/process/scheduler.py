@@ -12,10 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run import Phase, ProcessRun
-from gradient_server.runners.process.run_files import FILES_REMOVED, RunsDirectory
+from gradient_server.runners.process.run_files import FILES_REMOVED, RunDirectory, RunsDirectory
 
 _log = logging.getLogger(__name__)
 _POLL_INTERVAL = 0.005
+_RETRY_INTERVAL = 1.0
+"""Seconds after an unexpected error."""
+_REAP_INTERVAL = 1.0
+"""Seconds between two attempts to reap supervisors, if they are children of the server."""
 _CLOSE_TIMEOUT = 15.0
 """Seconds after which runs that do not end are left alone, if none is to outlive the server."""
 _CLOSE_TIMEOUT_IF_KEPT = 1.0
@@ -37,6 +41,8 @@ class Scheduler:
         self._deleted: list[ProcessRun] = []
         self._detached: list[RunMonitor] = []
         """Runs without an experiment, until they have ended. They still occupy a slot."""
+        self._ended: list[RunMonitor] = []
+        """Runs that have ended, and whose supervisors are to be reaped."""
         self._recovered: set[str] = set()
         self._last_launch = 0.0
         """When the last recovered run was started: those that were started before it have been launched before it."""
@@ -58,9 +64,10 @@ class Scheduler:
     def recover(self, run: ProcessRun, started: float, stopped: float | None) -> None:
         """Take over a run that an earlier server was asked to start, and perhaps to stop."""
         self._recovered.add(run.handle)
-        run.monitor.poll()
+        is_readable = self._poll(run.monitor)
         run.start(started)
-        if run.monitor.history.supervisor or run.monitor.history.has_ended:
+        # What cannot be read may have run. `_monitor` tries again.
+        if not is_readable or run.monitor.history.supervisor or run.monitor.history.has_ended:
             self._last_launch = max(self._last_launch, started)
             with self.lock:
                 run.phase = Phase.ACTIVE
@@ -107,18 +114,24 @@ class Scheduler:
     def _run_loop(self) -> None:
         while not self._is_closed:
             is_busy = self._active or self._detached
-            self._wakeup.wait(_POLL_INTERVAL if is_busy else None)
+            self._wakeup.wait(_POLL_INTERVAL if is_busy else _REAP_INTERVAL if self._ended else None)
             self._wakeup.clear()
-            self._detach_deleted()
-            self._reap()
-            self._fill_slots()
-            for run in list(self._active):
+            for step in (self._detach_deleted, self._reap, self._fill_slots, self._monitor_active):
                 try:
-                    self._monitor(run)
+                    step()
                 except Exception:
-                    # It must not keep the other runs from being monitored.
-                    _log.exception("The run of %s cannot be followed", run.handle)
-                    self._abandon(run)
+                    # The thread must not end: nothing would be started or stopped any more.
+                    _log.exception("The scheduler tries again")
+                    time.sleep(_RETRY_INTERVAL)
+
+    def _monitor_active(self) -> None:
+        for run in list(self._active):
+            try:
+                self._monitor(run)
+            except Exception:
+                # It must not keep the other runs from being monitored.
+                _log.exception("The run of %s cannot be followed", run.handle)
+                self._abandon(run)
 
     def _fill_slots(self) -> None:
         while len(self._active) + len(self._detached) < self._slots:
@@ -132,7 +145,9 @@ class Scheduler:
                 self._active.append(run)
             try:
                 run.monitor.launch()
-            except OSError as error:
+            except Exception as error:
+                if not isinstance(error, OSError):
+                    _log.exception("The run of %s cannot be started", run.handle)
                 self._fail(run, f"The run cannot be started: {error}")
 
     def _monitor(self, run: ProcessRun) -> None:
@@ -140,7 +155,12 @@ class Scheduler:
             run.monitor.stop()
         # What fails now, for example because the disk is full, is done in one of the next polls.
         with contextlib.suppress(OSError):
-            has_changed = run.monitor.poll()
+            try:
+                has_changed = run.monitor.poll()
+            except OSError as error:
+                if run.monitor.is_lost:
+                    self._fail(run, f"The files of the run cannot be read, and nothing of it runs any more: {error}")
+                return
             if has_changed or run.monitor.history.has_ended:
                 run.update()
             if run.phase is Phase.ENDED:
@@ -157,7 +177,7 @@ class Scheduler:
     def _fail(self, run: ProcessRun, error: str) -> None:
         try:
             run.monitor.fail(error)
-        except OSError as reason:
+        except Exception as reason:
             _log.warning("The next server will start the run of %s: its error cannot be stored: %s", run.handle, reason)
         run.fail(error)
         self._release_slot(run)
@@ -166,6 +186,7 @@ class Scheduler:
     def _release_slot(self, run: ProcessRun) -> None:
         with self.lock:
             self._active = [other for other in self._active if other is not run]
+        self._ended.append(run.monitor)
         self._wakeup.set()
 
     def _detach_deleted(self) -> None:
@@ -177,6 +198,7 @@ class Scheduler:
 
     def _detach(self, monitor: RunMonitor, *, keep: bool = False) -> None:
         """Stop a run, and rename its directory so that its handle can be used again."""
+        self._detached.append(monitor)
         monitor.stop()
         # `_reap` tries again to stop it. A directory that cannot be renamed is removed where it is.
         with contextlib.suppress(OSError):
@@ -185,16 +207,30 @@ class Scheduler:
             new = monitor.directory.path
             if keep and new != old:
                 _log.warning("The run %s has no experiment any more. It is stopped; its files are in %s", old.name, new)
-            monitor.poll()
-        self._detached.append(monitor)
+        self._poll(monitor)
 
     def _reap(self) -> None:
         """Stop detached runs, and remove those that have ended."""
+        self._ended = [monitor for monitor in self._ended if not monitor.reap()]
         for monitor in list(self._detached):
             monitor.stop()
-            with contextlib.suppress(OSError):
-                monitor.poll()
+            self._poll(monitor)
             if monitor.is_over:
                 self._detached.remove(monitor)
-                self._remover.submit(self._directory.remove, monitor.directory)
+                self._ended.append(monitor)
                 self._wakeup.set()
+                self._remove(monitor.directory)
+
+    def _poll(self, monitor: RunMonitor) -> bool:
+        """Read what is new of a run, and return whether that was possible. Otherwise, a later call reads it."""
+        try:
+            monitor.poll()
+        except OSError:
+            return False
+        return True
+
+    def _remove(self, directory: RunDirectory) -> None:
+        try:
+            self._remover.submit(self._directory.remove, directory)
+        except RuntimeError:  # there can be no more threads
+            self._directory.remove(directory)

@@ -62,9 +62,9 @@ class Supervisor:
         """
         self._log_ignored_parameters()
         with self._stop_signal.interruptible():
-            if self._directory.stop_request.exists():
+            if self._directory.is_stop_requested:
                 raise Interrupted
-            self._events.write(state=State.PROVISIONING)
+            self._events.write(state=State.PROVISIONING, grace=self._spec.grace)
             workspace = prepare_workspace(self._spec.body, self._files.workspace, leave_out=self._files.path.parent)
             self._events.write(state=State.PROVISIONED)
         self._events.write(state=State.NETWORK_SETTING_UP)
@@ -93,7 +93,11 @@ class Supervisor:
         if self._spec.server and not self._spec.server.is_alive():
             return "The server has ended, and the run was not to outlive it"
         # Without its files, nobody could follow or stop it.
-        return None if self._directory.events.exists() else FILES_REMOVED
+        try:
+            return None if self._directory.events.exists() else FILES_REMOVED
+        except PermissionError:
+            self._files.restore_access()
+            return None
 
     def _log_ignored_parameters(self) -> None:
         prefixes = frozenset(node.prefix for node in self._spec.nodes)
@@ -169,9 +173,12 @@ def _supervise(directory: RunDirectory, path: Path, events: EventWriter, stop_si
     finally:
         # An interrupted setup may have left processes.
         left = kill_descendants(os.getpid())
+        # Its commands may have taken away the rights to its directory.
+        RunDirectory(path).restore_access()
         # A server that did not know that the run was claimed may have written the spec again.
-        directory.remove_spec()
-        outcome = outcome or (_CANCELLED if directory.stop_request.exists() else _TERMINATED)
+        with contextlib.suppress(OSError):
+            directory.remove_spec()
+        outcome = outcome or (_CANCELLED if directory.is_stop_requested else _TERMINATED)
         text = ". ".join(filter(None, (outcome.error, not_ended(left)))) or None
         events.write(state=outcome.state, error=text, rows=[log.count for log in supervisor.logs])
 

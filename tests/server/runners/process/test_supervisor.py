@@ -118,7 +118,7 @@ def test_the_spec_is_readable_by_its_owner_alone_until_it_is_taken(directory, sp
 
 def test_a_run_that_was_stopped_before_it_was_claimed_does_not_run(directory, tmp_path):
     """The server may have been killed between the start and the stop."""
-    directory.stop_request.touch()
+    directory.request_stop()
     assert start(directory).wait() == 0
     assert states_at_end(directory) == [State.CANCELLED]
     assert not (tmp_path / "ran").exists()
@@ -129,7 +129,7 @@ def test_a_run_that_cannot_be_claimed_is_an_error_of_the_supervisor(directory):
     directory.events.mkdir()
     process = subprocess.run([*SUPERVISOR, str(directory.path)], capture_output=True, text=True, check=False)
     assert process.returncode == 1
-    assert "IsADirectoryError" in process.stderr
+    assert "NotAFileError" in process.stderr
 
 
 def block_and_ignore_signals():
