@@ -15,6 +15,8 @@ from gradient_ext.experiments import HANDLE, check_complete, handle_of
 
 JsonObject = dict[str, object]
 _REMEMBERED_PAGES = 2
+_MAX_VAIN_PAGES = 20
+"""How many pages without anything new to request before a server is not believed that there is more."""
 
 
 @define
@@ -26,8 +28,10 @@ class ListCursor:
     continues behind what has come, and stops at the total, or at a page that brings nothing new.
 
     Experiments that come again are skipped. While a list is read, new experiments move those that were read into the
-    next pages: if the total has grown by as many as have come again, a page of known ones is no end. With `bounded`,
-    only the last pages are remembered, so that memory stays flat.
+    next pages: if the total has grown by as many as have come again, a page of known ones is no end. Deleted ones move
+    those that were not read into pages that were: if the total has shrunk and a page does not begin with a known
+    experiment, the cursor leaves that page and steps back. A total that is less than what has come is ignored. With
+    `bounded`, only the last pages are remembered, so that memory stays flat.
 
     :param int offset: how many experiments to skip first
     :param int limit: the most experiments to return; None for all
@@ -42,18 +46,27 @@ class ListCursor:
     max_page_size: int = field(factory=lambda: PAGE_SIZE, kw_only=True)
     bounded: bool = field(default=False, kw_only=True)
     finished: bool = field(init=False)
+    _start: int = field(init=False)
     _count: int = field(default=0, init=False)
     _repeated: int = field(default=0, init=False)
-    _first_total: int | None = field(default=None, init=False)
+    _expected_repeats: int = field(default=0, init=False)
+    _last_total: int | None = field(default=None, init=False)
+    _overlap: int = field(default=0, init=False)
+    """By how much the next page is larger, since the cursor has stepped back."""
+    _vain_pages: int = field(default=0, init=False)
+    """How many pages have come since one with something new."""
+    _last_page: list[str] = field(factory=list[str], init=False)
     _seen: list[set[str]] = field(factory=list[set[str]], init=False)
 
     def __attrs_post_init__(self) -> None:
         self.finished = self.projects == ()
+        self._start = self.offset
 
     @property
     def page_size(self) -> int:
         """How many experiments to ask for next."""
-        return self.max_page_size if self.limit is None else min(self.max_page_size, self.limit - self._count)
+        wanted = self.max_page_size if self.limit is None else min(self.max_page_size, self.limit - self._count)
+        return wanted + self._overlap
 
     @property
     def project_filter(self) -> ListExperimentsProjectHandle | Unset:
@@ -68,7 +81,8 @@ class ListCursor:
         :raises TypeError: a member is neither an experiment nor a group
         :raises ValueError: an experiment lacks its handle, or one that is skipped is incomplete
         """
-        found, is_grouped = _experiments(page)
+        groups, is_grouped = _experiments(page)
+        found = [experiment for group in groups for experiment in group]
         handles = [handle_of(experiment) for experiment in found]
         known = set[str]().union(*(seen.intersection(handles) for seen in self._seen))
         unknown: dict[str, JsonObject] = {}
@@ -81,22 +95,50 @@ class ListCursor:
             for experiment in found:
                 check_complete(experiment)
         meta = page.meta if isinstance(page.meta, ListMeta) else ListMeta()
+        total: int | None = coerce("integer", meta.total_items)
+        if total is not None and total < (self.offset + len(found) if found else 0):
+            total = None
+        growth = 0 if total is None or self._last_total is None else total - self._last_total
+        self._last_total = self._last_total if total is None else total
+        is_continued = bool(groups) and all(handle_of(group[0]) in known for group in groups)
+        if growth < 0 and not is_continued and self._step_back(-growth):
+            return []
         self.offset += self._step(coerce("integer", meta.limit)) if is_grouped else len(found)
-        self._remember(set(handles))
         self._count += len(new)
-        self._repeated += len(found) - len(unknown)
-        total = coerce("integer", meta.total_items)
-        # A server that ignores the offset repeats more than were created meanwhile.
-        is_stale = self._repeated > self._growth(total) and not new
+        self._overlap = 0
+        is_stale = not new and self._is_stale(handles, max(0, growth))
+        if new:
+            self._remember(set(handles))
+            self._repeated = self._expected_repeats = self._vain_pages = 0
+        self._last_page = handles
         is_end = not found or is_stale or (total is not None and self.offset >= total)
         self.finished = is_end or self._count == self.limit
         return new
 
-    def _growth(self, total: int | None) -> int:
-        """Return by how much the total has grown since the first page."""
-        if self._first_total is None:
-            self._first_total = total
-        return 0 if total is None or self._first_total is None else total - self._first_total
+    def _is_stale(self, handles: list[str], created: int) -> bool:
+        """Whether a page of known experiments is one of a server that ignores the offset.
+
+        It repeats a page, though fewer experiments were created meanwhile.
+        """
+        self._repeated += len(handles)
+        self._expected_repeats += created
+        self._vain_pages += 1
+        is_same = handles == self._last_page or self._vain_pages > _MAX_VAIN_PAGES
+        return is_same and self._repeated > self._expected_repeats
+
+    def _step_back(self, deleted: int) -> bool:
+        """Move the offset to before what may have been skipped, since so many were deleted; return False if it cannot.
+
+        As many again may be deleted before the next page, which has to begin with a known experiment.
+        """
+        back = min(2 * deleted + 1, self.offset - self._start)
+        if back <= 0 or self._vain_pages > _MAX_VAIN_PAGES:
+            return False
+        self._vain_pages += 1
+        self.offset -= back
+        self._overlap += back
+        self._expected_repeats += back
+        return True
 
     def _step(self, limit_in_force: int | None) -> int:
         """Return how far to advance in a grouped list, where it is unknown what the offset counts."""
@@ -112,14 +154,14 @@ class ListCursor:
             self._seen = [handles]
 
 
-def _experiments(page: ExperimentPage) -> tuple[list[JsonObject], bool]:
-    """Return the experiments of a page, and whether they are grouped by project."""
+def _experiments(page: ExperimentPage) -> tuple[list[list[JsonObject]], bool]:
+    """Return the experiments of a page in groups that are not empty, and whether they are grouped by project."""
     members = [as_object(member) for member in as_array(page.data)]
     if all(HANDLE in member for member in members):
-        return members, False
-    found: list[JsonObject] = []
+        return [members] if members else [], False
+    groups: list[list[JsonObject]] = []
     for member in members:
         # A member without a handle is a group, which is a page in a page.
         grouped = [member] if HANDLE in member else as_array(ExperimentPage.from_dict(member).data)
-        found += map(as_object, grouped)
-    return found, True
+        groups.append([as_object(experiment) for experiment in grouped])
+    return [group for group in groups if group], True

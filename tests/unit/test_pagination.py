@@ -115,6 +115,80 @@ def check_created_meanwhile(server, created, page_size, *, bounded=False):
     assert len(set(handles)) == len(handles)
 
 
+@pytest.mark.parametrize("server", [flat, capped(flat), grouped_overall, grouped_each])
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 40), st.integers(0, 2)), max_size=12),
+    page_size=st.integers(3, 7),
+    bounded=st.booleans(),
+)
+def test_what_is_there_all_along_comes_once_and_in_order_whatever_is_deleted_and_created_meanwhile(
+    server, changes, page_size, bounded
+):
+    """Each change deletes experiments from some place on, and creates new ones, which are the first ones."""
+    known, got = [f"es{number}" for number in range(40)], []
+    cursor = ListCursor(max_page_size=page_size, bounded=bounded)
+    turns = 0
+    while not cursor.finished:
+        got += cursor.take(page_of(server([known], cursor.offset, cursor.page_size)))
+        deleted, place, created = changes[turns] if turns < len(changes) else (0, 0, 0)
+        known[place : place + deleted] = []
+        known[:0] = [f"new{turns}x{number}" for number in range(created)]
+        turns += 1
+        assert turns < 300
+    handles = [found["handle"] for found in got]
+    old = [handle for handle in known if handle.startswith("es")]
+    if bounded:  # Experiments may come again that were on a page long ago.
+        assert set(old) <= set(handles)
+        return
+    assert [handle for handle in handles if handle in old] == old
+    assert len(set(handles)) == len(handles)
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 10])
+def test_one_experiment_is_deleted_with_each_page(page_size):
+    known, got = [f"es{number}" for number in range(30)], []
+    cursor = ListCursor(max_page_size=page_size)
+    while not cursor.finished:
+        got += cursor.take(page_of(flat([known], cursor.offset, cursor.page_size)))
+        del known[:1]
+    assert {found["handle"] for found in got} >= set(known)
+
+
+def test_experiments_before_the_offset_of_the_caller_do_not_come_when_others_are_deleted():
+    known, got = [f"es{number}" for number in range(12)], []
+    cursor = ListCursor(5, max_page_size=4)
+    while not cursor.finished:
+        got += [found["handle"] for found in cursor.take(page_of(flat([known], cursor.offset, cursor.page_size)))]
+        known = [handle for handle in known if handle != "es6"]
+    assert got == ["es5", "es6", "es7", "es8", "es9", "es10", "es11"]
+
+
+@pytest.mark.parametrize("lie", [-1, 0, 5, 7, "5"])
+@pytest.mark.parametrize("server", [capped(flat), capped(grouped_overall)])
+def test_a_total_that_is_less_than_what_has_come_does_not_end_the_list(server, lie):
+    everything, got = [f"es{number}" for number in range(12)], []
+    cursor = ListCursor(max_page_size=6)
+    for _ in range(100):
+        if cursor.finished:
+            break
+        page = server([everything], cursor.offset, cursor.page_size)
+        page["meta"]["totalItems"] = lie if cursor.offset else 12
+        got += [found["handle"] for found in cursor.take(page_of(page))]
+    assert got == everything
+
+
+def test_totals_that_jump_up_and_down_do_not_make_a_list_endless():
+    everything, got, pages = [f"es{number}" for number in range(100)], [], 0
+    cursor = ListCursor(max_page_size=10)
+    while not cursor.finished:
+        page = capped(flat, 10)([everything], cursor.offset, cursor.page_size)
+        page["meta"]["totalItems"] = 1000 - 400 * (pages % 2)
+        got += [found["handle"] for found in cursor.take(page_of(page))]
+        pages += 1
+        assert pages < 300
+    assert got == everything
+
+
 @pytest.mark.parametrize("total", [10**15, 3, None])
 def test_a_page_without_new_experiments_is_the_end_whatever_the_total(total):
     cursor, page = (
