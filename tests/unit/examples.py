@@ -33,7 +33,7 @@ def one(**attributes):
 
 def with_secrets(kind):
     """Return an experiment with `sesame` wherever a secret can be."""
-    secrets = {field.name: "sesame" for field in kind._fields if field.secret}
+    secrets = {field.name: "sesame" for field in kind._fields if field.name.endswith(("password", "username"))}
     address = "https://me:sesame@example.com/r.git"
     env = {"REPOSITORY": address, "MORE": [{"url": address}]}
     return kind(id="es1", state=4, experiment_type_id=1, workspace_url=address, experiment_env=env, **secrets)

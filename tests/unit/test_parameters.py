@@ -140,10 +140,14 @@ def test_an_unknown_keyword_is_a_type_error_with_the_closest_known_one(single_no
         ExperimentsClient("a-key").create_single_node(qqq=1)
 
 
-def test_a_password_of_the_wrong_type_is_named_but_not_shown(single_node):
+@pytest.mark.parametrize("accepted", [SINGLE_NODE_PARAMETERS, MULTI_NODE_PARAMETERS])
+def test_a_password_or_user_name_of_the_wrong_type_is_named_but_not_shown(accepted):
+    names = [parameter.name for parameter in accepted.parameters]
+    secrets = [name for name in names if name.endswith(("username", "password"))]
+    assert len(secrets) == (4 if accepted is SINGLE_NODE_PARAMETERS else 6)
     with pytest.raises(InvalidParametersError) as caught:
-        request_body(SINGLE_NODE_PARAMETERS, {**single_node, "registry_password": ["hunter2"]}, "")
-    assert "registry_password" in str(caught.value)
+        request_body(accepted, {name: ["hunter2"] for name in secrets}, "")
+    assert all(f"{name}: must be" in str(caught.value) for name in secrets)
     assert "hunter2" not in str(caught.value)
 
 
