@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from gradient_api.constants import ExperimentState
@@ -231,6 +232,17 @@ def test_another_file_is_neither_taken_for_a_ready_file_nor_removed_for_one(read
         ready_file.write_text(text, encoding="utf-8")
     assert ready_file.read_text(encoding="utf-8") == text
     assert os.listdir(ready_file.parent) == [ready_file.name]
+
+
+def test_nobody_can_guess_the_name_under_which_a_ready_file_is_written(ready_file, gradient_server, monkeypatch):
+    """Or put something else there."""
+    drafts, replace = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda draft, path: drafts.append(draft.name) or replace(draft, path))
+    for _ in range(2):
+        with ReadyFile(ready_file) as opened:
+            opened.write(gradient_server)
+    assert len(set(drafts)) == 2
+    assert {len(draft) for draft in drafts} == {len("ready.json.") + 16}
 
 
 @pytest.mark.parametrize("path", ["", "missing/ready.json", "a file/ready.json"])

@@ -261,8 +261,8 @@ def test_a_held_request_ends_when_its_client_disconnects():
 
 
 @pytest.mark.parametrize("ending", ["its wait is over", "its client disconnects", "its response changes"])
-def test_a_request_that_is_not_held_any_more_is_not_woken(ending):
-    """Not even its loop is there any more."""
+def test_nothing_is_left_of_a_request_that_is_not_held_any_more(ending):
+    """No task; and it is not woken, as even its loop may be closed."""
     clock = Clock(scale=1e-9)
     polls, respond = LongPolls(clock), ChangingResponse(clock, 1000)
 
@@ -273,8 +273,13 @@ def test_a_request_that_is_not_held_any_more_is_not_woken(ending):
             await never()
         return {"type": "http.disconnect"} if ending == "its client disconnects" else await never()
 
-    with contextlib.suppress(ClientDisconnect):
-        asyncio.run(polls.hold(respond, 0 if ending == "its wait is over" else 60, receive))
+    async def scene():
+        with contextlib.suppress(ClientDisconnect):
+            await polls.hold(respond, 0 if ending == "its wait is over" else 60, receive)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(scene())
     polls.wake("handle")
     polls.end()
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_server.dashboard.metrics import STEPS, SUBJECTS, Numbers, charts_of, numbers_in
+from gradient_server.dashboard.metrics import Numbers, charts_of, numbers_in
 
+STEPS = ("global_step", "step", "steps", "iteration", "iter", "batch", "epoch")
+SUBJECTS = ("training", "train", "validation", "valid", "val", "testing", "test", "evaluation", "eval", "dev", "best")
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,15}", fullmatch=True).filter(
     lambda name: name.casefold() not in (*STEPS, *SUBJECTS)
 )
@@ -45,6 +47,11 @@ def test_examples_in_docstrings_are_true(name):
 )
 def test_numbers_are_found_as_people_and_libraries_print_them(message, numbers):
     assert numbers_in(message) == numbers
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_what_is_measured_is_a_part_of_the_name(subject):
+    assert numbers_in(f"{subject} loss 0.5") == {f"{subject} loss": 0.5}
 
 
 @given(st.dictionaries(NAMES, NUMBERS, max_size=6), st.sampled_from([" ", "=", ": ", " = "]), st.sampled_from("  ,;|"))
@@ -92,6 +99,13 @@ def test_a_name_that_repeats_is_a_chart_unless_it_is_a_constant_whole_number():
 def test_the_axis_is_a_step_that_grows_in_every_row(numbers, axis):
     (chart,), _ = charts_of(rows(*numbers), {})
     assert chart["axis"] == axis
+
+
+@pytest.mark.parametrize("first", range(len(STEPS)))
+def test_a_step_is_the_axis_the_most_exact_one_first_and_no_chart(first):
+    numbers = [dict.fromkeys(STEPS[first:], float(line)) | {"loss": 1 / line} for line in range(1, 4)]
+    (chart,), _ = charts_of(rows(*numbers), {})
+    assert (chart["name"], chart["axis"]) == ("loss", STEPS[first])
 
 
 def test_each_job_is_a_series():
