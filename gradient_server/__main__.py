@@ -18,7 +18,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import gradient_server
-from gradient_server.cli import PROG, STORE, parse_options, usage_error
+from gradient_server.cli import PROG, STORE, parse_options, print_text, usage_error
 from gradient_server.keys import ServerKey, choose_key, default_folder
 from gradient_server.private_files import make_private_folder, write_new
 
@@ -104,13 +104,16 @@ def _on_signals(act: Callable[[], object] | None) -> None:
 
 
 def _print_addresses(server: LocalServer, key: ServerKey, options: argparse.Namespace) -> None:
-    print(f"Serving the Gradient Experiments API at {server.url} ({options.runner.description}; Ctrl-C stops it)")
     addresses = {name: text for name, text in server.environment.items() if name not in key.environment}
-    print("export", *_assignments(addresses))
-    print("export", *_assignments(key.environment))
     # A comment, so that it can be pasted with the rest; one line, whatever the file is called.
     source = "with that key" if key.file is None else f"with the key in {str(key.file.absolute())!r}"
-    print(f"# In a browser: {server.url}/ {source}", flush=True)
+    # At once: whoever reads the first line alone has all of it.
+    print_text(
+        f"Serving the Gradient Experiments API at {server.url} ({options.runner.description}; Ctrl-C stops it)\n"
+        f"export {' '.join(_assignments(addresses))}\n"
+        f"export {' '.join(_assignments(key.environment))}\n"
+        f"# In a browser: {server.url}/ {source}\n"
+    )
 
 
 def _assignments(variables: Mapping[str, str]) -> list[str]:

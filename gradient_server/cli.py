@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
@@ -61,6 +62,20 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.error(problem) if problem else options
 
 
+def print_text(text: str) -> None:
+    """Print text, with the names of files in it as the file system has them; exit with code 1 if that is impossible."""
+    if sys.stdout is None:  # it was closed
+        return
+    try:
+        # Bytes, because names may have characters that the encoding of the output does not have, or be in no encoding.
+        sys.stdout.buffer.write(os.fsencode(text))
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would be written again at the end, with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(f"{PROG}: Cannot write to the standard output: {error.strerror}")
+
+
 def usage_error(message: str) -> NoReturn:
     """Exit with code 2: an option is wrong."""
     _Parser(prog=PROG).error(message)
@@ -78,6 +93,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+    def print_help(self, file: object = None) -> None:
+        print_text(self.format_help())
 
 
 def _add_options(parser: argparse.ArgumentParser, known: Collection[type[Runner]]) -> None:
@@ -148,9 +166,13 @@ def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -
     for name in ("store", "api_key_file", "ready_file"):
         if (path := getattr(options, name)) is None:
             continue
-        if other := used.get(os.path.realpath(path)):
+        try:
+            real = os.path.realpath(path)
+        except FileNotFoundError:
+            return f"{_flag(name)}: {path} is in the working directory, which has been deleted; give an absolute path"
+        if other := used.get(real):
             return f"{_flag(name)}: {path} is the file of {other}, too; give each its own"
-        used[os.path.realpath(path)] = _flag(name)
+        used[real] = _flag(name)
     try:
         check_bind_host(options.host, executes_commands=runner.executes_commands, expose=options.expose)
     except ValueError as error:

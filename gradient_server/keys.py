@@ -8,6 +8,7 @@ environment: `PAPERSPACE_API_KEY` is often set in the shell that starts a server
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -77,10 +78,19 @@ def embedded_key(given: str | None, *, executes_commands: bool) -> str:
 
 
 def default_folder() -> Path:
-    """Return the folder for the files of a server, in the user's state directory."""
+    """Return the folder for the files of a server, in the user's state directory.
+
+    :raises OSError: the user has no home directory; the error has its `filename`
+    """
     import platformdirs  # in the extra
 
-    return platformdirs.user_state_path("gradient-experiments", appauthor=False)
+    # Without HOME and without an entry in the database of users, some versions raise and others return `~`.
+    with contextlib.suppress(RuntimeError):
+        folder = platformdirs.user_state_path("gradient-experiments", appauthor=False)
+        if folder.is_absolute():
+            return folder
+    text = "this user has no home directory: set HOME to an absolute path, or give --api-key-file and --store"
+    raise FileNotFoundError(errno.ENOENT, text, "~")
 
 
 def load_or_create_key(folder: Path) -> str:

@@ -24,7 +24,7 @@ from gradient_server.http_server import http_server, listen
 from gradient_server.keys import embedded_key
 from gradient_server.runners.base import Runner
 from gradient_server.runners.simulated import SimulatedRunner
-from gradient_server.settings import check_bind_host, check_host_name, check_time_scale
+from gradient_server.settings import check_bind_host, check_host_name, check_port, check_time_scale
 from gradient_server.store.sqlite import StoreFile
 from gradient_server.store.store import Store
 
@@ -74,8 +74,8 @@ class LocalServer:
 
     :raises OSError: the port is in use, the machine does not have the address, or the store cannot be used; then the
         error has its `filename`
-    :raises ValueError: the key, the time scale or a name is invalid; the key is too short, or other machines could
-        reach the server, and it executes commands; or the runner cannot run with these settings
+    :raises ValueError: the key, the port, the time scale or a name is invalid; the key is too short, or other machines
+        could reach the server, and it executes commands; or the runner cannot run with these settings
 
     >>> with LocalServer() as server:
     ...     server.experiments_url.endswith("/experiments/v1/")
@@ -100,6 +100,7 @@ class LocalServer:
         executes_commands = self._runner.executes_commands
         self.api_key = embedded_key(api_key, executes_commands=executes_commands)
         check_bind_host(host, executes_commands=executes_commands, expose=expose)
+        check_port(str(port))
         scale = check_time_scale(time_scale)
         allowed = tuple(check_host_name(name) for name in allow_hosts)
         with contextlib.ExitStack() as opened:

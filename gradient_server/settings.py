@@ -12,6 +12,8 @@ DEFAULT_KEY = "gradient-local"
 """The documented API key of servers that execute nothing."""
 MIN_KEY_LENGTH = 20
 """Characters of an API key with which commands can be run."""
+MAX_TIME_SCALE = 1e12
+"""Simulated seconds in a real second; then, the year 9999 comes at once."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 
@@ -36,14 +38,14 @@ def check_key(key: str, *, executes_commands: bool = False) -> str:
 def check_time_scale(scale: float | str) -> float:
     """Return how many simulated seconds pass in a real second.
 
-    :raises ValueError: it is no finite number above 0
+    :raises ValueError: it is not above 0, or so large that time would overflow
     """
     try:
         value = float(scale)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise ValueError(f"{reprlib.repr(scale)} is no time scale; give a number above 0")
+    if not 0 < value <= MAX_TIME_SCALE:
+        raise ValueError(f"{reprlib.repr(scale)} is no time scale; give a number above 0, at most {MAX_TIME_SCALE:g}")
     return value
 
 
@@ -63,7 +65,7 @@ def check_host(text: str) -> str:
     :raises ValueError: there cannot be such an address
     """
     try:
-        is_possible = bool(text.encode("idna"))
+        is_possible = bool(text.encode("idna")) and text.isprintable() and " " not in text
     except UnicodeError:
         is_possible = False
     if not is_possible:

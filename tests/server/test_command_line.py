@@ -32,7 +32,9 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 runpy.run_module("gradient_server", run_name="__main__", alter_sys=True)
 """
+RUN = "runpy.run_module('gradient_server', run_name='__main__', alter_sys=True)"
 TIMEOUT = 20
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="file names are UTF-8")
 SMALL = {"name": "n", "project_id": "p", "container": "c", "machine_type": "K80", "command": "true"}
 
 
@@ -74,6 +76,7 @@ def usage_error(capsys, *options) -> str:
         ("--time-scale", "nan"),
         ("--time-scale", "inf"),
         ("--time-scale", "fast"),
+        ("--time-scale", "1e13"),
         ("--api-key", ""),
         ("--api-key", " spaces around "),
         ("--api-key", "é"),
@@ -81,6 +84,9 @@ def usage_error(capsys, *options) -> str:
         ("--seed", "1.5"),
         ("--host", ""),
         ("--host", "a" * 64),
+        ("--host", "127.0.0.1 "),
+        ("--host", "two\nlines"),
+        ("--host", "\udcff"),
         ("--allow-host", ""),
         ("--allow-host", "box:8090"),
         ("--api-key-file", ""),
@@ -117,6 +123,15 @@ def test_options_that_do_not_go_together_are_named(capsys, tmp_path, monkeypatch
     assert text in usage_error(capsys, *(option.format(folder=tmp_path.name) for option in options))
 
 
+@pytest.mark.parametrize("option", ["--store", "--ready-file", "--api-key-file"])
+def test_a_relative_path_in_a_deleted_working_directory_is_named(capsys, tmp_path, monkeypatch, option):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert f"{option}: f is in the working directory, which has been deleted" in usage_error(capsys, option, "f")
+    assert parse_options([option, str(tmp_path / "f")])
+
+
 def test_help_lists_every_option_with_its_default(launch):
     process = launch("--help")
     output, errors = process.communicate(timeout=TIMEOUT)
@@ -131,10 +146,7 @@ def test_help_lists_every_option_with_its_default(launch):
 
 @pytest.mark.parametrize("module", ["uvicorn", "platformdirs"])
 def test_without_the_extra_one_line_names_what_to_install(launch, module):
-    blocked = (
-        f"import runpy, sys; sys.modules['{module}'] = None; "
-        "runpy.run_module('gradient_server', run_name='__main__', alter_sys=True)"
-    )
+    blocked = f"import runpy, sys; sys.modules['{module}'] = None; {RUN}"
     process = launch("--port", "0", "--runner", "process", program=("-c", blocked))
     assert f"The local server needs {module}: pip install 'gradient-experiments[server]'" in error_of(process)
     assert process.returncode == 1
@@ -184,12 +196,101 @@ def test_a_port_in_use_exits_with_code_1(launch):
 )
 def test_a_full_disk_is_reported_with_the_file(launch, tmp_path, options, wanted):
     limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); "
-    run = "runpy.run_module('gradient_server', run_name='__main__', alter_sys=True)"
     options = [option.format(tmp_path=tmp_path) for option in options]
-    process = launch("--port", "0", *options, program=("-c", limit + run))
+    process = launch("--port", "0", *options, program=("-c", limit + RUN))
     assert wanted.format(tmp_path=tmp_path) in error_of(process)
     assert process.returncode == 1
     assert [path for path in tmp_path.rglob("*") if path.is_file() and "store" not in path.name] == []
+
+
+def test_an_address_that_this_machine_does_not_have_exits_with_code_1(launch):
+    process = launch("--port", "0", "--host", "192.0.2.1")
+    assert error_of(process).startswith("python -m gradient_server: Cannot listen on 192.0.2.1:0: ")
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--store", "folder"),
+        ("--ready-file", "missing/f"),
+        ("--api-key-file", "missing"),
+        ("--api-key-file", "not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_used_exits_with_code_1(launch, tmp_path, option, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "not UTF-8").write_bytes(b"\xff" * 200)
+    (tmp_path / "not UTF-8").chmod(0o600)
+    process = launch("--port", "0", option, str(tmp_path / name))
+    assert error_of(process).startswith(f"python -m gradient_server: {option} {tmp_path / name}: ")
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "where"), [((), "the key ~"), (("--api-key", "long enough for commands"), "--store ~")]
+)
+def test_a_user_without_a_home_directory_is_told_what_to_set(launch, options, where):
+    """As in a container with a user that is not in its database."""
+    without = "import os, pwd, runpy; [os.environ.pop(name, None) for name in ('HOME', 'XDG_STATE_HOME')]; pwd.getpwuid = {}.__getitem__; "
+    process = launch("--runner", "process", "--port", "0", *options, program=("-c", without + RUN))
+    assert f": {where}: this user has no home directory: set HOME" in error_of(process)
+    assert process.returncode == 1
+
+
+# What it prints
+
+
+@pytest.mark.parametrize("options", [("--port", "0"), ("--help",)])
+def test_an_output_that_nobody_reads_any_more_is_an_error_in_one_line(launch, options):
+    process = launch(*options)
+    process.stdout.close()
+    error = "python -m gradient_server: Cannot write to the standard output: Broken pipe\n"
+    assert (process.stderr.read(), process.wait(TIMEOUT)) == (error, 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("options", [("--port", "0"), ("--help",)])
+def test_an_output_on_a_full_disk_is_an_error_in_one_line(launch, options):
+    onto_it = "import os, runpy; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); "
+    process = launch(*options, program=("-c", onto_it + RUN))
+    assert error_of(process) == (
+        "python -m gradient_server: Cannot write to the standard output: No space left on device\n"
+    )
+    assert process.returncode == 1
+
+
+def test_a_server_whose_output_is_closed_serves(launch_ready):
+    program = ("-c", "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-m', *sys.argv[1:]])")
+    _, url = launch_ready(program=(*program, "gradient_server"))
+    with ExperimentsClient("gradient-local", base_url=url + "/experiments/v1/", logs_url=url) as client:
+        assert client.list() == []
+
+
+def test_the_first_line_alone_can_be_read(launch, ready_file):
+    """As `head -1` does. What is printed after it would break the server otherwise."""
+    process = launch("--port", "0", "--ready-file", str(ready_file), program=("-u", "-m", "gradient_server"))
+    url = re.search(r"http://\S+", os.read(process.stdout.fileno(), 9999).decode())[0]
+    process.stdout.close()
+    with ExperimentsClient("gradient-local", base_url=url + "/experiments/v1/", logs_url=url) as client:
+        assert client.list() == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-16"])
+@pytest.mark.parametrize("name", [b"\xc3\xa9 $x", pytest.param(b"\xff", marks=only_linux)])
+def test_file_names_are_printed_as_they_are_whatever_the_encoding_of_the_output(
+    launch, tmp_path, monkeypatch, encoding, name
+):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    (folder / "config.json").write_text('{"apiKey": "a-key"}')
+    (folder / "config.json").chmod(0o600)
+    process = launch("--port", "0", "--api-key-file", str(folder / "config.json"))
+    lines = [process.stdout.buffer.readline() for _ in range(4)]
+    script = b"".join(lines[1:]) + b'printf %s "$PAPERSPACE_CONFIG_PATH"'
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, timeout=TIMEOUT, check=True)
+    assert os.fsdecode(shell.stdout) == str(folder)
 
 
 # The ready file

@@ -75,8 +75,9 @@ def test_stop_works_before_the_start_twice_and_with_an_open_request():
     ("settings", "text"),
     [
         *(({"api_key": key}, "key") for key in ("", " ", "é", "two\nlines")),
-        *(({"time_scale": scale}, "time scale") for scale in (0, -1, float("nan"), float("inf"))),
-        ({"host": ""}, "no address"),
+        *(({"time_scale": scale}, "time scale") for scale in (0, -1, float("nan"), float("inf"), 1e13)),
+        *(({"port": port}, "no port") for port in (-1, 65536, 10**20)),
+        *(({"host": host}, "no address") for host in ("", "127.0.0.1 ", "two\nlines", "\udcff")),
         ({"allow_hosts": ["box:8090"]}, "without a port"),
     ],
 )
