@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_used_exits_with_code_1(launch, tmp_path, option, 
 )
 def test_a_user_without_a_home_directory_is_told_what_to_set(launch, options, where):
     """As in a container with a user that is not in its database."""
-    without = "import os, pwd, runpy; [os.environ.pop(name, None) for name in ('HOME', 'XDG_STATE_HOME')]; pwd.getpwuid = {}.__getitem__; "
+    without = "import os, pwd, runpy; os.environ.clear(); pwd.getpwuid = {}.__getitem__; "
     process = launch("--runner", "process", "--port", "0", *options, program=("-c", without + RUN))
     assert f": {where}: this user has no home directory: set HOME" in error_of(process)
     assert process.returncode == 1
