@@ -54,6 +54,7 @@ class Clock:
         self._watchers: list[Callable[[], None]] = []
         self._keep = keep
         self._is_fixed = False
+        self._latest = at_least
         self._epoch = earlier.epoch if earlier else datetime.now(UTC)
         passed = max(at_least, earlier.passed_at(time.time())) if earlier else at_least
         self._set(passed, scale, time.monotonic())
@@ -77,9 +78,20 @@ class Clock:
         self._notify()
 
     def now(self) -> float:
-        """Return the simulated seconds that have passed."""
+        """Return the simulated seconds that have passed; never fewer than before."""
         with self._lock:
+            if self._is_fixed:
+                self._latest = max(self._latest, self._machine_time())
+                return self._latest
             return self._passed_at(time.monotonic())
+
+    def timestamp(self) -> float:
+        """Return the timestamp of what happens now.
+
+        It is `now()`, but for a fixed clock of a machine whose clock was set back: a date that was wrong once does not
+        make later ones wrong.
+        """
+        return self._machine_time() if self._is_fixed else self.now()
 
     def advance(self, seconds: float) -> None:
         """Move forward by some simulated seconds.
@@ -95,7 +107,7 @@ class Clock:
         self._notify()
 
     def fix(self) -> None:
-        """Reject a new scale and `advance` from now on: commands run in real time."""
+        """Show the time of the machine from now on, and reject a new scale and `advance`: commands run in real time."""
         self._is_fixed = True
 
     def watch(self, callback: Callable[[], None]) -> None:
@@ -119,6 +131,9 @@ class Clock:
     def _check_not_fixed(self) -> None:
         if self._is_fixed:
             raise RuntimeError("Commands run in real time: the clock cannot be moved, and has no other scale")
+
+    def _machine_time(self) -> float:
+        return time.time() - self._epoch.timestamp()
 
     def _passed_at(self, now: float) -> float:
         return self._passed + (now - self._since) * self._scale

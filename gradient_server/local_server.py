@@ -109,6 +109,8 @@ class LocalServer:
             file = opened.enter_context(contextlib.closing(kept)) if kept else None
             self.clock = file.clock(scale) if file else Clock(scale)
             self._polls = LongPolls(self.clock)
+            if file:
+                self._runner.record_to(file.write_run)
             self._runner.attach(self.clock, self._polls.wake)
             opened.callback(self._runner.close)
             self._store = Store(self.clock, seed, self._runner, file)

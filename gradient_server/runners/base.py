@@ -10,17 +10,19 @@ Several threads may call any method. No method may block for long: the server an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import math
 import pkgutil
 import re
 from abc import ABC, abstractmethod
 from base64 import b32encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple, Self
 
-from attrs import frozen
+import attrs
+from attrs import converters, frozen
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
@@ -52,6 +54,36 @@ class LogRow(NamedTuple):
     message: str
 
 
+def _transitions(found: Iterable[Sequence[Any]]) -> tuple[tuple[float, int], ...]:
+    return tuple((timestamp, state) for timestamp, state in found)
+
+
+def _encodable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+@frozen(kw_only=True)
+class RunRecord:
+    """The facts about a run that its runner keeps in the store, where they outlive the runner's own files.
+
+    :param launched: whether its commands may have been executed, so that they must not be executed again; None: an
+        earlier version, which did not record that, was asked to start it
+    :param transitions: the states that it has entered
+    :param error: what went wrong; what UTF-8 cannot encode, as in names of files, is escaped
+    :param rows: the number of rows of each job, without the end marker, once it has ended
+    """
+
+    launched: bool | None = True
+    transitions: tuple[tuple[float, int], ...] = attrs.field(default=(), converter=_transitions)
+    error: str | None = attrs.field(default=None, converter=converters.optional(_encodable))
+    rows: Sequence[int] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has entered a terminal state."""
+        return bool(self.transitions) and self.transitions[-1][1] in TERMINAL_STATES
+
+
 @frozen(kw_only=True)
 class RunSpec:
     """An experiment as the server knows it.
@@ -61,6 +93,7 @@ class RunSpec:
     :param float created: when it was created
     :param float started: when an earlier server was asked to start it; None: never
     :param float stopped: when an earlier server was asked to stop it; None: never
+    :param RunRecord recorded: what the store knows of its run; None: it was never started, or there is no store
     """
 
     handle: str
@@ -68,6 +101,7 @@ class RunSpec:
     created: float
     started: float | None = None
     stopped: float | None = None
+    recorded: RunRecord | None = None
 
 
 class RunRejectedError(ValueError):
@@ -194,6 +228,17 @@ class Runner(ABC):
         """
         return cls()
 
+    def record_to(self, record: Callable[[str, RunRecord], object]) -> None:  # noqa: B027 - see its docstring
+        """Connect it to a store. Called before `attach`, if the server has a store.
+
+        A runner that executes commands records that it launches a run before it does so, and what happens to the run
+        before clients see it. Does nothing by default: the runs of other runners follow from their requests.
+
+        :param record: to be called, from any thread, with a handle and all that is known of its run. What it has
+            written survives a power failure if the run is launched or has ended; it raises an OSError if it cannot
+            write
+        """
+
     @abstractmethod
     def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
         """Connect it to a server. Called once, before anything else.
@@ -211,8 +256,9 @@ class Runner(ABC):
         """Accept an experiment. Nothing is started or kept yet, because the request may still fail.
 
         A server that starts again admits all experiments that it knows before it calls `recover`, the oldest first.
-        What is left of each is taken over. One that was started and has left nothing is run from `recover` on; one that
-        was stopped is stopped, if it was not.
+        What is left of each is taken over, and what was recorded of it stays so. One that was started and has left
+        nothing is run from `recover` on, unless it was recorded as launched; one that was stopped is stopped, if it was
+        not.
 
         :raises RunRejectedError: it cannot be run as requested
         """
@@ -227,12 +273,16 @@ class Runner(ABC):
 
 
 class RejectedRun(Run):
-    """An experiment of an earlier server that its runner does not accept any more: it ends in an error if started."""
+    """An experiment of an earlier server that its runner does not accept any more: it ends in an error if started.
+
+    :param record: receives the error, so that no later server runs it after all
+    """
 
     jobs: tuple[Job, ...] = ()
 
-    def __init__(self, spec: RunSpec, reason: RunRejectedError) -> None:
-        self._reason = reason
+    def __init__(self, spec: RunSpec, reason: RunRejectedError, record: Callable[[RunRecord], object]) -> None:
+        self._error = f"It cannot be run any more: {reason}"
+        self._record = record
         self._transitions: Transitions = ()
         if spec.started is not None:
             self.start(spec.started)
@@ -246,7 +296,7 @@ class RejectedRun(Run):
 
     def error(self, now: float) -> str | None:
         """Return why it cannot be run, if it was started."""
-        return f"It cannot be run any more: {self._reason}" if state_at(self._transitions, now) == State.ERROR else None
+        return self._error if state_at(self._transitions, now) == State.ERROR else None
 
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Return nothing: it never runs."""
@@ -266,7 +316,10 @@ class RejectedRun(Run):
 
     def start(self, timestamp: float) -> None:
         """End it with an error."""
-        self._transitions = ((timestamp, State.PENDING), (timestamp, State.ERROR))
+        transitions = ((timestamp, State.PENDING), (timestamp, State.ERROR))
+        with contextlib.suppress(OSError):
+            self._record(RunRecord(transitions=transitions, error=self._error))
+        self._transitions = transitions
 
     def stop(self, timestamp: float) -> None:
         """Cancel it if it was not started."""

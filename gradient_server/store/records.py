@@ -49,7 +49,8 @@ class StoredResponse:
 
     def is_expired(self, now: float) -> bool:
         """Whether it has been kept for long enough."""
-        return now - self.timestamp > RETENTION
+        # Also if the clock was ahead when it was sent.
+        return abs(now - self.timestamp) > RETENTION
 
 
 @frozen

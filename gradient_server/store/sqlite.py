@@ -7,21 +7,22 @@ request gets an error.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from gradient_server.clock import Clock, Reading
-from gradient_server.runners.base import RunSpec
+from gradient_server.runners.base import RunRecord, RunSpec
 from gradient_server.store.records import (
     Change,
     Created,
@@ -34,8 +35,8 @@ from gradient_server.store.records import (
 )
 
 logger = logging.getLogger("gradient_server")
-SCHEMA_VERSION = 1
-"""Changes with the tables, and with the meaning of their values."""
+SCHEMA_VERSION = 2
+"""Changes with the tables, and with the meaning of their values. Files of version 1 are converted."""
 APPLICATION_ID = int.from_bytes(b"Grad", "big")
 """Marks a SQLite file as one of this program."""
 FIRST_RUNNER = "simulated"
@@ -48,7 +49,7 @@ BEGIN;
 -- A number is never used twice, whether or not its experiment still exists.
 CREATE TABLE experiments (
     number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, stopped REAL
+    created REAL NOT NULL, started REAL, stopped REAL, run TEXT
 );
 CREATE TABLE first_answers (
     place INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, request BLOB NOT NULL,
@@ -60,6 +61,14 @@ CREATE TABLE clock (
 CREATE TABLE runner (one INTEGER PRIMARY KEY, name TEXT NOT NULL);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
+"""
+# Whether runs were launched, the first version did not write down.
+_CONVERSION = f"""
+BEGIN;
+ALTER TABLE experiments ADD COLUMN run TEXT;
+UPDATE experiments SET run = '{{"launched": null}}' WHERE started IS NOT NULL;
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
 """
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -144,6 +153,20 @@ class StoreFile:
         """
         self._execute(statement for change in changes for statement in _statements(change))
 
+    def write_run(self, handle: str, record: RunRecord) -> None:
+        """Write what a runner records of a run, if there is an experiment with this handle.
+
+        A launch and an end are on the disk when this returns, and in the file itself: neither a power failure nor a
+        copy of the file without its log can have the run executed again.
+
+        :raises StoreWriteError: that cannot be written
+        """
+        values = (json.dumps(asdict(record)), handle)
+        self._execute([("UPDATE experiments SET run = ? WHERE handle = ?", values)])
+        if record.has_ended or len(record.transitions) <= 1:
+            with self._lock, self._errors():
+                self._database.execute("PRAGMA wal_checkpoint")
+
     def write_clock(self, reading: Reading) -> None:
         """Write a reading of the clock. If that fails, log a warning: the next server continues from an older one."""
         values = (reading.epoch.isoformat(), reading.passed, reading.scale, reading.real)
@@ -161,19 +184,24 @@ class StoreFile:
 
     def _execute(self, statements: Iterable[Statement]) -> None:
         # Several threads: the one that serves, and those that move the clock or reset the server.
-        with self._lock:
+        with self._lock, self._errors():
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 for statement, values in statements:
                     self._database.execute(statement, values)
                 self._database.execute("COMMIT")
-            except BaseException as error:
+            except BaseException:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    text = f"cannot be written: {error}; free space on its disk and try again"
-                    raise StoreWriteError(errno.EIO, text, str(self._path)) from error
                 raise
+
+    @contextlib.contextmanager
+    def _errors(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            advice = "; free space on its disk and try again" if isinstance(error, sqlite3.OperationalError) else ""
+            raise StoreWriteError(errno.EIO, f"cannot be written: {error}{advice}", str(self._path)) from error
 
 
 def _open(database: sqlite3.Connection, runner: str) -> None:
@@ -187,7 +215,7 @@ def _open(database: sqlite3.Connection, runner: str) -> None:
     is_new = not program and not tables
     if not is_new and program != APPLICATION_ID:
         raise _UnusableError("it is a database of another program")
-    if not is_new and version != SCHEMA_VERSION:
+    if not is_new and version not in (1, SCHEMA_VERSION):
         text = f"a server of another version wrote it (layout {version}; this one reads {SCHEMA_VERSION})"
         raise _UnusableError(text)
     if not is_new and (other := _read_runner(database)) != runner:
@@ -200,6 +228,8 @@ def _open(database: sqlite3.Connection, runner: str) -> None:
         database.executescript(_SCHEMA)
         database.execute("INSERT INTO runner VALUES (1, ?)", (runner,))
         database.execute("COMMIT")
+    elif version == 1:
+        database.executescript(_CONVERSION)
 
 
 def _create_if_missing(path: Path) -> None:
@@ -236,23 +266,44 @@ def _read(database: sqlite3.Connection) -> Contents:
     :raises ValueError: a value in it is invalid
     """
     experiments = dict(_read_experiments(database))
-    timestamps = [(spec.created, spec.started or 0.0, spec.stopped or 0.0) for spec in experiments.values()]
+    timestamps = [timestamp for spec in experiments.values() for timestamp in _timestamps(spec)]
     number = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'experiments'").fetchone()
     clock = database.execute("SELECT epoch, passed, scale, real FROM clock").fetchone()
     return Contents(
         experiments=experiments,
         responses=dict(_read_responses(database)),
         last_number=number[0] if number else 0,
-        last_timestamp=max(map(max, timestamps), default=0.0),
+        last_timestamp=max(timestamps, default=0.0),
         clock=_reading(*clock) if clock else None,
     )
 
 
 def _read_experiments(database: sqlite3.Connection) -> Iterator[tuple[int, RunSpec]]:
-    query = "SELECT number, handle, body, created, started, stopped FROM experiments ORDER BY number"
-    for number, handle, body, created, started, stopped in database.execute(query):
-        spec = RunSpec(handle=handle, body=json.loads(body), created=created, started=started, stopped=stopped)
-        yield number, spec
+    query = "SELECT number, handle, body, created, started, stopped, run FROM experiments ORDER BY number"
+    for number, handle, body, created, started, stopped, run in database.execute(query):
+        yield (
+            number,
+            RunSpec(
+                handle=handle,
+                body=json.loads(body),
+                created=created,
+                started=started,
+                stopped=stopped,
+                recorded=None if started is None else _record(run),
+            ),
+        )
+
+
+def _record(text: str | None) -> RunRecord:
+    try:
+        return RunRecord(launched=False) if text is None else RunRecord(**json.loads(text))
+    except TypeError as error:
+        raise ValueError from error
+
+
+def _timestamps(spec: RunSpec) -> Iterator[float]:
+    yield from (timestamp for timestamp in (spec.created, spec.started, spec.stopped) if timestamp is not None)
+    yield from (timestamp for timestamp, _ in (spec.recorded.transitions if spec.recorded else ()))
 
 
 def _read_responses(database: sqlite3.Connection) -> Iterator[tuple[bytes, StoredResponse]]:
@@ -279,7 +330,7 @@ def _statements(change: Change) -> Iterator[Statement]:
     match change:
         case Created(new):
             yield (
-                "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO experiments (number, handle, body, created, started, stopped) VALUES (?, ?, ?, ?, ?, ?)",
                 (new.number, new.handle, json.dumps(new.body), new.created, new.started, new.stopped),
             )
         case Updated(experiment, body):

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Generator, Sequence
 from contextvars import ContextVar
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -13,7 +14,16 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import RejectedRun, Run, Runner, RunRejectedError, RunSpec, new_handle, state_at
+from gradient_server.runners.base import (
+    RejectedRun,
+    Run,
+    Runner,
+    RunRecord,
+    RunRejectedError,
+    RunSpec,
+    new_handle,
+    state_at,
+)
 from gradient_server.store.records import (
     Change,
     Created,
@@ -71,7 +81,7 @@ class Store:
 
         :raises RunRejectedError: it cannot be run as requested
         """
-        now = self._clock.now()
+        now = self._clock.timestamp()
         with self._lock:
             number = self._number + 1
             spec = RunSpec(handle=new_handle(self._seed, number), body=body, created=now)
@@ -96,12 +106,12 @@ class Store:
 
     def start(self, experiment: Experiment) -> None:
         """Start an experiment now."""
-        self._change(Started(experiment, self._clock.now()))
+        self._change(Started(experiment, max(experiment.created, self._clock.timestamp())))
 
     def stop(self, experiment: Experiment) -> None:
         """Stop an experiment now; a second time has no effect."""
         if experiment.stopped is None:
-            self._change(Stopped(experiment, self._clock.now()))
+            self._change(Stopped(experiment, max(experiment.created, self._clock.timestamp())))
 
     def delete(self, experiment: Experiment) -> None:
         """Delete an experiment and its run."""
@@ -201,8 +211,12 @@ class Store:
             run: Run = self._runner.admit(spec)
         except RunRejectedError as error:
             # An earlier server has accepted it, but the runner has another version now, or the machine is another one.
-            run = RejectedRun(spec, error)
+            run = RejectedRun(spec, error, partial(self._record, spec.handle))
         return _experiment(number, spec, run)
+
+    def _record(self, handle: str, record: RunRecord) -> None:
+        if self._file:
+            self._file.write_run(handle, record)
 
 
 def _experiment(number: int, spec: RunSpec, run: Run) -> Experiment:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gradient_api.constants import ExperimentState as State
@@ -95,13 +96,23 @@ class RunMonitor:
         supervisor = self.history.supervisor
         return self._launcher is None and not (supervisor and supervisor.is_alive())
 
-    def launch(self) -> None:
-        """Start its supervisor. It does nothing if the run was claimed before.
+    @property
+    def was_claimed(self) -> bool:
+        """Whether a supervisor has claimed the run, so that its commands may have been executed."""
+        return self.history.supervisor is not None or self.history.has_ended
+
+    def launch(self, record: Callable[[], bool] = lambda: True) -> None:
+        """Create its directory and start its supervisor, which does nothing if the run was claimed before.
+
+        :param record: writes down that the run is launched. It is called between the two, so that a directory that is
+            missing later has been removed; nothing is started if it returns False
 
         :raises OSError: the files cannot be written, or the process cannot be started
         """
         assert self._spec is not None
         self.directory.create(self._spec)
+        if not record():
+            return
         try:
             self._launcher = self._start_supervisor()
             self._was_launched = True

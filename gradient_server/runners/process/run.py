@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from itertools import islice
 
-from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
+from attrs import evolve
+from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Job, LogRow, Run, Transitions
+from gradient_server.runners.base import Job, LogRow, Run, RunRecord, Transitions
 from gradient_server.runners.process.log_file import LOST_ROW, LogReader
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run_files import error_text
@@ -36,6 +37,8 @@ class ProcessRun(Run):
 
     :param lock: is held while the phase changes
     :param on_request: receives the run, while the lock is held, when the scheduler has to act on it
+    :param recorded: what the store knows of it; None: nothing
+    :param record: has the store keep a record; raises an OSError if that is impossible
     """
 
     def __init__(
@@ -46,31 +49,38 @@ class ProcessRun(Run):
         clock: Clock,
         lock: AbstractContextManager[object],
         on_request: Callable[[ProcessRun], object],
+        *,
+        recorded: RunRecord | None,
+        record: Callable[[str, RunRecord], object],
     ) -> None:
         self.handle = handle
         self.jobs = jobs
         self.monitor = monitor
-        self.phase = Phase.NEW
+        self.phase = Phase.ENDED if recorded and recorded.has_ended else Phase.NEW
         self.started: float | None = None
         self.is_to_stop = False
         self.is_deleted = False
+        self.is_recorded = True
+        """Whether the store keeps all that clients see of it."""
         self._clock = clock
         # Converts times since the epoch to timestamps of the server, so that rows have the same date in each server.
         self._shift = -clock.date(0.0).timestamp()
         self._lock = lock
         self._on_request = on_request
-        self._transitions: tuple[tuple[float, int], ...] = ()
-        self._known_states = 0
-        self._error: str | None = None
+        self.recorded = recorded
+        self._record = record
+        # All that clients see, in one object that is replaced as a whole, because several threads read it.
+        self._seen = recorded or RunRecord(launched=False)
+        self._known_states = max(0, len(self._seen.transitions) - 1)
 
     @property
     def transitions(self) -> Transitions:
         """Every state that it has entered; future ones are never known."""
-        return self._transitions
+        return self._seen.transitions
 
     def error(self, now: float) -> str | None:
         """Return what went wrong."""
-        return self._error
+        return self._seen.error
 
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Return rows of all jobs from their files, about `MAX_CHARACTERS` of text at most."""
@@ -90,22 +100,23 @@ class ProcessRun(Run):
     def last_lines(self, now: float) -> Mapping[Job, int]:
         """Return the last lines, from the events if it has ended and from the files otherwise."""
         if self._logs and self._ended_at(now) is not None:
-            counts = [count + 1 for count in self.monitor.history.rows]
+            counts = [count + 1 for count in self._seen.rows]
         else:
             counts = [log.count() for log in self._logs]
         return dict(zip(self.jobs, counts or [0] * len(self.jobs), strict=True))
 
     def next_row_at(self, line: int, now: float) -> float | None:
         """Return now or infinity: future rows are never known."""
-        if self._transitions and self._transitions[-1][1] in TERMINAL_STATES:
-            timestamp = self._transitions[-1][0]
+        if self._seen.has_ended:
+            timestamp = self._seen.transitions[-1][0]
             return None if timestamp <= now else timestamp
         return now if any(log.count() > line for log in self._logs) else math.inf
 
     def start(self, timestamp: float) -> None:
         """Append it to the queue."""
         with self._lock:
-            self._enter(timestamp, State.PENDING)
+            if not self._seen.transitions:
+                self._seen = self._after((timestamp, State.PENDING))
             self.started = timestamp
             self.phase = Phase.QUEUED
             self._on_request(self)
@@ -115,7 +126,7 @@ class ProcessRun(Run):
         with self._lock:
             if self.phase in (Phase.NEW, Phase.QUEUED):
                 self.phase = Phase.ENDED
-                self._enter(timestamp, State.CANCELLED)
+                self._seen = self._after((timestamp, State.CANCELLED))
             self.is_to_stop = True
             self._on_request(self)
 
@@ -125,49 +136,109 @@ class ProcessRun(Run):
             self.is_deleted = self.is_to_stop = True
             self._on_request(self)
 
+    def record_launch(self) -> bool:
+        """Have the store keep that it is launched, before it is. Return whether it may be.
+
+        :raises OSError: that cannot be kept
+        """
+        with self._lock:
+            if self.is_deleted:
+                return False
+            launched = evolve(self._seen, launched=True)
+            self._record(self.handle, launched)
+            self._seen = launched
+            return True
+
+    def wait_again(self) -> None:
+        """Take it back into the queue; end it if it was stopped in the meantime."""
+        with self._lock:
+            self.phase = Phase.QUEUED
+            if self.is_to_stop:
+                self.stop(self._clock.timestamp())
+
     def update(self) -> None:
-        """Take over what the monitor has read."""
+        """Take over what the monitor has read; what a run that has ended shows does not change any more."""
         history = self.monitor.history
         with self._lock:
-            now = self._clock.now()
+            now, known = self._clock.now(), self._known_states
             if history.has_ended:
-                self._error = history.error
-                self.phase = Phase.ENDED
-            for time_entered, state in history.states[self._known_states :]:
-                self._enter(min(time_entered + self._shift, now), state)
-            self._known_states = len(history.states)
+                known = min(known, len(history.states) - 1)  # its end counts, even if earlier events were removed
+            new = [(min(at + self._shift, now), state) for at, state in history.states[known:]]
+            if new and self.phase is not Phase.ENDED:
+                record = evolve(self._after(*new), launched=True)
+                if history.has_ended:
+                    record = evolve(record, error=history.error, rows=history.rows)
+                self._show(record)
+                self._known_states = len(history.states)
             # Last, so that nobody sees a row of a run that does not run yet.
             self.monitor.show_rows()
 
-    def fail(self, error: str) -> None:
-        """End it with an error that is not among its events."""
+    def fail(self, error: str) -> bool:
+        """End it with an error that is not among its events.
+
+        Return False, and do nothing, if that cannot be recorded, and the next server would start the run.
+        """
         with self._lock:
-            self._error = error_text(error)
-            self.phase = Phase.ENDED
-            self._enter(self._clock.now(), State.ERROR)
-            for log in self.monitor.logs:
+            if self.phase is Phase.ENDED:
+                return True
+            record = evolve(self._after((self._clock.timestamp(), State.ERROR)), error=error_text(error))
+            is_shown = self._show(record)
+            for log in self.monitor.logs if is_shown else ():
                 log.visible_size = None
+        return is_shown
+
+    def record_again(self) -> None:
+        """Have the store keep what it could not keep before."""
+        with self._lock:
+            self.is_recorded = self._try_to_record(self._seen)
 
     @property
     def _logs(self) -> Sequence[LogReader]:
         # Before its first event, the files can only be those of another run that had the same handle.
         return self.monitor.logs if self._known_states else ()
 
-    def _enter(self, timestamp: float, state: int) -> None:
-        # Timestamps never decrease, even if the clock of the machine does.
-        latest = self._transitions[-1][0] if self._transitions else -math.inf
-        self._transitions = (*self._transitions, (max(timestamp, latest), state))
+    def _after(self, *entered: tuple[float, int]) -> RunRecord:
+        """Return what clients see after it has entered some states."""
+        transitions = list(self._seen.transitions)
+        for timestamp, state in entered:
+            # Timestamps never decrease, even if the clock of the machine does.
+            latest = transitions[-1][0] if transitions else -math.inf
+            transitions.append((max(timestamp, latest), state))
+        return evolve(self._seen, transitions=transitions)
+
+    def _show(self, record: RunRecord) -> bool:
+        """Have the store keep a record, and show it to clients then. Return whether it is shown.
+
+        A launched run is shown as it is even if the disk is full: a server that does not find the record does not
+        execute it again. One that was not launched would be executed.
+        """
+        self.is_recorded = self._try_to_record(record)
+        if not self.is_recorded and record.launched is False:
+            return False
+        if record.has_ended:
+            self.phase = Phase.ENDED
+        self._seen = record
+        return True
+
+    def _try_to_record(self, record: RunRecord) -> bool:
+        # The handle of a run that is deleted may be that of another one by now.
+        if not self.is_deleted:
+            try:
+                self._record(self.handle, record)
+            except OSError:
+                return False
+        return True
 
     def _ended_at(self, now: float) -> float | None:
         """Return when its logs have ended; None: they have not, or have no end marker."""
-        if not self._transitions or not self.monitor.history.rows:
+        if not self._seen.has_ended or not self._seen.rows:
             return None
-        timestamp, state = self._transitions[-1]
-        return timestamp if state in TERMINAL_STATES and timestamp <= now else None
+        timestamp = self._seen.transitions[-1][0]
+        return timestamp if timestamp <= now else None
 
     def _rows_after(self, index: int, line: int, ended_at: float | None) -> Iterator[tuple[Job, LogRow]]:
         job, shift = self.jobs[index], self._shift
-        last = None if ended_at is None else self.monitor.history.rows[index]
+        last = None if ended_at is None else self._seen.rows[index]
         number = line
         for number, written, message in self.monitor.logs[index].after(line):
             if last is not None and number > last:

@@ -77,6 +77,11 @@ class RunDirectory:
         self._spec = path / "spec.json"
 
     @property
+    def has_spec(self) -> bool:
+        """Whether it was created for a run, and no supervisor has read the spec: nothing was executed."""
+        return os.path.isfile(self._spec)
+
+    @property
     def is_run(self) -> bool:
         """Whether it is the directory of a run, and not something else, such as a folder that only root may enter."""
         return os.path.isdir(self._jobs) and (os.path.isfile(self.events) or os.path.isfile(self._spec))
@@ -152,7 +157,8 @@ class RunsDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self._is_new = False
+        self.is_new = False
+        """Whether this server has created it."""
 
     @contextlib.contextmanager
     def in_use(self) -> Generator[None, None, None]:
@@ -160,7 +166,7 @@ class RunsDirectory:
 
         :raises OSError: another server uses it, other users may, or it cannot be used; the error has its `filename`
         """
-        self._is_new = not self.path.exists()
+        self.is_new = not self.path.exists()
         make_private_folder(self.path)
         with _locked(self._lock) as is_locked:
             if not is_locked:
@@ -198,7 +204,7 @@ class RunsDirectory:
         for run in self._runs():
             self.remove(run)
         self._lock.unlink(missing_ok=True)
-        if self._is_new:
+        if self.is_new:
             with contextlib.suppress(OSError):  # it contains something else
                 self.path.rmdir()
 
@@ -289,6 +295,10 @@ class EventWriter:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+    def sync(self) -> None:
+        """Return when what was written survives a power failure."""
+        os.fsync(self._file)
 
     def write(self, **event: object) -> None:
         """Write an event, with the members that `History.add` reads.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import ArgumentGroup, Runner, RunSpec, jobs_of
+from gradient_server.runners.base import ArgumentGroup, Runner, RunRecord, RunSpec, jobs_of
 from gradient_server.runners.process.admission import check_node_count, check_request
 from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.monitor import RunMonitor
@@ -45,6 +45,7 @@ class ProcessRunner(Runner):
         self._scheduler = Scheduler(self._directory, slots)
         self._stack = contextlib.ExitStack()
         self._clock: Clock | None = None
+        self._record: Callable[[str, RunRecord], object] = lambda handle, record: None
 
     @classmethod
     def add_arguments(cls, parser: ArgumentGroup) -> None:
@@ -61,6 +62,10 @@ class ProcessRunner(Runner):
         directory = options.store.with_name(options.store.name + ".runs")
         slots, grace = options.slots or available_processors(), options.grace
         return cls(directory, slots=slots, grace=GRACE if grace is None else grace)
+
+    def record_to(self, record: Callable[[str, RunRecord], object]) -> None:
+        """Connect it to a store."""
+        self._record = record
 
     def attach(self, clock: Clock, on_change: Callable[[str], object]) -> None:
         """Connect it to a server.
@@ -81,7 +86,9 @@ class ProcessRunner(Runner):
         :raises RunRejectedError: it cannot be run as requested
         """
         assert self._clock is not None
-        check_node_count(spec.body)
+        recorded = spec.recorded
+        if not (recorded and recorded.has_ended):
+            check_node_count(spec.body)
         jobs = jobs_of(spec.handle, spec.body)
         nodes = nodes_of([job.name for job in jobs], spec.body)
         directory = self._directory.run(spec.handle)
@@ -97,7 +104,16 @@ class ProcessRunner(Runner):
         )
         monitor = RunMonitor(directory, len(jobs), launch_spec)
         scheduler = self._scheduler
-        run = ProcessRun(spec.handle, jobs, monitor, self._clock, scheduler.lock, scheduler.schedule)
+        run = ProcessRun(
+            spec.handle,
+            jobs,
+            monitor,
+            self._clock,
+            scheduler.lock,
+            scheduler.schedule,
+            recorded=recorded,
+            record=self._record,
+        )
         if spec.started is not None:
             scheduler.recover(run, spec.started, spec.stopped)
         elif spec.stopped is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run import Phase, ProcessRun
@@ -17,7 +19,7 @@ from gradient_server.runners.process.run_files import FILES_REMOVED, RunDirector
 _log = logging.getLogger(__name__)
 _POLL_INTERVAL = 0.005
 _RETRY_INTERVAL = 1.0
-"""Seconds after an unexpected error."""
+"""Seconds after an unexpected error, or after the store could not be written."""
 _REAP_INTERVAL = 1.0
 """Seconds between two attempts to reap supervisors, if they are children of the server."""
 _CLOSE_TIMEOUT = 15.0
@@ -44,8 +46,10 @@ class Scheduler:
         self._ended: list[RunMonitor] = []
         """Runs that have ended, and whose supervisors are to be reaped."""
         self._recovered: set[str] = set()
-        self._last_launch = 0.0
+        self._last_launch = -math.inf
         """When the last recovered run was started: those that were started before it have been launched before it."""
+        self._next_record = -math.inf
+        """When the store is tried again: no run is launched before."""
         self._wakeup = threading.Event()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run_loop, daemon=True, name="gradient_server scheduler")
@@ -65,14 +69,24 @@ class Scheduler:
         """Take over a run that an earlier server was asked to start, and perhaps to stop."""
         self._recovered.add(run.handle)
         is_readable = self._poll(run.monitor)
+        if run.phase is Phase.ENDED:
+            if run.monitor.was_claimed and not run.monitor.history.has_ended:
+                # Something has ended it for clients, but perhaps not its processes.
+                run.is_to_stop = True
+                self._active.append(run)
+            return
         run.start(started)
         # What cannot be read may have run. `_monitor` tries again.
-        if not is_readable or run.monitor.history.supervisor or run.monitor.history.has_ended:
+        if not is_readable or run.monitor.was_claimed:
             self._last_launch = max(self._last_launch, started)
             with self.lock:
                 run.phase = Phase.ACTIVE
                 run.update()
                 self.schedule(run)
+        elif (
+            run.recorded and run.recorded.launched and (len(run.transitions) > 1 or not run.monitor.directory.has_spec)
+        ):
+            run.fail(FILES_REMOVED)
         if stopped is not None:
             # Also for a supervisor that is about to claim it.
             run.monitor.stop()
@@ -85,10 +99,18 @@ class Scheduler:
         with self.lock:
             self._queue = deque(sorted(self._queue, key=lambda run: run.started or 0.0))
             for run in self._queue:
-                was_launched = (run.started or 0.0) < self._last_launch
-                if run.phase is Phase.QUEUED and was_launched and not run.monitor.directory.path.exists():
+                if run.phase is Phase.QUEUED and self._has_lost_files(run):
                     run.fail(FILES_REMOVED)
         self._thread.start()
+
+    def _has_lost_files(self, run: ProcessRun) -> bool:
+        """Whether a run whose launch would not have been recorded was launched, and its files were removed."""
+        if run.recorded and run.recorded.launched is not None:
+            return False
+        was_launched = (run.started or 0.0) < self._last_launch
+        # The earlier version that has written the store has launched some runs, and their files were removed.
+        has_lost_all = run.recorded is not None and self._directory.is_new
+        return (was_launched or has_lost_all) and not run.monitor.directory.path.exists()
 
     def close(self, *, keep: bool) -> None:
         """Stop the thread. Active runs go on if they are kept, and are stopped and removed otherwise."""
@@ -99,6 +121,8 @@ class Scheduler:
             self._thread.join()
         for run in self._active:
             run.monitor.wait_for_launch()
+            if not run.is_recorded:
+                run.record_again()
         if not keep:
             for run in self._active:
                 self._detach(run.monitor)
@@ -114,7 +138,7 @@ class Scheduler:
     def _run_loop(self) -> None:
         while not self._is_closed:
             is_busy = self._active or self._detached
-            self._wakeup.wait(_POLL_INTERVAL if is_busy else _REAP_INTERVAL if self._ended else None)
+            self._wakeup.wait(_POLL_INTERVAL if is_busy else _REAP_INTERVAL if self._ended or self._queue else None)
             self._wakeup.clear()
             for step in (self._detach_deleted, self._reap, self._fill_slots, self._monitor_active):
                 try:
@@ -134,7 +158,7 @@ class Scheduler:
                 self._abandon(run)
 
     def _fill_slots(self) -> None:
-        while len(self._active) + len(self._detached) < self._slots:
+        while len(self._active) + len(self._detached) < self._slots and time.monotonic() >= self._next_record:
             with self.lock:
                 if not self._queue:
                     return
@@ -144,28 +168,49 @@ class Scheduler:
                 run.phase = Phase.ACTIVE
                 self._active.append(run)
             try:
-                run.monitor.launch()
+                run.monitor.launch(partial(self._record_launch, run))
             except Exception as error:
                 if not isinstance(error, OSError):
                     _log.exception("The run of %s cannot be started", run.handle)
                 self._fail(run, f"The run cannot be started: {error}")
 
+    def _record_launch(self, run: ProcessRun) -> bool:
+        """Record that a run is launched, or return False and have it wait until the store can be written."""
+        try:
+            return run.record_launch()
+        except OSError as error:
+            _log.warning("The run of %s waits until its start can be stored: %s", run.handle, error.strerror)
+            self._requeue(run)
+            return False
+
+    def _requeue(self, run: ProcessRun) -> None:
+        self._next_record = time.monotonic() + _RETRY_INTERVAL
+        with self.lock:
+            self._active.remove(run)
+            self._queue.appendleft(run)
+            run.wait_again()
+
     def _monitor(self, run: ProcessRun) -> None:
         if run.is_to_stop:
             run.monitor.stop()
+        if not run.is_recorded and time.monotonic() >= self._next_record:
+            run.record_again()
+            self._next_record = time.monotonic() + _RETRY_INTERVAL
+        has_ended = run.phase is Phase.ENDED
+        if has_ended and run.is_recorded and run.monitor.is_over:
+            self._release_slot(run)
+            return
         # What fails now, for example because the disk is full, is done in one of the next polls.
         with contextlib.suppress(OSError):
             try:
                 has_changed = run.monitor.poll()
             except OSError as error:
-                if run.monitor.is_lost:
+                if run.monitor.is_lost and not has_ended:
                     self._fail(run, f"The files of the run cannot be read, and nothing of it runs any more: {error}")
                 return
             if has_changed or run.monitor.history.has_ended:
                 run.update()
-            if run.phase is Phase.ENDED:
-                self._release_slot(run)
-            if has_changed or run.phase is Phase.ENDED:
+            if has_changed or (run.phase is Phase.ENDED and not has_ended):
                 self.on_change(run.handle)
 
     def _abandon(self, run: ProcessRun) -> None:
@@ -178,9 +223,11 @@ class Scheduler:
         try:
             run.monitor.fail(error)
         except Exception as reason:
-            _log.warning("The next server will start the run of %s: its error cannot be stored: %s", run.handle, reason)
-        run.fail(error)
-        self._release_slot(run)
+            _log.warning("The run of %s cannot be started, and its error cannot be stored: %s", run.handle, reason)
+        if not run.fail(error):
+            self._requeue(run)
+        elif run.is_recorded:
+            self._release_slot(run)
         self.on_change(run.handle)
 
     def _release_slot(self, run: ProcessRun) -> None:

@@ -156,6 +156,8 @@ def _claim(directory: RunDirectory) -> EventWriter | None:
         return None
     events = EventWriter(directory.events)
     events.write(claimed=ProcessId.of(os.getpid()))
+    # After a power failure, a run that is not claimed would be executed.
+    events.sync()
     return events
 
 

@@ -1,0 +1,360 @@
+"""What clients were told of runs that execute commands stays so, whatever becomes of the files beside the store."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import sqlite3
+import time
+
+import pytest
+from gradient_api.constants import ExperimentState as State
+
+from gradient import ConflictError, ExperimentsClient
+from gradient_server import LocalServer
+from gradient_server.runners.base import RunRejectedError
+from gradient_server.runners.process import ProcessRunner
+from gradient_server.store.sqlite import StoreFile
+from tests.server.conftest import PATIENCE
+
+NAMES = {"name": "n", "project_id": "p", "container": "c", "machine_type": "m"}
+
+
+class Place:
+    """A store with real runs, and what they have executed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.store, self.runs, self.executed = folder / "store", folder / "store.runs", folder / "executed"
+        folder.mkdir()
+
+    @contextlib.contextmanager
+    def served(self, *, slots=1, **options):
+        """Serve it, and yield a client."""
+        runner = ProcessRunner(self.runs, slots=slots, grace=1.0, **options)
+        with LocalServer(store=self.store, runner=runner) as server:
+            urls = {"base_url": server.experiments_url, "logs_url": server.logs_url}
+            with ExperimentsClient(server.api_key, **urls) as client:
+                yield client
+
+    def run(self, client, command="true"):
+        """Start a run that leaves a trace when it is executed."""
+        return client.run_single_node(**NAMES, command=f"echo ran >> {self.executed}; {command}")
+
+    def runs_executed(self):
+        return len(self.executed.read_text().split()) if self.executed.exists() else 0
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = Place(tmp_path / "here")
+    yield place
+    # Whatever still runs is ended without them.
+    shutil.rmtree(place.runs, ignore_errors=True)
+
+
+def told(client, handle):
+    """All that a client is told of an experiment, but for its rows."""
+    state = client.state(handle)
+    return state, {name: value for name, value in client.get(handle).to_dict().items() if name != "id"}
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def remove_newest(place, handles):
+    shutil.rmtree(place.runs / handles[-1])
+    return place
+
+
+def remove_all(place, handles):
+    shutil.rmtree(place.runs)
+    return place
+
+
+def remove_events(place, handles):
+    for handle in handles:
+        (place.runs / handle / "events.jsonl").unlink()
+    return place
+
+
+def go_back_to_the_launch(place, handles):
+    for handle in handles:
+        (place.runs / handle / "events.jsonl").unlink()
+        (place.runs / handle / "spec.json").write_text("{}")
+    return place
+
+
+def copy_the_store_alone(place, handles):
+    copy = Place(place.folder.with_name("there"))
+    copy.executed = place.executed
+    shutil.copy(place.store, copy.store)
+    return copy
+
+
+LOSSES = [remove_newest, remove_all, remove_events, go_back_to_the_launch, copy_the_store_alone]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_runs_that_have_ended_stay_so_and_are_not_executed_again(place, lose):
+    """Their states, errors, dates and the ends of their logs are told as before; one that still waits is executed."""
+    with place.served() as client:
+        handles = [place.run(client, command) for command in ("true", "exit 3", "echo a row")]
+        before = [(client.wait(handle, raise_on_failure=False), told(client, handle))[1] for handle in handles]
+        last_lines = [client.logs(handle)[-1].line for handle in handles]
+        running = place.run(client, "sleep 60")
+        wait_until(lambda: client.state(running) == State.RUNNING)
+        waiting = place.run(client)
+    lost = lose(place, handles)
+    with lost.served() as client:
+        with contextlib.suppress(ConflictError):  # its files may be lost, too
+            client.stop(running)
+        client.wait(waiting)
+        assert [told(client, handle) for handle in handles] == before
+        for handle, line in zip(handles, last_lines, strict=True):
+            assert client.logs(handle, line=line) == []
+            assert list(client.yield_logs(handle, line=line)) == []
+    assert place.runs_executed() == 5
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_a_run_whose_files_were_removed_while_it_ran_is_not_executed_again(place, lose):
+    """What was told stays told, also by the servers after that, and it ends with an error that says why."""
+    with place.served() as client:
+        handle = place.run(client, "sleep 60")
+        wait_until(lambda: client.state(handle) == State.RUNNING)
+        started = client.get(handle).dt_started
+    lost = lose(place, [handle])
+    results = []
+    for _ in range(2):
+        with lost.served() as client:
+            wait_until(lambda client=client: client.state(handle) == State.ERROR)
+            results.append(told(client, handle))
+            assert "have been removed" in client.get(handle).experiment_error
+            assert client.get(handle).dt_started == started
+    assert results[0] == results[1]
+    assert place.runs_executed() == 1
+
+
+def test_a_launch_and_an_end_are_in_the_file_itself_even_if_the_server_is_killed(place):
+    """A copy of the file without the log of SQLite beside it has them."""
+    with place.served(slots=2) as client:
+        ended, running = place.run(client), place.run(client, "sleep 60")
+        client.wait(ended)
+        before = told(client, ended)
+        wait_until(lambda: client.state(running) == State.RUNNING)
+        copy = copy_the_store_alone(place, [])
+        client.stop(running)
+        client.wait(running, raise_on_failure=False)
+    with copy.served() as client:
+        assert told(client, ended) == before
+        assert client.state(running) == State.ERROR
+        assert client.wait(place.run(client)).state == State.STOPPED
+    assert place.runs_executed() == 3
+
+
+def test_a_run_whose_launch_was_recorded_and_that_was_not_executed_is_launched_by_the_next_server(place, monkeypatch):
+    """As when the server is killed in between."""
+    monkeypatch.setattr("gradient_server.runners.process.monitor.RunMonitor._start_supervisor", lambda monitor: None)
+    with place.served() as client:
+        handle = place.run(client)
+        wait_until(lambda: (place.runs / handle / "spec.json").exists())
+    assert place.runs_executed() == 0
+    monkeypatch.undo()
+    with place.served() as client:
+        client.wait(handle)
+    assert place.runs_executed() == 1
+
+
+def test_runs_that_do_not_outlive_their_server_are_not_executed_again(place):
+    """Their files go with the server."""
+    with place.served(keep=False, slots=2) as client:
+        ended, running = place.run(client), place.run(client, "sleep 60")
+        client.wait(ended)
+        before = told(client, ended)
+        wait_until(lambda: client.state(running) == State.RUNNING)
+    assert not place.runs.exists()
+    with place.served() as client:
+        assert told(client, ended) == before
+        assert client.state(running) == State.ERROR
+        assert client.wait(place.run(client)).state == State.STOPPED
+    assert place.runs_executed() == 3
+
+
+def test_a_run_that_was_rejected_by_one_server_is_not_executed_by_another(place, monkeypatch):
+    with place.served() as client:
+        first = place.run(client, "sleep 60")
+        wait_until(lambda: client.state(first) == State.RUNNING)
+        command = f"echo ran >> {place.executed}"
+        waiting, created = place.run(client), client.create_single_node(**NAMES, command=command)
+    admit = ProcessRunner.admit
+
+    def reject(runner, spec):
+        if spec.handle in (waiting, created):
+            raise RunRejectedError("On purpose.", "command")
+        return admit(runner, spec)
+
+    monkeypatch.setattr(ProcessRunner, "admit", reject)
+    with place.served() as client:
+        client.stop(first)
+        client.start(created)
+        before = [told(client, handle) for handle in (waiting, created)]
+    monkeypatch.undo()
+    with place.served() as client:
+        assert [told(client, handle) for handle in (waiting, created)] == before
+        assert before[0][0] == before[1][0] == State.ERROR
+        assert client.wait(place.run(client)).state == State.STOPPED
+    assert place.runs_executed() == 2
+
+
+def as_the_first_version(store):
+    """Change a store into what the first version has written."""
+    with contextlib.closing(sqlite3.connect(store)) as database, database:
+        database.execute("ALTER TABLE experiments DROP COLUMN run")
+        database.execute("PRAGMA user_version = 1")
+
+
+@pytest.mark.parametrize("has_files", [True, False])
+def test_a_store_of_the_first_version_is_converted(place, has_files):
+    """Without the files of its runs, it does not tell which of them have ended: none is executed again."""
+    with place.served() as client:
+        ended = place.run(client)
+        client.wait(ended)
+        before = told(client, ended)
+        created = client.create_single_node(**NAMES, command="true")
+    as_the_first_version(place.store)
+    if not has_files:
+        shutil.rmtree(place.runs)
+    for _ in range(2):
+        with place.served() as client:
+            if has_files:
+                assert told(client, ended) == before
+            else:
+                assert client.state(ended) == State.ERROR
+            assert client.state(created) == State.CREATED
+            assert client.wait(place.run(client)).state == State.STOPPED
+        shutil.rmtree(place.runs)
+    assert place.runs_executed() == 3
+
+
+def test_a_store_of_the_first_version_has_its_waiting_runs_executed(place):
+    with place.served() as client:
+        running = place.run(client, "sleep 60")
+        wait_until(lambda: client.state(running) == State.RUNNING)
+        waiting = place.run(client)
+    as_the_first_version(place.store)
+    with place.served() as client:
+        client.stop(running)
+        assert client.wait(waiting).state == State.STOPPED
+    assert place.runs_executed() == 2
+
+
+class Disk:
+    """A disk on which nothing can be recorded of runs while it is full."""
+
+    def __init__(self):
+        self.is_full, self.refused = False, 0
+
+    def check(self):
+        if self.is_full:
+            self.refused += 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    disk, write_run = Disk(), StoreFile.write_run
+    monkeypatch.setattr(StoreFile, "write_run", lambda *given: disk.check() or write_run(*given))
+    return disk
+
+
+def test_a_run_whose_launch_cannot_be_stored_waits_until_it_can(place, disk, caplog):
+    disk.is_full = True
+    with place.served() as client:
+        handle = place.run(client)
+        wait_until(lambda: disk.refused)
+        assert client.state(handle) == State.PENDING
+        assert place.runs_executed() == 0
+        disk.is_full = False
+        client.wait(handle)
+    assert "waits until its start can be stored" in caplog.text
+    assert place.runs_executed() == 1
+
+
+def test_a_run_that_is_stopped_while_its_launch_cannot_be_stored_is_cancelled(place, disk):
+    disk.is_full = True
+    with place.served() as client:
+        handle = place.run(client)
+        wait_until(lambda: disk.refused)
+        client.stop(handle)
+        assert client.wait(handle, raise_on_failure=False).state == State.CANCELLED
+        before = told(client, handle)
+        disk.is_full = False
+    with place.served() as client:
+        assert told(client, handle) == before
+        client.wait(place.run(client))
+    assert place.runs_executed() == 1
+
+
+def test_a_run_that_cannot_be_started_is_told_so_once_that_can_be_stored(place, disk, monkeypatch):
+    """The next server would start it otherwise."""
+    disk.is_full = True
+    with place.served() as client:
+        monkeypatch.setattr("gradient_server.runners.process.run_files.RunDirectory.create", out_of_space)
+        monkeypatch.setattr("gradient_server.runners.process.run_files.RunDirectory.create_empty", out_of_space)
+        handle = place.run(client)
+        wait_until(lambda: disk.refused)
+        assert client.state(handle) == State.PENDING
+        disk.is_full = False
+        wait_until(lambda: client.state(handle) == State.ERROR)
+        before = told(client, handle)
+    monkeypatch.undo()
+    with place.served() as client:
+        assert told(client, handle) == before
+        assert client.wait(place.run(client)).state == State.STOPPED
+    assert place.runs_executed() == 1
+
+
+def out_of_space(directory, *parameters):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_end_that_cannot_be_stored_is_told_and_stored_later(place, disk):
+    """A run that executes can be ended on a full disk; that it was launched keeps it from being executed again."""
+    with place.served() as client:
+        handle = place.run(client, "sleep 60")
+        wait_until(lambda: client.state(handle) == State.RUNNING)
+        disk.is_full = True
+        client.stop(handle)
+        client.wait(handle, raise_on_failure=False)
+        before = told(client, handle)
+        assert disk.refused
+        disk.is_full = False
+
+        def stored():
+            copy = copy_the_store_alone(place, []).store
+            with contextlib.closing(sqlite3.connect(copy)) as database:
+                (text,) = database.execute("SELECT run FROM experiments").fetchone()
+            shutil.rmtree(copy.parent)
+            return json.loads(text)["transitions"][-1][1] == State.CANCELLED
+
+        wait_until(stored)
+    shutil.rmtree(place.runs)
+    with place.served() as client:
+        assert told(client, handle) == before
+    assert place.runs_executed() == 1
+
+
+@pytest.mark.parametrize("value", ["[]", '{"transitions": 1}', '{"unknown": 1}', "{"])
+def test_a_record_that_cannot_be_is_damage(place, value):
+    with place.served() as client:
+        place.run(client)
+    with contextlib.closing(sqlite3.connect(place.store)) as database, database:
+        database.execute("UPDATE experiments SET run = ?", [value])
+    with pytest.raises(OSError, match="it is damaged"), place.served():
+        pass
