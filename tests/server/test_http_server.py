@@ -112,9 +112,11 @@ def test_a_server_that_may_open_few_files_serves_clients_among_many_idle_connect
     process = launch("--port", "0", program=("-c", FEW_OPEN_FILES.format(files)))
     port = port_of(process)
     with contextlib.ExitStack() as stack:
+        process.send_signal(signal.SIGSTOP)  # so that it finds all of them at once
         for _ in range(600):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT))
             connection.sendall(b"GET / HTTP/1.1\r\n")
+        process.send_signal(signal.SIGCONT)
         client = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)))
         client.request("GET", EXPERIMENTS, headers={"X-API-Key": "gradient-local"})
         assert client.getresponse().status == 200
