@@ -71,6 +71,28 @@ def test_stop_works_before_the_start_twice_and_with_an_open_request():
     server.stop()
 
 
+def test_a_server_can_be_restarted_as_soon_as_it_is_started():
+    with LocalServer() as server, client_of(server) as client:
+        server.restart()
+        assert client.list() == []
+
+
+def test_a_restart_waits_for_a_port_that_is_lent_to_somebody_else():
+    """As the kernel lends ports to outgoing connections."""
+    with LocalServer() as server, client_of(server) as client:
+
+        def borrow():
+            while True:
+                with contextlib.suppress(OSError), socket.create_server(address_of(server)):
+                    return time.sleep(0.6)
+
+        borrowing = threading.Thread(target=borrow)
+        borrowing.start()
+        server.restart(pause=0.3)
+        borrowing.join()
+        assert client.list() == []
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
