@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 class LogPart:
     """The rows of a log that a page shows.
 
-    :param rows: the rows by time, without those that mark the end of a log
+    :param rows: the rows of all jobs by time, those of each job by line, without those that mark the end of a log
     :param bool has_jobs: whether the log has rows of several jobs
     :param lines: the last line of each job, end markers included
     :param int total: how many rows the log has, without end markers
@@ -186,12 +186,13 @@ class DashboardData:
         now = self._clock.now()
         last = [row for job in run.jobs if lines[job.id] for row in run.job_rows(job, lines[job.id] - 1, 1, now)]
         printed = [
-            Row(self._clock.date(row.timestamp), job.name, row.line, row.message)
-            for job, row in rows
+            (timestamp, Row(self._clock.date(row.timestamp), job.name, row.line, row.message))
+            for timestamp, (job, row) in zip(_ascending(rows), rows, strict=True)
             if row.message != END_OF_LOG
         ]
+        printed.sort(key=lambda row: row[0])
         return LogPart(
-            rows=sorted(printed, key=lambda row: row.timestamp),
+            rows=[row for _, row in printed],
             has_jobs=len(run.jobs) > 1,
             lines=lines,
             total=sum(lines.values()) - sum(row.message == END_OF_LOG for row in last),
@@ -200,6 +201,14 @@ class DashboardData:
             skipped=skipped,
             is_complete=is_complete,
         )
+
+
+def _ascending(rows: Sequence[tuple[Job, LogRow]]) -> Iterator[float]:
+    """Return timestamps that never go back within a job, also where the clock of the machine was set back."""
+    latest: dict[str, float] = {}
+    for job, row in rows:
+        latest[job.id] = max(row.timestamp, latest.get(job.id, row.timestamp))
+        yield latest[job.id]
 
 
 def sampled_blocks(last: int, jobs: int) -> list[tuple[int, int]]:

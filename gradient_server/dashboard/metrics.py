@@ -32,7 +32,17 @@ _NUMBERS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_COLORS = re.compile(r"\x1b\[[0-9;]{0,20}m")
+_COLORS = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
+_CONTROLS = re.compile(
+    r"""
+    (?:\x1b\[|\x9b) [0-?]* [\ -/]* (?:[@-~]|$)                                # moves the cursor, or erases
+    | (?:\x1b[PX\]^_]|[\x90\x98\x9d-\x9f]) [^\x07\x1b\x9c]* (?:\x07|\x1b\\|\x9c|$)  # a title, a link
+    | \x1b [\ -/]* [0-~]
+    | [\x00-\x1f\x7f-\x9f]
+    """,
+    re.VERBOSE,
+)
+"""Control characters, and the sequences of them that terminals understand."""
 
 
 class Numbers(NamedTuple):
@@ -55,7 +65,8 @@ def numbers_in(message: str) -> dict[str, float]:
     >>> numbers_in("epoch  7/30  loss 0.1234  val loss: 0.2  accuracy=95.5%")
     {'epoch': 7.0, 'loss': 0.1234, 'val loss': 0.2, 'accuracy': 95.5}
     """
-    text = _COLORS.sub("", message[:MAX_CHARACTERS])
+    # A colour can change within a word; what moves the cursor ends it.
+    text = _CONTROLS.sub(" ", _COLORS.sub("", message[:MAX_CHARACTERS]))
     found: dict[str, float] = {}
     for match in _NUMBERS.finditer(text):
         value = float(match["number"])

@@ -77,6 +77,18 @@ def test_rows_are_ordered_by_time_then_job_then_line():
     ]
 
 
+@pytest.mark.parametrize("after", [None, 0])
+def test_rows_of_a_job_keep_their_order_where_the_clock_was_set_back(after):
+    run = CountingRun(RunSpec(handle="es1", created=0.0, body={"workerCount": 2}))
+    for job, timestamps in zip(run.jobs, ([10.0, 20.0, 5.0, 6.0, 30.0], [15.0, 16.0, 5.5]), strict=True):
+        run._printed[job] += [LogRow(line, timestamp, "") for line, timestamp in enumerate(timestamps, start=1)]
+    data = DashboardData(None, None, Clock())
+    rows = data.last_rows(run).rows if after is None else data.rows_after(run, after).rows
+    lines = {job.name: [row.line for row in rows if row.job == job.name] for job in run.jobs}
+    assert lines == {"worker 1": [1, 2, 3, 4, 5], "worker 2": [1, 2, 3]}
+    assert [row.job[-1] for row in rows] == list("12221111")
+
+
 @given(st.integers(0, 10**9), st.integers(1, 20))
 def test_sampled_blocks_cover_a_log_evenly_without_overlap(last, jobs):
     blocks = sampled_blocks(last, jobs)

@@ -37,6 +37,15 @@ def test_examples_in_docstrings_are_true(name):
         ("Average loss: 0.0481, Accuracy: 9843/10000 (98%)", {"loss": 0.0481, "Accuracy": 9843}),
         ("train loss 0.4 val loss 0.5", {"train loss": 0.4, "val loss": 0.5}),
         ("\x1b[32mloss\x1b[0m: 0.5", {"loss": 0.5}),
+        ("\x1b[1;38:2::255:0:0mtr\x1b[0main_loss\x1b[m: 0.5", {"train_loss": 0.5}),
+        ("\x1b[Kloss 0.5\x1b[K", {"loss": 0.5}),
+        ("\x1b[2K\x1b[1Gstep 5\x1b[3Closs=0.5", {"step": 5, "loss": 0.5}),
+        ("\x1b[?25lloss 0.5\x1b[?25h\x1b[>4;1m", {"loss": 0.5}),
+        ("\x1b]0;title 7\x07loss 0.5 \x1b]8;;http://x/?a=1\x1b\\acc\x1b]8;;\x1b\\: 0.9", {"loss": 0.5, "acc": 0.9}),
+        ("\x1bPq#0;2\x1b\\loss 0.5\x1b(B\x1b7\x1bMacc 0.9\x1b=", {"loss": 0.5, "acc": 0.9}),
+        ("\x9b32mloss\x9b0m 0.5\x9bKacc 0.9 \x9d0;t 1\x9c", {"loss": 0.5, "acc": 0.9}),
+        ("50%\rloss 0.5\x08\x08\0acc 0.9", {"loss": 0.5, "acc": 0.9}),
+        ("loss 0.5 \x1b[3", {"loss": 0.5}),
         ("accuracy 95.5%", {"accuracy": 95.5}),
         ("at 2024-05-06 at 12:30:01 version 1.2.3 took 3s on K80 x 1,234 loss nan gain 1e999", {}),
         (f"{' ' * 990}loss 0.25", {"loss": 0.25}),
@@ -66,7 +75,7 @@ def test_numbers_of_any_row_are_finite(message):
     assert all(map(math.isfinite, numbers_in(message).values()))
 
 
-@pytest.mark.parametrize("part", ["a", "a ", "1", "a=", "loss ", "x.", "-", "\x1b[0", " ", "val ", "1e"])
+@pytest.mark.parametrize("part", ["a", "a ", "1", "a=", "loss ", "x.", "-", "\x1b[0", "\x1b]", "\x1b[0;", "\x9d", "\x1b ", " ", "val ", "1e"])
 def test_no_row_takes_long(part):
     began = time.process_time()
     numbers_in(part * 1_000_000)
