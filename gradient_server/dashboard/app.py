@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
-from typing import Any
 from urllib.parse import parse_qs, quote
 
 from starlette.requests import ClientDisconnect, Request
@@ -21,6 +18,7 @@ from gradient_server.api.security import Authentication
 from gradient_server.clock import Clock
 from gradient_server.dashboard import views
 from gradient_server.dashboard.data import DashboardData, parse_lines
+from gradient_server.dashboard.sessions import Sessions, delete_token, owner_of, set_token, tokens_of
 from gradient_server.store.store import Store
 
 logger = logging.getLogger("gradient_server")
@@ -34,10 +32,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-SESSION_SECONDS = 12 * 3600.0
-"""How long a session lasts that is not used."""
-MAX_SESSIONS = 1_000
-"""How many sessions there can be; a new one replaces the one that has not been used for longest."""
 _MAX_FORM_BYTES = 10_000
 _MAX_WAIT = 30.0
 """The longest that a request for updates is held open, in seconds."""
@@ -48,40 +42,9 @@ _MEDIA_TYPES = {
     "uPlot.iife.min.js": "text/javascript",
     "uPlot.min.css": "text/css",
 }
-_OWN_PAGE = re.compile(r"/(page/experiments/[\w.~-]+)?(\?[\w=&-]*)?")
+_LIST = "/page/"
+_OWN_PAGE = re.compile(_LIST + r"(experiments/[\w.~-]+)?(\?[\w=&-]*)?")
 _NOT_FOUND = "There is no such experiment; it may have been deleted."
-
-
-class Sessions:
-    """Random tokens of those who gave the API key, in memory: the key itself is in no cookie and in no URL.
-
-    :param now: returns monotonic seconds
-    """
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        # When each was last used, the oldest first.
-        self._last_used: dict[str, float] = {}
-
-    def start(self) -> str:
-        """Start a session and return its token."""
-        token = secrets.token_urlsafe(32)
-        while len(self._last_used) >= MAX_SESSIONS:
-            del self._last_used[next(iter(self._last_used))]
-        self._last_used[token] = self._now()
-        return token
-
-    def use(self, token: str) -> bool:
-        """Whether there is a session with this token; it lasts longer then."""
-        last_used = self._last_used.pop(token, None)
-        if last_used is None or self._now() - last_used > SESSION_SECONDS:
-            return False
-        self._last_used[token] = self._now()
-        return True
-
-    def end(self, token: str) -> None:
-        """End a session, if there is one with this token."""
-        self._last_used.pop(token, None)
 
 
 class Dashboard:
@@ -105,7 +68,8 @@ class Dashboard:
     def routes(self) -> dict[str, dict[str, Endpoint]]:
         """Return the endpoint of each path and method."""
         return {
-            "/": {"GET": self._with_session(self._list)},
+            "/": {"GET": _protected(_to_list)},
+            _LIST: {"GET": self._with_session(self._list)},
             "/page/login": {"GET": _protected(self._login_form), "POST": _protected(self._log_in)},
             "/page/logout": {"POST": _protected(self._log_out)},
             "/page/files/{name}": {"GET": _protected(_static_file)},
@@ -122,8 +86,7 @@ class Dashboard:
                 return await endpoint(request)
             if not is_page:
                 return JSONResponse({"error": "Log in first"}, 401)
-            query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"/page/login?to={quote(_own_page(request.url.path + query))}", 303)
+            return RedirectResponse(f"/page/login?to={quote(_own_page(request.url.path + _query(request)))}", 303)
 
         return _protected(checked)
 
@@ -183,17 +146,18 @@ class Dashboard:
                 problem = "There have been too many wrong keys; wait for a minute."
             return HTMLResponse(views.login_page(next_url, problem), refusal.status, refusal.headers)
         response = RedirectResponse(next_url, 303)
-        response.set_cookie(_cookie(request), self._sessions.start(), path="/", httponly=True, samesite="strict")
+        set_token(response, request, self._sessions.start(owner_of(request)))
         return response
 
     async def _log_out(self, request: Request) -> Response:
-        self._sessions.end(request.cookies.get(_cookie(request), ""))
+        for token in tokens_of(request):
+            self._sessions.end(token)
         response = RedirectResponse("/page/login", 303)
-        response.delete_cookie(_cookie(request), path="/", httponly=True, samesite="strict")
+        delete_token(response, request)
         return response
 
     def _has_session(self, request: Request) -> bool:
-        return self._sessions.use(request.cookies.get(_cookie(request), ""))
+        return any(self._sessions.use(token, lambda: owner_of(request)) for token in tokens_of(request))
 
 
 def _protected(endpoint: Endpoint) -> Endpoint:
@@ -211,6 +175,11 @@ def _protected(endpoint: Endpoint) -> Endpoint:
         return response
 
     return protected
+
+
+async def _to_list(request: Request) -> Response:
+    """Lead from the address of the server to the list, whose path the cookie has."""
+    return RedirectResponse(_LIST + _query(request), 303)
 
 
 async def _static_file(request: Request) -> Response:
@@ -237,15 +206,13 @@ async def _form(request: Request) -> Mapping[str, str]:
     return {name: values[-1] for name, values in fields.items()}
 
 
-def _cookie(request: Request) -> str:
-    """Return the name of the session cookie, which has the port: browsers send cookies to all ports of a host."""
-    server: tuple[str, Any] = request.scope.get("server") or ("", "")
-    return f"gradient_session_{server[1]}"
+def _query(request: Request) -> str:
+    return f"?{request.url.query}" if request.url.query else ""
 
 
 def _own_page(url: str) -> str:
     """Return a URL if it leads to a page of the dashboard, otherwise that of the first page."""
-    return url if _OWN_PAGE.fullmatch(url) else "/"
+    return url if _OWN_PAGE.fullmatch(url) else _LIST
 
 
 def _whole_number(request: Request, name: str) -> int | None:

@@ -72,7 +72,7 @@ class Visitor:
     def get(self, path: str) -> Page:
         return self("GET", path)
 
-    def log_in(self, to: str = "/") -> Page:
+    def log_in(self, to: str = "/page/") -> Page:
         return self("POST", "/page/login", {"key": self._key, "to": to})
 
 

@@ -168,7 +168,7 @@ def test_no_page_is_wider_than_the_window(browser, gradient_server, run, width, 
     gradient_server.advance(30)
     browser.resize(width, 800)
     browser.set_dark(dark)
-    for path in ("/", f"/page/experiments/{handle}", "/page/login"):
+    for path in ("/page/", f"/page/experiments/{handle}", "/page/login"):
         browser.open(gradient_server.url + path)
         if handle in path:
             browser.wait_for(CHARTS)
@@ -182,7 +182,7 @@ def test_no_page_is_wider_than_the_window(browser, gradient_server, run, width, 
 def test_scripts_that_an_experiment_prints_are_shown_and_do_not_run(browser, gradient_server, run):
     bad = "<script>document.title = 'caught'</script><img src=x onerror=\"document.title = 'caught'\">"
     handle = run(name=bad, experiment_env={"A": bad, "GRADIENT_MOCK_LOG_LINES": 3}, command=bad)
-    for path in ("/", f"/page/experiments/{handle}"):
+    for path in ("/page/", f"/page/experiments/{handle}"):
         browser.open(gradient_server.url + path)
         browser.wait_for("document.body.innerText.includes('caught')")
         assert "caught'</script>" in browser.text()

@@ -75,7 +75,9 @@ def test_numbers_of_any_row_are_finite(message):
     assert all(map(math.isfinite, numbers_in(message).values()))
 
 
-@pytest.mark.parametrize("part", ["a", "a ", "1", "a=", "loss ", "x.", "-", "\x1b[0", "\x1b]", "\x1b[0;", "\x9d", "\x1b ", " ", "val ", "1e"])
+@pytest.mark.parametrize(
+    "part", ["a", "a ", "1", "a=", "loss ", "x.", "-", "\x1b[0", "\x1b]", "\x1b[0;", "\x9d", "\x1b ", " ", "val ", "1e"]
+)
 def test_no_row_takes_long(part):
     began = time.process_time()
     numbers_in(part * 1_000_000)
