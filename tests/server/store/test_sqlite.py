@@ -18,7 +18,7 @@ from gradient_server import LocalServer
 from gradient_server.clock import Clock, Reading
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.store.records import StoredResponse
-from gradient_server.store.sqlite import SCHEMA_VERSION, StoreFile
+from gradient_server.store.sqlite import StoreFile
 from gradient_server.store.store import Store
 from tests.server.api.conftest import EXPERIMENTS
 from tests.server.conftest import PATIENCE
@@ -68,8 +68,8 @@ UNUSABLE = {
     "text": (lambda path: path.write_text("What is this?" * 100), "it is no store of a server"),
     "of another program": (other_program, "it is a database of another program"),
     "of a later version": (
-        lambda path: modified(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}"),
-        f"a server of another version wrote it (layout {SCHEMA_VERSION + 1}; this one reads {SCHEMA_VERSION})",
+        lambda path: modified(path, "PRAGMA user_version = 3"),
+        "a server of another version wrote it (layout 3; this one reads 2)",
     ),
     "damaged": (damaged, "it is damaged"),
     "half of it": (lambda path: path.write_bytes(filled(path)[:5000]), "it is damaged"),
@@ -89,6 +89,18 @@ def test_an_unusable_file_is_an_error_that_names_it_and_leaves_it_unchanged(path
         pass
     assert (caught.value.filename, caught.value.strerror) == (str(path), reason)
     assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_a_file_stays_whole_when_the_power_fails(path, monkeypatch):
+    """SQLite has what it needs for that written to the disk itself."""
+    databases, connect = [], sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **options: databases.append(connect(*args, **options)) or databases[-1]
+    )
+    with opened(path):
+        (database,) = databases
+        settings = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    assert settings == ["wal", 1]
 
 
 # What the first version wrote; later ones added the table `runner`.

@@ -43,12 +43,14 @@ def tar_of(*entries):
     return made.getvalue()
 
 
-def zip_of(name, content=b"x", mode=0o100644):
+def zip_of(name, content=b"x", mode=0o100644, *more):
+    """Return a zip file of an entry, and of more tuples of name, content and mode."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as file:
-        info = zipfile.ZipInfo(name)
-        info.external_attr = mode << 16
-        file.writestr(info, content)
+        for entry, text, rights in ((name, content, mode), *more):
+            info = zipfile.ZipInfo(entry)
+            info.external_attr = rights << 16
+            file.writestr(info, text)
     return made.getvalue()
 
 
@@ -75,6 +77,14 @@ def test_symbolic_and_hard_links_in_the_folder_are_kept(extracted):
 
 def test_symbolic_links_in_zip_files_are_kept(extracted):
     assert os.readlink(extracted(zip_of("link", b"a/b", 0o120777)) / "link") == "a/b"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_later_entry_of_a_zip_file_replaces_a_link_and_does_not_write_through_it(extracted):
+    archive = zip_of("a", b"b", 0o120777, ("b", b"old", 0o100644), ("a", b"new", 0o100644))
+    folder = extracted(archive)
+    assert [(folder / name).read_text() for name in "ab"] == ["new", "old"]
+    assert not (folder / "a").is_symlink()
 
 
 @pytest.mark.parametrize("has_flag", [True, False])
@@ -154,6 +164,7 @@ def test_entries_after_a_damaged_one_are_not_left_out_in_silence(extracted):
         (zip_of("x", b"y" * 100).replace(b"yy", b"zz"), "a.zip is broken: "),
         (zip_of("éé").replace("éé".encode(), b"\xff\xfe\xff\xfe"), "a.zip is broken: 'utf-8' codec can't decode"),
         (zip_of("link", b"a\0b", 0o120777), "link in the workspace's archive is a link to no path"),
+        (zip_of("link", b"a/" * 2049, 0o120777), "link in the workspace's archive is a link to no path"),
         (zip_of("link", b"", 0o120777), "link in the workspace's archive is a link to no path"),
         (tar_of(("pipe", tarfile.FIFOTYPE, "")), "pipe in the workspace's archive is a device or a pipe"),
     ],
