@@ -25,6 +25,7 @@ from gradient_server.settings import DEFAULT_KEY, check_key
 
 NAME = configuration_file({}).name
 _BYTES = 32
+_MAX_LENGTH = 2**16
 
 
 @frozen(kw_only=True)
@@ -112,11 +113,15 @@ def load_or_create_key(folder: Path) -> str:
 def read_key(path: Path) -> str:
     """Return the key in a file that the user looks after; it may be a link, or readable by a group.
 
-    :raises OSError: it cannot be read, has no key, or everybody can read it; the error has its `filename`
+    :raises OSError: it is no file, cannot be read, has no key, or everybody can read it; the error has its `filename`
     """
-    if path.stat().st_mode & stat.S_IROTH:
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):  # a pipe can be read once, if at all, and clients read it too
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    if mode & stat.S_IROTH:
         raise PermissionError(errno.EPERM, "everybody on this machine can read it; chmod 600 it", str(path))
-    return _key_in(path.read_text(encoding="utf-8-sig", errors="replace"), path)
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return _key_in(file.read(_MAX_LENGTH), path)
 
 
 def environment_for(path: Path) -> dict[str, str]:

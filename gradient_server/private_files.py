@@ -39,11 +39,13 @@ def read_private(path: Path) -> str | None:
         descriptor = _open(path, os.O_NONBLOCK)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is no file", str(path))
         _check_private(path, descriptor)
-        return file.read(_MAX_BYTES).decode("utf-8", "replace")
+        return os.read(descriptor, _MAX_BYTES).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
 
 
 def write_new(path: Path, text: str) -> None:

@@ -91,11 +91,17 @@ def replace_by_pipe(path):
     os.mkfifo(path, 0o600)
 
 
+def replace_by_directory(path):
+    path.unlink()
+    path.mkdir(0o700)
+
+
 NOT_PRIVATE = {
     "a link to a file": (lambda path: link(path, shutil.copy(path, path.parent.parent)), "symbolic link"),
     "a link to nothing": (lambda path: link(path, path.parents[2] / "elsewhere"), "symbolic link"),
     "a link to a folder": (lambda path: link(path.parent, "moved"), "symbolic link"),
     "a pipe": (replace_by_pipe, "no file"),
+    "another folder": (replace_by_directory, "no file"),
     "others may read it": (lambda path: path.chmod(0o644), "chmod 600"),
     "the group may read it": (lambda path: path.chmod(0o640), "chmod 600"),
     "all but the group may read it": (lambda path: path.chmod(0o604), "chmod 600"),
@@ -115,7 +121,9 @@ def test_a_kept_key_that_others_could_know_or_that_is_invalid_is_refused(folder,
     damage(folder / "config.json")
     with pytest.raises(OSError, match=reason) as caught:
         load_or_create_key(folder)
-    assert caught.value.filename == str(folder if "folder" in kind else folder / "config.json")
+    assert caught.value.filename == str(
+        folder if kind.endswith("the folder") or "to a folder" in kind else folder / "config.json"
+    )
     assert "secret-text" not in str(caught.value)
     assert "secret-text" not in "".join(traceback.format_exception(caught.value))
     assert not (tmp_path / "elsewhere").exists()
@@ -217,6 +225,26 @@ def test_a_key_file_leads_clients_to_the_key_without_showing_it(launch, tmp_path
     process.terminate()
     output, errors = process.communicate(timeout=TIMEOUT)
     assert "secret-api-key" not in "".join([*lines, output, errors, *process.args])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda path: os.mkfifo(path, 0o600), lambda path: path.mkdir(0o700), lambda path: path.symlink_to("/dev/zero")],
+)
+def test_a_key_file_that_is_a_pipe_a_folder_or_a_device_is_refused_and_not_read(tmp_path, make):
+    path = tmp_path / "key.json"
+    make(path)
+    with pytest.raises(OSError, match="it is no file") as caught:
+        choose_key(None, path)
+    assert caught.value.filename == str(path)
+
+
+def test_of_a_key_file_without_end_the_beginning_is_read(tmp_path):
+    path = tmp_path / "key.json"
+    path.touch(0o600)
+    os.truncate(path, 2**40)
+    with pytest.raises(OSError, match="must hold a key"):
+        choose_key(None, path)
 
 
 @pytest.mark.parametrize(
