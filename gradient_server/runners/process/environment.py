@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import socket
@@ -19,6 +18,7 @@ from typing import Any
 from attrs import frozen
 from gradient_api.constants import ExperimentType
 
+from gradient_server.private_files import write_new
 from gradient_server.runners.process.limits import SetupError
 
 _HOST = "127.0.0.1"
@@ -112,8 +112,7 @@ def write_host_file(path: Path, nodes: Sequence[Node], search: str | None) -> No
             "An MPI experiment needs mpirun on the machine of the server, and there is none in its PATH; "
             "it comes with Open MPI (openmpi-bin in Debian and Ubuntu, open-mpi in Homebrew)"
         )
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{_HOST} slots={len(nodes)}\n")
+    write_new(path, f"{_HOST} slots={len(nodes)}\n")
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:

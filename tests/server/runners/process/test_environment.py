@@ -151,10 +151,18 @@ def test_the_host_file_is_in_the_variables_of_every_mpirun():
     ]
 
 
+def test_mpirun_can_be_started_by_root_and_binds_no_process_to_a_processor():
+    found = environment(*nodes_of(["worker"], SINGLE), host_file=Path("/runs/es1/hostfile"))
+    expected = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    assert found.items() >= {**expected, "OMPI_MCA_hwloc_base_binding_policy": "none"}.items()
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [
         ({"name": "n", "workspaceUrl": "none", "container": "", "isPreemptible": False}, None),
+        ({f"workspace{name}": "x" for name in ("Url", "Ref", "Username", "Password")}, None),
+        (dict.fromkeys(("projectHandle", "modelType", "modelPath", "workingDirectory"), "x"), None),
         ({"container": "c"}, "container c is"),
         ({"machineType": "K80", "registryPassword": "secret"}, "machineType K80 and registryPassword are"),
         # A parameter of a later contract.
