@@ -219,6 +219,7 @@ def test_rows_that_fit_only_in_part_are_an_error(path, room):
     reader = LogReader(path)
     assert writer.count == reader.count() == room // len('[1.000000,"row 0"]\n')
     writer.write(2, ["next"])
+    assert b"\0" not in path.read_bytes()
     texts = [text for _, _, text in LogReader(path).after(0)]
     assert texts == [*(f"row {number}" for number in range(writer.count - 1)), "next"]
     assert reader.count() == writer.count

@@ -188,22 +188,38 @@ def test_sigterm_to_the_supervisor_ends_the_run_with_an_error_and_other_signals_
     assert not is_alive(command)
 
 
-def test_runs_that_are_not_kept_end_with_a_killed_server(tmp_path):
-    program = f"""
+@pytest.fixture
+def killed_server(tmp_path):
+    """Start a server with a run, and kill its process group. Return the pids of the supervisor and of the command."""
+
+    def killed_server(keep):
+        program = f"""
 import sys, time
 from pathlib import Path
-from tests.server.runners.process.conftest import Bench, wait_until
-bench = Bench(Path({str(tmp_path / "runs")!r}), keep=False)
+from tests.server.runners.process.conftest import Bench
+bench = Bench(Path({str(tmp_path / "runs")!r}), keep={keep})
 bench.runner.recover()
-run = bench.run("echo $$; exec sleep 60")
-wait_until(lambda: bench.rows(run))
-print(bench.rows(run)[0], flush=True)
+print(*bench.pids(bench.run("echo $PPID; echo $$; exec sleep 60"), 2), flush=True)
 time.sleep(60)
 """
-    server = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    with server:
-        command = int(server.stdout.readline())
-        server.kill()
+        server = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, process_group=0)
+        with server:
+            pids = [int(pid) for pid in server.stdout.readline().split()]
+            os.killpg(server.pid, signal.SIGKILL)
+        return pids
+
+    return killed_server
+
+
+def test_runs_that_are_not_kept_end_with_a_killed_server(killed_server):
+    _, command = killed_server(keep=False)
+    wait_until(lambda: not is_alive(command), "the end of the command")
+
+
+def test_a_run_that_is_kept_outlives_all_processes_in_the_terminal_of_its_server(killed_server):
+    supervisor, command = killed_server(keep=True)
+    assert is_alive(supervisor)
+    os.kill(supervisor, signal.SIGTERM)
     wait_until(lambda: not is_alive(command), "the end of the command")
 
 
