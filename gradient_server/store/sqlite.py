@@ -92,7 +92,8 @@ class Contents:
     :param experiments: by number, oldest first
     :param responses: by the digest of their idempotency key, oldest first
     :param int last_number: the number of the last experiment that was added; 0: there was none
-    :param float last_timestamp: when an experiment was last created, started or stopped, on the simulated clock
+    :param float last_timestamp: when an experiment was last created, started or stopped, or entered a state that was
+        recorded, on the simulated clock
     :param Reading clock: the clock when it was last set; None: there was no clock
     """
 

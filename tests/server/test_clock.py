@@ -3,6 +3,7 @@
 import math
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,3 +82,44 @@ def test_watchers_are_called_after_it_was_set():
     with pytest.raises(ValueError, match="forward"):
         clock.advance(-1)
     assert seen == [(7, 1e-9), (7, 0)]
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """The clock of the machine, which can be set: `machine.ahead` of the real one by some seconds."""
+    machine = SimpleNamespace(ahead=0.0, monotonic=time.monotonic)
+    machine.time = lambda: time.time() + machine.ahead
+    monkeypatch.setattr("gradient_server.clock.time", machine)
+    return machine
+
+
+def test_a_fixed_clock_shows_the_time_of_the_machine_and_does_not_go_back(machine):
+    clock = Clock()
+    clock.fix()
+    machine.ahead = 1000
+    assert clock.now() == pytest.approx(1000, abs=5)
+    assert clock.timestamp() == pytest.approx(1000, abs=5)
+    before, machine.ahead = clock.now(), -500
+    assert clock.now() == before
+    assert clock.timestamp() == pytest.approx(-500, abs=5)
+    machine.ahead = 2000
+    assert clock.now() == pytest.approx(2000, abs=5)
+
+
+@pytest.mark.parametrize("ahead", [-400 * 86400, 400 * 86400])
+def test_the_next_fixed_clock_shows_the_right_time_if_that_of_the_machine_was_wrong_once(machine, ahead):
+    kept = []
+    Clock(keep=kept.append).fix()
+    machine.ahead = ahead
+    Clock(earlier=kept[-1], keep=kept.append).fix()
+    machine.ahead = 0
+    clock = Clock(earlier=kept[-1], keep=kept.append)
+    clock.fix()
+    assert clock.timestamp() == pytest.approx(0, abs=5)
+    assert abs(clock.date(clock.timestamp()) - datetime.now(UTC)).total_seconds() < 5
+
+
+def test_what_happens_in_simulated_time_has_its_timestamp():
+    clock = Clock(scale=1e-9)
+    clock.advance(50)
+    assert clock.timestamp() == pytest.approx(50)

@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from gradient_api.constants import ExperimentState as State
@@ -210,6 +212,31 @@ def test_a_run_that_was_rejected_by_one_server_is_not_executed_by_another(place,
         assert before[0][0] == before[1][0] == State.ERROR
         assert client.wait(place.run(client)).state == State.STOPPED
     assert place.runs_executed() == 2
+
+
+@pytest.mark.parametrize("ahead", [-400 * 86400, 400 * 86400])
+def test_dates_are_right_again_after_a_server_whose_machine_had_a_wrong_clock(place, monkeypatch, ahead):
+    """What happened meanwhile keeps the dates that were told, and its order."""
+    with place.served() as client:
+        client.wait(place.run(client))
+    machine = SimpleNamespace(time=lambda: time.time() + ahead, monotonic=time.monotonic)
+    with monkeypatch.context() as wrong:
+        wrong.setattr("gradient_server.clock.time", machine)
+        with place.served() as client:
+            meanwhile = place.run(client)
+            client.wait(meanwhile)
+            before = told(client, meanwhile)
+            created = client.create_single_node(**NAMES, command="true")
+    with place.served() as client:
+        assert told(client, meanwhile) == before
+        now = datetime.now(UTC)
+        found = client.wait(place.run(client, "sleep 0.3"))
+        assert abs(datetime.fromisoformat(found.dt_created) - now) < timedelta(minutes=1)
+        took = datetime.fromisoformat(found.dt_finished) - datetime.fromisoformat(found.dt_started)
+        assert timedelta(seconds=0.2) < took < timedelta(minutes=1)
+        client.start(created)
+        found = client.wait(created)
+        assert found.dt_created <= found.dt_started <= found.dt_finished
 
 
 def as_the_first_version(store):

@@ -266,6 +266,15 @@ def test_expired_responses_are_removed_from_memory_and_file(path):
         assert [store.stored_response(name) is not None for name in names] == [False, True, True]
 
 
+def test_a_response_that_was_stored_while_the_clock_was_ahead_expires(path):
+    """Those of the last day before and after it stay."""
+    names = {b"wrong": 86402, b"ahead": 86400, b"now": 1}
+    with opened(path) as store:
+        for name, timestamp in names.items():
+            store.store_response(name, StoredResponse(request=b"r", status=204, body="null", timestamp=timestamp))
+        assert [store.stored_response(name) is not None for name in names] == [False, True, True]
+
+
 def test_simulated_time_does_not_go_back_if_real_time_does(path):
     with opened(path) as store:
         handle = store.add(BODY, start=True).handle
