@@ -25,7 +25,7 @@ from gradient_server.keys import embedded_key
 from gradient_server.runners.base import Runner
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import check_bind_host, check_host_name, check_port, check_time_scale
-from gradient_server.store.sqlite import StoreFile
+from gradient_server.store.sqlite import StoreFile, check_store
 from gradient_server.store.store import Store
 
 START_TIMEOUT = 10.0
@@ -105,8 +105,10 @@ class LocalServer:
         allowed = tuple(check_host_name(name) for name in allow_hosts)
         with contextlib.ExitStack() as opened:
             self._sockets = [opened.enter_context(listen(host, port))]
-            kept = StoreFile(Path(store), self._runner.name) if store is not None else None
-            file = opened.enter_context(contextlib.closing(kept)) if kept else None
+            file = None
+            if store is not None:
+                check_store(Path(store))
+                file = opened.enter_context(contextlib.closing(StoreFile(Path(store), self._runner.name)))
             self.clock = file.clock(scale) if file else Clock(scale)
             self._polls = LongPolls(self.clock)
             if file:

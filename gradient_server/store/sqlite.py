@@ -22,6 +22,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from gradient_server.clock import Clock, Reading
+from gradient_server.private_files import check_own_file, check_place
 from gradient_server.runners.base import RunRecord, RunSpec
 from gradient_server.store.records import (
     Change,
@@ -41,6 +42,8 @@ APPLICATION_ID = int.from_bytes(b"Grad", "big")
 """Marks a SQLite file as one of this program."""
 FIRST_RUNNER = "simulated"
 """The runner of files without a table `runner`: when they were written, there was no other."""
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
+"""The file, and those from which SQLite takes what the file does not have yet."""
 _LOCK_TIMEOUT = 1.0
 """Seconds to wait for the lock of a server that is just ending."""
 # Names are those of the first version, so that its files can be read.
@@ -104,6 +107,16 @@ class Contents:
     clock: Reading | None
 
 
+def check_store(path: Path) -> None:
+    """Check that nobody else has written a store, and can write or replace it: what is executed is in it.
+
+    :raises OSError: that is not so; the error has its `filename`
+    """
+    check_place(path)
+    for suffix in _SUFFIXES:
+        check_own_file(path.with_name(path.name + suffix))
+
+
 class StoreFile:
     """An open store file, locked until it is closed or its server has ended.
 
@@ -121,10 +134,11 @@ class StoreFile:
         self._path = path
         self._lock = threading.Lock()
         _create_if_missing(path)
+        # Absolute, because names such as `:memory:` mean something else to SQLite.
+        place = os.path.join(os.path.realpath(path.parent), path.name)
         try:
-            # Absolute, because names such as `:memory:` mean something else to SQLite.
             self._database = sqlite3.connect(
-                path.absolute(), timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+                place, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
             try:
                 _open(self._database, runner)
@@ -239,8 +253,6 @@ def _create_if_missing(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         # Checked without opening it: closing it again would release the lock of a server of this process.
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from None
         if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
 

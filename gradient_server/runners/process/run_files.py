@@ -156,7 +156,8 @@ class RunsDirectory:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        # Without links, which could lead elsewhere later.
+        self.path = Path(os.path.realpath(path.parent), path.name)
         self.is_new = False
         """Whether this server has created it."""
 
