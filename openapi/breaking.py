@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,32 @@ def main() -> int:
 
 
 def read(source: Path | str) -> dict[str, Any]:
-    """Return a contract from a file or a text, in the form that it has as JSON: all keys are texts."""
+    """Return a contract from a file or a text, in the form that it has as JSON: all keys are texts.
+
+    :raises SystemExit: it is no YAML, or holds what JSON cannot
+    """
     try:
-        contract: dict[str, Any] = json.loads(json.dumps(YAML(typ="safe").load(source)))
-    except YAMLError as error:
+        loaded = YAML(typ="safe").load(source)
+        wrong = [*_beyond_json(loaded, "")]
+    except (YAMLError, RecursionError) as error:
         sys.exit(f"The contract is not YAML: {error}")
+    if wrong:
+        sys.exit("\n  ".join(["The contract holds what JSON cannot; put it in quotes:", *wrong]))
+    contract: dict[str, Any] = json.loads(json.dumps(loaded))
     return contract
+
+
+def _beyond_json(node: Any, place: str) -> Iterator[str]:
+    """Yield the place and value of what JSON cannot hold, such as dates and infinity."""
+    if isinstance(node, dict | list):
+        for name, member in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _beyond_json(member, f"{place} {name}")
+            if not isinstance(name, str | int | float | None):
+                yield f"{place} {name}: not a name".strip()
+    elif isinstance(node, float) and not math.isfinite(node):
+        yield f"{place}: {node}".strip()
+    elif not isinstance(node, str | int | float | None):
+        yield f"{place}: {node} ({type(node).__name__})".strip()
 
 
 def summary(changes: Sequence[Change], texts: int) -> str:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from derive import Schema, resolve, snake_case
+from derive import Schema, resolve, server_url
+from openapi_python_client.strings import PythonIdentifier
 from schema_changes import BY_HAND, REFUSED, At, Change, Findings, SchemaComparison, renamings, without_texts
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
@@ -48,7 +49,7 @@ class Operation:
     def function(self) -> str:
         """The module of the generated function."""
         tag = next(iter(self.content.get("tags", ())), "default")
-        return f"gradient_api.api.{snake_case(tag)}.{snake_case(self.name)}"
+        return f"gradient_api.api.{PythonIdentifier(tag, 'tag')}.{PythonIdentifier(self.name, 'field_')}"
 
 
 def compare(old: Schema, new: Schema) -> list[Change]:
@@ -83,7 +84,9 @@ class _Comparison:
         everywhere = At("all operations", "", "contract", request=True)
         self._compare_servers(old, new, everywhere)
         if old.get("security") != new.get("security"):
-            breaks = "old callers may have no access"
+            needed, enough = old.get("security") or [{}], new.get("security") or [{}]
+            has_access = {} in enough or all(one in enough for one in needed)
+            breaks = "" if has_access else "old callers may have no access"
             self._found.add("changed", everywhere, "security is not what it was", breaks)
         before, after = (without_texts(spec["components"].get("securitySchemes", {})) for spec in (old, new))
         for name in sorted(before.keys() & after.keys()):
@@ -127,7 +130,7 @@ class _Comparison:
         self._compare_rest(old.content, new.content, at)
 
     def _compare_servers(self, old: Schema, new: Schema, at: At) -> None:
-        before, after = ([server["url"] for server in spec.get("servers", ())] for spec in (old, new))
+        before, after = ([server_url(server) for server in spec.get("servers", ())] for spec in (old, new))
         owner = At(at.owner, "", "server", request=True)
         self._found.members(dict.fromkeys(before), dict.fromkeys(after), owner, "server", "old clients call it", "")
         if before[:1] != after[:1] and before[:1] and before[0] in after:

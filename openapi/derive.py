@@ -10,6 +10,15 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+_JSON_TYPES = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    dict: "object",
+    list: "array",
+}
 _PYTHON_TYPES = {
     "string": "str",
     "integer": "int",
@@ -24,35 +33,50 @@ _PYTHON_TYPES = {
 def derive(spec: Schema) -> dict[str, Any]:
     """Return the data of the added modules."""
     schemas = spec["components"]["schemas"]
-    own_servers = next(
-        operation["servers"]
-        for path in spec["paths"].values()
-        for operation in path.values()
-        if isinstance(operation, Mapping) and "servers" in operation
-    )
-    scheme = next(iter(spec["components"]["securitySchemes"].values()))
     return {
-        "experiments_url": spec["servers"][0]["url"],
-        "logs_url": own_servers[0]["url"],
-        "api_key_header": scheme["name"],
+        "experiments_url": server_url(spec["servers"][0]),
+        "logs_url": server_url(logs_servers(spec)[0]),
+        "api_key_header": key_scheme(spec)["name"],
         "end_of_log": schemas["LogRow"]["properties"]["message"]["x-end"],
         "terminal_states": tuple(schemas["ExperimentState"]["x-terminal"]),
         "constants": [_constants(schema) for schema in schemas.values() if "x-constants" in schema],
         "requests": [_request(spec, name) for name, schema in schemas.items() if "x-parameters" in schema],
-        "views": list(_views(spec)),
+        "views": list(views(spec)),
         "stored_parameters": _stored_parameters(spec),
-        "log_row_fields": _log_row_fields(schemas["LogRow"]),
+        "log_row_fields": _log_row_fields(spec, schemas["LogRow"]),
     }
+
+
+def logs_servers(spec: Schema) -> list[Schema]:
+    """Return the servers of the operations that are tagged `logs`."""
+    tagged = (each for each in operations(spec) if "logs" in each.get("tags", ()))
+    return [server for operation in tagged for server in operation.get("servers", ())]
+
+
+def key_scheme(spec: Schema) -> Schema:
+    """Return the security scheme that all operations require; empty: they require none, or several."""
+    names = [name for requirement in spec.get("security", ())[:1] for name in requirement]
+    scheme: Schema = spec["components"]["securitySchemes"][names[0]] if len(names) == 1 else {}
+    return scheme
+
+
+def server_url(server: Schema) -> str:
+    """Return the URL of a server, in which variables have their defaults."""
+    url: str = server["url"]
+    for name, variable in server.get("variables", {}).items():
+        url = url.replace(f"{{{name}}}", variable["default"])
+    return url
 
 
 def low_level(spec: Schema) -> dict[str, Any]:
     """Return the contract as openapi-python-client should see it.
 
     What is marked `x-large` in a response may be any JSON, enumerations that are open to other values are plain
-    numbers, texts with a format are plain texts, which models leave as they are, each request is one object, and
-    schemas that no operation uses any more are left out.
+    numbers, texts with a format are plain texts, which models leave as they are, no title is the name of a class, each
+    request is one object, and schemas that no operation uses any more are left out.
     """
-    result: dict[str, Any] = json.loads(json.dumps(spec), object_hook=_without_format)
+    result: dict[str, Any] = json.loads(json.dumps(spec), object_hook=_without_format_and_title)
+    result["info"] = spec["info"]
     schemas = result["components"]["schemas"]
     for response in (response for operation in operations(result) for response in operation["responses"].values()):
         for content in resolve(result, response).get("content", {}).values():
@@ -74,9 +98,9 @@ def operations(spec: Schema) -> Iterator[dict[str, Any]]:
         yield from (each for each in path.values() if isinstance(each, dict) and "responses" in each)
 
 
-def _without_format(node: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without its format; a field that is called format stays."""
-    return node if isinstance(node.get("format"), dict) else {key: node[key] for key in node if key != "format"}
+def _without_format_and_title(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema without its format and title; fields that are called so stay."""
+    return {key: value for key, value in node.items() if key not in ("format", "title") or isinstance(value, dict)}
 
 
 def _without_large(spec: Schema, schema: Any) -> Any:
@@ -153,7 +177,8 @@ def _constants(schema: Schema) -> dict[str, Any]:
     return {
         "name": name,
         "noun": snake_case(name).rpartition("_")[2],
-        "description": schema["description"],
+        "texts_name": f"_{snake_case(name).upper()}_TEXTS",
+        "description": _description(schema),
         "members": list(zip(schema["x-enum-varnames"], schema["enum"], strict=True)),
         "texts": list(zip(schema["enum"], schema["x-enum-texts"], strict=True)),
     }
@@ -167,6 +192,23 @@ def resolve(spec: Schema, schema: Schema) -> Schema:
             found = found[step]
         schema = found
     return schema
+
+
+def value_kinds(spec: Schema, schema: Schema) -> list[str]:
+    """Return the JSON types of the values that a schema allows, but null; empty: it does not name them."""
+    schema = resolve(spec, schema)
+    found = _listed(schema.get("type", ()))
+    if not found:
+        values = [schema["const"]] if "const" in schema else schema.get("enum", ())
+        found = [_JSON_TYPES[type(value)] for value in values]
+    for key in ("allOf", "anyOf", "oneOf"):
+        found = found or [kind for part in schema.get(key, ()) for kind in value_kinds(spec, part)]
+    return [kind for kind in dict.fromkeys(found) if kind != "null"]
+
+
+def _description(schema: Schema) -> str:
+    """Return a description on one line, as documentation of a parameter has it."""
+    return " ".join(schema["description"].split())
 
 
 def _groups(spec: Schema, request: Schema) -> list[Schema]:
@@ -195,11 +237,10 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
     order = [*required, *(wire_name for wire_name in properties if wire_name not in required)]
     return {
         "schema": name,
-        "module": snake_case(name),
         "parameters_name": request["x-parameters"],
         "constant": snake_case(request["x-parameters"]).upper(),
         "noun": snake_case(request["x-parameters"]).removesuffix("_parameters"),
-        "description": request["description"],
+        "description": _description(request),
         "example": {
             python_name(wire, properties[wire]): _as_given(properties[wire], example_of(spec, name)[wire])
             for wire in required
@@ -239,7 +280,7 @@ def _parameter(wire_name: str, schema: Schema, *, required: bool) -> dict[str, A
         "json_type": schema["type"],
         "python_type": python_type(schema, given=True),
         "documented_type": "str" if "x-enum-aliases" in schema else _PYTHON_TYPES[schema["type"]],
-        "description": schema["description"],
+        "description": _description(schema),
     }
     aliases = dict(zip(schema.get("x-enum-aliases", ()), schema.get("enum", ()), strict=False))
     members = schema.get("additionalProperties", schema.get("items", {}))
@@ -262,24 +303,24 @@ def _listed(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _views(spec: Schema) -> Iterator[dict[str, Any]]:
+def views(spec: Schema) -> Iterator[dict[str, Any]]:
     """Yield the experiment classes: what all have, then each class named by `x-experiment`."""
     schemas = spec["components"]["schemas"]
     requests = [schema for schema in schemas.values() if "x-experiment" in schema]
     common = _groups(spec, requests[0])[0]
     inline = _groups(spec, requests[0])[-1]
     answer = schemas["Experiment"]
-    head = [*_stored(common, answer), *_outer(answer)]
-    tail = list(_stored(inline, answer))
+    head = [*_stored(spec, common, answer), *_outer(spec, answer)]
+    tail = list(_stored(spec, inline, answer))
     yield _view("BaseExperiment", "What every experiment has.", None, head, [], tail, set())
     for name in dict.fromkeys(request["x-experiment"] for request in requests):
         same = [request for request in requests if request["x-experiment"] == name]
         groups: list[Schema] = []
         for request in same:
             groups += [group for group in _groups(spec, request)[1:-1] if group not in groups]
-        specific = [field for group in groups for field in _stored(group, answer)]
+        specific = [field for group in groups for field in _stored(spec, group, answer)]
         types = {number for request in same for number in _type_ids(spec, request)}
-        yield _view(name, same[0]["description"], "BaseExperiment", head, specific, tail, types)
+        yield _view(name, _description(same[0]), "BaseExperiment", head, specific, tail, types)
 
 
 def _stored_parameters(spec: Schema) -> tuple[str, ...]:
@@ -292,11 +333,11 @@ def _stored_parameters(spec: Schema) -> tuple[str, ...]:
     raise ValueError("no member of Experiment has x-stored-parameters")
 
 
-def _log_row_fields(row: Schema) -> list[dict[str, Any]]:
+def _log_row_fields(spec: Schema, row: Schema) -> list[dict[str, Any]]:
     return [
         {
             "name": python_name(wire_name, schema),
-            "json_type": _listed(schema["type"])[0],
+            "json_type": value_kinds(spec, schema)[0],
             "outer_name": wire_name,
             "required": wire_name in row["required"],
         }
@@ -330,32 +371,32 @@ def _view(
     }
 
 
-def _stored(group: Schema, answer: Schema) -> Iterator[dict[str, Any]]:
+def _stored(spec: Schema, group: Schema, answer: Schema) -> Iterator[dict[str, Any]]:
     """Yield the fields of a group of parameters, with the names that servers stored them under."""
     for wire_name, schema in group["properties"].items():
         names = [snake_case(wire_name), wire_name]
         if "x-stored-prefix" in group:
             names.append(group["x-stored-prefix"] + snake_case(wire_name))
         names += schema.get("x-stored-as", ())
-        yield from _field(wire_name, schema, answer, tuple(dict.fromkeys(names)))
+        yield _field(spec, wire_name, schema, answer, tuple(dict.fromkeys(names)))
 
 
-def _outer(answer: Schema) -> Iterator[dict[str, Any]]:
+def _outer(spec: Schema, answer: Schema) -> Iterator[dict[str, Any]]:
     for wire_name, schema in answer["properties"].items():
         if "x-python-name" in schema:
-            yield from _field(wire_name, schema, answer, ())
+            yield _field(spec, wire_name, schema, answer, ())
 
 
-def _field(wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    kinds = _listed(schema.get("type") or "integer")  # A number that may be unknown to the contract has `anyOf`.
+def _field(spec: Schema, wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ...]) -> dict[str, Any]:
+    (json_type,) = value_kinds(spec, schema)
     always = wire_name in answer["required"]
-    kind = python_type({**schema, "type": kinds[0]}, given=False)
+    kind = python_type({**resolve(spec, schema), **schema, "type": json_type}, given=False)
     field: dict[str, Any] = {
         "name": python_name(wire_name, schema),
-        "json_type": kinds[0],
+        "json_type": json_type,
         "python_type": kind if always else f"{kind} | None",
-        "documented_type": _PYTHON_TYPES[kinds[0]],
-        "description": schema["description"],
+        "documented_type": _PYTHON_TYPES[json_type],
+        "description": _description(schema),
     }
     if always:
         field["required"] = True
@@ -369,4 +410,4 @@ def _field(wire_name: str, schema: Schema, answer: Schema, stored: tuple[str, ..
         field["shown"] = schema["x-repr"]
     if schema.get("x-secret"):
         field["secret"] = True
-    yield field
+    return field

@@ -1,7 +1,7 @@
 """Write `generated/gradient_api` from `openapi/experiments.yaml`, and the synchronous client from the asynchronous one.
 
-With `--check`, only fail where they are stale. Nothing is written unless all of it compiles and can be imported. At the
-end the changes of the contract are listed, and operations that the client or the server lacks.
+With `--check`, only fail where they are stale. Nothing is written unless all of it can be imported and used. At the end
+the changes of the contract are listed, and operations that the client or the server lacks.
 
 openapi-python-client writes the models and endpoint functions; the templates beside this file add what else the client
 derives from the contract.
@@ -11,21 +11,28 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import difflib
+import io
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jinja2
+import openapi_python_client
 from breaking import CONTRACT, read, summary
 from contract_changes import compare
 from derive import derive, low_level, operations, snake_case
+from openapi_python_client.config import Config, ConfigFile, MetaType
+from openapi_spec_validator import validate
 from schema_changes import texts_changed
 from spec_lint import problems
 from unasync import derived_files
@@ -33,21 +40,17 @@ from unasync import derived_files
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
 PACKAGE = PROJECT / "generated" / "gradient_api"
+CLIENT = PROJECT / "gradient_ext"
 HEADER = "# Generated from openapi/experiments.yaml by `make generate`. Do not edit.\n"
 PACKAGED = "experiments.json"
+LINES_SHOWN = 12
+HINT = "It may be that a name of the contract is one that the code uses itself; give it an x-python-name."
 ADDED_MODULES = ("constants", "experiment_fields", "parameters")
 CALLERS = {
     "method of the client": PROJECT / "gradient_ext" / "async_client.py",
     "handler of the server": PROJECT / "gradient_server" / "api" / "operations.py",
 }
 """Where each operation is used, by what uses it there."""
-IMPORT_ALL = """
-import importlib, pkgutil, sys
-sys.path.insert(0, sys.argv[1])
-import gradient_api
-for module in pkgutil.walk_packages(gradient_api.__path__, "gradient_api."):
-    importlib.import_module(module.name)
-"""
 
 
 def main() -> int:
@@ -56,16 +59,13 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; fail if the generated code is stale")
     options = parser.parse_args()
     spec = read(CONTRACT)
-    if wrong := problems(spec):
-        sys.exit("\n  ".join([f"Nothing has been written: {CONTRACT.name} does not fit together.", *wrong]))
     with tempfile.TemporaryDirectory() as scratch:
-        fresh = generate(spec, Path(scratch))
         try:
-            derived = derived_files()
-        except SyntaxError as error:
-            sys.exit(
-                f"Nothing has been written: {error.filename}, line {error.lineno}, has no synchronous form: {error.msg}"
-            )
+            fresh, derived = generate(spec, Path(scratch))
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(place.filename).name}, line {place.lineno}"
+            _refuse(f"{CONTRACT.name} is not as {where}, expects it: {type(error).__name__}: {error}")
         if options.check:
             return check(_contents(fresh, PACKAGE) | derived)
         before = _content(PACKAGE / PACKAGED)
@@ -74,13 +74,41 @@ def main() -> int:
         path.write_text(text, encoding="utf-8")
     print(f"Wrote {PACKAGE.name} from {CONTRACT.name}.")
     _report_changes(before, spec)
-    for sentence in missing_callers(spec):
+    for sentence in (*missing_callers(spec), *missing_functions()):
         print(sentence)
     return 0
 
 
-def generate(spec: dict[str, Any], scratch: Path) -> Path:
-    """Write the package into a scratch directory, compile and import it, and return its path."""
+def generate(spec: dict[str, Any], scratch: Path) -> tuple[Path, dict[Path, str]]:
+    """Write the package into a scratch directory, and use it once with the client that is derived there, too.
+
+    :returns: the path of the package, and the text of each derived file
+
+    :raises SystemExit: the contract does not fit together, or what was written does not work
+    """
+    _check_contract(spec)
+    package = _generate_package(spec, scratch)
+    try:
+        derived = derived_files()
+    except SyntaxError as error:
+        _refuse(f"{error.filename}, line {error.lineno}, has no synchronous form: {error.msg}")
+    shutil.copytree(CLIENT, package.parent / CLIENT.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path, text in derived.items():
+        (package.parent / path.relative_to(CLIENT.parent)).write_text(text, encoding="utf-8")
+    _run(str(HERE / "smoke_test.py"), str(package.parent), hint=HINT)
+    return package, derived
+
+
+def _check_contract(spec: dict[str, Any]) -> None:
+    try:
+        validate(spec)
+    except Exception as error:  # also those of libraries beneath
+        _refuse(f"{CONTRACT.name} is no valid OpenAPI document: {str(error).strip().splitlines()[0]:.500}")
+    if wrong := problems(spec):
+        _refuse("\n  ".join([f"{CONTRACT.name} does not fit together.", *wrong]))
+
+
+def _generate_package(spec: dict[str, Any], scratch: Path) -> Path:
     templates = scratch / "templates"
     shutil.copytree(HERE / "templates", templates)
     # The stock templates under another name, so that those beside this file can include what they add to.
@@ -89,22 +117,29 @@ def generate(spec: dict[str, Any], scratch: Path) -> Path:
     contract.write_text(json.dumps(low_level(spec)), encoding="utf-8")
     output = scratch / "fresh" / PACKAGE.name
     output.parent.mkdir()
-    # Without --fail-on-warning its exit code is 0 for what it cannot do and leaves out.
-    _run(
-        *("-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning", "--path", str(contract)),
-        *("--output-path", str(output), "--config", str(HERE / "openapi-python-client.yaml")),
-        *("--custom-template-path", str(templates)),
-    )
+    settings = ConfigFile.load_from_path(HERE / "openapi-python-client.yaml")
+    config = Config.from_sources(settings, MetaType.NONE, contract, "utf-8", overwrite=False, output_path=output)
+    with contextlib.redirect_stdout(io.StringIO()):
+        # Also of warnings: they are about what it cannot do and leaves out.
+        errors = openapi_python_client.generate(config=config, custom_template_path=templates)
+    if errors:
+        _refuse("\n  ".join(f"{error.header}: {error.detail}" for error in errors))
     _render_added_modules(spec, templates, output)
     (output / "py.typed").touch()
     # In the package, so that wheels and editable installs find it alike; as JSON, so that reading it needs no library.
     (output / PACKAGED).write_text(json.dumps(spec, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for module in output.rglob("*.py"):
         module.write_text(HEADER + module.read_text(encoding="utf-8"), encoding="utf-8")
-    _run("-m", "compileall", "-q", str(output))
+    _run("-Werror", "-m", "compileall", "-q", str(output))
     _run("-m", "ruff", "check", str(output), "--isolated", "--fix-only", "--quiet", "--select=I,F401")
     _run("-m", "ruff", "format", str(output), "--isolated", "--quiet", "--line-length=120")
-    _run("-c", IMPORT_ALL, str(output.parent))
+    # Without the sources of httpx it takes a second.
+    _run(
+        *("-m", "mypy", "--strict", "--follow-imports=skip", "--config-file=", f"--cache-dir={os.devnull}"),
+        *("--no-error-summary", output.name),
+        directory=output.parent,
+        hint=HINT,
+    )
     return output
 
 
@@ -132,10 +167,18 @@ def _in_example(value: str | int) -> str:
     return text.replace("\\", "\\\\")
 
 
-def _run(*arguments: str) -> None:
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+def _run(*arguments: str, directory: Path = PROJECT, hint: str = "") -> None:
+    """Run Python, or refuse to go on, with the first lines of what it printed; of a traceback with its last."""
+    done = subprocess.run([sys.executable, *arguments], cwd=directory, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"Nothing has been written: {arguments[1].strip()} failed.\n{done.stdout}{done.stderr}")
+        tool = Path(next(argument for argument in arguments if not argument.startswith("-"))).name
+        said, _, trace = f"{done.stdout}{done.stderr}".partition("Traceback (most recent call last)")
+        lines = [*said.strip().splitlines()[:LINES_SHOWN], *trace.strip().splitlines()[-1:]]
+        _refuse("\n  ".join(filter(None, [f"{tool} failed.", *lines, hint])))
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.exit(f"Nothing has been written: {reason}")
 
 
 def _replace(old: Path, fresh: Path) -> None:
@@ -165,6 +208,19 @@ def missing_callers(spec: dict[str, Any]) -> Iterator[str]:
             name = snake_case(operation["operationId"])
             if path.exists() and name not in names:
                 yield f"{operation['operationId']} has no {caller}: nothing in {path.name} is called {name}."
+
+
+def missing_functions() -> Iterator[str]:
+    """Return a sentence for each endpoint function that the client calls, and that has not been generated."""
+    path = CALLERS["method of the client"]
+    nodes = list(ast.walk(ast.parse(_content(path))))
+    imports = (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "gradient_api.api")
+    tags = {name.asname or name.name: name.name for node in imports for name in node.names}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in tags:
+            module = PACKAGE / "api" / tags[node.value.id] / f"{node.attr}.py"
+            if not module.exists():
+                yield f"{module.parent.name} has no {node.attr}, which {path.name} calls in line {node.lineno}."
 
 
 def _names(code: str) -> set[str]:

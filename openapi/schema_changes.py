@@ -1,7 +1,15 @@
 """Changes between two schemas: types, limits, enumerations, members, and what the `x-` extensions mean for Python.
 
 The direction decides what breaks: a request may allow more than before but not less; a response may promise more but
-not less.
+not less. Where opinions differ, this was decided:
+
+- Another default of a request breaks, and so does none: callers who leave the field out get something else. A default
+  that is new says what held before.
+- `oneOf` instead of `anyOf` breaks in a request: a value that matches several alternatives is refused.
+- A response may lose an alternative or a value of an open enumeration: old clients can read what remains.
+- A constant or a word that another value has already breaks: callers who compare with it find both.
+- How experiments are printed (`x-repr`, `x-secret`) is not the API, and titles are for people: they name nothing.
+- A further key that can be given instead of the old one is harmless; one that is needed beside it breaks.
 """
 
 from __future__ import annotations
@@ -31,7 +39,7 @@ _MAPS_OF_NAMES = frozenset(
 _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _EXACT = ("pattern", "format", "multipleOf", "uniqueItems", "contentMediaType")
-_HARMLESS = ("default", "deprecated", "x-repr", "x-secret")
+_HARMLESS = ("deprecated", "x-repr", "x-secret")
 _INNER = {"items": "[]", "additionalProperties": ".*", "propertyNames": ".(names)"}
 _WORDS = {
     "x-enum-varnames": "the name {old} is gone",
@@ -157,6 +165,8 @@ class SchemaComparison:
                 return
             self._seen.add(key)
         old_ways, new_ways = _alternatives(self._old, old), _alternatives(self._new, new)
+        if old_ways and new_ways:
+            self._compare_choice(old, new, at)
         if old_ways or new_ways:
             self._compare_alternatives(old_ways or [old], new_ways or [new], at)
         if bool(old_ways) == bool(new_ways):
@@ -189,6 +199,13 @@ class SchemaComparison:
             "renamed", At(old_name, "", "schema", False), sentence, f"gradient_api.models.{old_name} is gone"
         )
         return True
+
+    def _compare_choice(self, old: Schema, new: Schema, at: At) -> None:
+        specs = (self._old, old), (self._new, new)
+        before, after = ("anyOf" if "anyOf" in resolve(spec, schema) else "oneOf" for spec, schema in specs)
+        if before != after:
+            breaks = "values that match several alternatives are refused" if at.request and after == "oneOf" else ""
+            self._found.add("changed", at, f"{after} instead of {before}", breaks)
 
     def _compare_alternatives(self, old_ways: Sequence[Schema], new_ways: Sequence[Schema], at: At) -> None:
         old, new = ({_alternative_key(way): way for way in ways} for ways in (old_ways, new_ways))
@@ -283,6 +300,9 @@ class SchemaComparison:
             if value not in (before or ()):
                 ends = value in new.get("x-terminal", ())
                 breaks = "old clients do not know that it is an end, and wait on" if ends else unreadable.format("it")
+                for word in (_word(new, key, value) for key in _WORDS):
+                    if word and any(word in old.get(key, ()) for key in _WORDS):
+                        breaks = f"{word} has been the name of another value"
                 one = At(at.where, str(value), "enum value", at.request)
                 self._found.add("added", one, ", ".join(filter(None, ("enum value", _constant(new, value)))), breaks)
 
@@ -396,6 +416,8 @@ def _loss(key: str, before: Any, after: Any, request: bool) -> str:
         wider = after is None or (before is not None and key in _LEAST and after < before)
         wider = wider or (before is not None and key in _MOST and after > before)
         return "values that were allowed are refused" if request and not wider else ""
+    if key == "default":
+        return "callers who do not give it get something else" if request and before is not None else ""
     if key == "contentEncoding":
         return "old clients write or read it in the other encoding"
     if key == "dependentRequired":

@@ -3,45 +3,91 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from derive import Schema, example_of, python_name, resolve
+from derive import (
+    Schema,
+    example_of,
+    key_scheme,
+    logs_servers,
+    operations,
+    python_name,
+    resolve,
+    snake_case,
+    value_kinds,
+    views,
+)
+from openapi_python_client.strings import PythonIdentifier
 
 _WORDS = ("x-enum-varnames", "x-enum-texts", "x-enum-aliases")
+_DERIVED = ("x-constants", "x-parameters", "x-experiment")
 
 
 def problems(spec: Schema) -> list[str]:
     """Return what is missing or inconsistent, each as a sentence that names the place."""
-    found = [*_of_operations(spec)]
-    for name, schema in spec["components"]["schemas"].items():
+    found = [*_of_hosts(spec), *_of_operations(spec)]
+    schemas = spec["components"]["schemas"]
+    for name, schema in schemas.items():
+        if "description" not in schema and any(key in schema for key in _DERIVED):
+            found.append(f"{name} needs a description; it becomes documentation.")
         found += _of_enumeration(name, schema)
         if "x-parameters" in schema or "x-experiment" in schema:
             found += _of_request(spec, name, schema)
-    for wire_name, schema in spec["components"]["schemas"]["Experiment"]["properties"].items():
-        if "x-python-name" in schema and "description" not in schema:
-            found.append(f"Experiment: {wire_name} needs a description; it becomes documentation.")
-    return list(dict.fromkeys(found))
+    shown = {wire: member for wire, member in schemas["Experiment"]["properties"].items() if "x-python-name" in member}
+    for wire, member in shown.items():
+        if "description" not in member:
+            found.append(f"Experiment: {wire} needs a description; it becomes documentation.")
+    for owner, members in (("Experiment", shown), ("LogRow", schemas["LogRow"]["properties"])):
+        for wire, member in members.items():
+            found += _of_name(f"{owner}: {wire}", python_name(wire, member))
+            if len(value_kinds(spec, member)) != 1:
+                found.append(f"{owner}: {wire} needs one type; null may be another.")
+    return list(dict.fromkeys(found or _of_classes(spec)))
+
+
+def _of_hosts(spec: Schema) -> Iterator[str]:
+    if key_scheme(spec).get("in") != "header":
+        yield "security: the first requirement must be one key in a header, which is how the client sends it."
+    if not logs_servers(spec):
+        yield "No operation that is tagged `logs` has servers; the client reads logs from the first of them."
 
 
 def _of_operations(spec: Schema) -> Iterator[str]:
     for path, item in spec["paths"].items():
+        if "$ref" in item:
+            yield f"{path} is a reference to another path, which is not followed; write its operations here."
         for method, operation in item.items():
             if not isinstance(operation, dict) or "responses" not in operation:
                 continue
             where = f"{method.upper()} {path}"
-            if "operationId" not in operation:
+            name = operation.get("operationId", "")
+            if not name:
                 yield f"{where} needs an operationId; functions are called after it."
+            elif PythonIdentifier(name, "field_") != snake_case(name):
+                names = f"{PythonIdentifier(name, 'field_')} in the client and {snake_case(name)} in the server"
+                yield f"{where}: {name} would be called {names}; write the operationId in camel case, such as readGpu."
             for status, response in operation["responses"].items():
                 for content in resolve(spec, response).get("content", {}).values():
                     if not content.get("examples"):
                         yield f"{where}: the response {status} needs an example, which the contract tests use."
+    functions = [snake_case(operation.get("operationId", "")) for operation in operations(spec)]
+    yield from (f"Several operations are called {name} in Python." for name in _repeated(functions) if name)
 
 
 def _of_enumeration(name: str, schema: Schema) -> Iterator[str]:
+    for key in ("x-enum-varnames", "x-enum-texts") if "x-constants" in schema else ():
+        if key not in schema:
+            yield f"{name}: x-constants needs {key}."
     for key in _WORDS:
-        if key in schema and len(schema[key]) != len(schema["enum"]):
-            yield f"{name}: {key} has {len(schema[key])} entries for {len(schema['enum'])} values of enum."
+        if key in schema and len(schema[key]) != len(schema.get("enum", ())):
+            yield f"{name}: {key} has {len(schema[key])} entries for {len(schema.get('enum', ()))} values of enum."
+    for key in ("enum", *_WORDS):
+        yield from (f"{name}: {key} has {value} more than once." for value in _repeated(schema.get(key, ())))
+    for word in schema.get("x-enum-varnames", ()):
+        if not re.fullmatch("[A-Z][A-Z0-9_]*", word):
+            yield f"{name}: {word} of x-enum-varnames is not in capitals, as the names of constants are."
 
 
 def _of_request(spec: Schema, name: str, schema: Schema) -> Iterator[str]:
@@ -55,8 +101,8 @@ def _of_request(spec: Schema, name: str, schema: Schema) -> Iterator[str]:
         required = {wire for _, group in groups for wire in group.get("required", ())}
         for wire in sorted(required - example_of(spec, name).keys()):
             yield f"{name}: {wire} is required, but the example of that name lacks it; it becomes help()."
-    taken = Counter(python_name(wire, field) for wire, field in fields.items())
-    yield from (f"{name}: several fields are called {one} in Python." for one, times in taken.items() if times > 1)
+    taken = _repeated(python_name(wire, field) for wire, field in fields.items())
+    yield from (f"{name}: several fields are called {one} in Python." for one in taken)
 
 
 def _of_field(where: str, wire_name: str, field: Schema) -> Iterator[str]:
@@ -65,12 +111,25 @@ def _of_field(where: str, wire_name: str, field: Schema) -> Iterator[str]:
     if not isinstance(field.get("type"), str):
         yield f"{where} needs a type, a single one; x-also-given-as allows callers another."
     yield from _of_enumeration(where, field)
-    name = python_name(wire_name, field)
-    if not name.isidentifier() or keyword.iskeyword(name):
+    yield from _of_name(where, python_name(wire_name, field))
+
+
+def _of_name(where: str, name: str) -> Iterator[str]:
+    if not re.fullmatch("[a-zA-Z][a-zA-Z0-9_]*", name) or keyword.iskeyword(name) or name == "self":
         yield f"{where} would be {name!r} in Python, which cannot be a name; give it an x-python-name."
+
+
+def _of_classes(spec: Schema) -> Iterator[str]:
+    for view in views(spec):
+        for name in _repeated(field["name"] for field in view["fields"]):
+            yield f"Experiments would have several attributes called {name}; give one an x-python-name."
 
 
 def _missing(group: Schema, fields: Schema) -> Iterator[str]:
     named = [*group.get("required", ()), *group.get("dependentRequired", {})]
     named += [other for others in group.get("dependentRequired", {}).values() for other in others]
     yield from (wire for wire in named if wire not in fields)
+
+
+def _repeated(values: Iterable[object]) -> list[object]:
+    return [value for value, times in Counter(values).items() if times > 1]

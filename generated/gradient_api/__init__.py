@@ -1,5 +1,5 @@
 # Generated from openapi/experiments.yaml by `make generate`. Do not edit.
-"""A client library for accessing Gradient Experiments API"""
+"""A client library for accessing Gradient Experiments API."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

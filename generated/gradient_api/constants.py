@@ -50,10 +50,10 @@ class ExperimentState:
         :returns: its word, `created` for 1
         :rtype: str
         """
-        return _STATE_TEXTS.get(state_int, "undefined")
+        return _EXPERIMENT_STATE_TEXTS.get(state_int, "undefined")
 
 
-_STATE_TEXTS: dict[int | None, str] = {
+_EXPERIMENT_STATE_TEXTS: dict[int | None, str] = {
     1: "created",
     2: "provisioned",
     3: "network setup",
@@ -94,10 +94,10 @@ class ExperimentType:
         :returns: its word, `single node` for 1
         :rtype: str
         """
-        return _TYPE_TEXTS.get(type_int, "undefined")
+        return _EXPERIMENT_TYPE_TEXTS.get(type_int, "undefined")
 
 
-_TYPE_TEXTS: dict[int | None, str] = {
+_EXPERIMENT_TYPE_TEXTS: dict[int | None, str] = {
     1: "single node",
     2: "GRPC multi node",
     3: "MPI multi node",

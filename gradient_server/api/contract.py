@@ -85,8 +85,8 @@ class Contract:
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self._spec = spec
-        schemes = self._spec["components"]["securitySchemes"]
-        self.key_header: str = next(iter(schemes.values()))["name"]
+        (scheme,) = self._spec["security"][0]
+        self.key_header: str = self._spec["components"]["securitySchemes"][scheme]["name"]
         self.operations = tuple(self._operations())
 
     def _operations(self) -> Iterator[Operation]:

@@ -49,7 +49,7 @@ class ProjectCopy:
             env={**os.environ, "PYTHONPATH": f"{self.root}:{self.root / 'generated'}", "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

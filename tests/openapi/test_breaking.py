@@ -1,6 +1,7 @@
 """`make breaking` compares the contract with a revision of git, and fails where old callers break."""
 
 import pytest
+from breaking import read
 
 
 def remove_a_field(spec):
@@ -74,3 +75,26 @@ def test_a_revision_without_a_contract_is_named(new_copy):
     done = project.breaking("HEAD")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "The revision 'HEAD' has no openapi/experiments.yaml.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("info: {released: 2030-01-01}", "\n  info released: 2030-01-01 (date)"),
+        ("info:\n  - at: 2030-01-01T00:00:00Z", "\n  info 0 at: 2030-01-01 00:00:00+00:00 (datetime)"),
+        ("maximum: .inf\nminimum: .nan", "\n  maximum: inf\n  minimum: nan"),
+        ("logo: !!binary aGk=", "\n  logo: b'hi' (bytes)"),
+        ("? [1, 2]\n: 3", "\n  (1, 2): not a name"),
+        ("a: 1\na: 2", "The contract is not YAML: "),
+        ("a: &a [*a]", "The contract is not YAML: "),
+    ],
+)
+def test_what_json_cannot_hold_is_named(text, sentence):
+    """A date without quotes would otherwise be no text, and infinity no number."""
+    with pytest.raises(SystemExit) as caught:
+        read(text)
+    assert sentence in str(caught.value)
+
+
+def test_numbers_and_truth_values_are_names_too():
+    assert read("200: {true: null}") == {"200": {"true": None}}

@@ -1,9 +1,7 @@
 """What counts as a change of the contract, where it is seen, and in which direction it breaks old callers."""
 
 import copy
-import json
 import random
-from importlib.resources import files
 
 import pytest
 from breaking import summary
@@ -12,58 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_changes import texts_changed
 
-SPEC = json.loads((files("gradient_api") / "experiments.json").read_text(encoding="utf-8"))
+from tests.openapi import edits
+from tests.openapi.edits import append, at, drop, each, move, put, remove
+
+SPEC = {**edits.SPEC, "components": {**edits.SPEC["components"]}}
 del SPEC["components"]["examples"]  # They say nothing about the API, and copying them takes time.
-
-
-def at(spec, path):
-    for step in path.split(" "):
-        spec = spec[int(step)] if isinstance(spec, list) else spec[step]
-    return spec
-
-
-def put(path, value):
-    """An edit: put a value at the end of a path, whose steps are parted by spaces."""
-
-    def edit(spec):
-        place, _, name = path.rpartition(" ")
-        at(spec, place)[name] = value
-
-    return edit
-
-
-def drop(path):
-    def edit(spec):
-        place, _, name = path.rpartition(" ")
-        whole = at(spec, place)
-        del whole[int(name) if isinstance(whole, list) else name]
-
-    return edit
-
-
-def each(*edits):
-    def edit(spec):
-        for one in edits:
-            one(spec)
-
-    return edit
-
-
-def append(path, value):
-    return lambda spec: at(spec, path).append(value)
-
-
-def remove(path, value):
-    return lambda spec: at(spec, path).remove(value)
-
-
-def move(path, new_name):
-    def edit(spec):
-        place, _, name = path.rpartition(" ")
-        at(spec, place)[new_name] = at(spec, place).pop(name)
-
-    return edit
-
 
 S, F, LOGS = "components schemas ", "components schemas CommonFields properties ", "paths /jobs/logs get "
 MULTI, STATE = "components schemas MultiNodeRequest allOf 3 ", "components schemas ExperimentState "
@@ -174,6 +125,26 @@ BREAKING = {
         each(append(STATE + "enum", 14), append(STATE + "x-terminal", 14)),
         "added    14 of ExperimentState",
     ),
+    "default of a request changed": (
+        put("components parameters Line schema default", 1),
+        "changed  parameter Line",
+    ),
+    "default of a request removed": (drop("components parameters Line schema default"), "changed  parameter Line"),
+    "exactly one alternative of a request": (move(S + "NewExperiment anyOf", "oneOf"), "changed  NewExperiment"),
+    "name of another value": (
+        each(append(STATE + "enum", 14), append(STATE + "x-enum-varnames", "RUNNING")),
+        "added    14 of ExperimentState",
+    ),
+    "word of another value": (
+        each(append(STATE + "enum", 14), append(STATE + "x-enum-texts", "running")),
+        "added    14 of ExperimentState",
+    ),
+    "further key that is needed": (put("security", [{"apiKey": [], "team": []}]), "changed  all operations"),
+    "other key instead": (put("security", [{"team": []}]), "changed  all operations"),
+    "default of a variable of a server": (
+        put("servers 0", {"url": "https://{place}.io", "variables": {"place": {"default": "us"}}}),
+        "removed  https://services.paperspace.io/experiments/v1 of all operations",
+    ),
     "keyword that nobody knows": (put(F + "name not", {"const": "x"}), "changed  name of CommonFields"),
 }
 HARMLESS = {
@@ -211,7 +182,16 @@ HARMLESS = {
     ),
     "error status added": (put(LOGS + "responses 429", {"description": "Slower."}), "added    429 of getLogs"),
     "error status removed": (drop(LOGS + "responses 404"), "removed  404 of getLogs"),
-    "default changed": (put("components parameters Line schema default", 1), "changed  parameter Line"),
+    "default of a request that is new": (put(F + "name default", "mnist"), "changed  name of CommonFields"),
+    "exactly one alternative of a response": (move(S + "StateNumber anyOf", "oneOf"), "changed  StateNumber"),
+    "alternative of a response removed": (
+        lambda spec: at(spec, S + "StateNumber anyOf").pop(),
+        "removed  integer of StateNumber",
+    ),
+    "further key that may be given": (put("security", [{"apiKey": []}, {"team": []}]), "changed  all operations"),
+    "no key needed any more": (put("security", []), "changed  all operations"),
+    "deprecated": (put(F + "name deprecated", True), "changed  name of CommonFields"),
+    "secret": (put(F + "name x-secret", True), "changed  name of CommonFields"),
     "printed form changed": (put(F + "name x-repr", "never"), "changed  name of CommonFields"),
 }
 
@@ -235,6 +215,70 @@ def test_it_does_not_break_old_callers(edit, line):
     found = compare(SPEC, edited(edit))
     assert [f"{change.kind:<7}  {change.where}" for change in found] == [line]
     assert not found[0].breaks
+
+
+LIMITS = {
+    "minimum": (1, 2),
+    "exclusiveMinimum": (1, 2),
+    "minLength": (1, 2),
+    "minItems": (1, 2),
+    "minProperties": (1, 2),
+    "maximum": (2, 1),
+    "exclusiveMaximum": (2, 1),
+    "maxLength": (2, 1),
+    "maxItems": (2, 1),
+    "maxProperties": (2, 1),
+}
+"""The keywords that limit values, each with a wide and a narrow limit."""
+EXACT = {
+    "pattern": ("a", "b"),
+    "format": ("uri", "uuid"),
+    "multipleOf": (2, 3),
+    "uniqueItems": (False, True),
+    "contentMediaType": ("text/plain", "text/html"),
+}
+"""The keywords of which no value is known to be wider than another."""
+
+
+def breaks(path, before, after):
+    """Return whether old callers break if a keyword has another value; None: it is not there."""
+    old, new = (SPEC if value is None else edited(put(path, value)) for value in (before, after))
+    (change,) = compare(old, new)
+    return bool(change.breaks)
+
+
+@pytest.mark.parametrize(("keyword", "limits"), LIMITS.items(), ids=LIMITS)
+def test_a_request_may_be_limited_less_but_not_more(keyword, limits):
+    wide, narrow = limits
+    request, response = F + f"clusterId {keyword}", EXPERIMENT + f"properties dtStarted {keyword}"
+    assert [breaks(request, *pair) for pair in ((wide, narrow), (None, wide))] == [True, True]
+    assert [breaks(request, *pair) for pair in ((narrow, wide), (wide, None))] == [False, False]
+    assert not any(breaks(response, *pair) for pair in ((wide, narrow), (narrow, wide), (None, wide), (wide, None)))
+
+
+@pytest.mark.parametrize(("keyword", "values"), EXACT.items(), ids=EXACT)
+def test_another_form_of_a_value_breaks_requests(keyword, values):
+    one, other = values
+    request, response = F + f"clusterId {keyword}", EXPERIMENT + f"properties dtStarted {keyword}"
+    assert [breaks(request, *pair) for pair in ((one, other), (other, one), (None, one))] == [True, True, True]
+    assert not breaks(request, one, None)
+    assert not breaks(response, one, other)
+
+
+def test_a_default_of_a_response_is_harmless():
+    assert not breaks(EXPERIMENT + "properties dtStarted default", "never", "ever")
+
+
+def test_any_alternative_of_a_request_instead_of_exactly_one_is_harmless():
+    (change,) = compare(edited(move(S + "NewExperiment anyOf", "oneOf")), SPEC)
+    assert (change.where, change.breaks) == ("NewExperiment", "")
+
+
+def test_a_name_of_a_new_operation_is_the_one_of_its_function():
+    """Names in capitals and tags with signs are called as the generator calls them."""
+    more = {"operationId": "getGPUs", "tags": ["v1/GPU types"]}
+    (change,) = compare(SPEC, edited(lambda spec: spec["paths"].update({"/m": {"get": at(spec, LOGS.strip()) | more}})))
+    assert change.sentence == "operation getGPUs; in Python gradient_api.api.v_1gpu_types.get_gp_us"
 
 
 def test_a_shared_group_is_one_change():
@@ -277,6 +321,7 @@ def test_words_for_people_are_only_counted():
     reworded = edited(each(put(F + "name description", "The name"), drop("components responses Created links")))
     del reworded["paths"]["/jobs/logs"]["get"]["responses"]["200"]["content"]["application/json"]["examples"]
     assert compare(SPEC, reworded) == []
+    assert compare(SPEC, edited(put(S + "Created title", "Made"))) == []
     assert texts_changed(SPEC, edited(put(F + "name description", "The name"))) == 1
     assert summary([], 1) == "  changed  1 of the descriptions, examples and links\nOld callers do not break."
     titled = edited(put(F + "title", {"type": "string"}))
