@@ -106,7 +106,8 @@ if not TYPE_CHECKING:  # A type checker would accept any name of a module with `
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module = _MODULE_OF.get(name, "gradient.errors")
-        found = import_module(f"gradient.{name}") if module == "gradient" else getattr(import_module(module), name)
+        with import_module("gradient_ext").importing:
+            found = import_module(f"gradient.{name}") if module == "gradient" else getattr(import_module(module), name)
         globals()[name] = found  # looked up once
         return found
 

@@ -3,11 +3,24 @@
 The public names are in `gradient`.
 """
 
+import logging  # noqa: F401 # pyright: ignore[reportUnusedImport] - see `importing`
+import os
+import threading
 from importlib import import_module
 from types import FunctionType
 from typing import Any, TypeVar
 
 Public = TypeVar("Public", bound=type)
+
+importing = threading.RLock()
+"""Held by whoever imports what is only needed by the first calls of a client.
+
+If a process forks while one of its threads imports a module, the child waits for ever when it needs that module. So a
+fork waits until the import is over. Modules make loggers when they are imported: a fork has to take this lock before
+the one of `logging`, whose hooks run later if they were registered earlier.
+"""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=importing.acquire, after_in_child=importing.release, after_in_parent=importing.release)
 
 
 def public(kind: Public, module: str = "gradient") -> Public:
@@ -36,6 +49,7 @@ class LazyModule:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        found = getattr(import_module(self._name), attribute)
+        with importing:
+            found = getattr(import_module(self._name), attribute)
         setattr(self, attribute, found)  # looked up once
         return found

@@ -13,9 +13,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import anyio  # sync:
-from gradient_api.api import experiments as experiments_api
-from gradient_api.api import logs as logs_api
-from gradient_api.api import state as state_api
 from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
     SINGLE_NODE_PARAMETERS,
@@ -23,7 +20,7 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext import LazyModule, config, public
+from gradient_ext import LazyModule, config, importing, public
 from gradient_ext._json import require
 from gradient_ext.display import ProgressReporter
 from gradient_ext.errors import GradientSdkError, ResourceCreatingError, ResourceFetchingError
@@ -39,18 +36,25 @@ from gradient_ext.parameters import (
 
 if TYPE_CHECKING:
     import httpx
+    from gradient_api.api import experiments as experiments_api
+    from gradient_api.api import logs as logs_api
+    from gradient_api.api import state as state_api
     from gradient_api.models import Created, StateAnswer
     from gradient_api.types import Response
 
+    import gradient
     from gradient_ext import experiments, logs, pagination, polling
     from gradient_ext.async_transport import AsyncTransport
     from gradient_ext.display import progress as live_display
-    from gradient_ext.experiments import BaseExperiment, ExperimentList
-    from gradient_ext.logs import LogRow, LogRows
 else:
-    experiments, logs, pagination, polling, live_display = map(
+    # Annotations name what is imported later, so that it can be found when they are evaluated.
+    gradient, httpx = map(LazyModule, ("gradient", "httpx"))
+    experiments_api, logs_api, state_api, experiments, logs, pagination, polling, live_display = map(
         LazyModule,
         (
+            "gradient_api.api.experiments",
+            "gradient_api.api.logs",
+            "gradient_api.api.state",
             "gradient_ext.experiments",
             "gradient_ext.logs",
             "gradient_ext.pagination",
@@ -126,9 +130,10 @@ class AsyncBaseClient:
     def _transport(self) -> AsyncTransport:
         """The transport, which is imported when it is first used: httpx takes longer to import than all else."""
         if "_shared_transport" not in self.__dict__:
-            from gradient_ext.async_transport import AsyncConnections, AsyncTransport
+            with importing:
+                from gradient_ext.async_transport import AsyncConnections, AsyncTransport
 
-            connections = AsyncConnections(self._configuration.api_key, self._http_client)
+                connections = AsyncConnections(self._configuration.api_key, self._http_client)
             made = AsyncTransport(self._configuration, self._options, connections)
             self.__dict__.setdefault("_shared_transport", made)  # Another thread may have been faster.
         transport: AsyncTransport = self.__dict__["_shared_transport"]
@@ -320,7 +325,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
         handle = checked_handle(experiment_id, "delete()")
         await self._change(experiments_api.delete_experiment.asyncio_detailed, handle, "Failed to delete resource")
 
-    async def get(self, experiment_id: str) -> BaseExperiment:
+    async def get(self, experiment_id: str) -> gradient.BaseExperiment:
         """Return one experiment.
 
         >>> experiment = await client.get(experiment_id)
@@ -338,7 +343,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
 
     async def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
-    ) -> ExperimentList:
+    ) -> gradient.ExperimentList:
         """Return experiments, newest first; with a filter, project by project.
 
         All pages are requested.
@@ -365,7 +370,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
 
     def iter_experiments(
         self, project_id: str | Sequence[str] | None = None, *, page_size: int = config.PAGE_SIZE
-    ) -> AsyncGenerator[BaseExperiment, None]:
+    ) -> AsyncGenerator[gradient.BaseExperiment, None]:
         """Yield experiments as `list` returns them, page by page, with at most two pages in memory.
 
         Nothing is requested before the first experiment is asked for. Experiments that are created or deleted meanwhile
@@ -402,7 +407,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
 
     async def logs(
         self, experiment_id: str, line: int = config.FIRST_LINE, limit: int = config.DEFAULT_LIMIT
-    ) -> LogRows:
+    ) -> gradient.LogRows:
         """Show list of latest logs from the specified experiment.
 
         If there are more rows than `limit`, these are the first ones after `line`; `yield_logs` yields all of them.
@@ -435,7 +440,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
         *,
         timeout: float | None = None,
         progress: bool = False,
-    ) -> AsyncGenerator[LogRow, None]:
+    ) -> AsyncGenerator[gradient.LogRow, None]:
         """Follow the logs of an experiment until they end, over a network that fails now and then.
 
         Nothing is requested before the first row is asked for. Rows of one job come in order and once; rows of several
@@ -479,7 +484,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
         raise_on_failure: bool = True,
         on_state: Callable[[int], object] | None = None,
         progress: bool = False,
-    ) -> BaseExperiment:
+    ) -> gradient.BaseExperiment:
         """Wait until an experiment has ended, or is in a certain state, over a network that fails now and then.
 
         An experiment that has not been started is waited for, too: somebody else may start it. One that was stopped by
@@ -538,7 +543,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
             lambda client: endpoint(handle, client=client, idempotency_key=key), lambda answer: None, action=action
         )
 
-    async def _page(self, cursor: pagination.ListCursor) -> Iterable[BaseExperiment]:
+    async def _page(self, cursor: pagination.ListCursor) -> Iterable[gradient.BaseExperiment]:
         return await self._transport.call(
             lambda client: experiments_api.list_experiments.asyncio_detailed(
                 client=client,
@@ -549,12 +554,12 @@ class AsyncExperimentsClient(AsyncBaseClient):
             lambda page: [experiments.experiment_from(found) for found in cursor.take(page)],
         )
 
-    async def _walk(self, cursor: pagination.ListCursor) -> AsyncGenerator[BaseExperiment, None]:
+    async def _walk(self, cursor: pagination.ListCursor) -> AsyncGenerator[gradient.BaseExperiment, None]:
         while not cursor.finished:
             for experiment in await self._page(cursor):
                 yield experiment
 
-    async def _experiment(self, handle: str, query: polling.Query | None = None) -> BaseExperiment:
+    async def _experiment(self, handle: str, query: polling.Query | None = None) -> gradient.BaseExperiment:
         return await self._transport.call(
             lambda client: experiments_api.get_experiment.asyncio_detailed(handle, client=client),
             lambda answer: experiments.experiment_from(answer.data),
@@ -577,7 +582,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
         # The historical service had no such path.
         return (await self._experiment(handle, query)).state
 
-    async def _rows(self, handle: str, query: polling.LogsQuery) -> Sequence[LogRow]:
+    async def _rows(self, handle: str, query: polling.LogsQuery) -> Sequence[gradient.LogRow]:
         return await self._transport.call(
             lambda client: logs_api.get_logs.asyncio_detailed(client=client, experiment_id=handle, **query.parameters),
             logs.rows_from,

@@ -5,6 +5,7 @@ The synchronous module is derived from this one by `make generate`; a `sync` com
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 import os
@@ -19,10 +20,12 @@ import anyio  # sync: from queue import Empty, SimpleQueue
 import anyio.lowlevel  # sync: import contextlib
 import httpx
 import stamina
+import stamina.instrumentation
 from gradient_api.client import Client
 from gradient_api.constants import API_KEY_HEADER
 from gradient_api.types import Response
 
+from gradient_ext import importing
 from gradient_ext.config import LONGEST_SECONDS, Configuration, Options, is_loopback
 from gradient_ext.errors import (
     ConfigurationError,
@@ -43,6 +46,8 @@ MAX_LONG_POLLS = 50
 """How many long polls of one client may be open at once: other calls need connections, too."""
 _KEEPALIVE = 5.0
 """The seconds after which an idle connection is evicted; that of httpx."""
+# The first look-up of a host would import it, and a fork would not wait for that.
+codecs.lookup("idna")
 # The logs host reports errors in plain text.
 _ACCEPT = "application/json, */*;q=0.5"
 ByteStream = httpx.AsyncByteStream  # sync: ByteStream = httpx.SyncByteStream
@@ -104,6 +109,8 @@ class AsyncTransport:
             except GradientSdkError as error:
                 failure = error
             # Most calls need one attempt, so that stamina, whose context takes a tenth of a small call, comes after it.
+            with importing:  # The first retry imports what reports it.
+                stamina.instrumentation.get_on_retry_hooks()
             attempts = stamina.retry_context(on=retries.back_off, attempts=None, timeout=None)
             async for each in attempts.with_name(NAME, (), {}):
                 with each:
@@ -424,8 +431,9 @@ def _async_connection(url: httpx.URL) -> httpx.AsyncHTTPTransport:
     """Return a transport with room for one connection, through the proxy that the environment names for a URL."""
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     try:
-        certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-        return httpx.AsyncHTTPTransport(verify=certificates, limits=limits, proxy=_proxy(url))
+        with importing:  # The first connection imports what makes it.
+            certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+            return httpx.AsyncHTTPTransport(verify=certificates, limits=limits, proxy=_proxy(url))
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
         problem = redact(str(error))
     # Raised here, it does not carry the frames of httpx, which hold the password of a proxy.

@@ -13,9 +13,6 @@ from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from gradient_api.api import experiments as experiments_api
-from gradient_api.api import logs as logs_api
-from gradient_api.api import state as state_api
 from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
     SINGLE_NODE_PARAMETERS,
@@ -23,7 +20,7 @@ from gradient_api.parameters import (
     SingleNodeParameters,
 )
 
-from gradient_ext import LazyModule, config, public
+from gradient_ext import LazyModule, config, importing, public
 from gradient_ext._json import require
 from gradient_ext.display import ProgressReporter
 from gradient_ext.errors import GradientSdkError, ResourceCreatingError, ResourceFetchingError
@@ -39,18 +36,25 @@ from gradient_ext.parameters import (
 
 if TYPE_CHECKING:
     import httpx
+    from gradient_api.api import experiments as experiments_api
+    from gradient_api.api import logs as logs_api
+    from gradient_api.api import state as state_api
     from gradient_api.models import Created, StateAnswer
     from gradient_api.types import Response
 
+    import gradient
     from gradient_ext import experiments, logs, pagination, polling
     from gradient_ext.display import progress as live_display
-    from gradient_ext.experiments import BaseExperiment, ExperimentList
-    from gradient_ext.logs import LogRow, LogRows
     from gradient_ext.transport import Transport
 else:
-    experiments, logs, pagination, polling, live_display = map(
+    # Annotations name what is imported later, so that it can be found when they are evaluated.
+    gradient, httpx = map(LazyModule, ("gradient", "httpx"))
+    experiments_api, logs_api, state_api, experiments, logs, pagination, polling, live_display = map(
         LazyModule,
         (
+            "gradient_api.api.experiments",
+            "gradient_api.api.logs",
+            "gradient_api.api.state",
             "gradient_ext.experiments",
             "gradient_ext.logs",
             "gradient_ext.pagination",
@@ -126,9 +130,10 @@ class BaseClient:
     def _transport(self) -> Transport:
         """The transport, which is imported when it is first used: httpx takes longer to import than all else."""
         if "_shared_transport" not in self.__dict__:
-            from gradient_ext.transport import Connections, Transport
+            with importing:
+                from gradient_ext.transport import Connections, Transport
 
-            connections = Connections(self._configuration.api_key, self._http_client)
+                connections = Connections(self._configuration.api_key, self._http_client)
             made = Transport(self._configuration, self._options, connections)
             self.__dict__.setdefault("_shared_transport", made)  # Another thread may have been faster.
         transport: Transport = self.__dict__["_shared_transport"]
@@ -320,7 +325,7 @@ class ExperimentsClient(BaseClient):
         handle = checked_handle(experiment_id, "delete()")
         self._change(experiments_api.delete_experiment.sync_detailed, handle, "Failed to delete resource")
 
-    def get(self, experiment_id: str) -> BaseExperiment:
+    def get(self, experiment_id: str) -> gradient.BaseExperiment:
         """Return one experiment.
 
         >>> experiment = client.get(experiment_id)
@@ -338,7 +343,7 @@ class ExperimentsClient(BaseClient):
 
     def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
-    ) -> ExperimentList:
+    ) -> gradient.ExperimentList:
         """Return experiments, newest first; with a filter, project by project.
 
         All pages are requested.
@@ -365,7 +370,7 @@ class ExperimentsClient(BaseClient):
 
     def iter_experiments(
         self, project_id: str | Sequence[str] | None = None, *, page_size: int = config.PAGE_SIZE
-    ) -> Generator[BaseExperiment, None, None]:
+    ) -> Generator[gradient.BaseExperiment, None, None]:
         """Yield experiments as `list` returns them, page by page, with at most two pages in memory.
 
         Nothing is requested before the first experiment is asked for. Experiments that are created or deleted meanwhile
@@ -400,7 +405,9 @@ class ExperimentsClient(BaseClient):
         """
         return self._state(checked_handle(experiment_id, "state()"), polling.StateQuery())
 
-    def logs(self, experiment_id: str, line: int = config.FIRST_LINE, limit: int = config.DEFAULT_LIMIT) -> LogRows:
+    def logs(
+        self, experiment_id: str, line: int = config.FIRST_LINE, limit: int = config.DEFAULT_LIMIT
+    ) -> gradient.LogRows:
         """Show list of latest logs from the specified experiment.
 
         If there are more rows than `limit`, these are the first ones after `line`; `yield_logs` yields all of them.
@@ -433,7 +440,7 @@ class ExperimentsClient(BaseClient):
         *,
         timeout: float | None = None,
         progress: bool = False,
-    ) -> Generator[LogRow, None, None]:
+    ) -> Generator[gradient.LogRow, None, None]:
         """Follow the logs of an experiment until they end, over a network that fails now and then.
 
         Nothing is requested before the first row is asked for. Rows of one job come in order and once; rows of several
@@ -477,7 +484,7 @@ class ExperimentsClient(BaseClient):
         raise_on_failure: bool = True,
         on_state: Callable[[int], object] | None = None,
         progress: bool = False,
-    ) -> BaseExperiment:
+    ) -> gradient.BaseExperiment:
         """Wait until an experiment has ended, or is in a certain state, over a network that fails now and then.
 
         An experiment that has not been started is waited for, too: somebody else may start it. One that was stopped by
@@ -536,7 +543,7 @@ class ExperimentsClient(BaseClient):
             lambda client: endpoint(handle, client=client, idempotency_key=key), lambda answer: None, action=action
         )
 
-    def _page(self, cursor: pagination.ListCursor) -> Iterable[BaseExperiment]:
+    def _page(self, cursor: pagination.ListCursor) -> Iterable[gradient.BaseExperiment]:
         return self._transport.call(
             lambda client: experiments_api.list_experiments.sync_detailed(
                 client=client,
@@ -547,11 +554,11 @@ class ExperimentsClient(BaseClient):
             lambda page: [experiments.experiment_from(found) for found in cursor.take(page)],
         )
 
-    def _walk(self, cursor: pagination.ListCursor) -> Generator[BaseExperiment, None, None]:
+    def _walk(self, cursor: pagination.ListCursor) -> Generator[gradient.BaseExperiment, None, None]:
         while not cursor.finished:
             yield from self._page(cursor)
 
-    def _experiment(self, handle: str, query: polling.Query | None = None) -> BaseExperiment:
+    def _experiment(self, handle: str, query: polling.Query | None = None) -> gradient.BaseExperiment:
         return self._transport.call(
             lambda client: experiments_api.get_experiment.sync_detailed(handle, client=client),
             lambda answer: experiments.experiment_from(answer.data),
@@ -572,7 +579,7 @@ class ExperimentsClient(BaseClient):
         # The historical service had no such path.
         return (self._experiment(handle, query)).state
 
-    def _rows(self, handle: str, query: polling.LogsQuery) -> Sequence[LogRow]:
+    def _rows(self, handle: str, query: polling.LogsQuery) -> Sequence[gradient.LogRow]:
         return self._transport.call(
             lambda client: logs_api.get_logs.sync_detailed(client=client, experiment_id=handle, **query.parameters),
             logs.rows_from,

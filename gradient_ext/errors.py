@@ -37,14 +37,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from gradient_ext import public
+from gradient_ext import LazyModule, public
 from gradient_ext._json import is_array, is_object
 from gradient_ext.redaction import escape_control_characters, redact
 from gradient_ext.states import ExperimentState, state_word
 
 if TYPE_CHECKING:
-    from gradient_ext.experiments import BaseExperiment
-    from gradient_ext.logs import LogRow
+    import gradient
+else:
+    gradient = LazyModule("gradient")  # for annotations
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that may be over in a moment: the server is busy or restarting, or a proxy cannot reach it."""
@@ -482,12 +483,18 @@ class ExperimentFailedError(GradientSdkError):
     :param rows: the last rows of its logs, if they could be read
     """
 
-    def __init__(self, experiment: BaseExperiment, experiment_id: str, state: int, rows: Sequence[LogRow] = ()) -> None:
+    def __init__(
+        self,
+        experiment: gradient.BaseExperiment,
+        experiment_id: str,
+        state: int,
+        rows: Sequence[gradient.LogRow] = (),
+    ) -> None:
         super().__init__(experiment_id, state)
         self.experiment = experiment
         self.experiment_id = experiment_id
         self.state = state
-        self.rows: tuple[LogRow, ...] = tuple(rows)
+        self.rows: tuple[gradient.LogRow, ...] = tuple(rows)
 
     @property
     def experiment_error(self) -> str | None:

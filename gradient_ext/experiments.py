@@ -24,7 +24,7 @@ from gradient_api.experiment_fields import (
     SingleNodeExperimentFields,
 )
 
-from gradient_ext import public
+from gradient_ext import LazyModule, public
 from gradient_ext._json import EXACT_TYPES, coerce, is_object, require
 from gradient_ext.display.tables import Cell, Column, Displayed, DisplayedList, Table
 from gradient_ext.redaction import REDACTED, escape_control_characters, redact, redact_json
@@ -32,6 +32,10 @@ from gradient_ext.states import state_style
 
 if TYPE_CHECKING:
     import pandas
+
+    from gradient_ext.display import dataframes
+else:
+    pandas, dataframes = map(LazyModule, ("pandas", "gradient_ext.display.dataframes"))
 
 Class = TypeVar("Class", bound=type[BaseExperimentFields])
 
@@ -163,9 +167,7 @@ class ExperimentList(DisplayedList[BaseExperiment]):
 
         :raises ImportError: pandas is not installed
         """
-        from gradient_ext.display.dataframes import experiment_dataframe  # pandas is optional
-
-        return experiment_dataframe(self.to_dict(secrets=secrets), _all_fields())
+        return dataframes.experiment_dataframe(self.to_dict(secrets=secrets), _all_fields())
 
     def _table(self, max_rows: int | None = None) -> Table:
         return list_table(self, max_rows)

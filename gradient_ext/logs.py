@@ -12,7 +12,7 @@ from attrs import asdict, define, field, fields, frozen
 from gradient_api.constants import END_OF_LOG
 from gradient_api.experiment_fields import LOG_ROW_FIELDS
 
-from gradient_ext import public
+from gradient_ext import LazyModule, public
 from gradient_ext._json import EXACT_TYPES, as_array, as_object, coerce, require
 from gradient_ext.config import DEFAULT_LIMIT, FIRST_LINE
 from gradient_ext.display.tables import Cell, Column, DisplayedList, Table
@@ -21,6 +21,10 @@ from gradient_ext.redaction import escape_control_characters, redact
 
 if TYPE_CHECKING:
     import pandas
+
+    from gradient_ext.display import dataframes
+else:
+    pandas, dataframes = map(LazyModule, ("pandas", "gradient_ext.display.dataframes"))
 
 _by_line = attrgetter("line")
 
@@ -97,9 +101,7 @@ class LogRows(DisplayedList[LogRow]):
 
         :raises ImportError: pandas is not installed
         """
-        from gradient_ext.display.dataframes import log_dataframe  # pandas is optional
-
-        return log_dataframe(self.to_dict(), [each.name for each in fields(LogRow)])
+        return dataframes.log_dataframe(self.to_dict(), [each.name for each in fields(LogRow)])
 
     def _table(self, max_rows: int | None = None) -> Table:
         # Of many rows the first and the last ones: logs end with what matters.

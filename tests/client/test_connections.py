@@ -221,6 +221,54 @@ def test_calls_through_a_closed_http_client_say_that_it_is_closed(flaky):
             client.get("es1")
 
 
+FORKING = """
+import asyncio, faulthandler, os, signal, sys, threading
+from gradient import AsyncExperimentsClient, ExperimentsClient
+
+kind, url = sys.argv[1:]
+kinds = {"threads": ExperimentsClient, "asyncio": AsyncExperimentsClient}
+client = kinds[kind]("a-key", base_url=url, logs_url=url, deadline=5)
+
+def call():
+    if kind == "threads":
+        return client.get("es1").id
+    async def get():
+        return (await client.get("es1")).id
+    return asyncio.run(get())
+
+importing, forking, forked = threading.Event(), threading.Event(), threading.Event()
+forks = 0
+
+class Finder:
+    # Let the process fork at each import of the thread that calls.
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is caller and not forking.is_set():
+            importing.set()
+            forked.wait(0.02)
+            forked.clear()
+
+caller = threading.Thread(target=call)
+sys.meta_path.insert(0, Finder())
+caller.start()
+while caller.is_alive():
+    if not importing.wait(0.01):
+        continue
+    forking.set()
+    forks += 1
+    child = os.fork()
+    importing.clear()
+    if not child:
+        del sys.meta_path[0]
+        faulthandler.dump_traceback_later(5, exit=True)
+        os._exit(call() != "es1")
+    forking.clear()
+    forked.set()
+    if os.waitpid(child, 0)[1]:
+        sys.exit("a child that was forked during an import waits for ever")
+print(forks)
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # from Python 3.12 on
 class TestFork:
@@ -234,6 +282,20 @@ class TestFork:
             finally:
                 os._exit(code)
         return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def test_a_process_that_is_forked_during_any_import_of_a_first_call_can_make_calls(self, flaky, kind):
+        """A retried one, too. The child would wait for ever for a module that nobody imports any more."""
+        flaky.plan = [status(503)]
+        url = flaky.url.replace("127.0.0.1", "localhost")
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", FORKING, kind, url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stderr == ""
+        assert int(done.stdout) > 1
 
     def test_a_forked_process_refuses_an_http_client_of_the_user(self, flaky):
         with httpx.Client() as own, ExperimentsClient("sesame-key", base_url=flaky.url, http_client=own) as client:

@@ -61,8 +61,6 @@ LATE = {
     "gradient_ext.async_client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.display.tables._rich_text": "rich is in an extra",
-    "gradient_ext.experiments.to_dataframe": "pandas is optional",
-    "gradient_ext.logs.to_dataframe": "pandas is optional",
     "gradient_server.__getattr__": "pytest imports the package for its plugin, also without the extra `server`",
     "gradient_server.keys.default_folder": "platformdirs is in the extra `server`; its absence is an error in words",
     "gradient_server.runners.process.workspace._download": "most supervisors download nothing",

@@ -7,6 +7,7 @@ import pydoc
 import re
 import subprocess
 import sys
+import typing
 from importlib import metadata
 
 import pytest
@@ -66,6 +67,30 @@ def test_classes_have_the_module_from_which_users_import_them(name):
     assert kind.__module__ == ("gradient.constants" if name in dir(gradient.constants) else "gradient")
     assert getattr(sys.modules[kind.__module__], name) is kind
     assert inspect.getdoc(kind)
+
+
+def public_functions():
+    """Return the public methods and properties of all public classes, by their full names."""
+    for name in gradient.__all__:
+        kind = getattr(gradient, name)
+        for member, found in inspect.getmembers(kind) if inspect.isclass(kind) else ():
+            function = getattr(found, "fget", getattr(found, "__func__", found))
+            is_ours = inspect.isfunction(function) and function.__module__.partition(".")[0].startswith("gradient")
+            if is_ours and (not member.startswith("_") or member == "__init__"):
+                yield f"{name}.{member}", function
+
+
+@pytest.mark.parametrize("function", [pytest.param(function, id=name) for name, function in public_functions()])
+def test_annotations_of_public_methods_can_be_evaluated(function):
+    """As FastAPI, dependency injection and frameworks for agents do."""
+    assert typing.get_type_hints(function) is not None
+    assert inspect.signature(function, eval_str=True)
+
+
+def test_annotations_are_the_public_classes():
+    hints = typing.get_type_hints(gradient.AsyncExperimentsClient.get)
+    assert hints == {"experiment_id": str, "return": gradient.BaseExperiment}
+    assert typing.get_type_hints(gradient.ExperimentsClient.logs)["return"] is gradient.LogRows
 
 
 def test_help_on_the_errors_shows_every_exception_and_nothing_internal():
