@@ -32,7 +32,7 @@ _LATEST = 2.5e11
 _PARSED_AT_ONCE = 32
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder(parse_constant=lambda name: None).decode
 
 
 class RowSplitter:

@@ -93,8 +93,9 @@ class RunMonitor:
         """Whether its files cannot be read, and no supervisor is left that would write them."""
         if self._failing_since is None or time.monotonic() < self._failing_since + _LOST_AFTER:
             return False
+        is_launching = self._launcher is not None and self._launcher.poll() is None
         supervisor = self.history.supervisor
-        return self._launcher is None and not (supervisor and supervisor.is_alive())
+        return not is_launching and not (supervisor and supervisor.is_alive())
 
     @property
     def was_claimed(self) -> bool:
@@ -189,11 +190,16 @@ class RunMonitor:
         self.logs = []
 
     def fail(self, error: str) -> None:
-        """End a run without a supervisor: kill its processes and write the error. Do nothing if it has a supervisor.
+        """End a run without a supervisor: kill its processes, and write the error unless its files cannot be read.
+
+        Do nothing if it has a supervisor.
 
         :raises OSError: the error cannot be written
         """
         supervisor = self.history.supervisor
+        if self.is_lost:
+            kill_run(supervisor, self.history.groups)
+            return
         if supervisor and not self.directory.events.exists():
             # The lock was removed too, so that only the process itself shows whether the supervisor is alive.
             self._terminate()
@@ -233,6 +239,7 @@ class RunMonitor:
             return
         if supervisor and seconds > _KILL_AFTER + self.history.grace and supervisor.is_alive():
             self._is_overdue = True
+            kill(supervisor.pid, signal.SIGSTOP)  # so that it starts nothing
             kill_descendants(supervisor.pid)
             kill(supervisor.pid)
         elif supervisor and not self._is_escalated and supervisor.is_alive():

@@ -1,5 +1,6 @@
 """The log of one node: output becomes rows, which one process writes to a file and others read meanwhile."""
 
+import os
 import re
 import threading
 import tracemalloc
@@ -155,6 +156,87 @@ def test_an_incomplete_last_row_is_ignored(path):
         complete = whole[:length].count(b"\n")
         assert [text for _, _, text in reader.after(0)] == ["one", "two"][:complete]
         assert reader.count() == complete
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"\0" * 100,
+        b"",
+        b"\xff\xfe",
+        b"no row",
+        b"1",
+        b"{}",
+        b'{"a":1,"b":2}',
+        b"[2.0]",
+        b"[2.0,3]",
+        b'["a","b"]',
+        b'[2.0,"a","b"]',
+        b'[2.0,"a"],[2.0,"b"]',
+        b"[" * 100_000,
+        b'[2.0,"\xed\xa0\x80"]',
+        b'[NaN,"a"]',
+        b'[1e999,"a"]',
+        b'[9e11,"a"]',
+        b'[-1.0,"a"]',
+        b"x" * 10_000_000,
+    ],
+    ids=range(19),
+)
+def test_a_damaged_row_keeps_its_line_and_spoils_no_other(path, damaged):
+    """As after a power failure, or when its command has written to it."""
+    writer = LogWriter(path)
+    writer.write(1, ["one"])
+    path.write_bytes(path.read_bytes() + damaged + b"\n")
+    writer.write(3, ["three"])
+    lost = (2, 1.0, "(this row of the log is lost)")
+    for _ in range(2):
+        reader = LogReader(path)
+        assert list(reader.after(0)) == [(1, 1.0, "one"), lost, (3, 3.0, "three")]
+        assert list(reader.after(2)) == [(3, 3.0, "three")]
+        assert reader.count() == 3
+
+
+def test_a_row_that_is_cut_in_two_is_lost_twice(path):
+    """Its halves would be a row again if they were parsed together."""
+    path.write_bytes(b'[1.0,"a\nb"]\n[1.0,"next"]\n')
+    assert [text for _, _, text in LogReader(path).after(0)] == [*["(this row of the log is lost)"] * 2, "next"]
+    assert [written > 1e9 for _, written, _ in LogReader(path).after(0)] == [True, True, False]  # that of the file
+
+
+def test_a_row_after_zeros_is_read_in_little_memory(path):
+    """After a power failure, a file may have the size that it should have, and zeros."""
+    path.touch()
+    os.truncate(path, 50_000_000)
+    LogWriter(path).write(1, ["one"])
+    tracemalloc.start()
+    try:
+        assert list(LogReader(path).after(0)) == [(1, 1.0, "one")]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_reads_like_an_empty_log(path, make):
+    """Nobody waits for somebody who writes to a pipe."""
+    make(path)
+    reader = LogReader(path)
+    assert (list(reader.after(0)), list(reader.after(7)), reader.count()) == ([], [], 0)
+
+
+def test_a_log_is_not_written_through_a_link(path, tmp_path):
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        LogWriter(path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_cannot_be_encoded_is_replaced(path):
+    """Output cannot have that, but the parameters in the first row may."""
+    LogWriter(path).write(1, ["a\ud800", "b"])
+    assert [text for _, _, text in LogReader(path).after(0)] == ["a?", "b"]
 
 
 def test_the_end_of_a_long_log_is_read_without_its_beginning(path):

@@ -3,24 +3,47 @@
 import contextlib
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
+from gradient_server.runners.process import monitor as monitor_module
 from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.log_file import LogWriter
 from gradient_server.runners.process.monitor import RunMonitor
+from gradient_server.runners.process.processes import ProcessId, kill
 from gradient_server.runners.process.run_files import EventReader, EventWriter, LaunchSpec, RunDirectory
 from tests.server.runners.process.conftest import LEAVING, is_alive, left_over, only_linux, stop, wait_until
 
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
+
+
+FIRST_PROCESS = """
+import sys
+from pathlib import Path
+import psutil
+from gradient_server.runners.process.processes import become_subreaper
+from tests.server.runners.process.conftest import Bench, wait_until
+become_subreaper()
+bench = Bench(Path(sys.argv[1]))
+bench.runner.recover()
+bench.done()
+bench.done("setsid sleep 60 & sleep 60 & sleep 0.1; kill -9 $PPID; sleep 60")
+deleted = bench.run("echo begun; sleep 60")
+bench.wait_for_row(deleted, "begun")
+deleted.delete()
+wait_until(lambda: not psutil.Process().children(), "the end of all children")
+bench.runner.close()
+"""
 
 
 class LateDirectory(RunDirectory):
@@ -126,6 +149,109 @@ def test_a_run_whose_supervisor_is_killed_ends_with_an_error_and_its_processes_a
     assert run.rows(4, 10, bench.clock.now())[0][1].message == END_OF_LOG
 
 
+@only_linux
+def test_a_run_is_stopped_if_its_supervisor_has_been_stopped_by_a_signal(bench):
+    run = bench.run("echo $PPID; echo $$; exec sleep 60")
+    supervisor, pid = bench.pids(run, 2)
+    os.kill(supervisor, signal.SIGSTOP)
+    stop(bench, run)
+    assert bench.outcome(run) == ("canceled", None)
+    assert not is_alive(pid)
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """Seconds that have passed for monitors, in addition to those that have."""
+    passed = SimpleNamespace(seconds=0.0)
+    shifted = SimpleNamespace(monotonic=lambda: time.monotonic() + passed.seconds)
+    monkeypatch.setattr(monitor_module, "time", shifted)
+    return passed
+
+
+@pytest.fixture
+def stack():
+    """What is to be done at the end of a test."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@only_linux
+def test_the_server_ends_a_run_whose_supervisor_does_not(tmp_path, passed, stack):
+    """It sends SIGTERM after 5 seconds, and SIGKILL 10 seconds after the grace period."""
+    command = "trap 'echo >> asked' TERM; touch ready; while :; do sleep 0.05; done"
+    deaf = f"setsid sh -c {shlex.quote(command)} & trap '' TERM; echo $!; sleep 60; sleep 60"
+    directory = RunDirectory(tmp_path / "es1")
+    directory.log(0).parent.mkdir(parents=True)
+    supervisor = subprocess.Popen(["/bin/sh", "-c", deaf], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    pid = int(supervisor.stdout.readline())
+    stack.callback(supervisor.communicate)
+    stack.callback(supervisor.kill)
+    stack.callback(kill, pid)
+    with contextlib.closing(EventWriter(directory.events)) as events:
+        events.write(claimed=ProcessId.of(supervisor.pid))
+        events.write(state=State.PROVISIONING, grace=20.0)
+    wait_until((tmp_path / "ready").exists)
+    monitor = RunMonitor(directory, 1)
+    monitor.poll()
+    monitor.stop()
+    for passed.seconds in (4, 28):
+        assert not (tmp_path / "asked").exists()
+        monitor.stop()
+    wait_until((tmp_path / "asked").exists, "SIGTERM")
+    assert is_alive(pid)
+    assert is_alive(supervisor.pid)
+    passed.seconds = 30.1
+    monitor.stop()
+    wait_until(lambda: not is_alive(pid) and not is_alive(supervisor.pid), "SIGKILL")
+    passed.seconds = 31
+    monitor.poll()
+    assert (monitor.history.states[-1][1], monitor.history.error) == (State.CANCELLED, None)
+    assert (tmp_path / "asked").read_text() == "\n"
+    assert monitor.is_over
+
+
+def test_a_launcher_that_hangs_is_killed_when_its_run_is_stopped(make_bench, passed, monkeypatch, tmp_path):
+    """Its slot is free then."""
+    bench = make_bench(slots=1)
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o700)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(hanging))
+        run = bench.run()
+        wait_until((bench.directory / run.handle / "supervisor.log").exists, "the launch")
+        run.stop(bench.clock.now())
+        wait_until((bench.directory / run.handle / "stop").exists, "the stop")
+        passed.seconds = 11
+        bench.wait_for_end(run)
+    assert bench.outcome(run) == ("canceled", None)
+    assert bench.rows(bench.done("echo other")) == ["other"]
+
+
+def test_a_run_whose_files_cannot_be_read_ends_when_its_supervisor_has_ended(make_bench, passed):
+    """What is left of it is killed, and its slot is free."""
+    bench = make_bench(slots=1)
+    run = bench.run("echo $PPID; echo $$; exec sleep 60")
+    supervisor, pid = bench.pids(run, 2)
+    (bench.directory / run.handle / "events.jsonl").unlink()
+    os.mkfifo(bench.directory / run.handle / "events.jsonl")
+    os.kill(supervisor, signal.SIGKILL)
+    passed.seconds = 11
+    wait_until(lambda: not is_alive(supervisor))
+    passed.seconds = 22
+    bench.wait_for_end(run)
+    state, error = bench.outcome(run)
+    assert (state, "cannot be read" in error) == ("error", True)
+    assert not is_alive(pid)
+    assert bench.rows(bench.done("echo other")) == ["other"]
+
+
+@only_linux
+def test_nothing_is_left_of_supervisors_in_a_container_whose_first_process_is_the_server(tmp_path):
+    """Orphans are children of the server there: it reaps them."""
+    subprocess.run([sys.executable, "-c", FIRST_PROCESS, tmp_path / "runs"], check=True, timeout=60)
+
+
 def test_supervisors_can_be_killed_at_any_time(make_bench, tmp_path):
     """Each run ends with its outcome or an error, runs once at most, and leaves nothing."""
     bench = make_bench(slots=4)
@@ -163,11 +289,13 @@ def test_a_run_can_be_stopped_at_any_time(bench):
     assert not any(is_alive(int(line)) for line in (started.read_text().split() if started.exists() else []))
 
 
-def test_a_run_can_be_stopped_if_the_stop_request_cannot_be_written(bench):
-    """As on a full disk."""
+@pytest.mark.parametrize("is_pipe", [False, True])
+def test_a_run_can_be_stopped_if_the_stop_request_cannot_be_written(bench, is_pipe):
+    """As on a full disk, or if its command has put something else there."""
     run = bench.run("echo $$; exec sleep 60")
     (pid,) = bench.pids(run)
-    (bench.directory / run.handle / "stop").symlink_to("/no/such/folder/stop")
+    path = bench.directory / run.handle / "stop"
+    os.mkfifo(path) if is_pipe else path.symlink_to("/no/such/folder/stop")
     stop(bench, run)
     assert not is_alive(pid)
 

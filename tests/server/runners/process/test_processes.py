@@ -3,10 +3,45 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 
-from gradient_server.runners.process.processes import ProcessId, kill_run, signal_group
+import pytest
+
+from gradient_server.runners.process.processes import ProcessId, available_processors, kill_run, signal_group
 from tests.server.runners.process.conftest import only_linux, wait_until
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "count"),
+    [
+        ("0::/", {}, 1000),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "max 100000"}, 1000),
+        ("0::/a/b", {"a/b/cpu.max": "150000 100000"}, 2),
+        ("0::/a/b", {"a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),
+        ("0::/not/in/this/container", {"cpu.max": "50000 100000"}, 1),
+        ("5:cpu,cpuacct:/a\n2:memory:/b", {"cpu,cpuacct/a/cpu.cfs_quota_us": "400000"}, 4),
+        ("5:cpu:/a", {"cpu/a/cpu.cfs_quota_us": "-1"}, 1000),
+        ("0::/", {"cpu.max": "damaged"}, 1000),
+    ],
+)
+def test_the_number_of_processors_respects_the_quotas_of_control_groups(monkeypatch, tmp_path, group, files, count):
+    """As they are set for containers and services."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(1000), raising=False)
+    (tmp_path / "own").write_text(f"{group}\n")
+    for name, text in files.items():
+        path = tmp_path / "cgroups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+        path.with_name("cpu.cfs_period_us").write_text("100000\n")
+    assert available_processors(tmp_path / "own", tmp_path / "cgroups") == count
+
+
+@only_linux
+def test_the_number_of_processors_respects_the_affinity(tmp_path):
+    program = "import os; from gradient_server.runners.process.processes import available_processors as count; "
+    program += "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); print(count())"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_a_process_is_alive_until_it_ends(stranger):

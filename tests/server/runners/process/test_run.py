@@ -63,6 +63,26 @@ def test_a_run_whose_log_cannot_be_written_ends_with_an_error(bench):
     assert not is_alive(int(pid))
 
 
+def test_a_log_that_was_cut_off_has_every_line_and_its_end(bench):
+    """Otherwise, readers would wait for what is missing."""
+    run = bench.done("seq 5")
+    log = bench.directory / run.handle / "jobs" / "0.log"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
+    lost = "(this row of the log is lost)"
+    for line, messages in ((0, ["1", "2", lost, lost, lost, END_OF_LOG]), (3, [lost, lost, END_OF_LOG]), (6, [])):
+        rows = run.job_rows(run.jobs[0], line, 10, bench.clock.now())
+        assert [row.message for row in rows] == messages
+        assert [row.line for row in rows] == list(range(line + 1, 7))
+
+
+def test_a_log_ends_where_its_run_has_ended(bench):
+    """Whatever is appended later."""
+    run = bench.done("echo one")
+    LogWriter(bench.directory / run.handle / "jobs" / "0.log").write(1, ["two", "three"])
+    rows = run.job_rows(run.jobs[0], 0, 10, bench.clock.now())
+    assert [(row.line, row.message) for row in rows] == [(1, "one"), (2, END_OF_LOG)]
+
+
 def test_rows_of_an_earlier_run_with_the_same_handle_are_not_visible(make_bench):
     bench = make_bench(recover=False)
     run = bench.admit("echo mine", handle="es7")

@@ -2,12 +2,46 @@
 
 import contextlib
 import os
+import subprocess
+import sys
 
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process.run_files import EventReader, EventWriter
+from gradient_server.runners.process.log_file import LogWriter
+from gradient_server.runners.process.run_files import EventReader, EventWriter, RunDirectory
 from tests.server.runners.process.conftest import limit_file_size, wait_until
+
+WITHOUT_RIGHTS = """
+import os
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from gradient_server.runners.process.monitor import RunMonitor
+from gradient_server.runners.process.run_files import EventWriter, RunDirectory, RunsDirectory
+from gradient_server.runners.process.log_file import LogWriter
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+with TemporaryDirectory(dir="/tmp") as folder:
+    runs = Path(folder, "runs")
+    directory = RunDirectory(runs / "es1")
+    jobs = directory.log(0).parent
+    jobs.mkdir(parents=True)
+    (runs / "lost+found").mkdir(mode=0)
+    EventWriter(directory.events).write(state=5, rows=[1])
+    LogWriter(directory.log(0)).write(1, ["one"])
+    for path in (directory.events, directory.log(0), jobs, directory.path, runs):
+        path.chmod(0)
+    monitor = RunMonitor(directory, 1)
+    with suppress(PermissionError):
+        monitor.poll()
+    monitor.poll()
+    assert monitor.history.has_ended
+    assert list(monitor.logs[0].after(0)) == [(1, 1.0, "one")]
+    assert [run.path for run in RunsDirectory(runs).unknown([])] == [directory.path]
+"""
 
 
 def states_in(reader):
@@ -86,6 +120,72 @@ def test_the_files_of_an_earlier_version_are_read_without_what_a_power_failure_h
     history = reader.history
     assert (history.supervisor, history.groups) == ((10, "boot 7"), [(11, "boot 8")])
     assert (history.states, history.error, history.rows) == ([(2.0, 4), (3.0, 8)], "reason", (2, 0))
+
+
+@pytest.mark.parametrize(
+    ("error", "stored"),
+    [
+        ("caf\udce9.txt is missing", r"caf\xe9.txt is missing"),
+        ("half a pair: \ud83d", r"half a pair: \ud83d"),
+        ("both: \udce9 \ud83d", r"both: \udce9 \ud83d"),
+        ("ä 😀 \n", "ä 😀 \n"),
+        ("b" * 2000 + "m" * 5_000_000 + "e" * 2000, "b" * 2000 + " ... " + "e" * 2000),
+        ("x" * 4000, "x" * 4000),
+    ],
+)
+def test_an_error_can_be_encoded_and_has_4000_characters_at_most(events, error, stored):
+    """Names of files may be no UTF-8, and messages of programs may have any length."""
+    with contextlib.closing(EventWriter(events)) as writer:
+        writer.write(state=State.ERROR, error=error)
+    reader = EventReader(events)
+    reader.read()
+    assert reader.history.error == stored
+
+
+def test_events_are_not_written_through_a_link(events, tmp_path):
+    events.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        EventWriter(events)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ["stop", "supervisor.log"])
+@pytest.mark.parametrize("is_pipe", [False, True], ids=["link", "pipe"])
+def test_neither_links_nor_pipes_are_used_where_files_are_written(tmp_path, name, is_pipe):
+    """Commands can put them there. Nobody waits for somebody who reads from a pipe."""
+    directory = RunDirectory(tmp_path)
+    path, elsewhere = tmp_path / name, tmp_path / "elsewhere"
+    os.mkfifo(path) if is_pipe else path.symlink_to(elsewhere)
+    with pytest.raises(OSError, match="No such device" if is_pipe else "symbolic links"):
+        directory.request_stop() if name == "stop" else directory.open_supervisor_log()
+    assert not elsewhere.exists()
+
+
+def test_events_are_not_read_from_a_pipe(events):
+    os.mkfifo(events)
+    with pytest.raises(OSError, match="it is no file"):
+        EventReader(events).read()
+
+
+def test_rights_that_a_command_has_taken_away_are_restored(tmp_path):
+    """Those of its owner to the files of the run, and to nothing that a link leads to."""
+    directory, other = RunDirectory(tmp_path / "runs" / "es1"), tmp_path / "other"
+    jobs = directory.log(0).parent
+    jobs.mkdir(parents=True)
+    other.touch()
+    directory.log(1).symlink_to(other)
+    EventWriter(directory.events)
+    LogWriter(directory.log(0))
+    paths = [directory.events, directory.log(0), other, jobs, directory.path, directory.path.parent]
+    for path in paths:
+        path.chmod(0o044)
+    directory.restore_access()
+    assert [path.stat().st_mode & 0o777 for path in paths] == [0o644, 0o644, 0o044, 0o744, 0o744, 0o744]
+
+
+def test_a_run_without_rights_is_read_and_folders_that_nobody_may_enter_are_left_alone():
+    """By a user who is not root, for whom rights mean something."""
+    subprocess.run([sys.executable, "-c", WITHOUT_RIGHTS], check=True, timeout=30)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 
 import pytest
 from gradient_api.constants import ExperimentState as State
@@ -69,6 +70,45 @@ def test_a_run_that_cannot_be_monitored_ends_with_an_error_and_does_not_block_ot
     assert bench.outcome(broken) == ("error", "The run cannot be followed; the log of the server says why")
     wait_until(lambda: not is_alive(int(bench.rows(broken)[0])), "the end of the broken one")
     assert "on purpose" in caplog.text
+
+
+def fail(*arguments, **more):
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_run_whose_launch_fails_unexpectedly_ends_with_an_error_and_others_run(make_bench, monkeypatch, caplog):
+    bench = make_bench(slots=1)
+    broken = bench.admit()
+    monkeypatch.setattr(broken.monitor, "launch", fail)
+    broken.start(bench.clock.now())
+    assert bench.rows(bench.done("echo other")) == ["other"]
+    assert bench.outcome(broken) == ("error", "The run cannot be started: can't start new thread")
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["stop", "move", "poll"])
+def test_an_unexpected_error_does_not_end_the_scheduler(make_bench, monkeypatch, caplog, method):
+    """Neither while a run is deleted, when nothing else guards it."""
+    bench = make_bench(slots=1)
+    deleted = bench.run("exec sleep 60")
+    wait_until(lambda: bench.state(deleted) == State.RUNNING, "the start")
+    original, errors = getattr(deleted.monitor, method), [fail]
+    monkeypatch.setattr(
+        deleted.monitor, method, lambda *given: errors.pop()() if deleted.is_deleted and errors else original(*given)
+    )
+    deleted.delete()
+    assert bench.rows(bench.done("echo other")) == ["other"]
+    assert (errors, "can't start new thread" in caplog.text) == ([], True)
+    wait_until(lambda: [path.name for path in bench.directory.glob("*1*")] == [], "the removal")
+
+
+def test_a_deleted_run_is_removed_when_there_can_be_no_more_threads(make_bench, monkeypatch):
+    bench = make_bench(slots=1)
+    run, start = bench.done(), threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda self: fail() if "remover" in self.name else start(self))
+    run.delete()
+    assert bench.rows(bench.done("echo other")) == ["other"]
+    wait_until(lambda: not (bench.directory / run.handle).exists() and not list(bench.directory.glob(".*")))
 
 
 def test_events_that_cannot_be_read_at_first_are_read_later(make_bench, monkeypatch):
