@@ -157,7 +157,7 @@ def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -
     if runner.executes_commands and options.time_scale != 1:
         return f"--time-scale: commands run in real time; it does not go with --runner {runner.name}"
     if options.expose and not runner.executes_commands:
-        return f"--expose: nothing is executed with --runner {runner.name}; every host is allowed"
+        return f"--expose: nothing is executed with --runner {runner.name}; another --host needs a key only"
     for name, owner in owners.items():
         if owner is not runner and getattr(options, name) is not None:
             return f"{_flag(name)}: it goes with --runner {owner.name}, not with --runner {runner.name}"
@@ -174,7 +174,12 @@ def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -
             return f"{_flag(name)}: {path} is the file of {other}, too; give each its own"
         used[real] = _flag(name)
     try:
-        check_bind_host(options.host, executes_commands=runner.executes_commands, expose=options.expose)
+        check_bind_host(
+            options.host,
+            executes_commands=runner.executes_commands,
+            expose=options.expose,
+            has_own_key=options.api_key is not None or options.api_key_file is not None,
+        )
     except ValueError as error:
         return f"--host {options.host}: {error}"
     return None

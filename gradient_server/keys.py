@@ -53,7 +53,7 @@ def choose_key(
         one is made and kept; otherwise the default is the documented one
     :param Path folder: where a random key is kept; default: `default_folder()`
 
-    :raises ValueError: the key is invalid, or too short to run commands with it
+    :raises ValueError: the key is invalid, or too short or easy to guess to run commands with it
     :raises OSError: a file or folder cannot be used; the error has its `filename`
     """
     if given is not None:
@@ -71,7 +71,7 @@ def choose_key(
 def embedded_key(given: str | None, *, executes_commands: bool) -> str:
     """Return the key of a server inside of a program, which passes it to its clients: the given one or a default.
 
-    :raises ValueError: the key is invalid, or too short to run commands with it
+    :raises ValueError: the key is invalid, or too short or easy to guess to run commands with it
     """
     if given is not None:
         return check_key(given, executes_commands=executes_commands)
@@ -99,7 +99,8 @@ def load_or_create_key(folder: Path) -> str:
 
     :param Path folder: is made if it is missing, readable by its owner alone
 
-    :raises OSError: the folder or the file cannot be used, or others could know the key; the error has its `filename`
+    :raises OSError: the folder or the file cannot be used, or others could know or guess the key; the error has its
+        `filename`
     """
     make_private_folder(folder)
     path = folder / NAME
@@ -107,7 +108,11 @@ def load_or_create_key(folder: Path) -> str:
         write_if_missing(path, json.dumps({KEY_MEMBER: secrets.token_urlsafe(_BYTES)}) + "\n")
         # Another server may have been the first.
         text = read_private(path)
-    return _key_in(text or "", path)
+    key = _key_in(text or "", path)
+    try:
+        return check_key(key, executes_commands=True)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
 
 
 def read_key(path: Path) -> str:

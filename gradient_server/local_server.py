@@ -62,7 +62,7 @@ class LocalServer:
     :param str host: the address to listen on; default: 127.0.0.1
     :param int port: the port to listen on; default: 0, a free one
     :param str api_key: the key that clients must send; default: the documented one, or a random one if the runner
-        executes commands
+        executes commands. Where other machines can reach a server with simulated runs, there is no default
     :param float time_scale: simulated seconds in a real second; default: 1
     :param int seed: determines the ids of experiments and jobs; default: 0
     :param bool check_answers: whether to check every response against the contract; default: False
@@ -74,8 +74,8 @@ class LocalServer:
 
     :raises OSError: the port is in use, the machine does not have the address, or the store cannot be used; then the
         error has its `filename`
-    :raises ValueError: the key, the port, the time scale or a name is invalid; the key is too short, or other machines
-        could reach the server, and it executes commands; or the runner cannot run with these settings
+    :raises ValueError: the key, the port, the time scale or a name is invalid; the key is too short or easy to guess,
+        and the server executes commands; other machines could reach it; or the runner cannot run with these settings
 
     >>> with LocalServer() as server:
     ...     server.experiments_url.endswith("/experiments/v1/")
@@ -99,7 +99,8 @@ class LocalServer:
         self._runner = runner or SimulatedRunner()
         executes_commands = self._runner.executes_commands
         self.api_key = embedded_key(api_key, executes_commands=executes_commands)
-        check_bind_host(host, executes_commands=executes_commands, expose=expose)
+        has_own_key = api_key is not None
+        check_bind_host(host, executes_commands=executes_commands, expose=expose, has_own_key=has_own_key)
         check_port(str(port))
         scale = check_time_scale(time_scale)
         allowed = tuple(check_host_name(name) for name in allow_hosts)

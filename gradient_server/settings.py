@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import math
 import re
 import reprlib
@@ -14,6 +15,11 @@ MIN_KEY_LENGTH = 20
 """Characters of an API key with which commands can be run."""
 MAX_TIME_SCALE = 1e12
 """Simulated seconds in a real second; then, the year 9999 comes at once."""
+MIN_KEY_STEPS = 8
+"""Different distances between neighbouring characters of such a key: `aaaa` and `1234` have one, `abab` has two."""
+_GOOD_KEY = (
+    "without one, a random one is made, and python -c 'import secrets; print(secrets.token_urlsafe())' prints one"
+)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 
@@ -21,18 +27,29 @@ _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<
 def check_key(key: str, *, executes_commands: bool = False) -> str:
     """Return an API key that clients can send.
 
-    :param bool executes_commands: whether commands can be run with it, so that it must be long
+    :param bool executes_commands: whether commands can be run with it, so that it must not be guessed
 
-    :raises ValueError: it is invalid or too short
+    :raises ValueError: it is invalid, too short or easy to guess
     """
     if not key or not key.isascii() or not key.isprintable() or key != key.strip():
         raise ValueError("a key must be visible ASCII characters, without spaces around them")
     if executes_commands and len(key) < MIN_KEY_LENGTH:
         raise ValueError(
-            f"a key with which commands can be run must have at least {MIN_KEY_LENGTH} characters; "
-            "without one, a random one is made"
+            f"a key with which commands can be run must have at least {MIN_KEY_LENGTH} characters; {_GOOD_KEY}"
+        )
+    if executes_commands and _is_easy_to_guess(key):
+        raise ValueError(
+            "a key with which commands can be run must not be easy to guess: this one repeats itself, counts, or has "
+            f"few different characters; {_GOOD_KEY}"
         )
     return key
+
+
+def _is_easy_to_guess(key: str) -> bool:
+    # Random keys have a shorter repetition, if any, and hardly ever so few steps, also if they consist of digits.
+    period = next(length for length in range(1, len(key) + 1) if key[length:] == key[:-length])
+    steps = {ord(after) - ord(before) for before, after in itertools.pairwise(key)}
+    return (period < MIN_KEY_LENGTH and period <= 2 * len(key) / 3) or len(steps) < MIN_KEY_STEPS
 
 
 def check_time_scale(scale: float | str) -> float:
@@ -73,14 +90,16 @@ def check_host(text: str) -> str:
     return text
 
 
-def check_bind_host(host: str, *, executes_commands: bool, expose: bool) -> str:
+def check_bind_host(host: str, *, executes_commands: bool, expose: bool, has_own_key: bool = True) -> str:
     """Return the address to listen on.
 
     :param str host: the address
     :param bool executes_commands: whether experiments execute commands on this machine
     :param bool expose: whether the user allows other machines to have commands executed
+    :param bool has_own_key: whether the user has given a key, so that it is not the documented one
 
-    :raises ValueError: there is no such address, or other machines could reach it and `expose` is not set
+    :raises ValueError: there is no such address, or other machines could reach it and `expose` is not set or there is
+        no key
 
     >>> check_bind_host("127.0.0.1", executes_commands=True, expose=False)
     '127.0.0.1'
@@ -95,6 +114,11 @@ network in plain http; to allow that, add --expose
         raise ValueError(
             f"anyone who reaches {host} and has the key can run any command here as you, "
             "and the key crosses the network in plain http; to allow that, add --expose"
+        )
+    if not executes_commands and not has_own_key and not is_loopback(host):
+        raise ValueError(
+            f"anyone who reaches {host} could use the documented key and read what experiments contain, passwords and "
+            "variables among it; give a key with --api-key-file or --api-key"
         )
     return host
 

@@ -113,6 +113,7 @@ def test_an_invalid_option_is_named_in_one_line(capsys, options):
         (("--expose",), "--expose: nothing is executed"),
         (("--runner", "process", "--time-scale", "2"), "--time-scale: commands run in real time"),
         (("--runner", "process", "--host", "0.0.0.0"), "--host 0.0.0.0: anyone who reaches 0.0.0.0 and has the key"),
+        (("--host", "0.0.0.0"), "--host 0.0.0.0: anyone who reaches 0.0.0.0 could use the documented key"),
         (("--api-key", "k", "--api-key-file", "k"), "not allowed with"),
         (("--store", "f", "--ready-file", "./f"), "--ready-file: f is the file of --store, too"),
         (("--api-key-file", "f", "--ready-file", "../{folder}/f"), "is the file of --api-key-file, too"),
@@ -121,6 +122,11 @@ def test_an_invalid_option_is_named_in_one_line(capsys, options):
 def test_options_that_do_not_go_together_are_named(capsys, tmp_path, monkeypatch, options, text):
     monkeypatch.chdir(tmp_path)
     assert text in usage_error(capsys, *(option.format(folder=tmp_path.name) for option in options))
+
+
+@pytest.mark.parametrize("key", ["--api-key", "--api-key-file"])
+def test_a_server_that_executes_nothing_listens_on_any_address_with_a_key_of_its_own(key):
+    assert parse_options(["--host", "0.0.0.0", key, "k"]).host == "0.0.0.0"
 
 
 @pytest.mark.parametrize("option", ["--store", "--ready-file", "--api-key-file"])
@@ -204,7 +210,7 @@ def test_a_full_disk_is_reported_with_the_file(launch, tmp_path, options, wanted
 
 
 def test_an_address_that_this_machine_does_not_have_exits_with_code_1(launch):
-    process = launch("--port", "0", "--host", "192.0.2.1")
+    process = launch("--port", "0", "--host", "192.0.2.1", "--api-key", "k")
     assert error_of(process).startswith("python -m gradient_server: Cannot listen on 192.0.2.1:0: ")
     assert process.returncode == 1
 

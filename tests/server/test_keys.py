@@ -9,17 +9,20 @@ import subprocess
 import sys
 import threading
 import traceback
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from gradient_server import keys
-from gradient_server.keys import choose_key, environment_for, load_or_create_key, read_key
+from gradient_server.keys import choose_key, embedded_key, environment_for, load_or_create_key, read_key
 from gradient_server.private_files import write_new
 
 LIST_EXPERIMENTS = "from gradient import ExperimentsClient; print(ExperimentsClient().list())"
 TIMEOUT = 20
+LONG = "Gh7caiw0shooPeeyeiG7"
 
 
 @pytest.fixture
@@ -188,11 +191,11 @@ def test_the_environment_for_a_key_file_has_absolute_paths(tmp_path, monkeypatch
 
 def test_the_key_is_the_given_one_or_that_in_a_file_or_the_default(tmp_path, folder):
     path = tmp_path / "key.json"
-    path.write_text(json.dumps({"apiKey": "f" * 20}))
+    path.write_text(json.dumps({"apiKey": LONG}))
     path.chmod(0o600)
     for is_real in (False, True):
-        assert choose_key("g" * 20, None, executes_commands=is_real).text == "g" * 20
-        assert choose_key(None, path, executes_commands=is_real).text == "f" * 20
+        assert choose_key(LONG[::-1], None, executes_commands=is_real).text == LONG[::-1]
+        assert choose_key(None, path, executes_commands=is_real).text == LONG
     assert choose_key(None, None).text == "gradient-local"
     assert "gradient-local" not in repr(choose_key(None, None))
     assert choose_key("short", None).text == "short"
@@ -201,11 +204,55 @@ def test_the_key_is_the_given_one_or_that_in_a_file_or_the_default(tmp_path, fol
 
 def test_short_keys_are_refused_where_commands_are_executed(tmp_path):
     path = tmp_path / "key.json"
-    path.write_text(json.dumps({"apiKey": "f" * 19}))
+    path.write_text(json.dumps({"apiKey": LONG[:19]}))
     path.chmod(0o600)
-    for given, file in (("gradient-local", None), ("g" * 19, None), (None, path)):
-        with pytest.raises(ValueError, match="at least 20 characters"):
+    for given, file in (("gradient-local", None), (LONG[:19], None), (None, path)):
+        with pytest.raises(ValueError, match=r"at least 20 characters; .*token_urlsafe"):
             choose_key(given, file, executes_commands=True)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a" * 20,
+        "k" * 64,
+        "a" * 31 + "b",
+        "ab" * 10,
+        "changeme" * 3,
+        "gradient-local-gradient-local",
+        "12345678901234567890",
+        "abcdefghijklmnopqrstuvwxyz",
+        "0123456789abcdefghij",
+        "00000000000000000001",
+        "01100101110010100110",
+    ],
+)
+def test_keys_that_are_easy_to_guess_are_refused_where_commands_are_executed(tmp_path, folder, key):
+    """Also if the user has put them where the random one is kept. The error says how to get a good one."""
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps({"apiKey": key}))
+    path.chmod(0o600)
+    load_or_create_key(folder)
+    (folder / "config.json").write_text(json.dumps({"apiKey": key}))
+    for given, file in ((key, None), (None, path), (None, None)):
+        assert choose_key(given, file or path).text == key
+        with pytest.raises(
+            (ValueError, OSError), match=r"easy to guess.*a random one is made.*token_urlsafe"
+        ) as caught:
+            choose_key(given, file, executes_commands=True, folder=folder)
+        assert key not in str(caught.value)
+    with pytest.raises(ValueError, match="easy to guess"):
+        embedded_key(key, executes_commands=True)
+
+
+def test_random_keys_of_any_kind_are_not_easy_to_guess():
+    random = Random(1)
+    for number in range(1000):
+        digits = "".join(random.choices("0123456789", k=24))
+        for key in (str(uuid.UUID(int=random.getrandbits(128))), random.randbytes(16).hex(), digits):
+            assert embedded_key(key, executes_commands=True) == key, number
+    for words in ("correct-horse-battery-staple", "Tr0ub4dor&3 is a bad one"):
+        assert embedded_key(words, executes_commands=True) == words
 
 
 def test_a_key_file_leads_clients_to_the_key_without_showing_it(launch, tmp_path, ready_file):

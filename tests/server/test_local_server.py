@@ -120,6 +120,12 @@ def test_a_port_in_use_raises_an_os_error():
         LocalServer(port=taken.getsockname()[1])
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_other_machines_do_not_reach_a_server_by_the_documented_key(host):
+    with pytest.raises(ValueError, match="documented key"):
+        LocalServer(host=host)
+
+
 # Runners that execute commands
 
 
@@ -146,6 +152,7 @@ def test_a_server_that_executes_commands_has_a_random_key(runner, tmp_path):
     [
         ({"api_key": "gradient-local"}, "at least 20 characters"),
         ({"api_key": "k" * 19}, "at least 20 characters"),
+        ({"api_key": "k" * 40}, "easy to guess"),
         ({"host": "0.0.0.0"}, "--expose"),
         ({"host": "::"}, "--expose"),
         ({"time_scale": 5}, "time scale must be 1"),

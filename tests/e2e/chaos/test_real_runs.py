@@ -89,7 +89,7 @@ def test_runs_are_followed_while_the_server_is_killed(tmp_path, pytestconfig):
             runs.append(run)
             run.follow(client, tmp_path / "began")
 
-    options = ("--runner", "process", "--slots", str(SLOTS), "--grace", "2", "--api-key", "k" * 32)
+    options = ("--runner", "process", "--slots", str(SLOTS), "--grace", "2", "--api-key", "ohGhe7caiw0shooPeeyeiG7a")
     with contextlib.closing(ServerProcess(tmp_path, *options)) as server:
         with server.client() as client:
             with ThreadPoolExecutor(THREADS) as pool:

@@ -44,7 +44,7 @@ def test_docstring_examples():
         ("evil-localhost evil.localhost localhost.evil localhost.", False),
     ],
 )
-def test_other_addresses_than_loopback_need_expose_where_commands_are_executed(hosts, loopback):
+def test_other_addresses_than_loopback_need_expose_where_commands_are_executed_and_a_key_elsewhere(hosts, loopback):
     for host in hosts.split():
         assert is_loopback(host) is loopback
         if loopback:
@@ -54,6 +54,12 @@ def test_other_addresses_than_loopback_need_expose_where_commands_are_executed(h
                 check_bind_host(host, executes_commands=True, expose=False)
         assert check_bind_host(host, executes_commands=True, expose=True) == host
         assert check_bind_host(host, executes_commands=False, expose=False) == host
+        # The documented key keeps nobody out.
+        if loopback:
+            assert check_bind_host(host, executes_commands=False, expose=False, has_own_key=False) == host
+        else:
+            with pytest.raises(ValueError, match=r"could use the documented key.*give a key with --api-key-file"):
+                check_bind_host(host, executes_commands=False, expose=False, has_own_key=False)
 
 
 # --- authentication and rate limiter
@@ -355,7 +361,10 @@ def test_a_request_for_a_proxy_is_not_found(gradient_server):
 @pytest.mark.parametrize(
     ("options", "hosts"),
     [
-        ({"host": "0.0.0.0"}, {"127.0.0.1": 200, "192.0.2.7": 200, "localhost": 200, "evil.example": 403}),
+        (
+            {"host": "0.0.0.0", "api_key": "gradient-local"},
+            {"127.0.0.1": 200, "192.0.2.7": 200, "localhost": 200, "evil.example": 403},
+        ),
         ({"allow_hosts": ["Box"]}, {"BOX:443": 200, "localhost": 200, "192.0.2.7": 403, "example.com": 403}),
     ],
 )
