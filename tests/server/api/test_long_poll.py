@@ -96,6 +96,14 @@ def test_after_the_wait_the_response_is_the_current_one(ask, frozen_server, make
             assert wait <= time.monotonic() - began
 
 
+@pytest.mark.parametrize(
+    ("wait", "status"), [("60", 404), ("60.5", 400), ("61", 400), ("3000", 400), ("-0.1", 400), ("x", 400), ("", 400)]
+)
+def test_a_wait_has_a_minute_at_most(ask, wait, status):
+    for path in (state_of("nobody", wait), logs_of("nobody", wait)):
+        ask("GET", path).assert_error(status, *(["wait"] if status == 400 else []))
+
+
 def test_a_state_is_sent_when_simulated_time_reaches_it(frozen_server, make, hold):
     handle = make()
     for seconds, state in [(0.5, State.PROVISIONING), (10, State.RUNNING), (10, State.STOPPED)]:

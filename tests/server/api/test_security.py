@@ -220,11 +220,12 @@ TRUSTED = {
 UNTRUSTED = {
     LOOPBACK: "evil.example localhost.evil.example 127.0.0.1.evil.example:8090 evil.example@127.0.0.1 "
     "127.0.0.1@evil.example 127.0.0.1:8090:evil.example 127.0.0.1:port 127.0.0.1:123456 :8090 ::1 [::1 [::1]evil 127.1 "
-    "2130706433 192.0.2.7 0.0.0.0:8090 localhost..:8090 gradient.example.com",
+    "2130706433 192.0.2.7 0.0.0.0:8090 localhost..:8090 gradient.example.com evil-localhost evil.localhost:8090 "
+    "localhost.evil.com localhost-evil evil-127.0.0.1 127.0.0.1.evil",
     NAMED: "example.com localhost 127.0.0.1",
     EVERYWHERE: "evil.example",
     EVERYWHERE_6: "evil.example:8090",
-    PROXIED: "example.com 192.0.2.7",
+    PROXIED: "example.com 192.0.2.7 evil-gradient.example.com evil.gradient.example.com gradient.example.com.evil",
 }
 
 
@@ -259,6 +260,8 @@ def test_other_hosts_are_not_trusted(hosts, header):
         ("http://localhost:8090", "127.0.0.1:8090", False),
         ("https://127.0.0.1", "127.0.0.1:80", False),
         ("http://evil.example", "127.0.0.1:8090", False),
+        ("http://evil-localhost:8090", "localhost:8090", False),
+        ("http://localhost.evil.com:8090", "localhost:8090", False),
         ("http://127.0.0.1:8090.evil.example", "127.0.0.1:8090", False),
         ("http://127.0.0.1:8090/", "127.0.0.1:8090", False),
         ("file://127.0.0.1:8090", "127.0.0.1:8090", False),

@@ -299,6 +299,34 @@ def test_every_numeric_parameter_with_an_invalid_value_is_named():
     assert tried > 70
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "valid", "invalid"),
+    [
+        (EXPERIMENTS, "limit", "-1 0 9999999999", "-2 -9999999999 1.0"),
+        (EXPERIMENTS, "offset", "0 9999999999", "-1 -0.5 -9999999999"),
+        ("/jobs/logs?experimentId=es1", "limit", "1 9999999999", "0 -1"),
+        ("/jobs/logs?experimentId=es1", "line", "0 9999999999", "-1 -9999999999"),
+        (f"{EXPERIMENTS}es1/state/", "known", "4 9999999999", "four 4.5"),
+    ],
+)
+def test_limits_offsets_and_lines_are_never_negative_and_may_have_many_digits(ask, path, name, valid, invalid):
+    join = "&" if "?" in path else "?"
+    for text in valid.split():
+        assert ask("GET", f"{path}{join}{name}={text}").status == (200 if path == EXPERIMENTS else 404), text
+    for text in invalid.split():
+        ask("GET", f"{path}{join}{name}={text}").assert_error(400, name)
+
+
+def test_a_count_of_nodes_has_1_to_1000(contract):
+    example = contract["components"]["examples"]["MultiNodeRequest"]["value"]
+    for count, is_valid in ((1, True), (1_000, True), (0, False), (-1, False), (1_001, False), (10**10, False)):
+        body = {**example, "workerCount": count}
+        if is_valid:
+            assert validate_body(NEW_EXPERIMENT, json.dumps(body).encode())["workerCount"] == count
+        else:
+            assert set(problems_of(body)) == {"workerCount"}
+
+
 @pytest.mark.parametrize("text", ["[]=p", "[x]=p", "[-1]=p", "[\u0663]=p", "[0]=", "[0]=p&projectHandle[0]=q"])
 def test_projects_of_a_filter_are_numbered_once_each(text):
     query = [tuple(part.split("=")) for part in f"projectHandle{text}".split("&")]

@@ -300,6 +300,18 @@ def test_lines_that_a_page_cannot_know_are_ignored(visitor, run, frozen_server, 
     assert (update["count"], update["lines"]) == (5, f"{job}:6")
 
 
+def test_lines_and_offsets_may_have_ten_digits(visitor, run, frozen_server):
+    handle = run(rows=10**9)
+    frozen_server.advance(100)
+    url = f"/page/experiments/{handle}"
+    page = visitor.get(url)
+    lines = page.attribute("data-lines")
+    assert lines.endswith(":1000000001")
+    assert visitor.get(f"{url}/updates?state={State.STOPPED}&lines={lines}").json == {"over": True}
+    assert [cells[0] for cells in visitor.get(f"{url}?after=999999998").cells("rows")] == ["999999999", "1000000000"]
+    assert visitor.get(f"{url}?after=1000000000").cells("rows") == []
+
+
 def test_an_update_of_many_rows_has_the_last_ones_and_says_that_it_skips(visitor, run, frozen_server):
     handle = run(rows=MANY)
     frozen_server.advance(100)
