@@ -352,6 +352,17 @@ def test_nobody_can_guess_the_name_under_which_a_ready_file_is_written(ready_fil
     assert {len(draft) for draft in drafts} == {len("ready.json.") + 16}
 
 
+def test_the_name_under_which_a_ready_file_is_written_cannot_be_guessed(ready_file, gradient_server, monkeypatch):
+    names = []
+    monkeypatch.setattr(os, "open", lambda path, *rest, open=os.open: names.append(str(path)) or open(path, *rest))
+    for _ in range(3):
+        with ReadyFile(ready_file) as opened:
+            opened.write(gradient_server)
+    drafts = {name for name in names if name.startswith(f"{ready_file}.")}
+    assert len(drafts) == 3
+    assert all(re.fullmatch("[0-9a-f]{16,}", name.removeprefix(f"{ready_file}.")) for name in drafts)
+
+
 @pytest.mark.parametrize("path", ["", "missing/ready.json", "a file/ready.json"])
 def test_a_ready_file_that_cannot_be_written_is_an_error_that_names_it(tmp_path, gradient_server, path):
     (tmp_path / "a file").touch()

@@ -1,11 +1,15 @@
 """What processes of this machine cannot run is refused when an experiment is created, by field."""
 
+import contextlib
 import os
+import re
+import resource
 
 import pytest
 from gradient_api.constants import ExperimentType
 
 from gradient_server.runners.base import RunRejectedError
+from tests.server.runners.process.conftest import only_linux
 
 GRPC = {
     "experimentTypeId": int(ExperimentType.GRPC_MULTI_NODE),
@@ -121,27 +125,51 @@ def test_the_command_of_each_node_is_checked(bench, field):
     assert rejected(bench, **GRPC | {field: "x" * (LONGEST + 1)})[0] == field
 
 
-def test_all_that_the_system_takes_runs_and_more_is_rejected_together(bench):
-    allowed = min(os.sysconf("SC_ARG_MAX"), 6 * 1024 * 1024)
-    count = allowed // 100_000
-    fits = {f"A{number}": "x" * 100_000 for number in range(count - 1)}
-    run = bench.done("echo $A0 | wc -c", experimentEnv=fits)
-    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["100001"])
-    field, text = rejected(bench, experimentEnv=fits | {"B": "x" * 100_000, "C": "x" * 100_000})
-    assert field == "experimentEnv"
-    assert text.startswith("The command of worker and all of its variables have ")
-    # Each variable takes a pointer, too.
-    many = {f"A{number}": "" for number in range(allowed // 12)}
-    assert rejected(bench, experimentEnv=many)[0] == "experimentEnv"
+@contextlib.contextmanager
+def stack_limit(size):
+    """Limit the stack, of which Linux gives a quarter to arguments and variables, in this process and its children."""
+    before = resource.getrlimit(resource.RLIMIT_STACK)
+    if before[1] != resource.RLIM_INFINITY:
+        pytest.skip("the stack of this process is limited")
+    resource.setrlimit(resource.RLIMIT_STACK, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, before)
+
+
+@only_linux
+@pytest.mark.parametrize("size", [2**20, 2**23, resource.RLIM_INFINITY])
+def test_as_much_as_the_system_takes_runs_and_more_is_rejected(bench, size):
+    command = "echo $V00 | wc -c"
+    with stack_limit(size):
+        given = {f"V{number:02}": "x" * 100_000 for number in range(64)}
+        field, text = rejected(bench, command=command, experimentEnv=given)
+        found = re.match(r"The command of worker and all of its variables have (\d+) bytes.* at most (\d+);", text)
+        total, most = map(int, found.groups())
+        assert field == "experimentEnv"
+        assert most >= min(size // 4, 6 * 2**20) - 2**14
+        # Without so many variables, and with a shorter one, it is just as much.
+        too_many, too_long = divmod(total - most, 100_000 + len("V00=") + 9)
+        fits = dict(list(given.items())[: 64 - too_many]) | {"V00": "x" * (100_000 - too_long)}
+        run = bench.done(command, experimentEnv=fits)
+        assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), [str(100_001 - too_long)])
+        assert rejected(bench, command=command, experimentEnv=fits | {"V00": fits["V00"] + "x"})[0] == "experimentEnv"
+
+
+def test_many_small_variables_are_rejected_together(bench):
+    """The system counts the end and the pointer of each, 9 bytes."""
+    most = min(os.sysconf("SC_ARG_MAX"), 6 * 2**20)
+    assert rejected(bench, experimentEnv={f"A{number}": "" for number in range(most // 12)})[0] == "experimentEnv"
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("workspaceUrl", "https://host/" + "x" * 70_000),
-        ("workspaceRef", "x" * 70_000),
-        ("workspaceUsername", "x" * 70_000),
-        ("workspacePassword", "x" * 70_000),
+        ("workspaceUrl", "x" * 65_537),
+        ("workspaceRef", "x" * 65_537),
+        ("workspaceUsername", "x" * 65_537),
+        ("workspacePassword", "x" * 65_537),
         ("workingDirectory", "x/" * 2048),
         ("workingDirectory", "é" * 128),
         ("artifactDirectory", "x/" * 2048),

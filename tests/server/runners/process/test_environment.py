@@ -99,8 +99,18 @@ def test_a_single_node_has_no_variables_of_a_cluster():
     """Programs look at PS_CONFIG and TYPE to find out whether they are alone."""
     found = environment(*nodes_of(["worker"], SINGLE), server={"PATH": "/bin", "PS_CONFIG": "x"})
     assert {"PS_CONFIG", "TYPE", "INDEX", "WORKER_HOSTS", "PS_HOSTS"} & set(found) == set()
-    assert found["WORK_ENV"] == "local"
-    assert found["PAPERSPACE_METRIC_WORKLOAD_ID"] == found["HOSTNAME"].split("-")[1] == "es1"
+    assert found == {
+        "PATH": "/bin",
+        "PYTHONUNBUFFERED": "1",
+        "EXPERIMENT_NAME": "",
+        "PAPERSPACE_EXPERIMENT_ID": "es1",
+        "PAPERSPACE_METRIC_WORKLOAD_ID": "es1",
+        "PAPERSPACE_METRIC_WORKLOAD_TYPE": "experiment",
+        "HOSTNAME": "worker-es1-0",
+        "PS_JOBSPACE": "/runs/es1/storage",
+        "PS_MODEL_PATH": "/runs/es1/storage/models",
+        "WORK_ENV": "local",
+    }
 
 
 @pytest.mark.parametrize(
@@ -148,6 +158,22 @@ def test_the_host_file_is_in_the_variables_of_every_mpirun():
         "OMPI_MCA_orte_default_hostfile",
         "PRTE_MCA_prte_default_hostfile",
         "HYDRA_HOST_FILE",
+    ]
+    # Open MPI refuses to run as root otherwise, and binds all nodes to the same processor.
+    allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    assert found.items() >= {**allowed, "OMPI_MCA_hwloc_base_binding_policy": "none"}.items()
+
+
+def test_passwords_of_the_master_are_named_without_their_values():
+    given = {**MPI, "masterRegistryUsername": "me", "masterRegistryPassword": "sesame", "masterContainer": "c"}
+    rows = [
+        ignored_parameters(node, given, frozenset({"worker", "master"}))
+        for node in nodes_of(["worker 1", "master 1"], MPI)
+    ]
+    assert rows == [
+        None,
+        "This runs as a process of the server's machine: masterRegistryUsername, masterRegistryPassword and "
+        "masterContainer c are not used.",
     ]
 
 
