@@ -15,6 +15,7 @@ from gradient_server.runners.process.environment import (
     node_environment,
     nodes_of,
     passed_on,
+    write_host_file,
 )
 
 GRPC = {
@@ -159,9 +160,6 @@ def test_the_host_file_is_in_the_variables_of_every_mpirun():
         "PRTE_MCA_prte_default_hostfile",
         "HYDRA_HOST_FILE",
     ]
-    # Open MPI refuses to run as root otherwise, and binds all nodes to the same processor.
-    allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    assert found.items() >= {**allowed, "OMPI_MCA_hwloc_base_binding_policy": "none"}.items()
 
 
 def test_passwords_of_the_master_are_named_without_their_values():
@@ -181,6 +179,15 @@ def test_mpirun_can_be_started_by_root_and_binds_no_process_to_a_processor():
     found = environment(*nodes_of(["worker"], SINGLE), host_file=Path("/runs/es1/hostfile"))
     expected = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     assert found.items() >= {**expected, "OMPI_MCA_hwloc_base_binding_policy": "none"}.items()
+
+
+def test_the_host_file_is_never_written_through_a_link(tmp_path):
+    (tmp_path / "mpirun").write_text("")
+    (tmp_path / "mpirun").chmod(0o700)
+    (tmp_path / "hostfile").symlink_to(tmp_path / "victim")
+    with pytest.raises(FileExistsError):
+        write_host_file(tmp_path / "hostfile", nodes_of(["worker"], SINGLE), str(tmp_path))
+    assert not (tmp_path / "victim").exists()
 
 
 @pytest.mark.parametrize(
