@@ -16,7 +16,9 @@ from gradient_server import LocalServer
 from gradient_server.runners.process import ProcessRunner
 
 ROOT = Path(__file__).parents[2]
-README, CONTRIBUTING = ((ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("README", "CONTRIBUTING"))
+README, CONTRIBUTING, SECURITY = (
+    (ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("README", "CONTRIBUTING", "SECURITY")
+)
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 (FIRST, FIRST_OUTPUT), *TOUR = [
     (code, output)
@@ -90,7 +92,7 @@ def test_the_test_of_a_script_passes(gradient_server):
     test(gradient_server)
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^):]+)\)", README))
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^):]+)\)", README + CONTRIBUTING + SECURITY))
 def test_files_that_are_linked_exist(link):
     assert (ROOT / link).is_file()
 
