@@ -2,11 +2,14 @@
 
 import gzip
 import io
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 
 import pytest
 
@@ -167,6 +170,15 @@ def test_entries_after_a_damaged_one_are_not_left_out_in_silence(extracted):
         (zip_of("link", b"a/" * 2049, 0o120777), "link in the workspace's archive is a link to no path"),
         (zip_of("link", b"", 0o120777), "link in the workspace's archive is a link to no path"),
         (tar_of(("pipe", tarfile.FIFOTYPE, "")), "pipe in the workspace's archive is a device or a pipe"),
+        (tar_of(("tty", tarfile.CHRTYPE, "")), "tty in the workspace's archive is a device or a pipe"),
+        (tar_of(("disk", tarfile.BLKTYPE, "")), "disk in the workspace's archive is a device or a pipe"),
+        (tar_of(("link", tarfile.LNKTYPE, "gone")), "a.zip is broken: link is a link to gone, which is not there"),
+        (b"BZh9nothing", "a.zip is broken: "),
+        (b"\xfd7zXZ\0nothing", "a.zip is broken: "),
+        (
+            tar_of(("bin/python", tarfile.SYMTYPE, "/usr/bin/python3")),
+            "(virtual environments have such links), or give",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_archive_is_in_the_error(extracted, archive, wrong):
@@ -205,3 +217,163 @@ def test_a_workspace_has_4_gib_and_200_000_files_at_most():
 def test_an_archive_of_too_many_files_is_refused(extracted):
     with pytest.raises(SetupError, match="more than 200000 files"):
         extracted(tar_of(("a", b""), ("b", b""), ("c", b"")), files=2)
+
+
+def test_the_first_bytes_decide_what_an_archive_is(extracted, tmp_path):
+    inner = zip_of("weights.npy")
+    assert os.listdir(extracted(zip_of("model.tar", tar_of(("a", b"x"))))) == ["model.tar"]
+    shutil.rmtree(tmp_path / "folder")
+    archive = tar_of(("train.py", b"x"), ("weights.npz", inner))
+    assert sorted(os.listdir(extracted(archive))) == ["train.py", "weights.npz"]
+    for damaged in (b"X" + archive[1:], b"#!/bin/sh\n" + inner):
+        shutil.rmtree(tmp_path / "folder")
+        with pytest.raises(SetupError, match=r"a\.zip is neither a zip nor a tar file"):
+            extracted(damaged)
+
+
+def windows_zip(*names, system=0):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        for name in names:
+            info = zipfile.ZipInfo(name)
+            info.create_system = system
+            file.writestr(info, b"" if name.endswith(("/", "\\")) else b"x")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("system", [0, 3, 10, 11])
+def test_paths_with_backslashes_are_those_of_windows(extracted, system):
+    folder = extracted(windows_zip("train.py", "src\\", "src\\data\\a.txt", system=system))
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    assert found == ["src", "src/data", "src/data/a.txt", "train.py"]
+
+
+def test_a_backslash_in_a_name_from_unix_is_kept(extracted):
+    assert "src/a\\x2db" in str(list(extracted(windows_zip("src/a\\x2db", system=3)).rglob("a*"))[0])
+
+
+@pytest.mark.parametrize("name", ["..\\escaped", "a\\..\\..\\escaped", "C:\\escaped", "\\escaped", "\\\\host\\escaped"])
+def test_a_path_of_windows_that_leads_outside_is_refused(extracted, tmp_path, name):
+    with pytest.raises(SetupError, match="outside of its own folder"):
+        extracted(windows_zip(name))
+    assert list(tmp_path.rglob("*escaped")) == []
+
+
+@pytest.mark.parametrize("count", [1, 0xFFFF])
+def test_a_list_of_a_million_members_is_not_read(extracted, monkeypatch, count):
+    """Whatever number of members the archive names."""
+    made = zip_of("a")
+    start = made.index(b"PK\x01\x02")
+    members = made[start : made.index(b"PK\x05\x06")] * 200_001
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, len(members), start, 0)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(SetupError, match="more than 200000 files"):
+        extracted(made[:start] + members + end)
+
+
+def test_a_list_of_members_in_the_large_format_is_counted_too(extracted, monkeypatch):
+    made = zip_of("a")
+    start = made.index(b"PK\x01\x02")
+    members = made[start : made.index(b"PK\x05\x06")] * 4
+    large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 4, 4, len(members), start)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, start + len(members), 1)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 50, start, 3)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(SetupError, match="more than 200000 files"):
+        extracted(made[:start] + members + large + locator + end + b"abc", files=3)
+
+
+def xz_with_dictionary(content, code):
+    """Return content with the code of a dictionary: 28 is 64 MiB, 29 is 96 MiB."""
+    made = bytearray(lzma.compress(content, preset=0))
+    size, place = (made[12] + 1) * 4, made.index(b"\x21\x01", 12)
+    made[place + 2] = code
+    made[12 + size - 4 : 12 + size] = struct.pack("<L", zlib.crc32(bytes(made[12 : 12 + size - 4])))
+    return bytes(made)
+
+
+def lzma_with_dictionary(content, size):
+    made = bytearray(lzma.compress(content, format=lzma.FORMAT_ALONE, preset=0))
+    made[1:5] = struct.pack("<L", size)
+    return bytes(made)
+
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize("pack", [xz_with_dictionary, lzma_with_dictionary], ids=["xz", "lzma"])
+def test_a_dictionary_has_64_mib_at_most(extracted, tmp_path, pack):
+    """The most that `xz -9` uses. It would take that much memory to unpack the archive, however small it is."""
+    fits, does_not = (28, 29) if pack is xz_with_dictionary else (64 * MIB, 96 * MIB)
+    archive = tar_of(("a", b"x"))
+    assert os.listdir(extracted(pack(archive, fits))) == ["a"]
+    shutil.rmtree(tmp_path / "folder")
+    with pytest.raises(SetupError, match="needs a dictionary of more than 64 MiB"):
+        extracted(pack(archive, does_not))
+
+
+def test_a_large_dictionary_in_a_later_stream_is_refused_too(extracted):
+    archive = tar_of(("a", b"x" * 2000))
+    with pytest.raises(SetupError, match="needs a dictionary of more than 64 MiB"):
+        extracted(lzma.compress(archive[:1024]) + bytes(8) + xz_with_dictionary(archive[1024:], 36))
+
+
+def test_several_streams_of_xz_are_one_archive(extracted):
+    archive = tar_of(("a", b"x" * 2000))
+    folder = extracted(lzma.compress(archive[:1024]) + bytes(8) + lzma.compress(archive[1024:]) + bytes(4))
+    assert (folder / "a").read_bytes() == b"x" * 2000
+
+
+@pytest.mark.parametrize(("size", "is_refused"), [(64 * MIB, False), (64 * MIB + 1, True), (3 * 1024 * MIB, True)])
+def test_a_dictionary_in_a_zip_file_has_64_mib_at_most(extracted, size, is_refused):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("a", b"x" * 100)
+    archive = bytearray(made.getvalue())
+    archive[30 + 1 + 5 : 30 + 1 + 9] = struct.pack("<L", size)
+    if is_refused:
+        with pytest.raises(SetupError, match="needs a dictionary of more than 64 MiB"):
+            extracted(bytes(archive))
+    else:
+        assert (extracted(bytes(archive)) / "a").read_bytes() == b"x" * 100
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+@pytest.mark.parametrize("size", [2**20 + 1, 3 * 1024**3, -512])
+def test_a_name_that_would_fill_the_memory_is_refused(extracted, kind, size):
+    info = tarfile.TarInfo("name")
+    info.type, info.size = kind, size
+    with pytest.raises(SetupError, match=f"an entry or its name has {size} bytes"):
+        extracted(info.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+
+
+def test_a_damaged_checksum_is_noticed(extracted):
+    """The content may be wrong, although it can be unpacked."""
+    archive = bytearray(gzip.compress(tar_of(("a", b"x" * 100_000)), compresslevel=0))
+    place = archive.index(b"xxxx")
+    archive[place : place + 4] = b"yyyy"
+    with pytest.raises(SetupError, match=r"a\.zip is broken: CRC"):
+        extracted(bytes(archive))
+
+
+def test_folders_may_be_nested_deeply(extracted):
+    name = "d/" * 1500
+    folder = extracted(tar_of((f"{name}file", b"x"), (f"{name}link", tarfile.SYMTYPE, "file")))
+    assert (folder / name / "link").read_bytes() == b"x"
+
+
+def test_a_later_entry_takes_the_place_of_an_earlier_one(extracted):
+    folder = extracted(
+        tar_of(("a", b"x"), ("b", tarfile.SYMTYPE, "a"), ("b", b"file"), ("a", tarfile.LNKTYPE, "b"), ("c", b"y"))
+    )
+    assert {path.name: (path.read_bytes(), path.is_symlink()) for path in folder.iterdir()} == {
+        "a": (b"file", False),
+        "b": (b"file", False),
+        "c": (b"y", False),
+    }
+
+
+def test_times_in_tar_files_are_kept(extracted):
+    info = tarfile.TarInfo("a")
+    info.mtime = 1234
+    assert (extracted(info.tobuf() + bytes(1024)) / "a").stat().st_mtime == 1234
