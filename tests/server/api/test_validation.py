@@ -327,6 +327,34 @@ def test_a_count_of_nodes_has_1_to_1000(contract):
             assert set(problems_of(body)) == {"workerCount"}
 
 
+@pytest.mark.parametrize(
+    ("operation", "name", "least", "most"),
+    [
+        ("listExperiments", "limit", -1, None),
+        ("listExperiments", "offset", 0, None),
+        ("getLogs", "line", 0, None),
+        ("getLogs", "limit", 1, None),
+        ("getLogs", "wait", 0, 60),
+        ("getExperimentState", "wait", 0, 60),
+    ],
+)
+def test_a_number_has_the_documented_bounds(operation, name, least, most):
+    def value_of(number):
+        query = [("experimentId", "es1"), (name, str(number))]
+        return validate_parameters(OPERATIONS[operation], {"handle": "es1"}, query, {})[name]
+
+    for allowed in (least, most or 10**9, most or 10**4000 - 1):
+        assert value_of(allowed) == allowed
+    for refused in (least - 1, *([most + 1] if most else [])):
+        with pytest.raises(InvalidRequestError):
+            value_of(refused)
+
+
+def test_a_page_of_a_log_has_2000_rows_from_the_first_one_by_default():
+    values = validate_parameters(OPERATIONS["getLogs"], {}, [("experimentId", "es1")], {})
+    assert values == {"experimentId": "es1", "line": 0, "limit": 2000}
+
+
 @pytest.mark.parametrize("text", ["[]=p", "[x]=p", "[-1]=p", "[\u0663]=p", "[0]=", "[0]=p&projectHandle[0]=q"])
 def test_projects_of_a_filter_are_numbered_once_each(text):
     query = [tuple(part.split("=")) for part in f"projectHandle{text}".split("&")]
