@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -32,6 +33,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 AsyncHandler = Callable[[Parameters, Body], Awaitable[ApiResponse]]
 LARGE_BODY_BYTES = 2**14
 """The size above which a body is validated in a thread, because that takes a while."""
+# One thread: several would keep each other and the event loop waiting for the interpreter.
+_VALIDATION = ThreadPoolExecutor(1, "gradient_server validation")
 
 
 def application(
@@ -162,7 +165,10 @@ class _OperationEndpoint:
             if len(raw) <= LARGE_BODY_BYTES:
                 return await handler(parameters, validate_body(operation.body, raw))
             # Other clients have their turn meanwhile.
-            return await handler(parameters, await asyncio.to_thread(validate_body, operation.body, raw))
+            loop = asyncio.get_running_loop()
+            return await handler(
+                parameters, await loop.run_in_executor(_VALIDATION, validate_body, operation.body, raw)
+            )
         except InvalidRequestError as error:
             return responses.invalid_request(error.problems)
 
