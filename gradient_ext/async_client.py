@@ -144,16 +144,19 @@ class AsyncBaseClient:
 class AsyncExperimentsClient(AsyncBaseClient):
     """Create, start, stop, list and inspect experiments, and read their logs.
 
-    What is not given comes from the environment, then from `~/.paperspace/config.json`, then from the historical
-    hosts. A client keeps its connections open; close it, or use it in an `async with` statement.
+    What is not given comes from the environment, then from `~/.paperspace/config.json`, then from a running server of
+    this user: `gradient server start` starts one. A client keeps its connections open; close it, or use it in an
+    `async with` statement.
 
     >>> async with AsyncExperimentsClient("a key", base_url="http://localhost:8090") as client:
     ...     client
-    AsyncExperimentsClient(base_url='http://localhost:8090', logs_url='https://logs.paperspace.io')
+    AsyncExperimentsClient(base_url='http://localhost:8090/experiments/v1', logs_url='http://localhost:8090')
 
     :param str api_key: the API key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
-    :param str base_url: address of the experiments; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`
-    :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`
+    :param str base_url: address of the experiments; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`, then `baseUrl` in
+        the configuration file, then that of a running server. Without a path, it gets `/experiments/v1`.
+    :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`, then `logsUrl` in the configuration
+        file, then that of the experiments
     :param float timeout: seconds to wait for each part of an answer; default: 30. None waits for ever. A long poll may
         take longer, by the time for which it asks the server to hold it.
     :param float connect_timeout: seconds to wait for a connection, if that is shorter; default: 5
@@ -406,11 +409,17 @@ class AsyncExperimentsClient(AsyncBaseClient):
         return await self._state(checked_handle(experiment_id, "state()"), polling.StateQuery())
 
     async def logs(
-        self, experiment_id: str, line: int = config.FIRST_LINE, limit: int = config.DEFAULT_LIMIT
+        self,
+        experiment_id: str,
+        line: int = config.FIRST_LINE,
+        limit: int = config.DEFAULT_LIMIT,
+        *,
+        tail: int | None = None,
     ) -> gradient.LogRows:
         """Show list of latest logs from the specified experiment.
 
         If there are more rows than `limit`, these are the first ones after `line`; `yield_logs` yields all of them.
+        With `tail`, they are the last ones.
 
         >>> rows = await client.logs(experiment_id, limit=100)
         >>> rows.to_dict()
@@ -420,6 +429,8 @@ class AsyncExperimentsClient(AsyncBaseClient):
         :param int line: line number at which logs starts to display on screen: only rows after it come, and the rows of
             every job are numbered from 1
         :param int limit: maximum lines displayed on screen, default set to 10 000
+        :param int tail: only this many rows, the last ones that there are; of several nodes, those with the highest
+            line numbers. Cannot be given with `line`.
 
         :returns: the rows that there are now, without the markers that end the logs of jobs
         :rtype: LogRows, a list of LogRow
@@ -428,7 +439,12 @@ class AsyncExperimentsClient(AsyncBaseClient):
         """
         handle = checked_handle(experiment_id, "logs()")
         query = polling.LogsQuery(range=logs.checked_range(line, limit, "logs()"))
-        return logs.LogRows(logs.without_end_markers(await self._rows(handle, query)))
+        if tail is None:
+            return logs.LogRows(logs.without_end_markers(await self._rows(handle, query)))
+        last = logs.LogTail(logs.checked_tail(tail, line, "logs()"))
+        while not last.finished:
+            last.take(await self._rows(handle, polling.LogsQuery(range=last.query)))
+        return logs.LogRows(last.rows)
 
     get_logs = logs
 
@@ -438,6 +454,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
         line: int = config.FIRST_LINE,
         limit: int = config.DEFAULT_LIMIT,
         *,
+        after: str | gradient.LogRow | Iterable[gradient.LogRow] | None = None,
         timeout: float | None = None,
         progress: bool = False,
     ) -> AsyncGenerator[gradient.LogRow, None]:
@@ -455,6 +472,8 @@ class AsyncExperimentsClient(AsyncBaseClient):
         :param str experiment_id: Experiment ID
         :param int line: only rows after this line; rows are numbered from 1 in every job
         :param int limit: the most rows to request at once
+        :param after: where to go on, instead of `line`: the `cursor` of an error of this method, or rows that came
+            before. Also with several nodes, no row is lost, and none comes again.
         :param float timeout: seconds to follow for, from the first row that is asked for; default: until the logs end
         :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state, the time and how
             many rows have come; needs the extra `progress`
@@ -462,13 +481,14 @@ class AsyncExperimentsClient(AsyncBaseClient):
         :returns: an asynchronous generator of LogRow
 
         :raises ResourceFetchingError: there is no such experiment (status 404)
-        :raises LogsTimeoutError: the timeout is over; its `line` is where to go on
-        :raises LogsInterruptedError: the patience is over; its `line` is where to go on
+        :raises LogsTimeoutError: the timeout is over; its `cursor` is where to go on
+        :raises LogsInterruptedError: the patience is over; its `cursor` is where to go on
         :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
         """
         follower = polling.LogFollower(
             handle=checked_handle(experiment_id, "yield_logs()"),
-            start=logs.checked_range(line, limit, "yield_logs()"),
+            start=logs.checked_position(line, after, "yield_logs()"),
+            limit=logs.checked_range(line, limit, "yield_logs()").limit,
             timeout=checked_seconds("timeout", timeout, "yield_logs()"),
             patience=self._options.patience,
             displays_state=progress,

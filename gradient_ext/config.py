@@ -6,6 +6,8 @@ import functools
 import ipaddress
 import json
 import os
+import stat
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,15 +45,34 @@ LOGS_VARIABLE: Final = "PAPERSPACE_CONFIG_LOG_HOST"
 DIRECTORY_VARIABLE: Final = "PAPERSPACE_CONFIG_PATH"
 FILE_VARIABLE: Final = "PAPERSPACE_CONFIG_FILE_NAME"
 KEY_MEMBER: Final = "apiKey"
+_EXPERIMENTS_MEMBER: Final = "baseUrl"
+_LOGS_MEMBER: Final = "logsUrl"
+_EXPERIMENTS_PATH: Final = urlsplit(EXPERIMENTS_URL).path
+NO_SERVER: Final = (
+    "The hosted Gradient service is retired, and no server of yours was found. Start one with `gradient server start`, "
+    f"or name one as base_url= or in the environment variable {EXPERIMENTS_VARIABLE}"
+)
+"""The text of the error for a call where no address was given and no server was found."""
 
 
-# The two classes are named tuples, because attrs takes longer to import than everything else that a client needs.
+# The classes are named tuples, because attrs takes longer to import than everything else that a client needs.
 class Configuration(NamedTuple):
     """The API key and the addresses of a client."""
 
     api_key: Secret
     experiments_url: str
     logs_url: str
+    has_server: bool = True
+    """Whether the addresses were given or found; otherwise they are those of the hosted service, which is retired."""
+
+
+class RunningServer(NamedTuple):
+    """A server of this user that executes commands, as it describes itself in a file."""
+
+    pid: int
+    url: str
+    environment: Mapping[str, str]
+    """The environment variables that point a client to it."""
 
 
 class Options(NamedTuple):
@@ -123,21 +144,49 @@ def as_secret(value: object) -> Any:
 def load_configuration(
     api_key: str | None = None, base_url: str | None = None, logs_url: str | None = None
 ) -> Configuration:
-    """Return the configuration of a client, read from arguments, environment and file.
+    """Return the configuration of a client, read from arguments, environment, file or a running server.
+
+    A running server of this user is used if no address is given; its key is used unless one is given as argument or in
+    the environment.
 
     :param str api_key: the API key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
-    :param str base_url: the experiments host; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`, then the hosted service
-    :param str logs_url: the logs host; default: `PAPERSPACE_CONFIG_LOG_HOST`, then the hosted service
+    :param str base_url: address of the experiments; default: `PAPERSPACE_CONFIG_EXPERIMENTS_HOST`, then `baseUrl` in
+        the configuration file, then a running server. Without a path, it gets `/experiments/v1`.
+    :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`, then `logsUrl` in the configuration
+        file, then that of the experiments
 
     :raises ConfigurationError: there is no API key, an address is invalid, or the configuration file cannot be read
     """
     # This frame is in the tracebacks of errors.
-    api_key = Secret(api_key) if isinstance(api_key, str) else api_key
+    key = Secret(api_key) if isinstance(api_key, str) else api_key
+    key = key or Secret(os.environ.get(KEY_VARIABLE, ""))
+    base_url = base_url or os.environ.get(EXPERIMENTS_VARIABLE)
+    logs_url = logs_url or os.environ.get(LOGS_VARIABLE)
+    if not (key and base_url and logs_url):
+        file = _configuration_in_file()
+        base_url = base_url or file.get(_EXPERIMENTS_MEMBER)
+        logs_url = logs_url or file.get(_LOGS_MEMBER)
+        if not base_url and not logs_url and (server := running_server()):
+            base_url, logs_url = (server.environment.get(name) for name in (EXPERIMENTS_VARIABLE, LOGS_VARIABLE))
+            key = key or Secret(server.environment.get(KEY_VARIABLE, ""))
+        key = key or file.get(KEY_MEMBER)
+    has_server = bool(base_url)
+    experiments_url = _experiments_url(_checked_url("base_url", base_url or EXPERIMENTS_URL))
     return Configuration(
-        api_key=_checked_key(api_key or Secret(os.environ.get(KEY_VARIABLE, "")) or _key_in_file()),
-        experiments_url=_checked_url("base_url", base_url or os.environ.get(EXPERIMENTS_VARIABLE) or EXPERIMENTS_URL),
-        logs_url=_checked_url("logs_url", logs_url or os.environ.get(LOGS_VARIABLE) or LOGS_URL),
+        api_key=_checked_key(key),
+        experiments_url=experiments_url,
+        logs_url=_checked_url("logs_url", logs_url or _logs_url(experiments_url)),
+        has_server=has_server,
     )
+
+
+def _experiments_url(url: str) -> str:
+    return url if urlsplit(url).path else f"{url}{_EXPERIMENTS_PATH}"
+
+
+def _logs_url(experiments_url: str) -> str:
+    """Return the address of the logs: every server but the hosted one has them where it has the experiments."""
+    return LOGS_URL if experiments_url == EXPERIMENTS_URL else experiments_url.removesuffix(_EXPERIMENTS_PATH)
 
 
 def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
@@ -145,6 +194,33 @@ def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
     directory = environment.get(DIRECTORY_VARIABLE) or "~/.paperspace"
     # Unlike Path.expanduser, this does not raise where the home directory is unknown.
     return Path(os.path.expanduser(directory)) / (environment.get(FILE_VARIABLE) or "config.json")
+
+
+def state_folder() -> Path:
+    """Return the folder in which a server of this user keeps its key, its experiments and where it is."""
+    default = "~/Library/Application Support" if sys.platform == "darwin" else "~/.local/state"
+    # https://specifications.freedesktop.org/basedir-spec/latest/
+    return Path(os.path.expanduser(os.environ.get("XDG_STATE_HOME") or default)) / "gradient-experiments"
+
+
+def server_file() -> Path:
+    """Return the path of the file in which a running server of this user says where it is."""
+    return state_folder() / "server.json"
+
+
+def running_server() -> RunningServer | None:
+    """Return the server of this user that executes commands and is running; None if there is none."""
+    path = server_file()
+    try:
+        found = path.stat()
+        content = as_object(json.loads(path.read_bytes()))
+        pid, url, environment = content["pid"], content["url"], as_object(content["environment"])
+        if found.st_uid != os.getuid() or found.st_mode & (stat.S_IRWXG | stat.S_IRWXO) or type(pid) is not int:
+            return None  # Somebody else may have written it.
+        os.kill(pid, 0)
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None  # It has ended without removing its file, for instance.
+    return RunningServer(pid, str(url), {name: str(value) for name, value in environment.items()})
 
 
 def warn_about_cleartext(configuration: Configuration) -> None:
@@ -171,12 +247,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _key_in_file() -> Secret:
+def _configuration_in_file() -> Mapping[str, Secret]:
+    """Return the texts in the configuration file by their names."""
     path = configuration_file()
     try:
-        return _key_member(json.loads(path.read_text(encoding="utf-8-sig")))
+        return _texts(json.loads(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:
-        return Secret("")
+        return {}
     except OSError as error:
         problem = f"cannot be read: {error}"
     except UnicodeDecodeError as error:
@@ -191,19 +268,19 @@ def _key_in_file() -> Secret:
     raise ConfigurationError(f"The configuration file {path} {problem}")
 
 
-def _key_member(content: object) -> Secret:
-    key = as_object(content).get(KEY_MEMBER) or ""
-    if not isinstance(key, str):
+def _texts(content: object) -> Mapping[str, Secret]:
+    found = {name: as_object(content).get(name) or "" for name in (KEY_MEMBER, _EXPERIMENTS_MEMBER, _LOGS_MEMBER)}
+    if not all(isinstance(value, str) for value in found.values()):
         raise TypeError
-    return Secret(key)
+    return {name: Secret(value) for name, value in found.items()}
 
 
 def _checked_key(key: object) -> Secret:
     if not key:
         raise ConfigurationError(
-            "There is no API key. Give one as ExperimentsClient(api_key=...), "
-            f"in the environment variable {KEY_VARIABLE}, "
-            f'or as {{"{KEY_MEMBER}": "..."}} in {configuration_file()}'
+            "There is no API key, and no server of yours was found. Start one with `gradient server start`, "
+            "or give the key of another one: as ExperimentsClient(api_key=...), in the environment variable "
+            f'{KEY_VARIABLE}, or as {{"{KEY_MEMBER}": "..."}} in {configuration_file()}'
         )
     if not (isinstance(key, Secret) and key.isascii() and key.isprintable() and key == key.strip()):
         raise ConfigurationError("The API key must be text of visible ASCII characters, without spaces around it")

@@ -119,7 +119,7 @@ class RequestFailedError(GradientSdkError, ConnectionError):
     ...     nobody.list()
     ... except RequestFailedError as error:
     ...     error.method, error.url, error.retryable
-    ('GET', 'http://localhost:1/experiments/', True)
+    ('GET', 'http://localhost:1/experiments/v1/experiments/', True)
 
     :param str text: what failed, and why
     :param str method: the HTTP method of the request
@@ -363,33 +363,43 @@ def error_class(status: int) -> type[ResourceFetchingError]:
 
 @public
 class LogsInterruptedError(GradientSdkError):
-    """Following the logs of an experiment ended early. Every row up to `line` has been returned.
+    """Following the logs of an experiment ended early. Every row up to its cursor has been returned.
 
     >>> try:
     ...     for row in client.yield_logs(experiment_id):
     ...         print(row.message)
     ... except LogsInterruptedError as error:
-    ...     print("Go on later after line", error.line)
-    Go on later after line 0
+    ...     rest = client.yield_logs(experiment_id, after=error.cursor)
 
     :param str experiment_id: the experiment
     :param int line: the `line` with which `yield_logs` continues without losing a row; of several jobs, it repeats rows
         of those that are ahead
     :param str reason: why it ended
     :param GradientSdkError error: the last error, if there was one
+    :param str cursor: the `after` with which `yield_logs` continues without losing or repeating a row; default: the
+        line
     """
 
     retryable = True
 
-    def __init__(self, experiment_id: str, line: int, reason: str, error: GradientSdkError | None = None) -> None:
+    def __init__(
+        self,
+        experiment_id: str,
+        line: int,
+        reason: str,
+        error: GradientSdkError | None = None,
+        *,
+        cursor: str | None = None,
+    ) -> None:
         super().__init__(reason)
         self.experiment_id = experiment_id
         self.line = line
         self.reason = reason
         self.error = error
+        self.cursor = str(line) if cursor is None else cursor
 
     def __str__(self) -> str:
-        again = f"yield_logs({self.experiment_id!r}, line={self.line}) goes on from there"
+        again = f"yield_logs({self.experiment_id!r}, after={self.cursor!r}) goes on from there"
         return f"Stopped following the logs of {self.experiment_id} after line {self.line}: {self.reason}\n({again})"
 
 

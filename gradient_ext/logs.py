@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from attrs import asdict, define, field, fields, frozen
 from gradient_api.constants import END_OF_LOG
@@ -16,6 +17,7 @@ from gradient_ext import LazyModule, public
 from gradient_ext._json import EXACT_TYPES, as_array, as_object, coerce, require
 from gradient_ext.config import DEFAULT_LIMIT, FIRST_LINE
 from gradient_ext.display.tables import Cell, Column, DisplayedList, Table
+from gradient_ext.errors import InvalidParametersError
 from gradient_ext.parameters import check_whole
 from gradient_ext.redaction import escape_control_characters, redact
 
@@ -42,21 +44,23 @@ class LogRow:
     :param str message: the text
     :param str timestamp: when it was printed, UTC, in ISO 8601
     :param str job_id: the job that printed it; None if the server does not say. Not part of the repr.
+    :param str node: its node, such as "worker 0"; None if the server does not say. Not part of the repr.
     """
 
     line: int
     message: str
     timestamp: str
     job_id: str | None = field(default=None, repr=False)
+    node: str | None = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[int | str]:
         return iter((self.line, self.message, self.timestamp))
 
     def to_dict(self) -> dict[str, object]:
-        """Return line, message, timestamp and job as a dictionary that can be written as JSON.
+        """Return its attributes as a dictionary that can be written as JSON.
 
         >>> LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z", "js1").to_dict()
-        {'line': 1, 'message': 'step 1/3', 'timestamp': '2019-08-06T17:21:18.528Z', 'job_id': 'js1'}
+        {'line': 1, 'message': 'step 1/3', 'timestamp': '2019-08-06T17:21:18.528Z', 'job_id': 'js1', 'node': None}
         """
         return asdict(self)
 
@@ -78,8 +82,8 @@ class LogRows(DisplayedList[LogRow]):
     def to_dict(self) -> list[dict[str, object]]:
         """Return the dictionary of each row, in a list that can be written as JSON.
 
-        >>> LogRows([LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z", "js1")]).to_dict()
-        [{'line': 1, 'message': 'step 1/3', 'timestamp': '2019-08-06T17:21:18.528Z', 'job_id': 'js1'}]
+        >>> [row["message"] for row in LogRows([LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z")]).to_dict()]
+        ['step 1/3']
 
         :returns: the `to_dict()` of each row
         :rtype: list of dict
@@ -89,8 +93,8 @@ class LogRows(DisplayedList[LogRow]):
     def to_dataframe(self) -> pandas.DataFrame:
         """Return a DataFrame with one row for each log row. pandas has to be installed.
 
-        The columns are `line` (int64), `message` (string), `timestamp` (datetime64[ns, UTC]) and `job_id` (string). A
-        timestamp that cannot be read is `NaT`.
+        The columns are `line` (int64), `message` (string), `timestamp` (datetime64[ns, UTC]), `job_id` and `node`
+        (string). A timestamp that cannot be read is `NaT`.
 
         >>> LogRows([LogRow(1, "step 1/3", "2019-08-06T17:21:18.528Z")]).to_dataframe()[["line", "message"]]
            line   message
@@ -109,7 +113,7 @@ class LogRows(DisplayedList[LogRow]):
         half = (max_rows or 0) // 2
         first, last = (self[:half], self[-half:]) if is_cut else (self, self[:0])
         has_jobs = len({row.job_id for row in self}) > 1
-        job = (Column("job_id"),) if has_jobs else ()
+        job = (Column("node"),) if has_jobs else ()
         return Table(
             caption=f"{len(self) or 'no'} log row{'' if len(self) == 1 else 's'}",
             columns=(*job, Column("line", is_number=True), Column("timestamp"), Column("message", wraps=True)),
@@ -120,7 +124,8 @@ class LogRows(DisplayedList[LogRow]):
 
 
 def _cells(row: LogRow) -> tuple[Cell, ...]:
-    job, timestamp = (escape_control_characters(redact(text or "")) for text in (row.job_id, row.timestamp))
+    node = row.node or row.job_id or ""
+    job, timestamp = (escape_control_characters(redact(text)) for text in (node, row.timestamp))
     message = escape_control_characters(redact(row.message), multiline=True)
     return Cell(job), Cell(str(row.line)), Cell(timestamp), Cell(message)
 
@@ -154,8 +159,8 @@ def rows_from(answer: object) -> list[LogRow]:
         columns = []
     if not columns or not all(map(_is_exact, _COLUMNS, columns)):
         columns = [list(values) for values in zip(*map(_row_values, page), strict=True)]
-    lines, messages, timestamps, jobs = columns
-    return list(map(LogRow, lines, messages, timestamps, [job or None for job in jobs]))
+    lines, messages, timestamps, jobs, nodes = columns
+    return list(map(LogRow, lines, messages, timestamps, [job or None for job in jobs], nodes))
 
 
 def _is_exact(column: _Column, values: list[Any]) -> bool:
@@ -196,6 +201,86 @@ def checked_range(line: int, limit: int, method: str) -> LogRange:
     check_whole("line", line, method, minimum=0)
     check_whole("limit", limit, method, minimum=1)
     return LogRange(line, limit)
+
+
+@frozen
+class LogPosition:
+    """Where a reader of logs is.
+
+    :param int line: the last line that it has of any job that `jobs` does not name
+    :param jobs: the last line that it has of each job
+    """
+
+    line: int = FIRST_LINE
+    jobs: Mapping[str, int] = field(factory=dict[str, int])
+
+    def __str__(self) -> str:
+        """Return the cursor: text from which `yield_logs(after=...)` goes on.
+
+        >>> str(LogPosition(0, {"js1": 12, "js2": 7})), str(LogPosition(3))
+        ('js1:12,js2:7', '3')
+        """
+        entries = [f"{job}:{line}" for job, line in self.jobs.items()]
+        return ",".join(entries if entries and not self.line else [str(self.line), *entries])
+
+    @classmethod
+    def parse(cls, cursor: str) -> LogPosition:
+        """Return the position of a cursor.
+
+        >>> LogPosition.parse("3,js1:12")
+        LogPosition(line=3, jobs={'js1': 12})
+
+        :raises ValueError: it is no cursor
+        """
+        named = {job: _whole(line) for job, _, line in (entry.rpartition(":") for entry in cursor.split(","))}
+        return cls(named.pop("", FIRST_LINE), named)
+
+    @classmethod
+    def after(cls, rows: Iterable[LogRow]) -> LogPosition:
+        """Return the position of a reader who has these rows and all before them."""
+        last: dict[str, int] = {}
+        for row in rows:
+            last[row.job_id or ""] = max(row.line, last.get(row.job_id or "", FIRST_LINE))
+        return cls(last.pop("", FIRST_LINE), last)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(f"{text!r} is no line")
+    return int(text)
+
+
+def checked_tail(tail: int, line: int, method: str) -> int:
+    """Return how many of the last rows a caller asks for.
+
+    :raises InvalidParametersError: less than 1, or a line is given as well
+    """
+    check_whole("tail", tail, method, minimum=1)
+    if line != FIRST_LINE:
+        raise InvalidParametersError(method, ["tail: give either line or tail"])
+    return tail
+
+
+def checked_position(line: int, after: object, method: str) -> LogPosition:
+    """Return where a caller wants to begin: after a line, or after a cursor, a row or rows.
+
+    :raises InvalidParametersError: it is none of these, or both are given
+    """
+    check_whole("line", line, method, minimum=0)
+    if after is None:
+        return LogPosition(line)
+    if line != FIRST_LINE:
+        raise InvalidParametersError(method, ["after: give either line or after"])
+    try:
+        if isinstance(after, str):
+            return LogPosition.parse(after)
+        rows = [after] if isinstance(after, LogRow) else list(cast("Iterable[object]", after))
+        if all(isinstance(row, LogRow) for row in rows):
+            return LogPosition.after(cast("list[LogRow]", rows))
+    except (ValueError, TypeError):
+        pass  # no cursor, or nothing that has rows
+    problem = f"after: must be a cursor such as 'js1:12', a LogRow or a list of them, not {after!r:.60}"
+    raise InvalidParametersError(method, [problem])
 
 
 _GAP_CONFIRMATIONS = 5
@@ -286,12 +371,12 @@ class LogCursor:
     next one, until it has reached the end of what there is. A job that is behind is queried with a small limit, since
     the page also holds rows of the other jobs that were taken before.
 
-    :param int line: only rows after this line
+    :param LogPosition start: only rows after this position
     :param int limit: the most rows to query at once
     :param int jobs: how many jobs the experiment has; None if that is not known
     """
 
-    line: int = FIRST_LINE
+    start: LogPosition = field(factory=LogPosition)
     limit: int = DEFAULT_LIMIT
     jobs: int | None = None
     pass_is_over: bool = field(default=False, init=False)
@@ -305,7 +390,8 @@ class LogCursor:
     _query: LogRange = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._unseen = _JobPosition(self.line)
+        self._unseen = _JobPosition(self.start.line)
+        self._jobs.update({job: _JobPosition(line) for job, line in self.start.jobs.items()})
         self._query = self._next_query()
 
     @property
@@ -332,6 +418,13 @@ class LogCursor:
     def line_to_resume(self) -> int:
         """The line from which another reader loses nothing; of several jobs it may see rows again."""
         return min((job.last for job in self._open_jobs()), default=self._front)
+
+    @property
+    def position(self) -> LogPosition:
+        """Where another reader goes on, without losing a row and without seeing one again."""
+        named = {job: each.last for job, each in self._jobs.items() if job is not None}
+        unnamed = self._jobs.get(None, self._unseen)
+        return LogPosition(unnamed.last, named)
 
     def take(self, page: list[LogRow]) -> list[LogRow]:
         """Return the new rows of a page, without end markers, and advance.
@@ -384,7 +477,7 @@ class LogCursor:
     def _job(self, job_id: str | None) -> _JobPosition:
         job = self._jobs.get(job_id)
         if job is None:
-            job = self._jobs[job_id] = _JobPosition(self.line)
+            job = self._jobs[job_id] = _JobPosition(self.start.line)
         return job
 
     def _open_jobs(self) -> Iterator[_JobPosition]:
@@ -395,7 +488,7 @@ class LogCursor:
 
     @property
     def _front(self) -> int:
-        return max((job.last for job in self._jobs.values()), default=self.line)
+        return max((job.last for job in self._jobs.values()), default=self.start.line)
 
     def _end_pass_if_all_are_checked(self) -> None:
         jobs = list(self._open_jobs())

@@ -24,7 +24,7 @@ from gradient_ext.errors import (
     WaitTimeoutError,
 )
 from gradient_ext.experiments import BaseExperiment, job_count
-from gradient_ext.logs import LogCursor, LogRange, LogRow, LogTail
+from gradient_ext.logs import LogCursor, LogPosition, LogRange, LogRow, LogTail
 from gradient_ext.states import has_ended, has_failed, state_word
 
 LONGEST_HOLD = 20.0
@@ -230,11 +230,13 @@ class LogFollower(Poller[LogRow]):
     They end when every job has ended its log, or when the experiment has ended and several passes over the logs have
     brought nothing: a job may never start, or never end its log properly.
 
-    :param LogRange start: after which line to begin, and how many rows to request at once
+    :param LogPosition start: where to begin
+    :param int limit: how many rows to request at once
     :param bool displays_state: whether the state is displayed, so that it has to be fresh, and the final one read
     """
 
-    start: LogRange
+    start: LogPosition
+    limit: int
     displays_state: bool = False
     row_count: int | None = field(default=0, init=False)
     _cursor: LogCursor | None = field(default=None, init=False)
@@ -248,7 +250,14 @@ class LogFollower(Poller[LogRow]):
     @property
     def line(self) -> int:
         """The line from which another follower loses nothing."""
-        return self._cursor.line_to_resume if self._cursor else self.start.line
+        if self._cursor is not None:
+            return self._cursor.line_to_resume
+        return min([self.start.line, *self.start.jobs.values()])
+
+    @property
+    def position(self) -> LogPosition:
+        """Where another follower goes on, without losing a row and without seeing one again."""
+        return self._cursor.position if self._cursor else self.start
 
     def next_step(self, now: float) -> Pause | Query | None:
         """Return what to do now; None: the logs have ended.
@@ -299,7 +308,7 @@ class LogFollower(Poller[LogRow]):
         match query:
             case ExperimentQuery():
                 experiment = cast(BaseExperiment, response)
-                self._cursor = LogCursor(self.start.line, self.start.limit, job_count(experiment))
+                self._cursor = LogCursor(self.start, self.limit, job_count(experiment))
                 self._take_state(experiment.state)
             case StateQuery():
                 self._take_state(cast(int, response))
@@ -357,14 +366,16 @@ class LogFollower(Poller[LogRow]):
             return
         if self.row_count and not error.retryable:
             came = "1 row has come" if self.row_count == 1 else f"{self.row_count} rows have come"
-            error.add_note(f"{came}; yield_logs({self.handle!r}, line={self.line}) goes on from there.")
+            error.add_note(f"{came}; yield_logs({self.handle!r}, after={str(self.position)!r}) goes on from there.")
         super().on_error(error, now)
 
     def _timeout_error(self) -> GradientSdkError:
-        return LogsTimeoutError(self.handle, self.line, f"{self.timeout:g} seconds are over", self._last_error)
+        reason, cursor = f"{self.timeout:g} seconds are over", str(self.position)
+        return LogsTimeoutError(self.handle, self.line, reason, self._last_error, cursor=cursor)
 
     def _patience_error(self, error: GradientSdkError, reason: str) -> GradientSdkError:
-        interrupted = LogsInterruptedError(self.handle, self.line, f"{reason}: {error}", error)
+        cursor = str(self.position)
+        interrupted = LogsInterruptedError(self.handle, self.line, f"{reason}: {error}", error, cursor=cursor)
         interrupted.__cause__ = error
         return interrupted
 

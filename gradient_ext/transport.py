@@ -15,7 +15,7 @@ import ssl
 import time
 import urllib.request
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -27,7 +27,7 @@ from gradient_api.constants import API_KEY_HEADER
 from gradient_api.types import Response
 
 from gradient_ext import importing
-from gradient_ext.config import LONGEST_SECONDS, Configuration, Options, is_loopback
+from gradient_ext.config import LONGEST_SECONDS, NO_SERVER, Configuration, Options, is_loopback
 from gradient_ext.errors import (
     ConfigurationError,
     GradientSdkError,
@@ -50,6 +50,8 @@ _KEEPALIVE = 5.0
 # The first look-up of a host would import it, and a fork would not wait for that.
 codecs.lookup("idna")
 # The logs host reports errors in plain text.
+_NO_TLS = "WRONG_VERSION_NUMBER"
+"""What OpenSSL says when it reads something else than TLS, such as a response in plain http."""
 _ACCEPT = "application/json, */*;q=0.5"
 ByteStream = httpx.SyncByteStream
 Result = TypeVar("Result")
@@ -98,6 +100,8 @@ class Transport:
         :raises RequestFailedError: there was no response
         :raises RequestTimeoutError: there was no response in time
         """
+        if not self._configuration.has_server and not self.connections.are_given:
+            raise ConfigurationError(NO_SERVER)
         is_ordinary = not wait and within is None
         retries = Retries(self._options if is_ordinary else self._options.for_request(wait, within))
         attempt = Attempt(base_url or self._configuration.experiments_url, retries, wait, self.connections)
@@ -233,7 +237,7 @@ class Attempt:
                 reason = f"the proxy refused the connection: {self._redact(str(error))}"
                 return RequestFailedError(f"{action}: {reason}", *request, retryable=_is_transient(error))
             case httpx.HTTPError() | httpx.InvalidURL():
-                reason = escape_control_characters(self._redact(str(error))) or type(error).__name__
+                reason = _reason(error) or escape_control_characters(self._redact(str(error))) or type(error).__name__
                 return RequestFailedError(f"{action}: {reason}", *request, retryable=_is_transient(error))
             case UnicodeError() if self._response is None:
                 return RequestFailedError(f"{action}: the host name is invalid: {error}", *request, retryable=False)
@@ -307,6 +311,11 @@ class Connections:
         self._is_closed = False
         self.long_polls: set[object] = set()
         """One member for each request that a server may be holding open."""
+
+    @property
+    def are_given(self) -> bool:
+        """Whether they are those of an httpx client of the caller, who decides where they lead."""
+        return self._given is not None
 
     def client(self) -> httpx.Client:
         """Return the httpx client to send through.
@@ -485,13 +494,27 @@ def _shortest(*seconds: float | None) -> float | None:
     return min(*given, LONGEST_SECONDS) if given else None
 
 
-def _is_transient(error: BaseException | None) -> bool:
+def _is_transient(error: BaseException) -> bool:
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return False
     if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
         return False  # Proxy Authentication Required (RFC 9110, 15.5.8)
+    return not any(
+        isinstance(each, ssl.SSLCertVerificationError) or _NO_TLS in str(each) for each in _with_causes(error)
+    )
+
+
+def _reason(error: Exception) -> str | None:
+    """Return why no connection could be made, where the text of httpx does not help."""
+    causes = list(_with_causes(error))
+    if any(_NO_TLS in str(each) for each in causes):
+        return "the server speaks http, not https; give the client an address that begins with http://"
+    if any(isinstance(each, ConnectionRefusedError) for each in causes):
+        return "no server listens at this address; `gradient server start` starts one"
+    return None
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return False
+        yield error
         error = error.__cause__ or error.__context__
-    return True

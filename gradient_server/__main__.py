@@ -18,6 +18,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import gradient_server
+from gradient_ext.config import server_file
 from gradient_server.cli import PROG, STORE, parse_options, print_text, usage_error
 from gradient_server.keys import ServerKey, choose_key, default_folder
 from gradient_server.private_files import make_private_folder, write_new
@@ -25,7 +26,7 @@ from gradient_server.private_files import make_private_folder, write_new
 if TYPE_CHECKING:
     from gradient_server import LocalServer
 
-READY_ATTRIBUTES = ("experiments_url", "experiments_url_v2", "logs_url", "api_key")
+READY_ATTRIBUTES = ("url", "experiments_url", "experiments_url_v2", "logs_url", "api_key", "environment", "simulated")
 """The attributes of a server that the ready file has, besides its process id."""
 _MAX_BYTES = 2**16
 _NO_READY_FILE = "something else is there, which is not removed; give another path, or remove it"
@@ -38,11 +39,14 @@ def main() -> int:
     try:
         options = parse_options()
         with contextlib.ExitStack() as stack:
-            ready_file = stack.enter_context(ReadyFile(options.ready_file)) if options.ready_file else None
+            ready_files = [stack.enter_context(ReadyFile(options.ready_file))] if options.ready_file else []
             key = _key(options)
             server = _server(options, key)
             _on_signals(server.ask_to_stop)
-            if ready_file:
+            if options.runner.executes_commands and _has_default_folder():
+                # Not before the server has its address: the file is that of another server until then.
+                ready_files.append(stack.enter_context(ReadyFile(server_file())))
+            for ready_file in ready_files:
                 ready_file.write(server)
             _print_addresses(server, key, options)
             server.run()
@@ -86,6 +90,16 @@ def _server(options: argparse.Namespace, key: ServerKey) -> LocalServer:
             _exit(f"--store {error.filename}", error)
         host = f"[{options.host}]" if ":" in options.host else options.host
         _exit(f"Cannot listen on {host}:{options.port}", error)
+
+
+def _has_default_folder() -> bool:
+    """Whether clients can find the server in the user's state folder, which is made if it is missing."""
+    try:
+        make_private_folder(default_folder())
+    except OSError as error:
+        print(f"{PROG}: clients have to be given the address: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _exit(what: str, error: OSError) -> NoReturn:

@@ -19,7 +19,14 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from gradient_ext.config import DIRECTORY_VARIABLE, FILE_VARIABLE, KEY_MEMBER, KEY_VARIABLE, configuration_file
+from gradient_ext.config import (
+    DIRECTORY_VARIABLE,
+    FILE_VARIABLE,
+    KEY_MEMBER,
+    KEY_VARIABLE,
+    configuration_file,
+    state_folder,
+)
 from gradient_server.private_files import make_private_folder, read_private, write_if_missing
 from gradient_server.settings import DEFAULT_KEY, check_key
 
@@ -83,13 +90,9 @@ def default_folder() -> Path:
 
     :raises OSError: the user has no home directory; the error has its `filename`
     """
-    import platformdirs  # in the extra
-
-    # Without HOME and without an entry in the database of users, some versions raise and others return `~`.
-    with contextlib.suppress(RuntimeError):
-        folder = platformdirs.user_state_path("gradient-experiments", appauthor=False)
-        if folder.is_absolute():
-            return folder
+    folder = state_folder()
+    if folder.is_absolute():
+        return folder
     text = "this user has no home directory: set HOME to an absolute path, or give --api-key-file and --store"
     raise FileNotFoundError(errno.ENOENT, text, "~")
 

@@ -152,6 +152,11 @@ class LocalServer:
         return self.url
 
     @property
+    def simulated(self) -> bool:
+        """Whether runs are simulated: no command is executed."""
+        return not self._runner.executes_commands
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment variables that point a client to this server."""
         return {

@@ -882,5 +882,11 @@ LOG_ROW_FIELDS = (
         outer_name="jobId",
         required=False,
     ),
+    ExperimentField(
+        name="node",
+        json_type="string",
+        outer_name="node",
+        required=False,
+    ),
 )
 """The members of a log row."""

@@ -210,7 +210,13 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
 
 def serialize_log_row(job: Job, row: LogRow, clock: Clock) -> dict[str, Any]:
     """Return a log row as the API shows it."""
-    return {"jobId": job.id, "line": row.line, "timestamp": _log_date(clock, row.timestamp), "message": row.message}
+    return {
+        "jobId": job.id,
+        "node": job.name,
+        "line": row.line,
+        "timestamp": _log_date(clock, row.timestamp),
+        "message": row.message,
+    }
 
 
 # Formatting dates takes most of the time of a long list, and of one experiment that is polled.

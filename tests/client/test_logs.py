@@ -120,7 +120,7 @@ def test_after_outages_of_the_server_every_row_comes_once_and_in_order(live, cli
 
 
 @pytest.mark.usefixtures("no_backoff")
-def test_when_the_server_stays_away_the_error_names_the_cause_and_the_line_from_which_to_go_on(live, client):
+def test_when_the_server_stays_away_the_error_names_the_cause_and_the_cursor_from_which_to_go_on(live, client):
     reader = Reader(client.with_options(patience=0.5).yield_logs("es1"))
     live.print(5)
     reader.wait_for(5)
@@ -129,7 +129,7 @@ def test_when_the_server_stays_away_the_error_names_the_cause_and_the_line_from_
     assert isinstance(reader.error, LogsInterruptedError)
     assert isinstance(reader.error.error, RequestFailedError)
     assert reader.error.line == 5
-    assert "yield_logs('es1', line=5) goes on from there" in str(reader.error)
+    assert "yield_logs('es1', after='js0:5') goes on from there" in str(reader.error)
     live.print(5, end=True)
     live.start()
     again = [row.line for row in client.yield_logs("es1", line=reader.error.line)]

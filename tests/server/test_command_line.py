@@ -150,7 +150,7 @@ def test_help_lists_every_option_with_its_default(launch):
     assert max(map(len, output.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("module", ["uvicorn", "platformdirs"])
+@pytest.mark.parametrize("module", ["uvicorn", "starlette"])
 def test_without_the_extra_one_line_names_what_to_install(launch, module):
     blocked = f"import runpy, sys; sys.modules['{module}'] = None; {RUN}"
     process = launch("--port", "0", "--runner", "process", program=("-c", blocked))
@@ -311,7 +311,9 @@ def test_the_ready_file_leads_to_a_server_that_serves(launch, ready_file):
         assert time.monotonic() < deadline
     wait_for(ready_file, process)
     ready = json.loads(ready_file.read_text(encoding="utf-8"))
-    assert set(ready) == {"experiments_url", "experiments_url_v2", "logs_url", "api_key", "pid"}
+    urls = {"url", "experiments_url", "experiments_url_v2", "logs_url"}
+    assert set(ready) == {*urls, "api_key", "environment", "pid", "simulated"}
+    assert ready["simulated"] is True
     assert (ready["api_key"], ready["pid"]) == ("a-key", process.pid)
     for name in ("experiments_url", "experiments_url_v2"):
         with ExperimentsClient(ready["api_key"], base_url=ready[name], logs_url=ready["logs_url"]) as client:

@@ -16,7 +16,7 @@ from random import Random
 
 import pytest
 
-from gradient_server import keys
+from gradient_ext.config import state_folder
 from gradient_server.keys import choose_key, embedded_key, environment_for, load_or_create_key, read_key
 from gradient_server.private_files import write_new
 
@@ -164,8 +164,8 @@ def test_a_folder_that_cannot_be_made_raises_an_os_error(tmp_path, name):
 def test_the_default_folder_is_in_the_state_directory_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert tmp_path in keys.default_folder().parents
-    assert choose_key(None, None, executes_commands=True).text == load_or_create_key(keys.default_folder())
+    assert tmp_path in state_folder().parents
+    assert choose_key(None, None, executes_commands=True).text == load_or_create_key(state_folder())
 
 
 def test_a_key_file_may_be_a_link_and_readable_by_a_group_but_not_by_everybody(tmp_path):

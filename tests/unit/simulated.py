@@ -5,7 +5,7 @@ import random
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES, ExperimentState
 
 from gradient import BaseExperiment, LogRow, MultiNodeExperiment, SingleNodeExperiment
-from gradient_ext.logs import LogRange
+from gradient_ext.logs import LogPosition, LogRange
 from gradient_ext.polling import ExperimentQuery, LogFollower, LogsQuery, Pause, StateQuery, Waiter
 
 RUNNING, STOPPED = ExperimentState.RUNNING, ExperimentState.STOPPED
@@ -194,7 +194,7 @@ class Simulation:
 
 def following(logs, *, line=0, limit=10_000, holds=False, known=True, **follower):
     """Return the simulation of a follower of logs."""
-    poller = LogFollower(handle="es1", start=LogRange(line, limit), **follower)
+    poller = LogFollower(handle="es1", start=LogPosition(line), limit=limit, **follower)
     return Simulation(poller, logs, holds=holds, known=known)
 
 

@@ -1,13 +1,15 @@
 """The configuration of a client comes from arguments, environment, file and defaults, in this order."""
 
 import json
+import os
+import subprocess
 import warnings
 
 import httpx
 import pytest
 
 from gradient import AsyncExperimentsClient, ConfigurationError, ExperimentsClient, GradientSdkError
-from gradient_ext.config import load_configuration
+from gradient_ext.config import load_configuration, server_file
 from tests.tracebacks import everything_shown
 
 
@@ -16,6 +18,7 @@ def home(tmp_path, monkeypatch):
     """An empty home directory, and none of the environment variables."""
     for name in ("API_KEY", "CONFIG_EXPERIMENTS_HOST", "CONFIG_LOG_HOST", "CONFIG_PATH", "CONFIG_FILE_NAME"):
         monkeypatch.delenv(f"PAPERSPACE_{name}", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
@@ -44,16 +47,109 @@ def test_the_environment_names_another_file(home, monkeypatch):
     assert load_configuration().api_key == "moved"
 
 
-def test_addresses_come_from_argument_then_environment_then_contract(monkeypatch):
+def test_addresses_come_from_argument_then_environment_then_file_then_contract(home, monkeypatch):
     """A slash at the end does not matter."""
-    assert load_configuration("k")[1:] == (
-        "https://services.paperspace.io/experiments/v1",
-        "https://logs.paperspace.io",
-    )
+    hosted = ("https://services.paperspace.io/experiments/v1", "https://logs.paperspace.io")
+    assert load_configuration("k")[1:] == (*hosted, False)
+    write(home, {"baseUrl": "http://127.0.0.1:3/experiments/v1", "logsUrl": "http://127.0.0.1:4"})
+    assert load_configuration("k")[1:3] == ("http://127.0.0.1:3/experiments/v1", "http://127.0.0.1:4")
     monkeypatch.setenv("PAPERSPACE_CONFIG_EXPERIMENTS_HOST", "http://127.0.0.1:1/experiments/v1/")
     monkeypatch.setenv("PAPERSPACE_CONFIG_LOG_HOST", "http://127.0.0.1:2")
-    assert load_configuration("k")[1:] == ("http://127.0.0.1:1/experiments/v1", "http://127.0.0.1:2")
-    assert load_configuration("k", "http://h:3/x/")[1:] == ("http://h:3/x", "http://127.0.0.1:2")
+    assert load_configuration("k")[1:] == ("http://127.0.0.1:1/experiments/v1", "http://127.0.0.1:2", True)
+    assert load_configuration("k", "http://h:3/x/")[1:3] == ("http://h:3/x", "http://127.0.0.1:2")
+
+
+@pytest.mark.parametrize(
+    ("given", "experiments", "logs"),
+    [
+        ("http://h:3", "http://h:3/experiments/v1", "http://h:3"),
+        ("http://h:3/", "http://h:3/experiments/v1", "http://h:3"),
+        ("http://h:3/gradient/experiments/v1/", "http://h:3/gradient/experiments/v1", "http://h:3/gradient"),
+        (
+            "https://services.paperspace.io",
+            "https://services.paperspace.io/experiments/v1",
+            "https://logs.paperspace.io",
+        ),
+    ],
+)
+def test_an_address_alone_is_completed(given, experiments, logs):
+    """The version of the API, and the logs, which every server but the hosted one has at the same address."""
+    assert load_configuration("k", given)[1:3] == (experiments, logs)
+
+
+def state_file(home, **changes):
+    """Write what a running server with real runs writes; return its path."""
+    environment = {
+        "PAPERSPACE_CONFIG_EXPERIMENTS_HOST": "http://127.0.0.1:5/experiments/v1/",
+        "PAPERSPACE_CONFIG_LOG_HOST": "http://127.0.0.1:5",
+        "PAPERSPACE_API_KEY": "from-server",
+    }
+    path = home / ".local/state/gradient-experiments/server.json"
+    path.parent.mkdir(parents=True)
+    members = {"pid": os.getpid(), "url": "http://127.0.0.1:5", "environment": environment, **changes}
+    path.write_text(json.dumps(members))
+    path.chmod(0o600)
+    return path
+
+
+def test_a_running_server_of_this_user_is_found(home):
+    state_file(home)
+    assert load_configuration() == ("from-server", "http://127.0.0.1:5/experiments/v1", "http://127.0.0.1:5", True)
+
+
+def test_a_key_of_the_retired_service_in_the_file_does_not_keep_a_running_server_from_being_used(home):
+    write(home, {"apiKey": "of the hosted service"})
+    state_file(home)
+    assert load_configuration().api_key == "from-server"
+
+
+def test_explicit_settings_are_not_overridden_by_a_running_server(home, monkeypatch):
+    state_file(home)
+    assert load_configuration("k").api_key == "k"
+    assert load_configuration("k", "http://h/x")[1:3] == ("http://h/x", "http://h/x")
+    monkeypatch.setenv("PAPERSPACE_API_KEY", "from-environment")
+    assert load_configuration().api_key == "from-environment"
+    write(home, {"baseUrl": "http://h/y"})
+    assert load_configuration()[1:3] == ("http://h/y", "http://h/y")
+
+
+@pytest.mark.parametrize("kind", ["ended", "readable", "no JSON", "no pid", "a text as pid"])
+def test_a_server_file_that_cannot_be_trusted_is_ignored(home, kind):
+    """Its process has ended, somebody else may have written it, or it is damaged."""
+    path = state_file(home)
+    members = json.loads(path.read_text())
+    match kind:
+        case "ended":
+            ended = subprocess.Popen(["true"])
+            ended.wait()
+            path.write_text(json.dumps({**members, "pid": ended.pid}))
+        case "readable":
+            path.chmod(0o644)
+        case "no JSON":
+            path.write_text("{")
+        case "no pid":
+            path.write_text(json.dumps({"url": "http://h"}))
+        case _:
+            path.write_text(json.dumps({**members, "pid": "1"}))
+    assert not load_configuration("k").has_server
+
+
+@pytest.mark.parametrize("state", ["", "elsewhere"])
+def test_the_server_file_is_in_the_state_folder_of_the_user(home, monkeypatch, state):
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / state) if state else "")
+    expected = home / (state or ".local/state") / "gradient-experiments/server.json"
+    assert server_file() == expected
+
+
+def test_without_any_server_a_call_says_at_once_that_the_service_is_retired():
+    with ExperimentsClient("k") as client, pytest.raises(ConfigurationError, match=r"retired.*gradient server start"):
+        client.list()
+
+
+def test_without_any_server_an_http_client_of_the_caller_decides_where_requests_go():
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"data": [], "message": "success"}))
+    with httpx.Client(transport=transport) as http:
+        assert ExperimentsClient("k", http_client=http).list() == []
 
 
 def test_the_environment_is_read_when_a_client_is_made(monkeypatch):
@@ -102,7 +198,7 @@ def test_a_broken_file_is_an_error_that_does_not_show_its_content(home, content,
 
 def test_a_broken_file_does_not_matter_where_it_is_not_needed(home):
     write(home, b"not JSON")
-    assert load_configuration("k").api_key == "k"
+    assert load_configuration("k", "http://h", "http://h").api_key == "k"
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(home):
@@ -183,7 +279,8 @@ def test_an_http_client_of_the_other_kind_is_an_error(kind, wanted, given):
 )
 def test_certificates_and_proxies_that_cannot_be_used_are_an_error_of_the_first_call(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    with ExperimentsClient("sesame-key") as client, pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
+    client = ExperimentsClient("sesame-key", base_url="https://experiments.example.com")
+    with client, pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
         client.get("es1")
     assert "sesame" not in everything_shown(caught.value)
 

@@ -62,7 +62,6 @@ LATE = {
     "gradient_ext.client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.display.tables._rich_text": "rich is in an extra",
     "gradient_server.__getattr__": "pytest imports the package for its plugin, also without the extra `server`",
-    "gradient_server.keys.default_folder": "platformdirs is in the extra `server`; its absence is an error in words",
     "gradient_server.runners.process.workspace._download": "most supervisors download nothing",
 }
 """The functions that import something, each with its reason."""

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradient import LogRow
-from gradient_ext.logs import LogCursor, LogTail, rows_from
+from gradient_ext.logs import LogCursor, LogPosition, LogTail, rows_from
 
 
 def log_of(job, rows, *, ended=True):
@@ -27,12 +27,18 @@ def answer(rows, query, *, inclusive=False):
     inclusive=st.booleans(),
     known=st.booleans(),
     schedule=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 13)), max_size=20),
+    resumed=st.sets(st.integers(0, 30), max_size=3),
 )
-def test_every_row_comes_once_and_in_order_whatever_the_pages_are_like(jobs, limit, inclusive, known, schedule):
-    """For any number of jobs, page size, kind of server, and order in which rows appear between two responses."""
+def test_every_row_comes_once_and_in_order_whatever_the_pages_are_like(
+    jobs, limit, inclusive, known, schedule, resumed
+):
+    """For any number of jobs, page size, kind of server, and order in which rows appear between two responses.
+
+    In between, another reader goes on from the cursor, or from the rows that came.
+    """
     whole = [log_of(f"js{number}", rows) for number, rows in enumerate(jobs)]
     visible = [0] * len(jobs)
-    cursor = LogCursor(0, limit, len(jobs) if known else None)
+    cursor = LogCursor(LogPosition(), limit, len(jobs) if known else None)
     got, ended = [], False
     for step in range(1000):
         rows = [row for log, count in zip(whole, visible, strict=True) for row in log[:count]]
@@ -41,6 +47,10 @@ def test_every_row_comes_once_and_in_order_whatever_the_pages_are_like(jobs, lim
             break
         if cursor.pass_is_over and visible == [len(log) for log in whole]:
             ended = True  # a follower now makes one more pass, as the experiment has ended
+        if step in resumed:
+            position = LogPosition.after(got) if step % 2 else LogPosition.parse(str(cursor.position))
+            cursor = LogCursor(position, limit, len(jobs) if known else None)
+            ended = False
         job, count = schedule[step] if step < len(schedule) else (step % len(jobs), 100)
         visible[job % len(jobs)] = min(len(whole[job % len(jobs)]), visible[job % len(jobs)] + count)
     else:
@@ -65,7 +75,7 @@ def test_of_any_page_the_cursor_takes_the_rows_that_continue_a_job(line, places,
             last[row.job_id] = row.line
             expected.append(row)
     jobs = {row.job_id for row in page}
-    cursor = LogCursor(line, 100, len(jobs))
+    cursor = LogCursor(LogPosition(line), 100, len(jobs))
     assert cursor.take(page) == [row for row in expected if row.message != END_OF_LOG]
     assert cursor.finished == ({row.job_id for row in expected if row.message == END_OF_LOG} == jobs)
 
@@ -89,7 +99,7 @@ def test_a_gap_that_stays_is_skipped():
         LogRow(40, "b", "", "js1"),
         LogRow(41, END_OF_LOG, "", "js1"),
     ]
-    cursor, got = LogCursor(0, 5, 2), []
+    cursor, got = LogCursor(LogPosition(), 5, 2), []
     for _ in range(200):
         got += cursor.take(answer(rows, cursor.query))
         if cursor.finished:
@@ -98,13 +108,13 @@ def test_a_gap_that_stays_is_skipped():
 
 
 def test_the_line_of_a_query_is_exclusive():
-    cursor = LogCursor(2, 10, 1)
+    cursor = LogCursor(LogPosition(2), 10, 1)
     assert [row.line for row in cursor.take(answer(log_of("js0", 4), cursor.query))] == [3, 4]
     assert cursor.finished
 
 
 def test_the_next_query_is_about_the_job_that_is_furthest_behind():
-    cursor = LogCursor(0, 100, 2)
+    cursor = LogCursor(LogPosition(), 100, 2)
     cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 1, ended=False), cursor.query))
     assert cursor.query.line == 1
     new = cursor.take(answer(log_of("js0", 50, ended=False) + log_of("js1", 2, ended=False), cursor.query))

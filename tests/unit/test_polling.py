@@ -413,7 +413,7 @@ def test_a_permanent_error_is_raised_at_once(simulation):
     assert not hasattr(GONE, "__notes__")
 
 
-def test_a_permanent_error_after_rows_names_the_line_from_which_to_go_on():
+def test_a_permanent_error_after_rows_names_the_cursor_from_which_to_go_on():
     """Only the follower knows how far each job was."""
     logs = SimulatedLogs(2)
     logs.print(0, 7)
@@ -422,7 +422,7 @@ def test_a_permanent_error_after_rows_names_the_line_from_which_to_go_on():
     simulation.go(5)
     with pytest.raises(ServerError) as caught:
         simulation.go(20, ServerError("Failed", status=520, method="GET", url="http://h/"))
-    assert caught.value.__notes__ == ["12 rows have come; yield_logs('es1', line=5) goes on from there."]
+    assert caught.value.__notes__ == ["12 rows have come; yield_logs('es1', after='js0:7,js1:5') goes on from there."]
 
 
 def test_a_retry_after_is_obeyed_unless_it_exceeds_the_budget():

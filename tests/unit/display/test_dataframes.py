@@ -50,9 +50,10 @@ def test_columns_and_their_types_do_not_depend_on_the_rows():
 def test_log_rows_have_a_row_each_and_an_invalid_timestamp_is_missing():
     rows = LogRows([LogRow(1, "a", "2019-08-06T17:21:18.528Z", "js1"), LogRow(2, "b", "2019-08-06T17:21:19Z")])
     frame = LogRows([*rows, LogRow(3, "c", "")]).to_dataframe()
-    types = ["int64", "string", "datetime64[ns, UTC]", "string"]
+    types = ["int64", "string", "datetime64[ns, UTC]", "string", "string"]
     assert [str(one) for one in frame.dtypes] == [str(one) for one in LogRows().to_dataframe().dtypes] == types
-    assert list(frame.columns) == list(LogRows().to_dataframe().columns) == ["line", "message", "timestamp", "job_id"]
+    names = ["line", "message", "timestamp", "job_id", "node"]
+    assert list(frame.columns) == list(LogRows().to_dataframe().columns) == names
     assert frame["timestamp"][1] - frame["timestamp"][0] == pandas.Timedelta("472ms")
     assert list(frame["timestamp"].isna()) == [False, False, True]
 

@@ -21,7 +21,7 @@ STATES = {name: number for name, number in vars(ExperimentState).items() if isin
 MULTI = MultiNodeExperiment(
     id="es2", state=5, experiment_type_id=2, worker_machine_type="K80", parameter_server_machine_type="P100"
 )
-ROWS = LogRows([LogRow(9, "one two three", "T", "js1"), LogRow(10, "\x1b[31mred\r", "T", "js2")])
+ROWS = LogRows([LogRow(9, "one two three", "T", "js1", "worker 0"), LogRow(10, "\x1b[31mred\r", "T", "js2")])
 EMPTY = pytest.mark.parametrize(("empty", "text"), [(ExperimentList(), "no experiments"), (LogRows(), "no log rows")])
 
 
@@ -110,17 +110,17 @@ def test_a_list_of_experiments_is_a_table_with_a_row_for_each():
 
 
 def test_log_rows_are_a_table_that_names_the_jobs_where_there_are_several():
-    assert ROWS.pretty(width=39).splitlines() == [
-        "job_id  line  timestamp  message",
-        "js1        9  T          one two three",
-        "js2       10  T          \\x1b[31mred",
+    assert ROWS.pretty(width=41).splitlines() == [
+        "node      line  timestamp  message",
+        "worker 0     9  T          one two three",
+        "js2         10  T          \\x1b[31mred",
     ]
     assert ROWS[:1].pretty(width=28).splitlines() == [
         "line  timestamp  message",
         "   9  T          one two",
         "                 three",
     ]
-    assert page(ROWS).rows[0] == ["job_id", "line", "timestamp", "message"]
+    assert page(ROWS).rows[0] == ["node", "line", "timestamp", "message"]
     assert page(ROWS[:1]).rows[0] == ["line", "timestamp", "message"]
 
 
@@ -203,9 +203,9 @@ def test_show_prints_to_stdout_or_to_any_file(capsys):
 def test_without_rich_columns_line_up_and_nothing_is_wrapped(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "rich", None)
     assert ROWS.pretty(width=20).splitlines() == [
-        "job_id  line  timestamp  message",
-        "js1        9  T          one two three",
-        "js2       10  T          \\x1b[31mred",
+        "node      line  timestamp  message",
+        "worker 0     9  T          one two three",
+        "js2         10  T          \\x1b[31mred",
     ]
     one(command="a\nb").show(color=True)
     assert "command             a\n                    b\n" in capsys.readouterr().out

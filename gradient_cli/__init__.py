@@ -1,0 +1,18 @@
+"""The command line `gradient`, built on click. It needs the extra `cli`.
+
+Data goes to stdout, everything else to stderr. The exit codes are those of :class:`gradient_cli.outcomes.ExitCode`.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, and exit with its code."""
+    try:
+        from gradient_cli.app import run_command_line  # click and rich are in an extra
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("click", "rich", "yaml"):
+            raise
+        sys.exit(f"gradient: The command line needs {package}: pip install 'gradient-experiments[cli]'")
+    sys.exit(run_command_line())

@@ -1,0 +1,423 @@
+"""`gradient experiments`: create, run, start, stop, list, inspect, wait for and delete experiments; read their logs."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from gradient_api.parameters import MULTI_NODE_PARAMETERS, SINGLE_NODE_PARAMETERS, ParameterSet
+
+from gradient import (
+    BaseExperiment,
+    ExperimentList,
+    ExperimentsClient,
+    ExperimentState,
+    GradientSdkError,
+    LogRow,
+    MultiNodeExperiment,
+)
+from gradient_cli.options import Assignment, Command, Group, given_parameters, parameter_options, spellings
+from gradient_cli.outcomes import ExitCode, exit_code_of_error, exit_code_of_state, print_error
+from gradient_cli.output import note, print_json, print_rows
+from gradient_ext.logs import LogPosition
+from gradient_ext.states import has_ended, state_word
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_WATCH_INTERVAL = 2.0
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_STATES = [
+    ExperimentState.get_state_str(number) for number in vars(ExperimentState).values() if isinstance(number, int)
+]
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_STATE = click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Only in this state.")
+
+
+class FollowingCommand(Command):
+    """A command whose `--follow` may have a value, as the historical one had: `--follow true`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, with `true` as the value of `--follow` unless it has another one."""
+        joined: list[str] = []
+        for argument in args:
+            if argument in ("-f", "--follow"):
+                joined.append("--follow=true")
+            elif joined and joined[-1] == "--follow=true" and argument.lower() in ("true", "false"):
+                joined[-1] = f"--follow={argument}"
+            else:
+                joined.append(argument)
+        return super().parse_args(ctx, joined)
+
+
+class _Age(click.ParamType):
+    name = "AGE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        if (match := re.fullmatch(r"(\d{1,6})([smhdw])", value)) is None:
+            self.fail(f"{value!r} is no age such as 30m, 12h or 7d", param, ctx)
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def client() -> ExperimentsClient:
+    """Return a client with the key that the command line gives, if it gives one. It is closed with the command."""
+    context = click.get_current_context()
+    return context.with_resource(ExperimentsClient(context.meta.get("api_key")))
+
+
+def _experiment_ids(*, several: bool = False) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that adds the id of an experiment, or several: as argument, `--id` or `--experimentId`."""
+
+    def decorate(command: Decorated) -> Decorated:
+        flags = ["--id", *spellings("experiment_id"), "id_option"]
+        option = click.option(*flags, metavar="ID", multiple=True, help="The same as ID.")
+        argument = click.argument("id_arguments", metavar="ID..." if several else "ID", nargs=-1)
+        return argument(option(command))
+
+    return decorate
+
+
+def _ids(options: dict[str, Any], *, several: bool = False, required: bool = True) -> list[str]:
+    given = list(dict.fromkeys((*options.pop("id_arguments"), *options.pop("id_option"))))
+    if (required and not given) or (len(given) > 1 and not several):
+        raise click.UsageError("Give the id of an experiment" if not given else "Give one id")
+    return given
+
+
+@click.group(cls=Group)
+def experiments() -> None:
+    """Create, run, start, stop, list and inspect experiments."""
+
+
+@experiments.group(cls=Group)
+def create() -> None:
+    """Create an experiment without starting it; print its id."""
+
+
+@experiments.group(cls=Group)
+def run() -> None:
+    """Create and start an experiment, and follow its log."""
+
+
+def creating_options(
+    accepted: ParameterSet, *, without: str | None = None, defaults: Mapping[str, str] | None = None
+) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that adds the options of an experiment, `--env` and `--workspace`.
+
+    :param ParameterSet accepted: the keywords of the experiment, as the contract has them
+    :param str without: the keyword that the command gives otherwise
+    :param defaults: the keywords that the command has values for
+    """
+
+    def decorate(command: Decorated) -> Decorated:
+        for decorator in (
+            click.option("--vpc", is_flag=True, expose_value=False, hidden=True),  # historical
+            click.option(
+                "-e",
+                "--env",
+                "assignments",
+                multiple=True,
+                type=Assignment(),
+                help="Environment variable of the command; can be given again.",
+            ),
+            click.option(
+                "-w",
+                "--workspace",
+                metavar="PATH",
+                type=click.Path(exists=True, path_type=Path),
+                help="Folder or archive on this machine; the command works in a copy of it.",
+            ),
+            parameter_options(accepted, without=without, defaults=defaults or {}),
+        ):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def keywords_from(accepted: ParameterSet, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of an experiment from the options that `creating_options` adds."""
+    keywords = given_parameters(accepted, options)
+    if options["assignments"]:
+        keywords["experiment_env"] = {**keywords.get("experiment_env", {}), **dict(options["assignments"])}
+    if options["workspace"] is not None:
+        if "workspace_url" in keywords:
+            raise click.UsageError("Give either --workspace or --workspace-url")
+        keywords["workspace_url"] = str(options["workspace"].resolve())
+    return keywords
+
+
+def follow(experiment_id: str, *, line: int = 0, after: str | Sequence[LogRow] | None = None, **shown: Any) -> ExitCode:
+    """Print the rows of an experiment until it has ended, and return the exit code of its outcome.
+
+    :param str experiment_id: the experiment
+    :param int line: only rows after this line
+    :param after: only rows after this cursor, or after these rows
+    :param shown: keywords of `print_rows`
+    """
+    this, last = client(), {row.job_id: row for row in ([] if after is None or isinstance(after, str) else after)}
+    try:
+        nodes = isinstance(this.get(experiment_id), MultiNodeExperiment)
+        for row in this.yield_logs(experiment_id, line, after=after):
+            print_rows([row], nodes=nodes, **shown)
+            last[row.job_id] = row
+        experiment = this.wait(experiment_id, raise_on_failure=False)
+    except KeyboardInterrupt:
+        cursor = f" --after {LogPosition.after(last.values())}" if last else ""
+        note(f"\nThe experiment goes on; to follow it again:\n  gradient experiments logs {experiment_id} -f{cursor}")
+        return ExitCode.INTERRUPTED
+    code = exit_code_of_state(experiment.state)
+    if code:
+        note(f"Experiment {experiment_id} has ended as {_outcome(experiment)}")
+    return code
+
+
+def _outcome(experiment: BaseExperiment) -> str:
+    word = state_word(experiment.state)
+    return f"{word}: {experiment.experiment_error}" if experiment.experiment_error else word
+
+
+def _create(suffix: str, accepted: ParameterSet, options: dict[str, Any]) -> None:
+    experiment_id = getattr(client(), f"create_{suffix}")(**keywords_from(accepted, options))
+    note("New experiment created with ID:")
+    click.echo(experiment_id)
+
+
+def _run(suffix: str, accepted: ParameterSet, options: dict[str, Any], *, no_logs: bool) -> None:
+    experiment_id = getattr(client(), f"run_{suffix}")(**keywords_from(accepted, options))
+    if no_logs:
+        note("New experiment created and started with ID:")
+        click.echo(experiment_id)
+        return
+    note(f"New experiment created and started with ID: {experiment_id}")
+    click.get_current_context().exit(follow(experiment_id))
+
+
+_NO_LOGS = click.option("--no-logs", is_flag=True, help="Do not follow the log; print the id on stdout.")
+
+
+@create.command("singlenode")
+@creating_options(SINGLE_NODE_PARAMETERS)
+def create_single_node(**options: Any) -> None:
+    """Create an experiment that runs on one machine."""
+    _create("single_node", SINGLE_NODE_PARAMETERS, options)
+
+
+@create.command("multinode")
+@creating_options(MULTI_NODE_PARAMETERS)
+def create_multi_node(**options: Any) -> None:
+    """Create an experiment of workers and parameter servers, or with MPI."""
+    _create("multi_node", MULTI_NODE_PARAMETERS, options)
+
+
+@run.command("singlenode")
+@_NO_LOGS
+@creating_options(SINGLE_NODE_PARAMETERS)
+def run_single_node(*, no_logs: bool, **options: Any) -> None:
+    """Run an experiment on one machine; exit with its outcome."""
+    _run("single_node", SINGLE_NODE_PARAMETERS, options, no_logs=no_logs)
+
+
+@run.command("multinode")
+@_NO_LOGS
+@creating_options(MULTI_NODE_PARAMETERS)
+def run_multi_node(*, no_logs: bool, **options: Any) -> None:
+    """Run an experiment of workers and parameter servers, or with MPI; exit with its outcome."""
+    _run("multi_node", MULTI_NODE_PARAMETERS, options, no_logs=no_logs)
+
+
+@experiments.command(cls=FollowingCommand)
+@_experiment_ids()
+@click.option("-f", "--follow", "follows", type=click.BOOL, help="Follow the log to its end; exit with the outcome.")
+@click.option("--tail", type=click.IntRange(min=0), help="Only the last rows, this many.")
+@click.option("--line", type=click.IntRange(min=0), default=0, help="Only rows after this line.")
+@click.option("--after", metavar="CURSOR", help="Only rows after this cursor, which Ctrl-C prints when following.")
+@click.option("--limit", type=click.IntRange(min=1), default=10_000, help="The most rows.", show_default=True)
+@click.option("--node", metavar="NAME", help='Only rows of this node, such as "worker 0".')
+@click.option("--timestamps", is_flag=True, help="Print the time before each row.")
+@_JSON
+def logs(
+    *,
+    follows: bool | None,
+    tail: int | None,
+    line: int,
+    after: str | None,
+    limit: int,
+    node: str | None,
+    timestamps: bool,
+    as_json: bool,
+    **ids: Any,
+) -> None:
+    """Print the log of an experiment, or follow it."""
+    (experiment_id,) = _ids(ids)
+    this, shown = client(), {"as_json": as_json, "timestamps": timestamps}
+    if follows and tail is None:
+        click.get_current_context().exit(follow(experiment_id, line=line, after=after, node=node, **shown))
+    rows = this.logs(experiment_id, line, limit, tail=tail, after=after)
+    print_rows(rows, node=node, nodes=isinstance(this.get(experiment_id), MultiNodeExperiment), **shown)
+    if follows:
+        click.get_current_context().exit(follow(experiment_id, after=rows, node=node, **shown))
+    if not rows:
+        note("No logs found")
+
+
+@experiments.command("list")
+@click.option("-p", *spellings("project_id"), "projects", multiple=True, metavar="ID", help="Only of this project.")
+@_STATE
+@click.option("-l", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The most experiments.")
+@click.option("-o", "--offset", type=click.IntRange(min=0), default=0, help="How many to skip first.")
+@click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
+@click.option("--watch", is_flag=True, help="In a terminal, print the list again when it changes, until Ctrl-C.")
+@_JSON
+def list_experiments(*, quiet: bool, watch: bool, as_json: bool, **wanted: Any) -> None:
+    """List experiments, newest first."""
+    if not watch or not sys.stdout.isatty():
+        _print_list(_find(client(), **wanted), quiet=quiet, as_json=as_json)
+        return
+    this, shown = client(), None
+    while True:
+        found = _find(this, **wanted)
+        if (text := found.to_dict()) != shown:
+            shown = text
+            click.clear()
+            _print_list(found, quiet=quiet, as_json=as_json)
+        time.sleep(_WATCH_INTERVAL)
+
+
+def _find(
+    this: ExperimentsClient, *, projects: Sequence[str], states: Sequence[str], limit: int | None, offset: int
+) -> ExperimentList:
+    found = this.list(list(projects) or None, limit=None if states else limit, offset=offset)
+    chosen = [each for each in found if not states or state_word(each.state) in states]
+    return ExperimentList(chosen[:limit])
+
+
+def _print_list(found: ExperimentList, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(found.to_dict())
+    elif quiet:
+        for experiment in found:
+            click.echo(experiment.id)
+    elif found:
+        found.show()
+    else:
+        note("No experiments found")
+
+
+@experiments.command()
+@_experiment_ids()
+@_JSON
+def details(*, as_json: bool, **ids: Any) -> None:
+    """Print everything about an experiment."""
+    (experiment_id,) = _ids(ids)
+    experiment = client().get(experiment_id)
+    if as_json:
+        print_json(experiment.to_dict())
+    else:
+        experiment.show()
+
+
+@experiments.command()
+@_experiment_ids(several=True)
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds to wait at most (exit code 124).")
+@click.option("--until", multiple=True, type=click.Choice(_STATES), help="Wait for this state instead of the end.")
+def wait(*, timeout: float | None, until: Sequence[str], **ids: Any) -> None:
+    """Wait for experiments to end; exit with the worst outcome."""
+    this, codes = client(), [ExitCode.OK]
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for experiment_id in _ids(ids, several=True):
+        left = None if deadline is None else max(deadline - time.monotonic(), 1e-3)
+        experiment = this.wait(
+            experiment_id, timeout=left, until=until or None, raise_on_failure=False, progress=sys.stderr.isatty()
+        )
+        click.echo(f"{experiment_id}  {_outcome(experiment)}")
+        codes.append(exit_code_of_state(experiment.state))
+    click.get_current_context().exit(max(codes))
+
+
+@experiments.command()
+@_experiment_ids()
+@click.option("--logs", "follows", is_flag=True, help="Follow the log; exit with the outcome.")
+@click.option("--vpc", is_flag=True, expose_value=False, hidden=True)  # historical
+def start(*, follows: bool, **ids: Any) -> None:
+    """Start an experiment that was created."""
+    (experiment_id,) = _ids(ids)
+    client().start(experiment_id)
+    note("Experiment started")
+    if follows:
+        click.get_current_context().exit(follow(experiment_id))
+
+
+@experiments.command()
+@_experiment_ids(several=True)
+@click.option("--wait", "waits", is_flag=True, help="Wait until they have ended.")
+@click.option("--vpc", is_flag=True, expose_value=False, hidden=True)  # historical
+def stop(*, waits: bool, **ids: Any) -> None:
+    """Stop experiments."""
+    this = client()
+
+    def stop_one(experiment_id: str) -> None:
+        this.stop(experiment_id)
+        if waits:
+            this.wait(experiment_id, raise_on_failure=False)
+
+    _each(_ids(ids, several=True), stop_one, "stopped")
+
+
+@experiments.command()
+@_experiment_ids(several=True)
+@_STATE
+@click.option("--older-than", type=_Age(), metavar="AGE", help="Only those that ended this long ago: 30m, 12h, 7d.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def delete(*, states: Sequence[str], older_than: timedelta | None, yes: bool, **ids: Any) -> None:
+    """Delete experiments with their logs and files; running ones are ended first."""
+    this = client()
+    chosen = _ids(ids, several=True, required=not states and older_than is None)
+    if states or older_than is not None:
+        among = [this.get(each) for each in chosen] if chosen else this.list()
+        chosen = [each.id for each in among if _is_chosen(each, states, older_than)]
+    if not chosen:
+        note("No experiments found")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"This would delete {', '.join(chosen)}; with --yes it does")
+        for experiment_id in chosen:
+            note(experiment_id)
+        what = "this experiment" if len(chosen) == 1 else f"these {len(chosen)} experiments"
+        click.confirm(f"Delete {what} with logs and files?", abort=True, err=True)
+    _each(chosen, this.delete, "deleted")
+
+
+def _is_chosen(experiment: BaseExperiment, states: Sequence[str], older_than: timedelta | None) -> bool:
+    if states and state_word(experiment.state) not in states:
+        return False
+    if older_than is None:
+        return True
+    ended = experiment.dt_finished or experiment.dt_created
+    return has_ended(experiment.state) and ended is not None and _age(ended) >= older_than
+
+
+def _age(timestamp: str) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(timestamp)
+
+
+def _each(experiment_ids: Sequence[str], act: Callable[[str], object], done: str) -> None:
+    """Call a function for each experiment; those that fail do not keep it from the others."""
+    code = ExitCode.OK
+    for experiment_id in experiment_ids:
+        try:
+            act(experiment_id)
+        except GradientSdkError as error:
+            code = max(code, exit_code_of_error(error))
+            print_error(error)
+        else:
+            note(f"Experiment {done}: {experiment_id}" if len(experiment_ids) > 1 else f"Experiment {done}")
+    click.get_current_context().exit(code)

@@ -1,0 +1,120 @@
+"""`gradient server`: start, find, stop and open the local server of this user; `gradient env`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Sequence
+
+import click
+
+from gradient_cli.options import Group
+from gradient_cli.outcomes import ExitCode
+from gradient_cli.output import note
+from gradient_ext.config import RunningServer, running_server
+
+_REAL_RUNS = ("--runner", "process")
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 30.0
+_POLL_INTERVAL = 0.05
+_PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["--no-such-option"]}
+
+
+@click.group(cls=Group)
+def server() -> None:
+    """Start and stop a local server that runs experiments on this machine."""
+
+
+@server.command(cls=click.Command, context_settings=_PASSED_ON, add_help_option=False)
+@click.option("--background", is_flag=True, help="Go on when the terminal is closed.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def start(*, background: bool, options: tuple[str, ...]) -> None:
+    """Start a server; all options of `python -m gradient_server` are accepted.
+
+    Commands run for real; `--runner simulated` executes nothing. `--background` returns when it serves.
+    """
+    arguments = (
+        options if any(option.partition("=")[0] == "--runner" for option in options) else (*_REAL_RUNS, *options)
+    )
+    if not background:
+        # The server takes the place of this process, and with it the terminal and its signals.
+        os.execv(sys.executable, [sys.executable, "-m", "gradient_server", *arguments])
+    _start_in_background(arguments)
+
+
+def _start_in_background(arguments: Sequence[str]) -> None:
+    if found := running_server():
+        note(f"A server is running at {found.url} (process {found.pid})")
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gradient_server", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + _START_TIMEOUT
+    while time.monotonic() < deadline:
+        if (found := running_server()) and found.pid == process.pid:
+            note(f"Serving at {found.url} (process {found.pid}); `gradient server stop` stops it")
+            return
+        if process.poll() is not None:
+            assert process.stderr is not None
+            raise click.ClickException(process.stderr.read().decode(errors="replace").strip())
+        time.sleep(_POLL_INTERVAL)
+    process.terminate()
+    raise click.ClickException(f"The server did not start within {_START_TIMEOUT:.0f} seconds")
+
+
+@server.command()
+def status() -> None:
+    """Print where the server is: exit code 0 if it runs, 1 if not."""
+    found = running_server()
+    if found is None:
+        note("No server is running; `gradient server start` starts one")
+        raise click.exceptions.Exit(ExitCode.ERROR)
+    click.echo(f"Running at {found.url} (process {found.pid})")
+
+
+@server.command()
+def stop() -> None:
+    """Stop the server; running commands go on, and the next server follows them."""
+    found = _found()
+    os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    while running_server() == found:
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"Process {found.pid} has not ended within {_STOP_TIMEOUT:.0f} seconds")
+        time.sleep(_POLL_INTERVAL)
+    note("Server stopped")
+
+
+@server.command("open")
+def open_page() -> None:
+    """Open the page of the server in a browser, logged in."""
+    from gradient_server.dashboard.login import login_link  # in the extra `server`
+
+    found = _found()
+    link = login_link(found.url, found.environment["PAPERSPACE_API_KEY"])
+    if not webbrowser.open(link):
+        click.echo(link)
+
+
+@click.command("env")
+def environment_command() -> None:
+    """Print the variables by which clients find the server: eval "$(gradient env)"."""
+    found = _found()
+    for name, value in found.environment.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _found() -> RunningServer:
+    found = running_server()
+    if found is None:
+        raise click.ClickException("No server is running; `gradient server start` starts one")
+    return found
