@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -106,10 +107,13 @@ def _change_configuration(changes: dict[str, str | None]) -> None:
         draft.unlink(missing_ok=True)
 
 
-def run_command_line() -> int:
-    """Run the command line, and return its exit code."""
+def run_command_line(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code.
+
+    :param arguments: the arguments after the name of the command; default: those of this process
+    """
     try:
-        code = command_line.main(prog_name="gradient", standalone_mode=False)
+        code = command_line.main(arguments, prog_name="gradient", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else ExitCode.OK
     except click.ClickException as error:

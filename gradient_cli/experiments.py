@@ -236,9 +236,9 @@ def run_multi_node(*, no_logs: bool, **options: Any) -> None:
 @experiments.command(cls=FollowingCommand)
 @_experiment_ids()
 @click.option("-f", "--follow", "follows", type=click.BOOL, help="Follow the log to its end; exit with the outcome.")
-@click.option("--tail", type=click.IntRange(min=0), help="Only the last rows, this many.")
+@click.option("--tail", type=click.IntRange(min=1), help="Only the last rows, this many.")
 @click.option("--line", type=click.IntRange(min=0), default=0, help="Only rows after this line.")
-@click.option("--after", metavar="CURSOR", help="Only rows after this cursor, which Ctrl-C prints when following.")
+@click.option("--after", metavar="CURSOR", help="Follow from this cursor, which Ctrl-C has printed.")
 @click.option("--limit", type=click.IntRange(min=1), default=10_000, help="The most rows.", show_default=True)
 @click.option("--node", metavar="NAME", help='Only rows of this node, such as "worker 0".')
 @click.option("--timestamps", is_flag=True, help="Print the time before each row.")
@@ -260,7 +260,9 @@ def logs(
     this, shown = client(), {"as_json": as_json, "timestamps": timestamps}
     if follows and tail is None:
         click.get_current_context().exit(follow(experiment_id, line=line, after=after, node=node, **shown))
-    rows = this.logs(experiment_id, line, limit, tail=tail, after=after)
+    if after is not None:
+        raise click.UsageError("--after goes with --follow, and not with --tail")
+    rows = this.logs(experiment_id, line, limit, tail=tail)
     print_rows(rows, node=node, nodes=isinstance(this.get(experiment_id), MultiNodeExperiment), **shown)
     if follows:
         click.get_current_context().exit(follow(experiment_id, after=rows, node=node, **shown))

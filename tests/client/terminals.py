@@ -49,6 +49,10 @@ class Terminal:
         with self._changed:
             assert self._changed.wait_for(lambda: re.search(pattern, self.written), timeout=seconds), self.written
 
+    def type(self, text):
+        """Type a text, as a person at the keyboard."""
+        os.write(self._ours, text.encode())
+
     @contextlib.contextmanager
     def printed_to(self):
         """Redirect stdout and stderr of this process to the terminal."""
