@@ -16,7 +16,7 @@ import click
 from gradient_cli.options import Group
 from gradient_cli.outcomes import ExitCode
 from gradient_cli.output import note
-from gradient_ext.config import RunningServer, running_server
+from gradient_ext.config import RunningServer, running_server, server_file
 
 _REAL_RUNS = ("--runner", "process")
 _START_TIMEOUT = 30.0
@@ -51,24 +51,26 @@ def _start_in_background(arguments: Sequence[str]) -> None:
     if found := running_server():
         note(f"A server is running at {found.url} (process {found.pid})")
         return
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gradient_server", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + _START_TIMEOUT
-    while time.monotonic() < deadline:
-        if (found := running_server()) and found.pid == process.pid:
-            note(f"Serving at {found.url} (process {found.pid}); `gradient server stop` stops it")
-            return
-        if process.poll() is not None:
-            assert process.stderr is not None
-            raise click.ClickException(process.stderr.read().decode(errors="replace").strip())
-        time.sleep(_POLL_INTERVAL)
-    process.terminate()
-    raise click.ClickException(f"The server did not start within {_START_TIMEOUT:.0f} seconds")
+    console = server_file().with_name("server.log")
+    console.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(os.open(console, flags, 0o600), "r+", encoding="utf-8", errors="replace") as log:
+        command = [sys.executable, "-m", "gradient_server", *arguments]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline:
+            if (found := running_server()) and found.pid == process.pid:
+                note(f"Serving at {found.url} (process {found.pid}), with its messages in {console}")
+                note("`gradient server open` opens its page, `gradient server stop` stops it")
+                return
+            if process.poll() is not None:
+                log.seek(0)
+                raise click.ClickException(log.read().strip())
+            time.sleep(_POLL_INTERVAL)
+        process.terminate()
+    raise click.ClickException(f"The server did not start within {_START_TIMEOUT:.0f} seconds; see {console}")
 
 
 @server.command()

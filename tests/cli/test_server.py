@@ -1,0 +1,120 @@
+"""`gradient server` and `gradient env` with a real server, and what needs no server."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import pytest
+
+from gradient import ExperimentsClient
+from gradient_ext.config import running_server, server_file
+
+
+@pytest.fixture
+def running(cli, home):
+    """A server with real runs in the background, on a free port; it is stopped after the test."""
+    start_in_background()
+    yield running_server()
+    cli("server", "stop")
+
+
+def start_in_background(*options):
+    """Run the command that starts a server in the background, in a process of its own."""
+    command = (sys.executable, "-m", "gradient_cli", "server", "start", "--background", "--port", "0", *options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+
+def test_a_server_in_the_background_is_found_by_clients_until_it_stops(cli, running):
+    assert stat.S_IMODE(server_file().stat().st_mode) == 0o600
+    assert cli("server", "status") == (0, f"Running at {running.url} (process {running.pid})\n", "")
+    with ExperimentsClient() as client:
+        assert client.list() == []
+    run = cli("run", "--env", "WORD=real", "--", "sh", "-c", "echo $WORD; exit 7")
+    assert (run.code, run.output.splitlines()[-1]) == (3, "real")
+    assert "exit code 7" in run.errors
+    assert cli("server", "stop") == (0, "", "Server stopped\n")
+    assert not server_file().exists()
+    assert cli("server", "status").code == 1
+    assert cli("server", "stop").code == 1
+
+
+def test_a_second_server_in_the_background_is_not_started(cli, running):
+    result = cli("server", "start", "--background")
+    assert result.code == 0
+    assert running.url in result.errors
+    assert running_server() == running
+
+
+def test_the_file_of_a_killed_server_leads_nobody_astray(cli, running):
+    os.kill(running.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while running_server() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server_file().exists()
+    assert cli("server", "status").code == 1
+    start_in_background()
+    assert running_server().pid != running.pid
+
+
+def test_env_prints_what_a_shell_can_evaluate(cli, running, home):
+    exports = cli("env").output
+    listing = (
+        f'{exports}\n{sys.executable} -c "from gradient import ExperimentsClient; print(ExperimentsClient().list())"'
+    )
+    bare = {"PATH": os.environ["PATH"], "HOME": str(home / "elsewhere")}
+    found = subprocess.run(["sh", "-c", listing], capture_output=True, text=True, env=bare, timeout=60, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_a_server_that_cannot_start_says_why(cli, home):
+    result = cli("server", "start", "--background", "--port", "99999")
+    assert result.code == 1
+    assert "--port" in result.errors
+    assert "Traceback" not in result.errors
+
+
+def test_in_the_foreground_it_takes_the_options_of_the_server(home):
+    command = (sys.executable, "-m", "gradient_cli", "server", "start", "--port", "0")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with process.stdout:
+        assert re.search(r"Serving .* \(commands run on this machine", process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def test_without_a_server_the_error_says_how_to_start_one(cli, home):
+    result = cli("experiments", "list", "--apiKey", "k")
+    assert (result.code, result.output) == (1, "")
+    assert "gradient server start" in result.errors
+    assert cli("env").code == 1
+
+
+def test_a_key_is_kept_for_its_owner_alone_until_logout(cli, home):
+    path = home / ".paperspace/config.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"baseUrl": "http://127.0.0.1:1", "apiKey": "old"}))
+    assert cli("apiKey", "sesame") == (0, "", "")
+    assert json.loads(path.read_text()) == {"baseUrl": "http://127.0.0.1:1", "apiKey": "sesame"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert cli("logout").code == 0
+    assert json.loads(path.read_text()) == {"baseUrl": "http://127.0.0.1:1"}
+    path.write_text("no JSON, and it stays")
+    assert cli("apiKey", "sesame").code == 1
+    assert path.read_text() == "no JSON, and it stays"
+
+
+def test_version_is_that_of_the_package(cli, home):
+    assert cli("version").output == cli("--version").output == f"{version('gradient-experiments')}\n"
+
+
+def test_without_the_extra_one_line_names_what_to_install(tmp_path):
+    blocked = "import sys; sys.modules['click'] = None; from gradient_cli import main; main()"
+    found = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == "gradient: The command line needs click: pip install 'gradient-experiments[cli]'\n"
