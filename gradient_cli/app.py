@@ -20,6 +20,7 @@ from gradient_cli.options import Group
 from gradient_cli.outcomes import ExitCode, exit_code_of_error, print_error
 from gradient_cli.output import note
 from gradient_cli.server import environment_command, server
+from gradient_ext._json import is_mapping
 from gradient_ext.config import KEY_MEMBER, configuration_file
 
 _DEFAULTS = {"project_id": "default", "container": "none", "machine_type": "local"}
@@ -89,19 +90,20 @@ def _change_configuration(changes: dict[str, str | None]) -> None:
     """Change members of the configuration file; None removes one. The others stay."""
     path = configuration_file()
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content: object = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         content = {}
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{path} cannot be read: {error}") from None
-    if not isinstance(content, dict):
+    if not is_mapping(content):
         raise click.ClickException(f"{path} must hold a JSON object")
-    content = {name: value for name, value in {**content, **changes}.items() if value is not None}
+    members = {str(name): value for name, value in content.items() if name not in changes}
+    members |= {name: value for name, value in changes.items() if value is not None}
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(json.dumps(content) + "\n")
+            file.write(json.dumps(members) + "\n")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -55,7 +55,7 @@ class FollowingCommand(Command):
         return super().parse_args(ctx, joined)
 
 
-class _Age(click.ParamType):
+class _Age(click.ParamType[timedelta]):
     name = "AGE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
@@ -162,7 +162,10 @@ def follow(experiment_id: str, *, line: int = 0, after: str | Sequence[LogRow] |
     :param after: only rows after this cursor, or after these rows
     :param shown: keywords of `print_rows`
     """
-    this, last = client(), {row.job_id: row for row in ([] if after is None or isinstance(after, str) else after)}
+    this = client()
+    last: dict[str | None, LogRow] = {}
+    if after is not None and not isinstance(after, str):
+        last = {row.job_id: row for row in after}
     try:
         nodes = isinstance(this.get(experiment_id), MultiNodeExperiment)
         for row in this.yield_logs(experiment_id, line, after=after):

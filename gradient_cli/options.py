@@ -11,6 +11,8 @@ import click
 import yaml
 from gradient_api.parameters import Parameter, ParameterSet
 
+from gradient_ext._json import is_mapping
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _SECRETS_ARE_VISIBLE = "; other users of this machine can see it while the command runs"
@@ -113,14 +115,19 @@ def _option(parameter: Parameter, default: str | None) -> Callable[[Decorated], 
     return click.option(*flags, type=_option_type(parameter), default=None, help=described)
 
 
-def _option_type(parameter: Parameter) -> click.ParamType:
+def _option_type(parameter: Parameter) -> click.ParamType[Any]:
     if parameter.aliases:
         return _Alias(parameter)
-    kinds: dict[str, click.ParamType] = {"integer": click.INT, "number": click.FLOAT, "object": _JSON, "array": _JSON}
+    kinds: dict[str, click.ParamType[Any]] = {
+        "integer": click.INT,
+        "number": click.FLOAT,
+        "object": _JSON,
+        "array": _JSON,
+    }
     return kinds.get(parameter.json_type, click.STRING)
 
 
-class _Alias(click.ParamType):
+class _Alias(click.ParamType[Any]):
     """A number that also has a name, such as GRPC."""
 
     name = "choice"
@@ -136,7 +143,7 @@ class _Alias(click.ParamType):
         return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-class _JsonType(click.ParamType):
+class _JsonType(click.ParamType[Any]):
     """A JSON value, as text on the command line or as it is in an options file."""
 
     name = "JSON"
@@ -150,7 +157,7 @@ class _JsonType(click.ParamType):
             self.fail(f"it is not JSON: {error}", param, ctx)
 
 
-class Assignment(click.ParamType):
+class Assignment(click.ParamType[Any]):
     """`NAME=VALUE`."""
 
     name = "NAME=VALUE"
@@ -175,21 +182,21 @@ def _read_options_file(context: click.Context, option: click.Parameter, path: Pa
     if path is None:
         return
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: object = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise click.BadParameter(f"{path} cannot be read: {error.strerror}", context, option) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise click.BadParameter(f"{path} is not YAML: {error}", context, option) from None
-    if not isinstance(content, dict | None):
+    if not is_mapping(content):
         raise click.BadParameter(
             f"{path} must hold names and values, as --createOptionsFile writes it", context, option
         )
     names = {flag.lstrip("-"): each for each in context.command.params for flag in (*each.opts, *each.secondary_opts)}
     names |= {each.name: each for each in context.command.params if each.name}
-    unknown = [name for name in content or {} if name not in names]
+    unknown = [name for name in content if name not in names]
     if unknown:
         raise click.BadParameter(f"{path}: there is no option {unknown[0]!r}", context, option)
-    given = {names[name].name: value for name, value in (content or {}).items() if value is not None}
+    given = {names[str(name)].name: value for name, value in content.items() if value is not None}
     context.default_map = {**(context.default_map or {}), **given}
 
 
@@ -200,7 +207,7 @@ def _write_options_file(context: click.Context, option: click.Parameter, path: P
     names = [each.opts[0].lstrip("-") for each in context.command.params if each.name not in eager]
     try:
         with path.open("x", encoding="utf-8") as file:
-            yaml.safe_dump(dict.fromkeys(names), file, sort_keys=False)
+            file.write("".join(f"{name}:\n" for name in names))
     except OSError as error:
         raise click.BadParameter(f"{path} cannot be written: {error.strerror}", context, option) from None
     click.echo(f"The options are in {path}", err=True)

@@ -23,13 +23,19 @@ from gradient_api.parameters import (
 from gradient_ext import LazyModule, config, importing, public
 from gradient_ext._json import require
 from gradient_ext.display import ProgressReporter
-from gradient_ext.errors import GradientSdkError, ResourceCreatingError, ResourceFetchingError
+from gradient_ext.errors import (
+    GradientSdkError,
+    InvalidParametersError,
+    ResourceCreatingError,
+    ResourceFetchingError,
+)
 from gradient_ext.parameters import (
     check_whole,
     checked_handle,
     checked_projects,
     checked_seconds,
     checked_states,
+    parameters_of,
     request_model,
     takes,
 )
@@ -344,6 +350,31 @@ class ExperimentsClient(BaseClient):
         """
         return self._experiment(checked_handle(experiment_id, "get()"))
 
+    def rerun(self, experiment_id: str, **changes: Any) -> str:
+        """Run an experiment again, as a new one, with some of its parameters changed.
+
+        >>> again = client.rerun(experiment_id, experiment_env={"MAX_STEPS": 200})
+
+        :param str experiment_id: Experiment ID
+        :param changes: keywords of `run_single_node` or `run_multi_node`; None leaves a parameter out
+
+        :returns: handle of the new experiment
+        :rtype: str
+
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        :raises TypeError: there is an unknown keyword
+        :raises InvalidParametersError: values are wrong, or the experiment is of a kind that this client does not know
+        """
+        match self._experiment(checked_handle(experiment_id, "rerun()")):
+            case experiments.SingleNodeExperiment() as experiment:
+                accepted = SINGLE_NODE_PARAMETERS
+            case experiments.MultiNodeExperiment() as experiment:
+                accepted = MULTI_NODE_PARAMETERS
+            case _:
+                raise InvalidParametersError("rerun()", [f"experiment_id: {experiment_id} is of an unknown kind"])
+        body = request_model(accepted, {**parameters_of(accepted, experiment), **changes}, "rerun()")
+        return self._create(experiments_api.run_experiment.sync_detailed, body)
+
     def list(
         self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
     ) -> gradient.ExperimentList:
@@ -475,8 +506,8 @@ class ExperimentsClient(BaseClient):
         :param after: where to go on, instead of `line`: the `cursor` of an error of this method, or rows that came
             before. Also with several nodes, no row is lost, and none comes again.
         :param float timeout: seconds to follow for, from the first row that is asked for; default: until the logs end
-        :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state, the time and how
-            many rows have come; needs the extra `progress`
+        :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state, for how long the
+            command has run and how many rows have come; needs the extra `progress`
 
         :returns: a generator of LogRow
 
@@ -523,8 +554,8 @@ class ExperimentsClient(BaseClient):
             rows after an end that came in time may take a few more.
         :param bool raise_on_failure: whether it is an error when the experiment fails; not if `until` names that state
         :param on_state: called with the number of the state, the first one and each that it changes to
-        :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state and the time;
-            needs the extra `progress`
+        :param bool progress: whether a live line in a terminal (stderr) or a notebook shows the state and for how long
+            the command has run; needs the extra `progress`
 
         :returns: the experiment as it is then
         :rtype: SingleNodeExperiment or MultiNodeExperiment
@@ -541,6 +572,7 @@ class ExperimentsClient(BaseClient):
             timeout=checked_seconds("timeout", timeout, "wait()"),
             patience=self._options.patience,
             raise_on_failure=raise_on_failure,
+            displays_state=progress,
         )
         with closing(self._poll(waiter, _reporter(waiter.handle, progress=progress))) as states:
             for each in states:
@@ -612,7 +644,7 @@ class ExperimentsClient(BaseClient):
         """Take the steps of a poller until it is done, yield its events, and report progress."""
         with reporter:
             while step := poller.next_step(time.monotonic()):
-                reporter.show(poller.state, poller.row_count)
+                reporter.show(poller.state, poller.row_count, poller.began)
                 if isinstance(step, polling.Pause):
                     time.sleep(step.seconds)
                     continue
@@ -625,7 +657,7 @@ class ExperimentsClient(BaseClient):
                         reporter.hide()
                         yield from events
                     del response, events  # The next page needs the memory.
-            reporter.show(poller.state, poller.row_count)
+            reporter.show(poller.state, poller.row_count, poller.began)
 
     def _respond(self, handle: str, query: polling.Query) -> object:
         if query.wait and not self._transport.may_hold:

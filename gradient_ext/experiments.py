@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
+from datetime import UTC, datetime
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,9 +27,9 @@ from gradient_api.experiment_fields import (
 
 from gradient_ext import LazyModule, public
 from gradient_ext._json import EXACT_TYPES, coerce, is_object, require
-from gradient_ext.display.tables import Cell, Column, Displayed, DisplayedList, Table
-from gradient_ext.redaction import REDACTED, escape_control_characters, redact, redact_json
-from gradient_ext.states import state_style
+from gradient_ext.display.tables import Cell, Column, Displayed, DisplayedList, Table, elapsed_text, parsed_timestamp
+from gradient_ext.redaction import REDACTED, escape_control_characters, redact, redact_environment, redact_json
+from gradient_ext.states import has_ended, state_style
 
 if TYPE_CHECKING:
     import pandas
@@ -127,8 +128,8 @@ class ExperimentList(DisplayedList[BaseExperiment]):
 
     >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1, machine_type="K80")
     >>> print(ExperimentList([one]).pretty())
-    id   name   type         state    project_id  container  machine
-    es1  mnist  single node  running                         K80
+    id   name   state    type         machine
+    es1  mnist  running  single node  K80
     """
 
     __slots__ = ()
@@ -312,7 +313,9 @@ def _all_fields() -> Iterable[ExperimentField]:
 def _dict_value(field: ExperimentField, value: object, *, secrets: bool) -> object:
     if secrets:
         return deepcopy(value)
-    return REDACTED if field.secret and value is not None else redact_json(value)
+    if field.secret and value is not None:
+        return REDACTED
+    return redact_environment(value) if is_object(value) else redact_json(value)
 
 
 def _repr_of(field: ExperimentField, value: Any) -> str:
@@ -320,7 +323,7 @@ def _repr_of(field: ExperimentField, value: Any) -> str:
         return repr(REDACTED)
     if isinstance(value, str):
         return repr(redact(value))
-    return redact(repr(value))
+    return redact(repr(redact_environment(value) if is_object(value) else value))
 
 
 def experiment_table(experiment: BaseExperiment) -> Table:
@@ -335,16 +338,18 @@ def experiment_table(experiment: BaseExperiment) -> Table:
 
 
 def list_table(experiments: Sequence[BaseExperiment], max_rows: int | None = None) -> Table:
-    """Return a row for each experiment.
+    """Return a row for each experiment; columns in which nothing would be are left out.
 
     :param int max_rows: the most rows; default: all
     """
     shown = experiments[:max_rows]
-    names = ("id", "name", "type", "state", "project_id", "container", "machine")
+    rows = [_row_of(experiment) for experiment in shown]
+    names = ("id", "name", "created", "duration", "state", "error", "type", "project_id", "container", "machine")
+    used = [number for number in range(len(names)) if any(row[number].text for row in rows)]
     return Table(
         caption=f"{len(experiments) or 'no'} experiment{'' if len(experiments) == 1 else 's'}",
-        columns=tuple(map(Column, names)),
-        rows=tuple(map(_row_of, shown)),
+        columns=tuple(Column(names[number], is_number=names[number] == "duration") for number in used),
+        rows=tuple(tuple(row[number] for number in used) for row in rows),
         left_out=len(experiments) - len(shown),
         left_out_after=len(shown),
     )
@@ -358,7 +363,7 @@ def _value_cell(field: ExperimentField, value: object) -> Cell:
     if field.name == "experiment_type_id" and isinstance(value, int):
         return Cell(f"{ExperimentType.get_type_str(value)} ({value})")
     if is_object(value) and value:
-        return Cell("\n".join(_safe(f"{name}={inner}") for name, inner in value.items()))
+        return Cell("\n".join(_safe(f"{name}={inner}") for name, inner in redact_environment(value).items()))
     return Cell(escape_control_characters(redact(str(value)), multiline=True))
 
 
@@ -366,12 +371,30 @@ def _row_of(experiment: BaseExperiment) -> tuple[Cell, ...]:
     return (
         Cell(_safe(experiment.id)),
         Cell(_safe(experiment.name or "")),
-        Cell(_word(ExperimentType.get_type_str, experiment.experiment_type_id)),
+        Cell(_local_minute(experiment.dt_created)),
+        Cell(_duration(experiment)),
         Cell(_word(ExperimentState.get_state_str, experiment.state), state_style(experiment.state)),
+        Cell(_safe(experiment.experiment_error or "")),
+        Cell(_word(ExperimentType.get_type_str, experiment.experiment_type_id)),
         Cell(_safe(experiment.project_id or "")),
         Cell(_safe(", ".join(_variants(experiment, "container")))),
         Cell(_safe(", ".join(_variants(experiment, "machine_type")))),
     )
+
+
+def _local_minute(timestamp: str | None) -> str:
+    """Return a timestamp as the date and time of day here."""
+    found = parsed_timestamp(timestamp)
+    return found.astimezone().strftime("%Y-%m-%d %H:%M") if found else ""
+
+
+def _duration(experiment: BaseExperiment) -> str:
+    """Return for how long the command ran, or has been running."""
+    started = parsed_timestamp(experiment.dt_started)
+    if started is None:
+        return ""
+    ended = parsed_timestamp(experiment.dt_finished) or (None if has_ended(experiment.state) else datetime.now(UTC))
+    return elapsed_text(max(0.0, (ended - started).total_seconds())) if ended else ""
 
 
 def _variants(experiment: BaseExperiment, name: str) -> Iterable[str]:

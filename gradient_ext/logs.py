@@ -538,7 +538,7 @@ class LogTail:
         """The last rows found so far, without end markers."""
         return without_end_markers(self._rows)[-self.count :]
 
-    def take(self, page: list[LogRow]) -> None:
+    def take(self, page: Sequence[LogRow]) -> None:
         """Take the page that answers the query, and advance."""
         self._queries += 1
         page = sorted(page, key=_by_line)

@@ -101,6 +101,16 @@ def _hidden(value: object) -> object:
     return Secret(value) if isinstance(value, str) and "://" in value and redact(value) != value else value
 
 
+def parameters_of(accepted: ParameterSet, experiment: object) -> dict[str, object]:
+    """Return the keywords with which an experiment was created, from its attributes.
+
+    :param ParameterSet accepted: the keywords of experiments of its kind
+    :param experiment: the experiment
+    """
+    values = {parameter.name: getattr(experiment, parameter.name, None) for parameter in accepted.parameters}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def request_body(accepted: ParameterSet, parameters: Mapping[str, object], method: str) -> dict[str, Any]:
     """Return the body of a create or run request as JSON. A parameter that is None counts as not given.
 

@@ -130,6 +130,8 @@ class Poller(ABC, Generic[Event]):
     """The state of the experiment, as far as it is known."""
     row_count: int | None = field(default=None, init=False)
     """How many rows have come; None: this poller reads no rows."""
+    began: str | None = field(default=None, init=False)
+    """When the command began to run, in ISO 8601, as far as it is known."""
     _interval: float = field(default=SHORTEST_INTERVAL, init=False)
     _last_error: GradientSdkError | None = field(default=None, init=False)
     _started_at: float | None = field(default=None, init=False)
@@ -309,6 +311,7 @@ class LogFollower(Poller[LogRow]):
             case ExperimentQuery():
                 experiment = cast(BaseExperiment, response)
                 self._cursor = LogCursor(self.start, self.limit, job_count(experiment))
+                self.began = experiment.dt_started
                 self._take_state(experiment.state)
             case StateQuery():
                 self._take_state(cast(int, response))
@@ -386,10 +389,12 @@ class Waiter(Poller[int]):
 
     :param until: the states to wait for; None: any in which it has ended
     :param bool raise_on_failure: whether a failed experiment is an error, unless that state is waited for
+    :param bool displays_state: whether the progress is displayed, so that the start of the command has to be known
     """
 
     until: AbstractSet[int] | None = None
     raise_on_failure: bool = True
+    displays_state: bool = False
     _experiment: BaseExperiment | None = field(default=None, init=False)
     _tail: LogTail = field(factory=lambda: LogTail(_TAIL_ROWS), init=False)
     _tail_started_at: float | None = field(default=None, init=False)
@@ -419,6 +424,8 @@ class Waiter(Poller[int]):
 
     def _next_query(self) -> Query | None:
         if not self._is_reached:
+            if self.state is None and self.displays_state:
+                return ExperimentQuery()
             return StateQuery() if self.state is None else StateQuery(wait=self._hold(LONGEST_HOLD), known=self.state)
         if self._experiment is None:
             return ExperimentQuery(within=_AFTERMATH_SECONDS if self._in_aftermath else None)
@@ -429,7 +436,13 @@ class Waiter(Poller[int]):
     def _take(self, query: Query, response: object) -> list[int]:
         match query:
             case ExperimentQuery():
-                self._experiment = cast(BaseExperiment, response)
+                experiment = cast(BaseExperiment, response)
+                self.began = experiment.dt_started
+                if self.state is None:
+                    changes = self._take_state(experiment.state)
+                    self._experiment = experiment if self._is_reached else None
+                    return changes
+                self._experiment = experiment
             case StateQuery():
                 return self._take_state(cast(int, response))
             case _:

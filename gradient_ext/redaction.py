@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from gradient_ext._json import is_mapping, is_sequence
 
@@ -14,6 +15,9 @@ REDACTED = "********"
 
 # A quote belongs to a password, unless it ends a JSON string.
 _USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::((?:[^/\s"]|"(?![,:}\]]))*))?@', re.IGNORECASE)
+# Not MAX_TOKENS, TOKENIZERS_PARALLELISM or KEYBOARD.
+_SECRET_NAME = re.compile(r"(token|key|(secret|password|credential)s?)(?![a-z])", re.IGNORECASE)
+_WORD_IN_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A shorter secret would be found in ordinary words.
 _MIN_SECRET_LENGTH = 6
 
@@ -73,6 +77,29 @@ def redact_json(value: object, secrets: Collection[str] = ()) -> object:
         return [redact_json(inner, secrets) for inner in value]
     # A number may be secret, too.
     return REDACTED if secrets and redact(str(value), secrets) == REDACTED else value
+
+
+def redact_environment(environment: Mapping[Any, object]) -> dict[str, object]:
+    """Return a copy of environment variables without the values of those whose name says that they are secret.
+
+    A word of such a name ends with token, key, secret, password or credential.
+
+    >>> redact_environment({"WANDB_API_KEY": "sesame", "MAX_TOKENS": 512, "REPO": "https://me:sesame@example.com/"})
+    {'WANDB_API_KEY': '********', 'MAX_TOKENS': 512, 'REPO': 'https://me:********@example.com/'}
+    """
+    return {
+        redact(str(name)): REDACTED if value is not None and is_secret_name(str(name)) else redact_json(value)
+        for name, value in environment.items()
+    }
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether the name of an environment variable says that its value is secret.
+
+    >>> is_secret_name("HF_TOKEN"), is_secret_name("dbPassword1"), is_secret_name("TOKENIZERS_PARALLELISM")
+    (True, True, False)
+    """
+    return _SECRET_NAME.search(_WORD_IN_CAMEL_CASE.sub("_", name)) is not None
 
 
 def redact_body(text: str, secrets: Collection[str]) -> str:

@@ -78,6 +78,7 @@ METHODS = {
     "stop": {"experiment_id": "es1"},
     "delete": {"experiment_id": "es1"},
     "get": {"experiment_id": "es1"},
+    "rerun": {"experiment_id": "es1", **SINGLE_NODE},
     "list": {"project_id": ["p1", "p2"], "limit": 100, "offset": 1},
     "iter_experiments": {"project_id": ["p1", "p2"], "page_size": 100},
     "state": {"experiment_id": "es1"},

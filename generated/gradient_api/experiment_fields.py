@@ -41,6 +41,9 @@ class BaseExperimentFields:
     :param str id: The id of the experiment.
     :param int state: How far the experiment has come.
     :param str experiment_error: What went wrong, in words; none where nothing did.
+    :param int exit_code: The exit code of the command that decided how it ended; 128 + N after signal N, as in a shell.
+    :param int exit_signal: The number of the signal that ended this command.
+    :param str url: The page of the experiment, for a browser.
     :param str dt_created: When it was created; six digits of a second and `+00:00`.
     :param str dt_modified: When it was last changed.
     :param str dt_provisioning_started: When the machines began to be set up.
@@ -86,6 +89,12 @@ class BaseExperimentFields:
     """How far the experiment has come."""
     experiment_error: str | None = None
     """What went wrong, in words; none where nothing did."""
+    exit_code: int | None = None
+    """The exit code of the command that decided how it ended; 128 + N after signal N, as in a shell."""
+    exit_signal: int | None = None
+    """The number of the signal that ended this command."""
+    url: str | None = None
+    """The page of the experiment, for a browser."""
     dt_created: str | None = None
     """When it was created; six digits of a second and `+00:00`."""
     dt_modified: str | None = None
@@ -202,6 +211,24 @@ class BaseExperimentFields:
             name="experiment_error",
             json_type="string",
             outer_name="experimentError",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="exit_code",
+            json_type="integer",
+            outer_name="exitCode",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="exit_signal",
+            json_type="integer",
+            outer_name="exitSignal",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="url",
+            json_type="string",
+            outer_name="url",
             shown="never",
         ),
         ExperimentField(
@@ -387,6 +414,24 @@ class SingleNodeExperimentFields(BaseExperimentFields):
             name="experiment_error",
             json_type="string",
             outer_name="experimentError",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="exit_code",
+            json_type="integer",
+            outer_name="exitCode",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="exit_signal",
+            json_type="integer",
+            outer_name="exitSignal",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="url",
+            json_type="string",
+            outer_name="url",
             shown="never",
         ),
         ExperimentField(
@@ -660,6 +705,24 @@ class MultiNodeExperimentFields(BaseExperimentFields):
             name="experiment_error",
             json_type="string",
             outer_name="experimentError",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="exit_code",
+            json_type="integer",
+            outer_name="exitCode",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="exit_signal",
+            json_type="integer",
+            outer_name="exitSignal",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="url",
+            json_type="string",
+            outer_name="url",
             shown="never",
         ),
         ExperimentField(

@@ -17,6 +17,8 @@ except ModuleNotFoundError as missing:
         raise
     raise ImportError("to_dataframe() needs pandas, which is not installed: pip install pandas") from None
 
+_FIRST: Final = {"id": 0, "name": 1, "state": 2}
+"""The columns at the beginning; the others follow in the order of the fields."""
 _TIME: Final = "datetime64[ns, UTC]"
 _TEXT = pandas.StringDtype("python")  # accepts every text; that of pyarrow rejects lone surrogates
 _TYPES: dict[str, Any] = {"string": _TEXT, "integer": "Int64", "number": "Float64", "boolean": "boolean"}
@@ -25,7 +27,7 @@ _TYPES: dict[str, Any] = {"string": _TEXT, "integer": "Int64", "number": "Float6
 def experiment_dataframe(rows: Sequence[dict[str, object]], fields: Iterable[ExperimentField]) -> pandas.DataFrame:
     """Return a data frame of the dictionaries of experiments, with a column for each of the fields."""
     columns: dict[str, Any] = {}
-    for field in fields:
+    for field in sorted(fields, key=lambda field: _FIRST.get(field.name, len(_FIRST))):
         columns[field.name] = _column([row.get(field.name) for row in rows], _type_of(field))
         if field.name == "state":
             words = [ExperimentState.get_state_str(coerce("integer", row["state"])) for row in rows]

@@ -10,14 +10,15 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html import escape
 from importlib import import_module
 from types import TracebackType
 from typing import ClassVar
 
 from gradient_ext.display import ProgressReporter
-from gradient_ext.display.tables import TERMINAL_STYLES, badge, elapsed_text
-from gradient_ext.states import Style, state_style, state_word
+from gradient_ext.display.tables import TERMINAL_STYLES, badge, elapsed_text, parsed_timestamp
+from gradient_ext.states import ExperimentState, Style, state_style, state_word
 
 try:
     from rich.console import Console
@@ -49,6 +50,17 @@ class _Line(ProgressReporter):
         self._began = time.monotonic()
         self._state: int | None = None
         self._row_count: int | None = None
+        self._command_began = False
+
+    def _update(self, state: int | None, row_count: int | None, began: str | None) -> None:
+        """Take the progress. The time counts from the start of the command, until then from now on."""
+        if not self._command_began and (timestamp := parsed_timestamp(began)):
+            self._command_began = True
+            self._began -= max(0.0, (datetime.now(UTC) - timestamp).total_seconds())
+        elif not self._command_began and state == ExperimentState.RUNNING != self._state:
+            self._command_began = True
+            self._began = time.monotonic()
+        self._state, self._row_count = state, row_count
 
     def _parts(self) -> tuple[str, str, Style | None, str]:
         """Return the line: the text before the word for the state, this word, its style, and the text after it."""
@@ -90,9 +102,9 @@ class TerminalLine(_Line):
         if kind is None and self._is_terminal:
             self._print_new_state()
 
-    def show(self, state: int | None, row_count: int | None) -> None:
+    def show(self, state: int | None, row_count: int | None, began: str | None = None) -> None:
         """Display the progress until `hide()` is called."""
-        self._state, self._row_count = state, row_count
+        self._update(state, row_count, began)
         if self._live is None and not (self._is_terminal and self._start()):
             self._print_new_state()
 
@@ -161,10 +173,10 @@ class NotebookLine(_Line):
         if self._displayed_at is not None:
             self._display("" if kind is None else "; not watched any more")
 
-    def show(self, state: int | None, row_count: int | None) -> None:
+    def show(self, state: int | None, row_count: int | None, began: str | None = None) -> None:
         """Display the progress."""
         is_new = state != self._state
-        self._state, self._row_count = state, row_count
+        self._update(state, row_count, began)
         if is_new or self._displayed_at is None or time.monotonic() - self._displayed_at >= _NOTEBOOK_INTERVAL:
             self._display()
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import escape
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, TextIO, TypeVar, overload
@@ -183,6 +184,19 @@ def elapsed_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def parsed_timestamp(text: str | None) -> datetime | None:
+    """Return a time that a server gave, in UTC unless it says otherwise; None if there is none, or it is invalid.
+
+    >>> parsed_timestamp("2019-08-06T17:21:18.28Z").isoformat(), parsed_timestamp("soon")
+    ('2019-08-06T17:21:18.280000+00:00', None)
+    """
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 class Displayed:
     """Something that displays itself as a table. Passwords and credentials are masked."""
 
@@ -217,8 +231,8 @@ class Displayed:
 
         >>> one = SingleNodeExperiment(id="es1", name="mnist", state=4, experiment_type_id=1)
         >>> ExperimentList([one]).show(width=80)
-        id   name   type         state    project_id  container  machine
-        es1  mnist  single node  running
+        id   name   state    type
+        es1  mnist  running  single node
 
         :param bool color: whether to use colours; default: only in a terminal, and not if `NO_COLOR` is set
         :param int width: the maximal width; default: as wide as the terminal, or 100 characters where there is none

@@ -5,7 +5,9 @@ import io
 import pickle
 import re
 import sys
+import time
 import types
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -93,20 +95,45 @@ def test_an_experiment_is_a_table_of_names_and_values():
 def test_a_list_of_experiments_is_a_table_with_a_row_for_each():
     """Columns line up, also with wide characters, and every machine of a multi node experiment is named.
 
-    Each takes one line: what is too long is cut, the id last of all.
+    Each takes one line: what is too long is cut, the id last of all. Columns without values are left out.
     """
     experiments = ExperimentList([one(state=7, name="日本語", container="a/very/long/name/of/a/container"), MULTI])
-    assert experiments.pretty(width=84).splitlines() == [
-        "id   name    type             state    project_id  container               machine",
-        "es1  日本語  single node      failed               a/very/long/name/of/a…",
-        "es2          GRPC multi node  stopped                                      K80, P100",
+    assert experiments.pretty(width=72).splitlines() == [
+        "id   name    state    type             container               machine",
+        "es1  日本語  failed   single node      a/very/long/name/of/a…",
+        "es2          stopped  GRPC multi node                          K80, P100",
     ]
     (row,) = ExperimentList([one(id="esxfbgzu7xanst", name="mnist" * 30)]).pretty(width=80).splitlines()[1:]
     assert row.startswith("esxfbgzu7xanst  mnistm")
     head, first, second = page(experiments).rows
-    assert head == ["id", "name", "type", "state", "project_id", "container", "machine"]
-    assert first == ["es1", "日本語", "single node", "failed", "", "a/very/long/name/of/a/container", ""]
-    assert second == ["es2", "", "GRPC multi node", "stopped", "", "", "K80, P100"]
+    assert head == ["id", "name", "state", "type", "container", "machine"]
+    assert first == ["es1", "日本語", "failed", "single node", "a/very/long/name/of/a/container", ""]
+    assert second == ["es2", "", "stopped", "GRPC multi node", "", "K80, P100"]
+
+
+def test_a_list_shows_when_experiments_began_for_how_long_they_ran_and_why_they_failed(monkeypatch):
+    """Before container and machine; the time is that of here, and a duration goes on while a command runs."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    created = "2019-08-06T17:20:11.462913+00:00"
+    ended = {"dt_started": "2019-08-06T17:21:00+00:00", "dt_finished": "2019-08-06T18:22:05+00:00"}
+    began = (datetime.now(UTC) - timedelta(seconds=75)).isoformat()
+    rows = page(
+        ExperimentList(
+            [
+                one(state=7, dt_created=created, experiment_error="exit code 1", container="c", **ended),
+                one(state=4, dt_created=created, dt_started=began),
+                one(state=1, dt_created=created),
+                one(state=8, dt_created="no date"),
+            ]
+        )
+    ).rows
+    assert rows[0] == ["id", "created", "duration", "state", "error", "type", "container"]
+    assert rows[1][1:5] == ["2019-08-07 02:20", "1:01:05", "failed", "exit code 1"]
+    assert rows[2][2] in ("1:15", "1:16")
+    assert [row[1:4] for row in rows[3:]] == [["2019-08-07 02:20", "", "created"], ["", "", "canceled"]]
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_log_rows_are_a_table_that_names_the_jobs_where_there_are_several():
@@ -226,7 +253,7 @@ def test_a_badge_has_the_colour_of_its_state():
         frozenset(active),
     }
     unknown = page(ExperimentList([one(state=99)]))
-    assert (unknown.backgrounds, unknown.rows[1][3]) == ({}, "undefined (99)")
+    assert (unknown.backgrounds, unknown.rows[1][1]) == ({}, "undefined (99)")
 
 
 def test_badges_have_the_contrast_that_wcag_requires():
