@@ -8,7 +8,6 @@ environment: `PAPERSPACE_API_KEY` is often set in the shell that starts a server
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os

@@ -106,7 +106,12 @@ def test_make_lists_every_target_that_is_documented():
 
 @pytest.mark.parametrize(
     ("package", "listed_here"),
-    [("gradient_ext", ("*.py", "*/")), ("gradient_server", ("*.py", "*/")), ("tests", ("*/",))],
+    [
+        ("gradient_ext", ("*.py", "*/")),
+        ("gradient_server", ("*.py", "*/")),
+        ("gradient_cli", ("*.py", "*/")),
+        ("tests", ("*/",)),
+    ],
 )
 def test_the_map_lists_every_module_and_folder(package, listed_here):
     """In the first column of the table below the name of the package, and nothing else."""

@@ -31,6 +31,14 @@ FLOORS = {
         ["gradient_ext.async_client", "gradient_ext.client"],
         ["gradient.*"],
     ],
+    "gradient_cli": [
+        *[[]] * 10,
+        ["gradient_cli.options", "gradient_cli.outcomes", "gradient_cli.output"],
+        ["gradient_cli.experiments", "gradient_cli.server"],
+        ["gradient_cli.app"],
+        ["gradient_cli"],
+        ["gradient_cli.__main__"],
+    ],
     "gradient_server": [
         ["gradient_server", "gradient_server.private_files", "gradient_server.clock", "gradient_server.settings"],
         ["gradient_server.runners", "gradient_server.runners.base"],
@@ -50,7 +58,9 @@ ONLY_IN = {
     "IPython": ["gradient_ext.display.progress"],
     "pandas": ["gradient_ext.display.dataframes"],
     "gradient_api.api": ["gradient_ext.async_client", "gradient_ext.client"],
-    "gradient_server": ["gradient_server"],
+    "gradient_server": ["gradient_server", "gradient_cli.server"],
+    "click": ["gradient_cli"],
+    "gradient_cli": ["gradient_cli"],
 }
 """Who may import a package, whether directly or in a function. Imports for type checkers alone are free."""
 
@@ -58,6 +68,8 @@ RUNNERS_KNOW = ["gradient_server.runners.base", "gradient_server.clock", "gradie
 """All of the server that a runner may import, besides modules of its own package."""
 
 LATE = {
+    "gradient_cli.main": "click is in an extra",
+    "gradient_cli.server.open_page": "the server is in an extra",
     "gradient_ext.async_client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.display.tables._rich_text": "rich is in an extra",
@@ -94,7 +106,7 @@ def is_within(name, package):
 LAZY = re.compile(r"(gradient_\w+|httpx|rich|IPython|pandas)(\.\w+)+")
 SOURCES = {
     module_name(path): path.read_text()
-    for package in ("gradient", "gradient_ext", "gradient_server")
+    for package in ("gradient", "gradient_cli", "gradient_ext", "gradient_server")
     for path in (ROOT / package).rglob("*.py")
 }
 IMPORTS = [

@@ -239,9 +239,11 @@ def test_a_response_has_at_most_50_000_rows(ask, frozen_server, single_node_body
 
 @pytest.mark.parametrize(
     ("timestamp", "text"),
-    [(0.0, ":00Z"), (59.0, ":59Z"), (1.5, ":01.5Z"), (2.12, ":02.12Z"), (10.1234, ":10.123Z"), (2.0001, ":02Z")],
+    [(0.0, ":00.000Z"), (59.0, ":59.000Z"), (1.5, ":01.500Z"), (10.1234, ":10.123Z"), (2.0001, ":02.000Z")],
 )
-def test_the_timestamp_of_a_row_is_utc_in_milliseconds_without_trailing_zeros(timestamp, text):
+def test_the_timestamp_of_a_row_is_utc_in_milliseconds_of_fixed_width(timestamp, text):
+    """So that timestamps sort as text."""
     clock = Clock(earlier=Reading(epoch=datetime(2026, 1, 1, tzinfo=UTC), passed=0, scale=1, real=0))
-    row = serialize_log_row(Job(id="js1", name="worker"), LogRow(1, timestamp, "printed"), clock)
-    assert row == {"jobId": "js1", "line": 1, "timestamp": "2026-01-01T00:00" + text, "message": "printed"}
+    row = serialize_log_row(Job(id="js1", name="worker 0"), LogRow(1, timestamp, "printed"), clock)
+    expected = {"jobId": "js1", "node": "worker 0", "line": 1, "message": "printed"}
+    assert row == {**expected, "timestamp": "2026-01-01T00:00" + text}
