@@ -48,9 +48,9 @@ _KEEPALIVE = 5.0
 """The seconds after which an idle connection is evicted; that of httpx."""
 # The first look-up of a host would import it, and a fork would not wait for that.
 codecs.lookup("idna")
-# The logs host reports errors in plain text.
 _NO_TLS = "WRONG_VERSION_NUMBER"
 """What OpenSSL says when it reads something else than TLS, such as a response in plain http."""
+# The logs host reports errors in plain text.
 _ACCEPT = "application/json, */*;q=0.5"
 ByteStream = httpx.AsyncByteStream  # sync: ByteStream = httpx.SyncByteStream
 Result = TypeVar("Result")
