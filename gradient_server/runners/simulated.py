@@ -56,9 +56,9 @@ class SimulationOptions:
     :param int rows: how many rows each job prints, without the end marker
     """
 
-    seconds: float = 20.0
-    outcome: int = State.STOPPED
-    rows: int = 20
+    seconds: float
+    outcome: int
+    rows: int
 
     @classmethod
     def from_request(cls, body: Mapping[str, Any]) -> Self:

@@ -1,5 +1,6 @@
 """The configuration of a client comes from arguments, environment, file and defaults, in this order."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -291,6 +292,9 @@ def test_certificates_and_proxies_that_cannot_be_used_are_an_error_of_the_first_
         ("http://experiments.example.com/v1", True),
         ("https://experiments.example.com/v1", False),
         ("http://localhost:8090", False),
+        ("http://app.localhost:8090", False),
+        ("http://evil-localhost:8090", True),
+        ("http://localhost.example.com:8090", True),
         ("http://127.0.0.2:8090", False),
         ("http://[::1]:8090", False),
         ("http://10.0.0.1:8090", True),
@@ -305,6 +309,18 @@ def test_a_key_over_plain_http_is_a_warning_once_where_the_client_is_made(url, w
     assert len(texts) == warned
     assert "sesame" not in "".join(texts)
     assert not warned or caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("client", [ExperimentsClient, AsyncExperimentsClient])
+def test_the_defaults_are_those_of_the_documentation(client):
+    def defaults(function):
+        parameters = inspect.signature(function).parameters.values()
+        return {each.name: each.default for each in parameters if isinstance(each.default, int | float)}
+
+    patient = {"timeout": 30.0, "connect_timeout": 5.0, "max_attempts": 10, "deadline": 120.0, "patience": 600.0}
+    assert defaults(client) == patient
+    assert defaults(client.logs) == {"line": 0, "limit": 10_000}
+    assert defaults(client.yield_logs) == {"line": 0, "limit": 10_000, "progress": False}
 
 
 def test_each_host_that_gets_a_key_over_plain_http_has_its_own_warning():

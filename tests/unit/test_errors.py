@@ -199,5 +199,15 @@ def test_every_body_becomes_short_texts_without_repetition(body):
     assert all(isinstance(word, str) and 0 < len(word) < 600 for word in words)
 
 
+@pytest.mark.parametrize("form", ["{}", '"{}"', '{{"error": "{}"}}'])
+def test_of_a_long_text_only_the_beginning_is_shown(form):
+    assert words_of(form.format("x" * 5_000_000).encode()) == ("x" * 500 + " ...",)
+
+
+def test_a_title_that_comes_late_in_a_page_is_not_searched_for():
+    page = b"<html>" + b"<p>" * 400 + b"<title>late</title>"
+    assert words_of(page) == ("a web page instead of an answer",)
+
+
 def test_a_body_that_is_nested_too_deeply_is_text():
     assert words_of(b"[" * 100_000)[0].startswith("[[[")

@@ -31,6 +31,11 @@ _PASSED_ON = frozenset(
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
     | {"CUDA_HOME", "CUDA_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"}
 )
+# What fetching a workspace needs besides: the proxies and the ssh agent of the user. Commands do not get them.
+_FOR_FETCHING = frozenset(
+    {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+    | {"SSH_AUTH_SOCK"}
+)
 _STORAGE = PurePosixPath("/storage")
 """The path of the storage on the hosted service. Here, paths below it are below the storage of the run."""
 # Types of nodes as TensorFlow names them.
@@ -120,6 +125,12 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name in _PASSED_ON}
 
 
+def supervisor_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of the environment of a server that supervisors see: also what fetching needs."""
+    fetching = {name: value for name, value in environment.items() if name in _FOR_FETCHING}
+    return {**passed_on(environment), **fetching}
+
+
 def node_environment(
     node: Node,
     addresses: Mapping[Node, str],
@@ -142,6 +153,8 @@ def node_environment(
     variables = {
         **passed_on(server),
         "PYTHONUNBUFFERED": "1",
+        # A workspace without a repository is in no repository: not in one that the files of the server are in.
+        "GIT_CEILING_DIRECTORIES": str(storage.parent),
         "EXPERIMENT_NAME": str(body.get("name") or ""),
         "PAPERSPACE_EXPERIMENT_ID": handle,
         "PAPERSPACE_METRIC_WORKLOAD_ID": handle,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process.environment import passed_on
+from gradient_server.runners.process.environment import supervisor_environment
 from gradient_server.runners.process.log_file import LogReader, open_file
 from gradient_server.runners.process.processes import (
     kill,
@@ -260,7 +260,7 @@ class RunMonitor:
                 stdout=errors,
                 stderr=errors,
                 cwd="/",
-                env={**passed_on(os.environ), "PYTHONPATH": _python_path()},
+                env={**supervisor_environment(os.environ), "PYTHONPATH": _python_path()},
                 start_new_session=True,
             )
         finally:

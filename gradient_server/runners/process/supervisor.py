@@ -65,7 +65,12 @@ class Supervisor:
             if self._directory.is_stop_requested:
                 raise Interrupted
             self._events.write(state=State.PROVISIONING, grace=self._spec.grace)
-            workspace = prepare_workspace(self._spec.body, self._files.workspace, leave_out=self._files.path.parent)
+            workspace = prepare_workspace(
+                self._spec.body,
+                self._files.workspace,
+                leave_out=self._files.path.parent,
+                remark=lambda text: self.logs[0].write(time.time(), [text]),
+            )
             self._events.write(state=State.PROVISIONED)
         self._events.write(state=State.NETWORK_SETTING_UP)
         nodes: list[NodeProcess] = []

@@ -15,6 +15,7 @@ from gradient_server.runners.process.environment import (
     node_environment,
     nodes_of,
     passed_on,
+    supervisor_environment,
     write_host_file,
 )
 
@@ -77,6 +78,13 @@ SECRETS_AND_HOOKS = (
     | {"SSH_AUTH_SOCK", "PAPERSPACE_API_KEY", "AWS_SECRET_ACCESS_KEY", "PATHS", "HOME_DIR", "LANG_TOKEN", "CUDA_TOKEN"}
     | {"GRADIENT_RUN", "XDG_STATE_HOME", "HTTPS_PROXY", "PS_CONFIG", "BASH_FUNC_ls%%"}
 )
+
+
+def test_supervisors_see_besides_what_fetching_a_workspace_needs():
+    fetching = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSH_AUTH_SOCK"}
+    fetching |= {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+    server = dict.fromkeys((*PASSED_ON, *fetching, "SECRET", "SSH_AGENT_PID", "HTTP_PROXY_PASSWORD"), "x")
+    assert supervisor_environment(server) == dict.fromkeys(PASSED_ON | fetching, "x")
 
 
 def test_only_the_variables_of_a_short_list_are_passed_on():

@@ -10,7 +10,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.process.log_file import LogWriter
 from gradient_server.runners.process.run_files import EventReader, EventWriter, RunDirectory
-from tests.server.runners.process.conftest import limit_file_size, wait_until
+from tests.server.runners.process.conftest import is_alive, limit_file_size, wait_until
 
 WITHOUT_RIGHTS = """
 import os
@@ -218,11 +218,13 @@ def test_files_of_others_are_left_alone(make_bench, shared, keep):
     assert created == ({"es1", "lock"} if keep else set())
 
 
-def test_a_server_that_does_not_keep_runs_removes_a_directory_that_it_has_created(make_bench, tmp_path):
-    bench = make_bench(tmp_path / "created", keep=False)
+def test_a_server_that_does_not_keep_runs_ends_them_and_removes_a_directory_that_it_has_created(make_bench, tmp_path):
+    bench = make_bench(tmp_path / "created", keep=False, grace=0.3)
     bench.done("echo one")
+    (pid,) = bench.pids(bench.run("trap '' TERM; echo $$; while :; do sleep 0.05; done"))
     bench.runner.close()
     assert not (tmp_path / "created").exists()
+    assert not is_alive(pid)
 
 
 def test_a_server_that_fails_to_start_removes_nothing(make_bench, tmp_path):

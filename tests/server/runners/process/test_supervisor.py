@@ -1,5 +1,6 @@
 """The process that runs one experiment, without a server."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -69,6 +70,28 @@ def states_at_end(directory):
 def test_only_one_of_several_supervisors_runs_the_experiment(directory, tmp_path):
     """Servers that do not know of each other may start them. All of them report that the run is claimed."""
     assert [each.wait() for each in [start(directory) for _ in range(4)]] == [0] * 4
+    assert states_at_end(directory)[-1] == State.STOPPED
+    assert (tmp_path / "ran").read_text() == "ran\n"
+
+
+def other_processes_with(path):
+    """The other processes that have a file open."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if entry.readlink() == path:
+                found.append(int(entry.parts[2]))
+    return set(found) - {os.getpid()}
+
+
+@only_linux
+def test_a_supervisor_waits_for_a_lock_that_is_held_for_a_moment(directory, tmp_path):
+    """As by a server that looks whether there is one."""
+    with directory.locked() as is_locked:
+        assert is_locked
+        process = start(directory)
+        wait_until(lambda: other_processes_with(directory.path / "lock"), "that it waits")
+    assert process.wait() == 0
     assert states_at_end(directory)[-1] == State.STOPPED
     assert (tmp_path / "ran").read_text() == "ran\n"
 

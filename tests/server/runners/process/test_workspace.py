@@ -399,12 +399,53 @@ def test_a_ref_that_does_not_exist_or_is_an_option_is_refused(error_of, reposito
         (f"git://bob:{QUOTED}@127.0.0.1:1/x.git", "workspace git://127.0.0.1:1/x.git: "),
         (f"http://127.0.0.1:1/x.git?token={QUOTED}", "workspace http://127.0.0.1:1/x.git: "),
         (f"x:[{QUOTED}@//[::", "workspace //[:: "),
+        (f"//bob:{QUOTED}@host/x.git", "workspace host/x.git does not exist"),
+        (f"//host/x.git?token={QUOTED}", "workspace *** does not exist"),
+        (f"/tmp/https://bob:{QUOTED}@host/x", "workspace host/x does not exist"),
+        (f"/tmp/https:/bob:{QUOTED}@host/x", "workspace /tmp/***@host/x does not exist"),
+        (f"/tmp/https:/{QUOTED}@host/x", "workspace /tmp/***@host/x does not exist"),
+        (f"file:/no/bob:{QUOTED}@host/x", "workspace file:/no/***@host/x does not exist"),
+        (f"bob:{SECRET}@host/x.git", "workspace host/x.git "),
+        (f"the_user:{QUOTED}@host/x.git", "workspace host/x.git is a relative path"),
+        (f"https%3A%2F%2Fbob%3A{QUOTED}%40host%2Fx.git", "workspace host%2Fx.git is a relative path"),
+        (f"host/x.git?token={QUOTED}", "workspace host/x.git is a relative path"),
+        (f"git@127.0.0.1:x.git?token={QUOTED}", "cannot clone the workspace git@127.0.0.1:x.git: "),
+        (f"https://bob:{SECRET}@host/x.git", "The workspace is no URL"),
+        (f"//bob:{QUOTED}?x@host/x.git", "The workspace is no URL"),
+        (f"https://bob:{QUOTED}/@host/x.git", "The workspace is no URL"),
+        (f"https://bob:{QUOTED}#@host/x.git", "The workspace is no URL"),
+        (f"https://bob:{QUOTED}@/x.git", "The workspace is no URL"),
+        (f" https://bob:{QUOTED}@host:99999/x.git", "The workspace is no URL"),
+        (f"/tmp/{'x' * 5000}/bob:{QUOTED}@host", "File name too long (/tmp/"),
         ("ssh://git@127.0.0.1:1/x.git", "git cannot clone the workspace ssh://git@127.0.0.1:1/x.git: "),
         ("git@127.0.0.1:x.git", "git cannot clone the workspace git@127.0.0.1:x.git: "),
     ],
 )
 def test_a_url_that_is_no_workspace_is_refused_with_what_is_wrong(error_of, url, wrong):
     assert wrong in error_of(url)
+
+
+@pytest.mark.parametrize("path", ["a.zip", "x.git"])
+@pytest.mark.parametrize("character", ["%00", "%0A", "%0d", "%1B", "%7f"])
+def test_credentials_with_control_characters_are_refused(error_of, path, character):
+    """Neither git nor http can send them."""
+    text = "The user name or password in the URL of the workspace http://127.0.0.1:1/{} has a control character"
+    for userinfo in (f"bob:{QUOTED}{character}", f"bob{character}:{QUOTED}"):
+        assert text.format(path) in error_of(f"http://{userinfo}@127.0.0.1:1/{path}")
+    error = error_of(f"http://127.0.0.1:1/{path}", workspaceUsername="bob", workspacePassword=f"{SECRET}\n")
+    assert error.startswith("workspaceUsername or workspacePassword has a control character")
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "file", "data"])
+def test_a_redirect_to_another_protocol_is_not_followed(error_of, serve, tmp_path, protocol):
+    host = serve(tmp_path, moved_here=("/a.zip", f"{protocol}://bob:{QUOTED}@127.0.0.1:1/a.zip"))
+    assert f"http://{host}/a.zip cannot be fetched: " in error_of(f"http://{host}/a.zip")
+
+
+def test_the_output_of_git_shows_no_secret_of_other_addresses(error_of, install):
+    """Of those that a server redirects to, or of proxies."""
+    install("git", f"echo 'fatal: a http://bob:{QUOTED}@h/x?t={QUOTED} b socks9://{QUOTED}@proxy:1' >&2; exit 1")
+    assert error_of("https://example.org/x.git").endswith(": a http://h/x b socks9://proxy:1")
 
 
 def test_the_working_directory_is_a_folder_of_the_workspace(prepared, error_of, project):
@@ -436,6 +477,22 @@ def test_a_run_works_in_its_workspace_and_keeps_no_password(bench, archive, tmp_
     assert "artifactDirectory /artifacts is not used" in run.rows(0, 1, bench.clock.now())[0][1].message
     files = [path.read_bytes() for path in bench.directory.rglob("*") if path.is_file()]
     assert not any(secret.encode() in content for content in files for secret in (SECRET, QUOTED))
+
+
+def test_fetching_uses_the_proxy_and_the_ssh_agent_of_the_user_and_commands_do_not(
+    bench, archive, serve, tmp_path, install, monkeypatch
+):
+    """Both work in the terminal that the server was started in."""
+    (tmp_path / "served" / "http:" / "example.invalid").mkdir(parents=True)
+    shutil.move(archive, tmp_path / "served" / "http:" / "example.invalid" / "a.zip")
+    monkeypatch.setenv("http_proxy", f"http://{serve(tmp_path / 'served')}")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    run = bench.done("cat link.txt; env", workspaceUrl="http://example.invalid/a.zip")
+    assert (bench.outcome(run), bench.rows(run)[0]) == (("stopped", None), "data")
+    assert not [row for row in bench.rows(run) if row.startswith(("http_proxy=", "SSH_AUTH_SOCK="))]
+    install("ssh", 'echo "the agent is $SSH_AUTH_SOCK" >&2; exit 1')
+    run = bench.done("true", workspaceUrl="git@example.invalid:x.git")
+    assert "the agent is /run/agent" in bench.outcome(run)[1]
 
 
 @pytest.mark.parametrize("form", ["git://{}/x.git", "http://{}/x.zip"])
