@@ -71,8 +71,6 @@ def print_text(text: str) -> None:
         sys.stdout.buffer.write(os.fsencode(text))
         sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer would be written again at the end, with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(f"{PROG}: Cannot write to the standard output: {error.strerror}")
 
 

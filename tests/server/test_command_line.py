@@ -95,6 +95,7 @@ def usage_error(capsys, *options) -> str:
         ("--ready-file", ""),
         ("--runner", "other"),
         ("--colour",),
+        ("--por", "0"),
         ("extra",),
     ],
     ids=lambda options: " ".join(options).replace("\n", " ")[:40],
@@ -330,7 +331,17 @@ def test_the_ready_file_of_a_killed_server_is_removed_first(launch, ready_file):
     assert process.communicate(timeout=TIMEOUT) == ("False\n", "")
 
 
-@pytest.mark.parametrize("text", ['{"apiKey": "secret"}', "not JSON", "[]", '{"pid": 1, "more": 2}', "\0" * 10**6])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"apiKey": "secret"}',
+        "not JSON",
+        "[]",
+        '{"pid": 1, "more": 2}',
+        "\0" * 10**6,
+        pytest.param(json.dumps({"pid": "x" * 2**16}), id="more than 64 KiB"),
+    ],
+)
 def test_another_file_is_neither_taken_for_a_ready_file_nor_removed_for_one(ready_file, gradient_server, text):
     ready_file.write_text(text, encoding="utf-8")
     with pytest.raises(SystemExit, match=f"--ready-file {re.escape(str(ready_file))}: something else is there"):

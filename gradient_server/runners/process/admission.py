@@ -25,8 +25,7 @@ _MAX_TOTAL_BYTES = 6 * 1024**2
 """Bytes that Linux passes to a process altogether, however large its stack may be."""
 _POINTER_BYTES = 8
 _SHELL_BYTES = 16 * 1024
-"""Room for what a shell adds: `PWD`, `OLDPWD`, its own arguments."""
-_LONGEST_ADDRESS = "127.0.0.1:65535"
+"""Room for the addresses of all nodes, and for what a shell adds: `PWD`, `OLDPWD`, its own arguments."""
 _MAX_SHOWN = 3
 """Invalid names of variables that an error lists."""
 _VARIABLE_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
@@ -65,10 +64,9 @@ def check_request(nodes: Sequence[Node], *, handle: str, body: Mapping[str, Any]
             _check_size(value, field, "It", _MAX_WORKSPACE_BYTES)
     for field in ("workingDirectory", "artifactDirectory"):
         _check_path(body.get(field) or "", field)
-    addresses = dict.fromkeys(nodes, _LONGEST_ADDRESS) if len(nodes) > 1 else {}
     # The environments of nodes of one type have the same size.
     for node in {node.prefix: node for node in nodes}.values():
-        environment = node_environment(node, addresses, handle=handle, body=body, server=os.environ, storage=storage)
+        environment = node_environment(node, {}, handle=handle, body=body, server=os.environ, storage=storage)
         _check_process(node, environment, body.get("experimentEnv") or {})
 
 
