@@ -111,6 +111,7 @@ def test_a_single_node_has_no_variables_of_a_cluster():
     assert found == {
         "PATH": "/bin",
         "PYTHONUNBUFFERED": "1",
+        "GIT_CEILING_DIRECTORIES": "/runs/es1",
         "EXPERIMENT_NAME": "",
         "PAPERSPACE_EXPERIMENT_ID": "es1",
         "PAPERSPACE_METRIC_WORKLOAD_ID": "es1",
