@@ -30,6 +30,14 @@ os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
 os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
 sys.exit(main(Path(sys.argv[1])))
 """
+# A supervisor that keeps what it has written to the disk for good.
+SUPERVISOR_THAT_SHOWS_WHAT_IS_SYNCED = """
+import os, sys
+from pathlib import Path
+from gradient_server.runners.process.supervisor import main
+os.fsync = lambda file: Path(sys.argv[2]).write_bytes(Path(f"/proc/self/fd/{file}").read_bytes())
+sys.exit(main(Path(sys.argv[1])))
+"""
 
 
 @pytest.fixture
