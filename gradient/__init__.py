@@ -6,6 +6,11 @@
 []
 """
 
+import os
+import warnings
+
+from gradient_ext import OTHER_PACKAGE
+
 # As type checkers know it; the module that has it loads more than this one does.
 TYPE_CHECKING = False
 
@@ -81,6 +86,10 @@ __all__ = [
     "constants",
     "errors",
 ]
+
+if os.path.exists(os.path.join(os.path.dirname(__file__), "_client.py")):
+    # A file of the other one; this package is complete, until the other one is uninstalled.
+    warnings.warn(OTHER_PACKAGE, stacklevel=2)
 
 if not TYPE_CHECKING:  # A type checker would accept any name of a module with `__getattr__`.
     from importlib import import_module

@@ -5,6 +5,8 @@ Data goes to stdout, everything else to stderr. The exit codes are those of :cla
 
 import sys
 
+from gradient_ext import OTHER_PACKAGE, install_command
+
 
 def main() -> None:
     """Run the command line, and exit with its code."""
@@ -14,5 +16,9 @@ def main() -> None:
         package = (error.name or "").partition(".")[0]
         if package not in ("click", "rich", "yaml"):
             raise
-        sys.exit(f"gradient: The command line needs {package}: pip install 'gradient-experiments[cli]'")
+        sys.exit(f"gradient: The command line needs {package}: {install_command('cli')}")
+    except ImportError as error:
+        if error.name != "gradient":
+            raise
+        sys.exit(f"gradient: {OTHER_PACKAGE}")
     sys.exit(run_command_line())

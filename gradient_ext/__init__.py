@@ -10,6 +10,13 @@ from importlib import import_module
 from types import FunctionType
 from typing import Any, TypeVar
 
+OTHER_PACKAGE = (
+    "The package `gradient` of PyPI, which is another one, is installed in the place of this one and has overwritten "
+    "its files. Uninstall both, and install gradient-experiments again: "
+    "pip uninstall gradient gradient-experiments"
+)
+"""The text for users who have both packages."""
+
 Public = TypeVar("Public", bound=type)
 
 importing = threading.RLock()
@@ -34,6 +41,22 @@ def public(kind: Public, module: str = "gradient") -> Public:
         if isinstance(function, FunctionType):
             function.__module__ = module
     return kind
+
+
+def install_command(extra: str) -> str:
+    """Return a command that installs what an extra needs, from a checkout as well as from an index.
+
+    >>> install_command("progress")
+    "pip install 'rich>=13'"
+    """
+    metadata = import_module("importlib.metadata")
+    try:
+        required = metadata.requires("gradient-experiments") or []
+    except metadata.PackageNotFoundError:  # a copy of the source
+        required = []
+    needed = [text.partition(";")[0].strip() for text in required if text.endswith(f"extra == '{extra}'")]
+    quoted = [f"'{each}'" for each in needed or [f"gradient-experiments[{extra}]"]]
+    return f"pip install {' '.join(quoted)}"
 
 
 class LazyModule:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from gradient_ext import install_command
+
 if TYPE_CHECKING:
     from gradient_server.local_server import LocalServer
 
@@ -16,6 +18,6 @@ def __getattr__(name: str) -> object:
         from gradient_server.local_server import LocalServer
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        text = f"The local server needs {package}: pip install 'gradient-experiments[server]'"
+        text = f"The local server needs {package}: {install_command('server')}"
         raise ModuleNotFoundError(text, name=package) from error
     return LocalServer

@@ -18,6 +18,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import gradient_server
+from gradient_ext import install_command
 from gradient_ext.config import server_file
 from gradient_server.cli import PROG, STORE, parse_options, print_text, usage_error
 from gradient_server.keys import ServerKey, choose_key, default_folder
@@ -55,7 +56,7 @@ def main() -> int:
         _on_signals(None)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        sys.exit(f"{PROG}: The local server needs {package}: pip install 'gradient-experiments[server]'")
+        sys.exit(f"{PROG}: The local server needs {package}: {install_command('server')}")
     return 0
 
 

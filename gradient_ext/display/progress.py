@@ -16,6 +16,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import ClassVar
 
+from gradient_ext import install_command
 from gradient_ext.display import ProgressReporter
 from gradient_ext.display.tables import TERMINAL_STYLES, badge, elapsed_text, parsed_timestamp
 from gradient_ext.states import ExperimentState, Style, state_style, state_word
@@ -28,9 +29,8 @@ try:
 except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] != "rich":
         raise
-    raise ImportError(
-        "progress=True needs rich, which is not installed: pip install 'gradient-experiments[progress]'"
-    ) from None
+    text = f"progress=True needs rich, which is not installed: {install_command('progress')}"
+    raise ImportError(text) from None
 
 _REFRESHES_PER_SECOND = 8
 _SPINNER_WIDTH = 2

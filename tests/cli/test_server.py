@@ -3,15 +3,18 @@
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+import gradient
 from gradient import ExperimentsClient
 from gradient_ext.config import running_server, server_file
 
@@ -117,4 +120,30 @@ def test_without_the_extra_one_line_names_what_to_install(tmp_path):
     blocked = "import sys; sys.modules['click'] = None; from gradient_cli import main; main()"
     found = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (1, "")
-    assert found.stderr == "gradient: The command line needs click: pip install 'gradient-experiments[cli]'\n"
+    assert (
+        found.stderr == "gradient: The command line needs click: pip install 'click<9,>=8.5' 'pyyaml>=6' 'rich>=13'\n"
+    )
+
+
+OTHER = {"__init__.py": "from gradient._client import Gradient\n", "_client.py": "class Gradient: pass\n"}
+"""What the package `gradient` of PyPI has."""
+
+
+def test_another_package_called_gradient_in_the_place_of_this_one_is_said(tmp_path):
+    (tmp_path / "gradient").mkdir()
+    for name, content in OTHER.items():
+        (tmp_path / "gradient" / name).write_text(content)
+    command = [sys.executable, "-m", "gradient_cli", "version"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "pip uninstall gradient gradient-experiments" in found.stderr
+
+
+def test_another_package_called_gradient_beside_this_one_is_a_warning_at_import(tmp_path):
+    shutil.copytree(Path(gradient.__file__).parent, tmp_path / "gradient")
+    (tmp_path / "gradient/_client.py").write_text(OTHER["_client.py"])
+    command = [sys.executable, "-c", "from gradient import ExperimentsClient"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+    assert "UserWarning: The package `gradient` of PyPI, which is another one" in found.stderr

@@ -223,6 +223,6 @@ def test_without_rich_the_error_says_what_to_install_and_nothing_is_sent(live, c
         monkeypatch.setattr(module, "live_display", LazyModule("gradient_ext.display.progress"))
     monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
     for method in (client.wait, client.yield_logs):
-        with pytest.raises(ImportError, match=r"needs rich, .*: pip install 'gradient-experiments\[progress\]'"):
+        with pytest.raises(ImportError, match=r"needs rich, .*: pip install 'rich>=13'"):
             method("es1", progress=True)
     assert live.requests == []
