@@ -93,6 +93,16 @@ def other_processes_with(path):
 
 
 @only_linux
+def test_a_claim_is_on_the_disk_before_the_server_knows_of_it(directory, tmp_path):
+    """Otherwise a run that a power failure has ended could run again."""
+    synced = tmp_path / "synced"
+    program = [sys.executable, "-c", SUPERVISOR_THAT_SHOWS_WHAT_IS_SYNCED, directory.path, synced]
+    assert subprocess.run(program, check=False).returncode == 0
+    assert b'"claimed"' in synced.read_bytes()
+    assert states_at_end(directory)[-1] == State.STOPPED
+
+
+@only_linux
 def test_a_supervisor_waits_for_a_lock_that_is_held_for_a_moment(directory, tmp_path):
     """As by a server that looks whether there is one."""
     with directory.locked() as is_locked:
