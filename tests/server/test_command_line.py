@@ -274,6 +274,12 @@ def test_a_server_whose_output_is_closed_serves(launch_ready):
         assert client.list() == []
 
 
+def test_a_server_without_docstrings_serves(launch_ready):
+    _, url = launch_ready(program=("-OO", "-m", "gradient_server"))
+    with ExperimentsClient("gradient-local", base_url=url + "/experiments/v1/", logs_url=url) as client:
+        assert client.get(client.create_single_node(**SMALL)).name == "n"
+
+
 def test_the_first_line_alone_can_be_read(launch, ready_file):
     """As `head -1` does. What is printed after it would break the server otherwise."""
     process = launch("--port", "0", "--ready-file", str(ready_file), program=("-u", "-m", "gradient_server"))
