@@ -65,7 +65,7 @@ class RunMonitor:
         self._launcher: subprocess.Popen[bytes] | None = None
         """The process that exits as soon as the run is claimed."""
         self._was_launched = False
-        self._stopped: float | None = None
+        self._terminated_at: float | None = None
         self._is_terminated = False
         self._is_escalated = False
         self._is_overdue = False
@@ -158,9 +158,7 @@ class RunMonitor:
         # Needs no room on the disk: SIGTERM does as well. The request is written when there is room again.
         with contextlib.suppress(OSError):
             self.directory.request_stop()
-        self._stopped = self._stopped or time.monotonic()
         self._terminate()
-        self._escalate(time.monotonic() - self._stopped)
 
     def wait_for_launch(self) -> None:
         """Wait until a supervisor that was just started has claimed the run."""
@@ -205,7 +203,7 @@ class RunMonitor:
             self._terminate()
             if supervisor.is_alive():
                 return
-            error = FILES_REMOVED
+            error, self._is_overdue = FILES_REMOVED, False
             self._events.offset = 0  # there will be another file
         self.directory.create_empty()
         with self.directory.locked() as is_locked:
@@ -225,12 +223,15 @@ class RunMonitor:
             self._events.read()
 
     def _terminate(self) -> None:
+        """Have its supervisor end the run, or end both if it does not."""
         supervisor = self.history.supervisor
         if supervisor and not self._is_terminated:
             self._is_terminated = True
             if supervisor.is_alive():
                 kill(supervisor.pid, signal.SIGTERM)
                 kill(supervisor.pid, signal.SIGCONT)
+        self._terminated_at = self._terminated_at or time.monotonic()
+        self._escalate(time.monotonic() - self._terminated_at)
 
     def _escalate(self, seconds: float) -> None:
         """End the run if its supervisor does not within some seconds, because it is stopped itself or hangs."""

@@ -154,7 +154,9 @@ def test_a_run_is_stopped_if_its_supervisor_has_been_stopped_by_a_signal(bench):
     run = bench.run("echo $PPID; echo $$; exec sleep 60")
     supervisor, pid = bench.pids(run, 2)
     os.kill(supervisor, signal.SIGSTOP)
+    begin = bench.clock.now()
     stop(bench, run)
+    assert bench.clock.now() - begin < 9  # later, the server would have killed it
     assert bench.outcome(run) == ("canceled", None)
     assert not is_alive(pid)
 
