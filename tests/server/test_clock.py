@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gradient_server.clock import Clock
+from gradient_server.clock import Clock, Reading
 
 
 @pytest.mark.parametrize("scale", [1e-6, 0.5, 1, 1e6])
@@ -70,6 +70,14 @@ def test_real_seconds_to_a_timestamp_follow_from_the_scale():
     clock.scale = 0
     assert clock.real_seconds_to(10_000) == math.inf
     assert clock.real_seconds_to(clock.now()) == 0
+
+
+def test_a_clock_that_continues_is_not_set_back_with_the_clock_of_the_machine():
+    reading = Reading(epoch=datetime.now(UTC), passed=50.0, scale=2.0, real=1000.0)
+    assert [reading.passed_at(real) for real in (0.0, 999.0, 1000.0, 1010.0)] == [50.0, 50.0, 50.0, 70.0]
+    later = Reading(epoch=datetime.now(UTC), passed=50.0, scale=2.0, real=time.time() + 3600)
+    assert 50 <= Clock(1e-9, earlier=later).now() < 51
+    assert 80 <= Clock(1e-9, earlier=later, at_least=80.0).now() < 81
 
 
 def test_watchers_are_called_after_it_was_set():
