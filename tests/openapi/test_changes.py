@@ -125,6 +125,14 @@ BREAKING = {
         each(append(STATE + "enum", 14), append(STATE + "x-terminal", 14)),
         "added    14 of ExperimentState",
     ),
+    "alias of a value gone": (
+        put(MULTI + "properties experimentTypeId x-enum-aliases", ["GRPC", "OpenMPI"]),
+        "changed  3 of experimentTypeId of MultiNodeRequest",
+    ),
+    "names of members limited": (
+        put(F + "experimentEnv propertyNames", {"pattern": "^[A-Z]+$"}),
+        "changed  experimentEnv.(names) of CommonFields",
+    ),
     "default of a request changed": (
         put("components parameters Line schema default", 1),
         "changed  parameter Line",
@@ -263,6 +271,18 @@ def test_another_form_of_a_value_breaks_requests(keyword, values):
     assert [breaks(request, *pair) for pair in ((one, other), (other, one), (None, one))] == [True, True, True]
     assert not breaks(request, one, None)
     assert not breaks(response, one, other)
+
+
+def test_another_printed_form_is_harmless():
+    assert not breaks(F + "clusterId x-repr", "never", "when-set")
+    assert not breaks(F + "clusterId x-secret", True, None)
+
+
+@pytest.mark.parametrize(
+    "keyword", ["$comment", "description", "example", "examples", "externalDocs", "links", "summary", "title"]
+)
+def test_a_keyword_that_is_for_people_only_is_no_change(keyword):
+    assert compare(SPEC, edited(put(F + f"name {keyword}", ["text"]))) == []
 
 
 def test_a_default_of_a_response_is_harmless():

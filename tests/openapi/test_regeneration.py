@@ -172,6 +172,12 @@ def test_generating_twice_changes_nothing(regenerated):
     assert done.stdout.endswith("  nothing changed\nOld callers do not break.\n")
 
 
+def test_functions_that_are_gone_and_called_are_named(regenerated):
+    """The method of the client that calls one is to be removed as well."""
+    _, printed = regenerated(remove_operation)
+    assert "experiments has no delete_experiment, which async_client.py calls in line " in printed
+
+
 def test_generating_mends_what_a_merge_left(new_copy):
     """Code with both sides of a conflict in it is written anew; it says that it cannot compare."""
     project = new_copy()
@@ -200,7 +206,8 @@ def test_the_check_fails_while_the_code_is_stale(new_copy):
 
 
 def break_the_syntax(project):
-    _append(project.root / "openapi" / "templates" / "constants.py.jinja", "def (")
+    """A warning of the compiler is an error in later versions of Python."""
+    _append(project.root / "openapi" / "templates" / "constants.py.jinja", 'PATTERN = "\\d"')
 
 
 def break_the_client(project):

@@ -35,8 +35,24 @@ def rename_a_required_field(spec):
     properties["kind"] = properties.pop("machineType")
 
 
-def test_the_contract_has_no_problems():
-    assert problems(SPEC) == []
+MORE = {"type": "object", "properties": {"tier": {"type": "string"}}}
+MPI, MULTI = "MpiMultiNodeRequest", "components schemas MultiNodeRequest"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda spec: None,
+        each(put("paths /jobs/logs summary", "Rows in responses"), put("paths /jobs/logs x-owner", {"team": "logs"})),
+        # Nobody gives these as keywords.
+        put("components schemas Composed", {"allOf": [MORE | {"required": ["zone"]}]}),
+        drop(f"components examples {MPI}"),
+    ],
+)
+def test_what_fits_together_has_no_problems(edit):
+    spec = copy.deepcopy(SPEC)
+    edit(spec)
+    assert problems(spec) == []
 
 
 @pytest.mark.parametrize(
@@ -58,6 +74,16 @@ def test_the_contract_has_no_problems():
         (drop(f"{STATE} x-enum-texts"), "ExperimentState: x-constants needs x-enum-texts."),
         (drop(f"{STATE} description"), "ExperimentState needs a description; it becomes documentation."),
         (drop(f"{SINGLE_NODE} description"), "SingleNodeRequest needs a description; it becomes documentation."),
+        (
+            put(f"{MULTI} allOf 3 properties experimentTypeId x-enum-aliases", ["GRPC"]),
+            "MultiNodeRequest: experimentTypeId: x-enum-aliases has 1 entries for 2 values of enum.",
+        ),
+        (drop(f"components schemas {MPI} description"), f"{MPI} needs a description; it becomes documentation."),
+        (append(f"components schemas {MPI} allOf 3 required", "tier"), f"{MPI}: tier is required, but no such field"),
+        (
+            each(drop(f"{SINGLE_NODE} x-experiment"), append(f"{SINGLE_NODE} allOf 2 required", "tier")),
+            "SingleNodeRequest: tier is required, but no such field",
+        ),
         (rename_a_required_field, "SingleNodeRequest: machineType is required, but no such field is there."),
         (
             each(field("gpuCount"), append(f"{SINGLE_NODE} allOf 2 required", "gpuCount")),
