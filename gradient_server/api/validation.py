@@ -23,6 +23,8 @@ MAX_DIGITS = 500
 """How many digits a whole number in a body can have: the time that each takes grows with their square."""
 MAX_TEXTS = 5
 """How many problems of a property or parameter are named; the others are counted."""
+MAX_NAMES = 100
+"""How many properties and parameters with problems are named."""
 _MAX_QUOTED = 80
 """Characters of a name that an error repeats."""
 _NOT_BASE64 = "It must be UTF-8 text in base64."
@@ -50,9 +52,9 @@ class InvalidJsonError(ValueError):
 
 
 def _first(problems: Problems) -> Problems:
-    """Return the first problems of each property, so that an error stays short: the contract has few properties."""
+    """Return the first problems, so that an error stays short whatever is wrong."""
     found: Problems = {}
-    for name, texts in problems.items():
+    for name, texts in list(problems.items())[:MAX_NAMES]:
         more = len(texts) - MAX_TEXTS
         found[shorten(name)] = texts[:MAX_TEXTS] + ([f"There are {more:,} more problems."] if more > 0 else [])
     return found
