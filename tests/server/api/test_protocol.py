@@ -208,6 +208,11 @@ def test_expect_100_continue_is_answered_with_100_or_the_error(connect, body, ke
             assert_error(first, status)
 
 
+def test_a_body_that_is_announced_too_large_is_not_waited_for(connect):
+    headers = (JSON_TYPE, f"Content-Length: {MIB + 1}", "Expect: 100-continue")
+    assert_error(response_to(connect(), raw_request("POST", EXPERIMENTS, *headers)), 413)
+
+
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 def test_a_client_that_disconnects_within_a_body_has_no_effect(connect, ask, reset):
     connection = connect()
