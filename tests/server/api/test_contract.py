@@ -129,12 +129,11 @@ def test_the_problems_of_any_schema_are_named(schema, given, problems):
     assert set(caught.value.problems) == problems
 
 
-def test_of_many_properties_with_problems_the_first_hundred_are_named():
+def test_of_long_names_of_properties_with_problems_the_beginning_is_repeated():
     body = operation_of(contract_with({"type": "object", "additionalProperties": {"type": "integer"}})).body
     with pytest.raises(InvalidRequestError) as caught:
-        validate_body(body, json.dumps({f"{number:03} {'long ' * 100}": "text" for number in range(500)}).encode())
-    assert [name[:3] for name in caught.value.problems] == [f"{number:03}" for number in range(100)]
-    assert {len(name) for name in caught.value.problems} == {80 + len("...")}
+        validate_body(body, json.dumps({"n" * 80: "text", "long" * 100_000: "text"}).encode())
+    assert list(caught.value.problems) == ["n" * 80, "long" * 20 + "..."]
 
 
 def test_a_body_that_is_not_required_may_be_missing():
