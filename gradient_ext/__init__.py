@@ -3,7 +3,8 @@
 The public names are in `gradient`.
 """
 
-import logging  # noqa: F401 # pyright: ignore[reportUnusedImport] - see `importing`
+import concurrent.futures.thread
+import logging
 import os
 import threading
 from importlib import import_module
@@ -23,9 +24,11 @@ importing = threading.RLock()
 """Held by whoever imports what is only needed by the first calls of a client.
 
 If a process forks while one of its threads imports a module, the child waits for ever when it needs that module. So a
-fork waits until the import is over. Modules make loggers when they are imported: a fork has to take this lock before
-the one of `logging`, whose hooks run later if they were registered earlier.
+fork waits until the import is over.
 """
+# These two have locks that a fork takes. They are imported before the hooks are registered: then a fork takes them
+# after this one, and their hooks do not come into being while a fork waits, which would release what it has not taken.
+_ = concurrent.futures.thread, logging
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=importing.acquire, after_in_child=importing.release, after_in_parent=importing.release)
 

@@ -12,9 +12,12 @@ import os
 import ssl
 import time
 import urllib.request
+import zlib
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
+from http.cookiejar import Cookie, CookieJar
 from typing import Any, TypeVar, cast
+from urllib.parse import urljoin
 
 import anyio  # sync: from queue import Empty, SimpleQueue
 import anyio.lowlevel  # sync: import contextlib
@@ -44,6 +47,12 @@ from gradient_ext.retries import NAME, Retries, http_date, logger, retry_after_s
 MAX_CONNECTIONS = 100
 MAX_LONG_POLLS = 50
 """How many long polls of one client may be open at once: other calls need connections, too."""
+MAX_BODY = 256 * 1024 * 1024
+"""The most bytes of a response, decompressed: about a million log rows."""
+MAX_ERROR_BODY = 1024 * 1024
+"""The most bytes of an error response that are read."""
+MAX_COOKIES = 8192
+"""The most characters of all cookies together: servers refuse longer headers."""
 _KEEPALIVE = 5.0
 """The seconds after which an idle connection is evicted; that of httpx."""
 # The first look-up of a host would import it, and a fork would not wait for that.
@@ -201,10 +210,18 @@ class AsyncAttempt:
         # The password of a URL is redacted as such, and the rest of it helps in errors.
         values = content.get("json", {}).values()
         self._secrets = tuple(each for each in values if isinstance(each, Secret) and "://" not in each)
+        is_given = self._connections.are_given
         extensions = {"timeout": self._timeout().as_dict(), "deadline": self._retries.deadline}
         http, request = self._connections.request(self._method, self._url, headers or {}, extensions, content)
         # The API key would be sent to wherever a redirect leads.
-        self._response = response = await http.send(request, follow_redirects=False)
+        response = await http.send(request, follow_redirects=False, stream=is_given)
+        if is_given and not response.is_closed:
+            try:
+                await _read(response, self._retries.deadline)
+                await response.aread()  # sync: response.read()
+            finally:
+                await response.aclose()
+        self._response = response
         # A response and its stream refer to each other, which would keep the body until the next garbage collection.
         response.stream = httpx.ByteStream(b"")
         if not 200 <= response.status_code < 300:
@@ -235,6 +252,9 @@ class AsyncAttempt:
             case httpx.ProxyError():
                 reason = f"the proxy refused the connection: {self._redact(str(error))}"
                 return RequestFailedError(f"{action}: {reason}", *request, retryable=_is_transient(error))
+            case _BodyTooLargeError() | httpx.DecodingError():
+                text = f"{action}: the answer is not as the contract says; {error}"
+                return malformed(text, *request, retryable=isinstance(error, httpx.DecodingError))
             case httpx.HTTPError() | httpx.InvalidURL():
                 reason = _reason(error) or escape_control_characters(self._redact(str(error))) or type(error).__name__
                 return RequestFailedError(f"{action}: {reason}", *request, retryable=_is_transient(error))
@@ -261,10 +281,7 @@ class AsyncAttempt:
         headers = {name: self._redact(value) for name, value in response.headers.items()}
         words = words_of(body)
         if 300 <= response.status_code < 400 and "location" in headers:
-            target = headers["location"]
-            base_url = target.partition("?")[0].removesuffix(self._url.removeprefix(self._base_url))
-            text = f"the server redirects to {target}; give the client the address {base_url}"
-            words = (escape_control_characters(text), *words)
+            words = (escape_control_characters(self._redirect_text(headers["location"])), *words)
         return error_class(response.status_code)(
             action,
             status=response.status_code,
@@ -276,6 +293,16 @@ class AsyncAttempt:
             # A date is compared with the clock of the server, as far as it is known: that of this machine may be wrong.
             retry_after=retry_after_seconds(headers.get("retry-after"), http_date(headers.get("date"))),
         )
+
+    def _redirect_text(self, location: str) -> str:
+        try:
+            target = urljoin(self._url, location)  # It may be relative (RFC 9110, 10.2.2).
+        except ValueError:
+            target = location
+        path = self._url.removeprefix(self._base_url)
+        address = target.partition("?")[0]
+        advice = f"; give the client the address {address.removesuffix(path)}" if address.endswith(path) else ""
+        return f"the server redirects to {target}{advice}"
 
     @property
     def _all_secrets(self) -> tuple[str, ...]:
@@ -335,7 +362,8 @@ class AsyncConnections:
         if self._given is not None:
             return self._given
         if self._own is None:
-            self._own = httpx.AsyncClient(headers=self._headers, transport=AsyncConnectionPool(MAX_CONNECTIONS))
+            pool, headers = AsyncConnectionPool(MAX_CONNECTIONS), {"Accept-Encoding": "gzip, deflate", **self._headers}
+            self._own = httpx.AsyncClient(headers=headers, transport=pool, cookies=_Cookies())
             of_httpx = {name.decode(): value.decode() for name, value in self._own.headers.raw}
             self._headers = {**of_httpx, **self._headers}
         return self._own
@@ -388,7 +416,7 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
         self._slots = anyio.Semaphore(size)  # sync: self._slots: SimpleQueue[None] = SimpleQueue()
         # sync: for _ in range(size): self._slots.put(None)
         self._is_closed = False
-        self._idle: defaultdict[str, deque[tuple[httpx.AsyncHTTPTransport, float]]] = defaultdict(deque)
+        self._idle: defaultdict[str, deque[tuple[AsyncConnection, float]]] = defaultdict(deque)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and read the response to its end."""
@@ -399,9 +427,11 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
                 raise RuntimeError("the connection pool is closed")
             idle = self._idle[f"{request.url.scheme}://{request.url.netloc.decode()}"]
             connection = idle.pop()[0] if idle else _async_connection(request.url)
+            connection.deadline = request.extensions["deadline"]
             try:
                 response = await connection.handle_async_request(request)
-                body = await _read(response, request.extensions["deadline"])
+                await _read(response, connection.deadline)
+                response.headers.pop("content-encoding", None)  # httpx would decompress without a limit.
             except BaseException:
                 with anyio.CancelScope(shield=True):  # sync: with contextlib.nullcontext():
                     await connection.aclose()
@@ -410,7 +440,6 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
         finally:
             self._slots.release()  # sync: self._slots.put(None)
         await (self.aclose() if self._is_closed else self._evict_idle())
-        response.stream = httpx.ByteStream(body)
         return response
 
     async def aclose(self) -> None:
@@ -436,13 +465,65 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
                 return
 
 
-def _async_connection(url: httpx.URL) -> httpx.AsyncHTTPTransport:
+class AsyncConnection(httpx.AsyncHTTPTransport):
+    """A connection on which no read goes on beyond the deadline of the request.
+
+    The timeout of httpx is for each read: headers and interim responses could come for ever.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.deadline: float | None = None
+        pool: Any = self._pool  # httpx has no other way to give it a network.
+        pool._network_backend = _AsyncNetwork(pool._network_backend, self)
+
+
+class _AsyncNetwork:
+    """The network below a connection, or a stream of it."""
+
+    def __init__(self, network: Any, connection: AsyncConnection) -> None:
+        self._network = network
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    async def connect_tcp(self, *arguments: Any, **keywords: Any) -> _AsyncNetwork:
+        return _AsyncNetwork(await self._network.connect_tcp(*arguments, **keywords), self._connection)
+
+    async def start_tls(self, *arguments: Any, **keywords: Any) -> _AsyncNetwork:
+        return _AsyncNetwork(await self._network.start_tls(*arguments, **keywords), self._connection)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        deadline = self._connection.deadline
+        if deadline is not None:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise httpx.ReadTimeout("the deadline is over")
+            timeout = _shortest(timeout, remaining)
+        data: bytes = await self._network.read(max_bytes, timeout)
+        return data
+
+
+class _Cookies(CookieJar):
+    """The cookies of servers. Those that do not fit into a header take the place of all others."""
+
+    def set_cookie(self, cookie: Cookie) -> None:
+        size = len(cookie.name) + len(cookie.value or "")
+        if size > MAX_COOKIES:
+            return
+        if size + sum(len(each.name) + len(each.value or "") for each in self) > MAX_COOKIES:
+            self.clear()
+        super().set_cookie(cookie)
+
+
+def _async_connection(url: httpx.URL) -> AsyncConnection:
     """Return a transport with room for one connection, through the proxy that the environment names for a URL."""
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     try:
         with importing:  # The first connection imports what makes it.
             certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-            return httpx.AsyncHTTPTransport(verify=certificates, limits=limits, proxy=_proxy(url))
+            return AsyncConnection(verify=certificates, limits=limits, proxy=_proxy(url))
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
         problem = redact(str(error))
     # Raised here, it does not carry the frames of httpx, which hold the password of a proxy.
@@ -464,16 +545,43 @@ def _proxy(url: httpx.URL) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-async def _read(response: httpx.Response, deadline: float | None) -> bytes:
-    """Return the body as it was sent. The timeout of httpx is for each read: a slow body could go on for ever."""
+class _BodyTooLargeError(Exception):
+    """The body of a successful response is larger than what is read."""
+
+
+async def _read(response: httpx.Response, deadline: float | None) -> None:
+    """Read the body, decompress it, and put it in the place of the stream; that of an error is cut off.
+
+    The timeout of httpx is for each read, so that a slow body could go on for ever, and a small one that is compressed
+    could fill the memory.
+    """
+    is_success = 200 <= response.status_code < 300
+    limit = MAX_BODY if is_success else MAX_ERROR_BODY
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in ("gzip", "x-gzip", "deflate") else None
+    if unpacker is not None or "," in encoding:  # What is compressed more than once stays compressed.
+        del response.headers["content-encoding"]
     chunks: list[bytes] = []
+    size = 0
     stream = cast(ByteStream, response.stream)
     async for chunk in stream:
+        if unpacker is not None:
+            if encoding == "deflate" and not chunks and chunk[0] & 0xF != zlib.DEFLATED:
+                unpacker = zlib.decompressobj(-zlib.MAX_WBITS)  # Some servers leave the header out (RFC 9110, 8.4.1.2).
+            try:
+                chunk = unpacker.decompress(chunk, limit - size + 1)
+            except zlib.error as error:
+                raise httpx.DecodingError(f"its body cannot be decompressed: {error}") from None
         chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            break
         if deadline is not None and time.monotonic() > deadline:
             raise httpx.ReadTimeout("the deadline is over")
     await stream.aclose()
-    return b"".join(chunks)
+    if size > limit and is_success:
+        raise _BodyTooLargeError(f"its body has more than {limit >> 20} MiB; request less at once")
+    response.stream = httpx.ByteStream(b"".join(chunks)[:limit])
 
 
 def _async_context() -> tuple[int, object]:
@@ -498,6 +606,8 @@ def _shortest(*seconds: float | None) -> float | None:
 def _is_transient(error: BaseException) -> bool:
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return False
+    if isinstance(error, httpx.RemoteProtocolError) and "location header" in str(error):
+        return False  # httpx reads the target of a redirect, even if it does not follow it.
     if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
         return False  # Proxy Authentication Required (RFC 9110, 15.5.8)
     return not any(

@@ -14,8 +14,6 @@ from attrs import frozen
 from gradient_ext.config import Options
 from gradient_ext.errors import GradientSdkError, RequestTimeoutError, ResourceFetchingError
 
-_LONGEST_RETRY_AFTER = 9_999_999_999.0
-"""The seconds that a longer `Retry-After` counts as: three hundred years."""
 logger = logging.getLogger("gradient")
 NAME = "gradient"
 # This package logs its own retries. stamina would log them a second time, as warnings; those of others are not touched.
@@ -120,8 +118,8 @@ def retry_after_seconds(value: str | None, now: datetime | None = None) -> float
     if value is None:
         return None
     value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), _LONGEST_RETRY_AFTER)
+    if value.isascii() and value.isdigit() and len(value) <= 10:
+        return float(value)
     date = http_date(value)
     return None if date is None else max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -223,6 +224,22 @@ def drip(handler):
             handler.wfile.write(b" ")
         except OSError:
             return
+
+
+def endless(start, again, seconds=0.0):
+    """Send a start, and the same again and again until the client gives up, or for at most five seconds."""
+
+    def send(handler):
+        handler.close_connection = True
+        until = time.monotonic() + 5
+        try:
+            handler.wfile.write(start)
+            while time.monotonic() < until and not handler.stopping.wait(seconds):
+                handler.wfile.write(again)
+        except OSError:
+            return
+
+    return send
 
 
 class FlakyServer(FakeServer):

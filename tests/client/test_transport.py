@@ -7,6 +7,7 @@ import logging
 import math
 import socket
 import time
+import zlib
 
 import httpx
 import pytest
@@ -26,8 +27,9 @@ from gradient import (
     ResourceFetchingError,
     ServerError,
 )
+from gradient_ext import transport
 from tests.conftest import METHODS, call_method
-from tests.fake_servers import EXPERIMENT, cut, drip, drop, half, hang, page, raw, status
+from tests.fake_servers import EXPERIMENT, cut, drip, drop, endless, half, hang, page, raw, status
 from tests.tracebacks import everything_shown
 
 CHANGES = ["create_single_node", "run_single_node", "create_multi_node", "run_multi_node", "start", "stop", "delete"]
@@ -198,6 +200,8 @@ BROKEN = {
 }
 UNUSUAL = {
     "gzip": response(PACKED, b"Content-Encoding: gzip"),
+    "deflate": response(zlib.compress(BODY), b"Content-Encoding: Deflate"),
+    "deflate without a header": response(zlib.compress(BODY, wbits=-15), b"Content-Encoding: deflate"),
     "an unknown encoding": response(BODY, b"Content-Encoding: none"),
     "UTF-16": response(BODY.decode().encode("utf-16")),
     "an unknown charset": response(BODY, b"Content-Type: application/json; charset=none"),
@@ -260,15 +264,111 @@ def test_a_retry_after_that_is_too_long_is_raised_at_once(flaky, client):
     assert len(flaky.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("fault", "timeout"), [(drip, None), (hang, 4), (drop, None)], ids=["a slow body", "silence", "broken connections"]
-)
+INTERIM = endless(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 0.02)
+HEADERS = endless(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x", 0.02)
+SLOW = {
+    "a slow body": (drip, None),
+    "silence": (hang, 4),
+    "broken connections": (drop, None),
+    "interim responses without end": (INTERIM, None),
+    "headers without end": (HEADERS, None),
+}
+
+
+@pytest.mark.parametrize(("fault", "timeout"), SLOW.values(), ids=SLOW)
 def test_the_deadline_ends_attempts_pauses_and_slow_bodies(flaky, client, fault, timeout):
     flaky.plan = [fault] * 1000
     started_at = time.monotonic()
     with pytest.raises(RequestFailedError):
         client.with_options(deadline=0.5, timeout=timeout, max_attempts=1000).get("es1")
     assert time.monotonic() - started_at < 2.5
+
+
+CHUNKS = (b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+
+
+@pytest.fixture(params=["own", "given"])
+def sending(request, flaky):
+    """A client with connections of its own, and one with an http_client."""
+    with httpx.Client() as http:
+        given = {"http_client": http} if request.param == "given" else {}
+        with ExperimentsClient("a-key", base_url=flaky.url, logs_url=flaky.url, **given) as client:
+            yield client
+
+
+def test_the_deadline_ends_a_slow_body_through_an_http_client_of_the_user(flaky, sending):
+    flaky.plan = [drip] * 10
+    started_at = time.monotonic()
+    with pytest.raises(RequestTimeoutError):
+        sending.with_options(deadline=0.5).get("es1")
+    assert time.monotonic() - started_at < 2.5
+
+
+def test_a_body_without_end_is_a_malformed_response_that_is_not_requested_again(flaky, sending, monkeypatch):
+    monkeypatch.setattr(transport, "MAX_BODY", 1024 * 1024)
+    flaky.plan = [endless(b"HTTP/1.1 200 OK\r\n" + CHUNKS[0], CHUNKS[1])]
+    with pytest.raises(MalformedResponseError, match="its body has more than 1 MiB") as caught:
+        sending.get("es1")
+    assert not caught.value.retryable
+    assert sending.get("es1").id == "es1"
+    assert len(flaky.requests) == 2
+
+
+def test_a_small_body_that_unpacks_to_more_than_256_mib_is_a_malformed_response(flaky, sending):
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join([packer.compress(bytes(1 << 20)) for _ in range(257)]) + packer.flush()
+    flaky.plan = [raw(response(bomb, b"Content-Encoding: gzip"))]
+    with pytest.raises(MalformedResponseError, match="its body has more than 256 MiB"):
+        sending.get("es1")
+
+
+def test_a_body_of_some_megabytes_is_read(flaky, sending):
+    large = b" " * (64 << 20) + BODY
+    flaky.plan = [raw(response(gzip.compress(large, 1), b"Content-Encoding: gzip"))]
+    assert sending.get("es1").id == "es1"
+
+
+def test_a_body_that_is_compressed_twice_is_not_unpacked(flaky, sending):
+    twice = gzip.compress(PACKED)
+    flaky.plan = [raw(response(twice, b"Content-Encoding: gzip, gzip"))]
+    with pytest.raises(MalformedResponseError):
+        sending.with_options(max_attempts=1).get("es1")
+
+
+def test_the_body_of_an_error_is_cut_off_after_a_mib_and_its_texts_after_500_characters(flaky, sending):
+    flaky.plan = [endless(b"HTTP/1.1 404 No\r\n" + CHUNKS[0], CHUNKS[1])]
+    with pytest.raises(NotFoundError) as caught:
+        sending.get("es1")
+    assert len(caught.value.details) == 1024 * 1024
+    assert caught.value.words == ("x" * 500 + " ...",)
+
+
+HOSTILE = {
+    "titles": b"<html>" + b"<title>" * 200_000,
+    "headings": b"<html>" + b"<h1 " * 300_000,
+    "addresses": b"://a:" * 200_000,
+    "users": b"https://" + b"a" * 1_000_000,
+    "quotes": b'://:"' * 200_000,
+    "passwords": b"https://a:" + b'"' * 1_000_000,
+    "spaces": b"<html><title>" + b" " * 1_000_000,
+    "lines": b"x\n" * 500_000,
+    "nested": b'{"error":' * 100_000,
+    "arrays": b'{"error":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "texts": json.dumps({"errors": ["x\n" * 100] * 4000}).encode(),
+    "one text": json.dumps({"error": "\x1b" * 150_000}).encode(),
+    "numbers": b"9" * 1_000_000,
+    "names": json.dumps({"details": {f"a{number}": "b" for number in range(40_000)}}).encode(),
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_error_body_takes_no_time_that_grows_faster_than_it(flaky, sending, body):
+    flaky.plan = [status(404, body[: 1 << 20])]
+    started_at = time.process_time()
+    with pytest.raises(NotFoundError) as caught:
+        sending.get("es1")
+    assert str(caught.value)
+    assert time.process_time() - started_at < 3
 
 
 def test_a_deadline_that_cuts_the_last_attempt_off_raises_the_error_before(flaky, client):
