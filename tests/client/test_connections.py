@@ -221,7 +221,7 @@ def test_a_redirect_is_an_error_that_names_the_target_and_the_key_is_not_sent_th
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
-        ("/v2/experiments/es1/", "redirects to {url}/v2/experiments/es1/; give the client the address {url}/v2\n"),
+        ("/v2/experiments/es1/", "redirects to {host}/v2/experiments/es1/; give the client the address {host}/v2\n"),
         ("../elsewhere", "redirects to {url}/experiments/elsewhere\n"),
         ("https://login.example.com/?next=x", "redirects to https://login.example.com/?next=x\n"),
         ("", "redirects to {url}/experiments/es1/; give"),
@@ -233,7 +233,7 @@ def test_a_redirect_that_is_relative_or_invalid_is_a_final_error(flaky, client, 
     flaky.plan = [status(302, b"", Location=location)]
     with pytest.raises(GradientSdkError) as caught:
         client.get("es1")
-    assert shown.format(url=flaky.url) in str(caught.value)
+    assert shown.format(host=flaky.url, url=f"{flaky.url}/experiments/v1") in str(caught.value)
     assert not caught.value.retryable
     assert len(flaky.requests) == 1
 

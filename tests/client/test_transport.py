@@ -32,7 +32,8 @@ from tests.conftest import METHODS, call_method
 from tests.fake_servers import EXPERIMENT, cut, drip, drop, endless, half, hang, page, raw, status
 from tests.tracebacks import everything_shown
 
-CHANGES = ["create_single_node", "run_single_node", "create_multi_node", "run_multi_node", "start", "stop", "delete"]
+CREATES = ["create_single_node", "run_single_node", "create_multi_node", "run_multi_node", "rerun"]
+CHANGES = [*CREATES, "start", "stop", "delete"]
 TRANSIENT = {
     "no response": drop,
     "a cut response": cut,
@@ -96,7 +97,7 @@ def test_after_the_last_attempt_the_error_names_the_request_and_the_attempts_in_
     with pytest.raises(error) as caught:
         client.with_options(max_attempts=3, timeout=0.3).get("es1")
     assert isinstance(caught.value, builtin)
-    assert f"GET {flaky.url}/experiments/es1/" in str(caught.value)
+    assert f"GET {flaky.url}/experiments/v1/experiments/es1/" in str(caught.value)
     assert caught.value.__notes__[0].startswith("Gave up after 3 attempts in ")
     assert len(flaky.requests) == 3
     packages = {entry.frame.f_globals["__name__"].partition(".")[0] for entry in caught.traceback}
@@ -109,7 +110,7 @@ def test_an_error_carries_the_request_and_the_response(flaky, client):
     with pytest.raises(ConflictError) as caught:
         client.start("es1")
     error = caught.value
-    assert (error.status, error.method, error.url) == (409, "PUT", f"{flaky.url}/experiments/es1/start/")
+    assert (error.status, error.method, error.url) == (409, "PUT", f"{flaky.url}/experiments/v1/experiments/es1/start/")
     assert (error.request_id, error.details, error.words) == ("r-7", {"handle": "es1"}, ("handle: es1", "Said so"))
     assert str(error).startswith("Failed to start experiment: handle: es1\nSaid so\n(status 409 ")
 
