@@ -173,6 +173,25 @@ def test_a_run_that_cannot_be_claimed_is_an_error_of_the_supervisor(directory):
     assert "NotAFileError" in process.stderr
 
 
+def test_the_grace_period_is_among_the_events(directory, spec):
+    """A later server, which may have another one, does not kill the run too early."""
+    directory.create(evolve(spec, grace=7.5))
+    assert start(directory).wait() == 0
+    states_at_end(directory)
+    reader = EventReader(directory.events)
+    reader.read()
+    assert reader.history.grace == 7.5
+
+
+@only_root
+def test_rights_that_a_command_has_taken_away_are_restored_when_it_ends(directory, spec):
+    """Shown as root, who can look at it at any time."""
+    directory.create(with_command(spec, f"chmod 000 {directory.path} {directory.log(0)}"))
+    assert start(directory).wait() == 0
+    assert states_at_end(directory)[-1] == State.STOPPED
+    assert [path.stat().st_mode & 0o777 for path in (directory.path, directory.log(0))] == [0o700, 0o600]
+
+
 def block_and_ignore_signals():
     """As launchers and services may leave signals to the programs that they start."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR2})
