@@ -262,6 +262,12 @@ def test_unknown_fields_are_dropped(single_node_body, extra):
     assert with_extra == plain
 
 
+def test_a_body_may_begin_with_a_byte_order_mark(single_node_body):
+    """As some editors write files that are sent."""
+    raw = json.dumps(single_node_body).encode()
+    assert validate_body(NEW_EXPERIMENT, b"\xef\xbb\xbf" + raw) == validate_body(NEW_EXPERIMENT, raw)
+
+
 def test_integers_may_be_written_with_a_point(contract):
     example = contract["components"]["examples"]["MultiNodeRequest"]["value"]
     body = validate_body(NEW_EXPERIMENT, json.dumps({**example, "workerCount": 2.0, "experimentTypeId": 2.0}).encode())
