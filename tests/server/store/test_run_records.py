@@ -377,6 +377,30 @@ def test_an_end_that_cannot_be_stored_is_told_and_stored_later(place, disk):
     assert place.runs_executed() == 1
 
 
+@pytest.mark.parametrize("source", ["its events", "the store"])
+def test_an_error_that_utf_8_cannot_encode_breaks_nothing(place, source):
+    """As earlier versions have written it of names of files."""
+    with place.served() as client:
+        handle, other = place.run(client), place.run(client)
+        client.wait(handle)
+        client.wait(other)
+    events = place.runs / handle / "events.jsonl"
+    if source == "its events":
+        as_the_first_version(place.store)
+        lines = events.read_text().replace('"error": null', r'"error": "caf\udce9.txt"')
+        assert "udce9" in lines
+        events.write_text(lines)
+    else:
+        with contextlib.closing(sqlite3.connect(place.store)) as database, database:
+            statement = "UPDATE experiments SET run = replace(run, ?, ?) WHERE handle = ?"
+            database.execute(statement, ['"error": null', r'"error": "caf\udce9.txt"', handle])
+    for _ in range(2):
+        with place.served() as client:
+            assert {found.id for found in client.list()} == {handle, other}
+            assert client.get(handle).experiment_error == r"caf\udce9.txt"
+            assert client.state(handle) == State.STOPPED
+
+
 @pytest.mark.parametrize("value", ["[]", '{"transitions": 1}', '{"unknown": 1}', "{"])
 def test_a_record_that_cannot_be_is_damage(place, value):
     with place.served() as client:
