@@ -134,11 +134,10 @@ class StoreFile:
         self._path = path
         self._lock = threading.Lock()
         _create_if_missing(path)
-        # Absolute, because names such as `:memory:` mean something else to SQLite.
-        place = os.path.join(os.path.realpath(path.parent), path.name)
         try:
+            # Absolute, because names such as `:memory:` mean something else to SQLite.
             self._database = sqlite3.connect(
-                place, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+                path.absolute(), timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
             try:
                 _open(self._database, runner)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gradient import ExperimentsClient
 from gradient_server import LocalServer
 from gradient_server.keys import load_or_create_key
 from gradient_server.runners.process import ProcessRunner
@@ -221,6 +222,22 @@ def test_a_link_in_the_path_is_followed_once(folder, tmp_path, name):
     assert (folder / name).exists()
     folder.chmod(0o777)
     assert f"others may write {folder}" in refused(name, link).strerror
+
+
+def test_runs_stay_in_their_folder_if_a_link_to_it_is_changed_later(folder, tmp_path):
+    link, elsewhere = tmp_path / "link", tmp_path / "elsewhere"
+    link.symlink_to(folder)
+    elsewhere.mkdir()
+    with LocalServer(runner=ProcessRunner(link / "runs", slots=1)) as server:
+        link.unlink()
+        link.symlink_to(elsewhere)
+        urls = {"base_url": server.experiments_url, "logs_url": server.logs_url}
+        with ExperimentsClient(server.api_key, **urls) as client:
+            command = f"pwd > {tmp_path}/executed"
+            handle = client.run_single_node(name="n", project_id="p", container="c", machine_type="m", command=command)
+            client.wait(handle)
+    assert (tmp_path / "executed").read_text() == f"{os.path.realpath(folder)}/runs/{handle}/workspace\n"
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.parametrize("bits", [0o000, 0o002, 0o022, 0o077])

@@ -146,9 +146,10 @@ def test_a_run_whose_files_were_removed_while_it_ran_is_not_executed_again(place
 def test_a_launch_and_an_end_are_in_the_file_itself_even_if_the_server_is_killed(place):
     """A copy of the file without the log of SQLite beside it has them."""
     with place.served(slots=2) as client:
-        ended, running = place.run(client), place.run(client, "sleep 60")
+        ended = place.run(client)
         client.wait(ended)
         before = told(client, ended)
+        running = place.run(client, "sleep 60")
         wait_until(lambda: client.state(running) == State.RUNNING)
         copy = copy_the_store_alone(place, [])
         client.stop(running)
