@@ -43,7 +43,7 @@ def clone(
     :param Path folder: an empty folder
     :param remark: receives a sentence on what the workspace lacks: submodules, files in Git LFS
 
-    :raises SetupError: there is no git, no such repository, no such ref, or nothing in it
+    :raises SetupError: there is no git or git-lfs, no such repository, no such ref, or nothing in it
     """
     if not shutil.which("git"):
         raise SetupError(f"The workspace {redacted(url)} needs git, which is not installed on this machine")
@@ -80,15 +80,24 @@ def _nothing_checked_out(git: _Git) -> str:
 
 
 def _check_large_files(git: _Git, remark: Callable[[str], object]) -> None:
-    """Remark on files that are only pointers, because git-lfs is missing or could not fetch them."""
+    """Look for files that are only pointers, because git-lfs is missing, or was told not to fetch them.
+
+    :raises SetupError: it is missing
+    """
     names = git.output("ls-files", "-z", "--", ":(attr:filter=lfs)").split("\0")
     pointers = [name for name in names if name and _is_pointer(git.folder / name)]
-    if pointers:
-        example = pointers[0].encode(errors="replace").decode()
-        remark(
-            f"Of {len(pointers)} files in Git LFS, such as {example}, the workspace has only the pointers: "
-            "install git-lfs on the machine of the server, and run `git lfs install`"
+    if not pointers:
+        return
+    example = pointers[0].encode(errors="replace").decode()
+    if not shutil.which("git-lfs"):
+        raise SetupError(
+            f"The workspace {git.shown} has files in Git LFS, such as {example}, and git-lfs is not installed on this "
+            "machine: install it, and run `git lfs install`"
         )
+    remark(
+        f"Of {len(pointers)} files in Git LFS, such as {example}, the workspace has only the pointers: "
+        "run `git lfs install` on the machine of the server"
+    )
 
 
 def _is_pointer(path: Path) -> bool:

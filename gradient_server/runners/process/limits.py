@@ -11,6 +11,7 @@ MAX_BYTES = 4 * 1024**3
 """Bytes of the files in a workspace, and of one that is downloaded."""
 MAX_FILES = 200_000
 """Files and folders in a workspace."""
+_ADVICE = "keep data outside of it, and give commands the path"
 
 
 class SetupError(Exception):
@@ -36,9 +37,11 @@ class Quota:
         self.bytes -= bytes
         self.files -= files
         if self.bytes < 0:
-            raise SetupError(f"The workspace is larger than {MAX_BYTES // 1024**3} GiB, the most that is allowed")
+            raise SetupError(
+                f"The workspace is larger than {MAX_BYTES // 1024**3} GiB, the most that is allowed; {_ADVICE}"
+            )
         if self.files < 0:
-            raise SetupError(f"The workspace has more than {MAX_FILES} files, the most that is allowed")
+            raise SetupError(f"The workspace has more than {MAX_FILES} files, the most that is allowed; {_ADVICE}")
 
 
 def real_path(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """Workspaces from git: any ref that can be fetched, history and tags, submodules; and what is missing is said."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -159,18 +160,39 @@ def test_a_repository_from_elsewhere_cannot_name_folders_of_this_machine(
     assert "transport 'file' not allowed" in remarks[0]
 
 
-def test_pointers_of_git_lfs_are_remarked_on(repository, cloned, remarks):
+@pytest.fixture
+def with_large_files(repository):
     (repository / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
     (repository / "a.bin").write_text(POINTER)
     (repository / "b.bin").write_text("no pointer")
     (repository / "pointer.txt").write_text(POINTER)
-    git(repository, "-c", "filter.lfs.required=false", "add", "--all")
     commit(repository, "with large files")
-    cloned(repository)
+    return repository
+
+
+@pytest.fixture
+def without_git_settings(tmp_path, monkeypatch):
+    """Configure nothing for git, as if git-lfs was never installed."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is not None, reason="git-lfs is installed")
+@pytest.mark.usefixtures("without_git_settings")
+def test_files_in_git_lfs_need_git_lfs(with_large_files, cloned):
+    with pytest.raises(SetupError, match=r"files in Git LFS, such as a\.bin, and git-lfs is not installed"):
+        cloned(with_large_files)
+
+
+@pytest.mark.usefixtures("without_git_settings")
+def test_pointers_of_git_lfs_are_remarked_on_if_they_are_not_to_be_fetched(
+    with_large_files, cloned, remarks, tmp_path, monkeypatch
+):
+    (tmp_path / "git-lfs").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    cloned(with_large_files)
     (remark,) = remarks
-    assert remark.startswith(
-        "Of 1 files in Git LFS, such as a.bin, the workspace has only the pointers: install git-lfs"
-    )
+    assert remark.startswith("Of 1 files in Git LFS, such as a.bin, the workspace has only the pointers: run `git lfs")
 
 
 def test_fetching_ends_if_there_is_no_byte_for_a_minute(cloned, tmp_path, monkeypatch):
