@@ -124,7 +124,9 @@ def test_commits_in_the_copy_of_a_worktree_are_not_in_the_original(project, copi
     (worktree / "staged").write_text("staged\n")
     git(worktree, "add", "staged")
     before = contents_of(main / ".git")
-    copy = copied() / worktree.relative_to(project)
+    copied_project = copied()
+    assert len(git(copied_project, "worktree", "list").splitlines()) == 1
+    copy = copied_project / worktree.relative_to(project)
     assert git(copy, "status", "--porcelain") == "A  staged"
     assert git(copy, "log", "--format=%s") == "first"
     assert git(copy, "branch", "--show-current") == ("work" if head == "branch" else "")
