@@ -77,7 +77,7 @@ class Bench:
 
     def admit(self, command: str = "true", *, handle: str | None = None, **given: object) -> Run:
         self._count += 1
-        requests = {name: given.pop(name) for name in ("started", "stopped") if name in given}
+        requests = {name: given.pop(name) for name in ("started", "stopped", "recorded") if name in given}
         body = {"experimentTypeId": 1, "name": "test", "projectHandle": "p", "command": command, **given}
         if "workerCommand" in given:
             del body["command"]

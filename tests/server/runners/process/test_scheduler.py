@@ -8,6 +8,7 @@ import threading
 import pytest
 from gradient_api.constants import ExperimentState as State
 
+from gradient_server.runners.base import RunRecord
 from tests.server.runners.process.conftest import is_alive, left_over, wait_until
 
 
@@ -191,6 +192,18 @@ def abandoned(make_bench, tmp_path):
         return bench.directory, pids
 
     return abandon
+
+
+def test_what_still_executes_of_a_run_that_was_recorded_as_ended_is_ended(make_bench, abandoned):
+    """What was recorded stays as it was."""
+    directory, (pid,) = abandoned("echo $$; exec sleep 60", 1)
+    bench = make_bench(directory, keep=True, recover=False)
+    recorded = RunRecord(transitions=[(0.0, State.PENDING), (0.0, State.ERROR)], error="as recorded")
+    run = bench.admit("true", handle="es1", started=0.0, recorded=recorded)
+    bench.runner.recover()
+    wait_until(lambda: not is_alive(pid), "the end of the command")
+    assert bench.rows(bench.done("echo other", handle="other")) == ["other"]
+    assert (tuple(run.transitions), bench.outcome(run)) == (recorded.transitions, ("error", "as recorded"))
 
 
 @pytest.mark.parametrize("name", ["es1", ".forgotten-es1-0"], ids=["unknown", "being deleted"])
