@@ -21,6 +21,7 @@ import gradient_server
 from gradient_ext import install_command
 from gradient_ext.config import server_file
 from gradient_server.cli import PROG, STORE, parse_options, print_text, usage_error
+from gradient_server.dashboard.login import login_link
 from gradient_server.keys import ServerKey, choose_key, default_folder
 from gradient_server.private_files import make_private_folder, write_new
 
@@ -120,14 +121,15 @@ def _on_signals(act: Callable[[], object] | None) -> None:
 
 def _print_addresses(server: LocalServer, key: ServerKey, options: argparse.Namespace) -> None:
     addresses = {name: text for name, text in server.environment.items() if name not in key.environment}
-    # A comment, so that it can be pasted with the rest; one line, whatever the file is called.
+    # Comments, so that they can be pasted with the rest, also into a shell that runs them: no `;` and no substitution.
     source = "with that key" if key.file is None else f"with the key in {str(key.file.absolute())!r}"
     # At once: whoever reads the first line alone has all of it.
     print_text(
         f"Serving the Gradient Experiments API at {server.url} ({options.runner.description}; Ctrl-C stops it)\n"
         f"export {' '.join(_assignments(addresses))}\n"
         f"export {' '.join(_assignments(key.environment))}\n"
-        f"# In a browser: {server.url}/ {source}\n"
+        f"# In a browser, once and within an hour: {login_link(server.url, server.api_key)}\n"
+        f"# In a browser later: {server.url}/ {source}\n"
     )
 
 

@@ -23,6 +23,7 @@ from gradient_server.api.security import Authentication, RateLimiter
 from gradient_server.api.validation import InvalidRequestError, response_problem, validate_body, validate_parameters
 from gradient_server.clock import Clock
 from gradient_server.dashboard.app import Dashboard
+from gradient_server.dashboard.login import LoginLinks
 from gradient_server.faults.control import PATH, FaultControl
 from gradient_server.faults.injection import FaultInjection
 from gradient_server.store.sqlite import StoreWriteError
@@ -79,7 +80,7 @@ def application(
             methods[operation.method] = injection.wrap(operation, endpoint)
     control = FaultControl(injection)
     endpoints[PATH] = {method: _control_endpoint(act, authentication) for method, act in control.methods.items()}
-    endpoints |= Dashboard(store, operations, clock, polls, authentication).routes()
+    endpoints |= Dashboard(store, operations, clock, polls, authentication, LoginLinks(api_key)).routes()
     # Paths without variables first: `/experiments/run/` is not the experiment with the handle `run`.
     routes = [Route(path, _Methods(endpoints[path])) for path in sorted(endpoints, key=lambda path: "{" in path)]
     app = Starlette(routes=routes, exception_handlers={404: _no_such_endpoint})

@@ -115,7 +115,16 @@ class Authentication:
         :param ApiResponse incorrect: as for `check`
         """
         is_correct = secrets.compare_digest(key.encode(errors="replace"), self._api_key)
-        if not key or self._rate_limiter is None:
+        if not key:
+            return incorrect
+        return self.check_attempt(request, incorrect, is_correct=is_correct)
+
+    def check_attempt(self, request: Request, incorrect: ApiResponse, *, is_correct: bool) -> ApiResponse | None:
+        """Return the error response to an attempt to give the key, or what is signed with it; None: it is correct.
+
+        :param ApiResponse incorrect: as for `check`
+        """
+        if self._rate_limiter is None:
             return None if is_correct else incorrect
         peer = peer_of(request.client.host if request.client else "")
         seconds = self._rate_limiter.retry_after(peer)

@@ -1,4 +1,6 @@
-"""The routes of the dashboard. Whoever gives the API key gets a session; without one there is only the login page."""
+"""The routes of the dashboard. The API key, or a link that is signed with it,
+starts a session; without one there is only the login page.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ from gradient_server.api.security import Authentication
 from gradient_server.clock import Clock
 from gradient_server.dashboard import views
 from gradient_server.dashboard.data import DashboardData, parse_lines
+from gradient_server.dashboard.login import LOGIN_PATH, LoginLinks
 from gradient_server.dashboard.sessions import Sessions, delete_token, owner_of, set_token, tokens_of
 from gradient_server.store.store import Store
 
@@ -44,6 +47,10 @@ _MEDIA_TYPES = {
 }
 _LIST = "/page/"
 _OWN_PAGE = re.compile(_LIST + r"(experiments/[\w.~-]+)?(\?[\w=&-]*)?")
+_LINK_REFUSED = (
+    "This login link does not work any more: a link works once, within an hour, and for the user who made it. "
+    "Enter the key, or make a new link with: gradient server open"
+)
 _NOT_FOUND = "There is no such experiment; it may have been deleted."
 
 
@@ -55,14 +62,22 @@ class Dashboard:
     :param Clock clock: the current time
     :param LongPolls polls: the requests that are held open
     :param Authentication authentication: checks API keys
+    :param LoginLinks links: checks login links
     """
 
     def __init__(
-        self, store: Store, operations: Operations, clock: Clock, polls: LongPolls, authentication: Authentication
+        self,
+        store: Store,
+        operations: Operations,
+        clock: Clock,
+        polls: LongPolls,
+        authentication: Authentication,
+        links: LoginLinks,
     ) -> None:
         self._data = DashboardData(store, operations, clock)
         self._polls = polls
         self._authentication = authentication
+        self._links = links
         self._sessions = Sessions()
 
     def routes(self) -> dict[str, dict[str, Endpoint]]:
@@ -70,7 +85,7 @@ class Dashboard:
         return {
             "/": {"GET": _protected(_to_list)},
             _LIST: {"GET": self._with_session(self._list)},
-            "/page/login": {"GET": _protected(self._login_form), "POST": _protected(self._log_in)},
+            LOGIN_PATH: {"GET": _protected(self._login_form), "POST": _protected(self._log_in)},
             "/page/logout": {"POST": _protected(self._log_out)},
             "/page/files/{name}": {"GET": _protected(_static_file)},
             "/page/experiments/{handle}": {"GET": self._with_session(self._experiment)},
@@ -86,7 +101,7 @@ class Dashboard:
                 return await endpoint(request)
             if not is_page:
                 return JSONResponse({"error": "Log in first"}, 401)
-            return RedirectResponse(f"/page/login?to={quote(_own_page(request.url.path + _query(request)))}", 303)
+            return RedirectResponse(f"{LOGIN_PATH}?to={quote(_own_page(request.url.path + _query(request)))}", 303)
 
         return _protected(checked)
 
@@ -133,18 +148,28 @@ class Dashboard:
 
     async def _login_form(self, request: Request) -> Response:
         next_url = _own_page(request.query_params.get("to", ""))
-        return (
-            RedirectResponse(next_url, 303) if self._has_session(request) else HTMLResponse(views.login_page(next_url))
-        )
+        if self._has_session(request):
+            return RedirectResponse(next_url, 303)
+        if (token := request.query_params.get("token")) is not None:
+            return self._log_in_by_link(request, token, next_url)
+        return HTMLResponse(views.login_page(next_url))
+
+    def _log_in_by_link(self, request: Request, token: str, next_url: str) -> Response:
+        is_genuine = self._links.is_genuine(token)
+        if refusal := self._authentication.check_attempt(request, INCORRECT_API_KEY, is_correct=is_genuine):
+            return _refused(refusal, next_url, _LINK_REFUSED)
+        if not self._links.redeem(token, owner_of(request)):
+            return _refused(INCORRECT_API_KEY, next_url, _LINK_REFUSED)
+        return self._start_session(request, next_url)
 
     async def _log_in(self, request: Request) -> Response:
         form = await _form(request)
         next_url = _own_page(form.get("to", ""))
         if refusal := self._authentication.check_key(form.get("key", "").strip(), request, INCORRECT_API_KEY):
-            problem = "That is not the key of this server."
-            if refusal is not INCORRECT_API_KEY:
-                problem = "There have been too many wrong keys; wait for a minute."
-            return HTMLResponse(views.login_page(next_url, problem), refusal.status, refusal.headers)
+            return _refused(refusal, next_url, "That is not the key of this server.")
+        return self._start_session(request, next_url)
+
+    def _start_session(self, request: Request, next_url: str) -> Response:
         response = RedirectResponse(next_url, 303)
         set_token(response, request, self._sessions.start(owner_of(request)))
         return response
@@ -152,12 +177,19 @@ class Dashboard:
     async def _log_out(self, request: Request) -> Response:
         for token in tokens_of(request):
             self._sessions.end(token)
-        response = RedirectResponse("/page/login", 303)
+        response = RedirectResponse(LOGIN_PATH, 303)
         delete_token(response, request)
         return response
 
     def _has_session(self, request: Request) -> bool:
         return any(self._sessions.use(token, lambda: owner_of(request)) for token in tokens_of(request))
+
+
+def _refused(refusal: ApiResponse, next_url: str, problem: str) -> Response:
+    """Return the login form with what was wrong with the last attempt."""
+    if refusal is not INCORRECT_API_KEY:
+        problem = "There have been too many wrong keys; wait for a minute."
+    return HTMLResponse(views.login_page(next_url, problem), refusal.status, refusal.headers)
 
 
 def _protected(endpoint: Endpoint) -> Endpoint:

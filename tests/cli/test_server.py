@@ -1,5 +1,6 @@
 """`gradient server` and `gradient env` with a real server, and what needs no server."""
 
+import http.client
 import json
 import os
 import re
@@ -9,8 +10,10 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -73,6 +76,31 @@ def test_env_prints_what_a_shell_can_evaluate(cli, running, home):
     bare = {"PATH": os.environ["PATH"], "HOME": str(home / "elsewhere")}
     found = subprocess.run(["sh", "-c", listing], capture_output=True, text=True, env=bare, timeout=60, check=True)
     assert found.stdout == "[]\n"
+
+
+def test_open_opens_the_page_in_a_browser_that_is_logged_in(running, tmp_path):
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\nprintf %s "$1" > "$0.address"\n')
+    browser.chmod(0o700)
+    command = [sys.executable, "-m", "gradient_cli", "server", "open"]
+    found = subprocess.run(
+        command, env={**os.environ, "BROWSER": f"{browser} %s"}, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert found.stdout == ""
+    address = urlsplit((tmp_path / "browser.address").read_text())
+    assert f"{address.scheme}://{address.netloc}" == running.url
+    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=20)) as connection:
+        connection.request("GET", f"{address.path}?{address.query}")
+        response = connection.getresponse()
+    assert (response.status, response.headers["Location"]) == (303, "/page/")
+    assert response.headers["Set-Cookie"]
+
+
+def test_without_a_browser_open_prints_the_link(running):
+    command = [sys.executable, "-m", "gradient_cli", "server", "open"]
+    without = {**os.environ, "PATH": "", "BROWSER": "no-such-browser"}
+    found = subprocess.run(command, env=without, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.startswith(f"{running.url}/page/login?token=")
 
 
 def test_a_server_that_cannot_start_says_why(cli, home):

@@ -1,7 +1,9 @@
 """The login: whoever has the API key gets a session, and nobody else sees anything."""
 
 import os
+import re
 import socket
+import time
 from contextlib import closing
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
@@ -10,8 +12,10 @@ import pytest
 from starlette.requests import Request
 
 from gradient_server import LocalServer
+from gradient_server.dashboard.login import LoginLinks, login_link
 from gradient_server.dashboard.sessions import Sessions, owner_of
 from gradient_server.http_server import listen
+from gradient_server.settings import DEFAULT_KEY
 from tests.server.conftest import RawClient
 from tests.server.dashboard.conftest import PATIENCE, Visitor
 
@@ -75,6 +79,88 @@ def test_wrong_keys_at_the_login_and_elsewhere_count_against_one_limit():
         assert "too many wrong keys" in refused.text.lower()
         guesser("GET", "/experiments/v1/experiments/").assert_error(429)
         assert Visitor(server.url, key).log_in().status == 303
+
+
+@pytest.fixture
+def link(gradient_server):
+    """The path of a login link that was made now."""
+    return login_link(gradient_server.url, gradient_server.api_key).removeprefix(gradient_server.url)
+
+
+REFUSED_LINK = "This login link does not work any more: a link works once, within an hour"
+
+
+def test_a_login_link_logs_in_once_and_leads_to_an_address_without_it(stranger, gradient_server, link):
+    first = stranger.get(link)
+    assert (first.status, first.headers["Location"], first.body) == (303, "/page/", "")
+    assert stranger.get("/page/").status == 200
+    assert stranger.get(link).status == 303  # whoever is logged in needs none
+    second = Visitor(gradient_server.url, gradient_server.api_key)
+    refused = second.get(link)
+    assert refused.status == 403
+    assert REFUSED_LINK in refused.text
+    assert 'name="key"' in refused.body
+    assert "token" not in refused.body
+    assert second.get("/page/").status == 303
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda token: "",
+        lambda token: "x",
+        lambda token: "...",
+        lambda token: f"9{token}",
+        lambda token: token[:-1],
+        lambda token: f"{token}%00",
+        lambda token: token[:-64] + "%C3%A9" * 64,
+        lambda token: re.sub("^[0-9]+", "99999999999", token),
+        lambda token: login_link("", "another key").rpartition("=")[2],
+    ],
+)
+def test_a_forged_login_link_leads_to_the_login_form(stranger, link, change):
+    address, _, token = link.rpartition("=")
+    refused = stranger.get(f"{address}={change(token)}")
+    assert refused.status == 403
+    assert REFUSED_LINK in refused.text
+    assert "Set-Cookie" not in refused.headers
+    assert stranger.get(link).status == 303  # that it was made from goes on working
+
+
+def test_a_login_link_works_for_an_hour(link):
+    token = link.rpartition("=")[2]
+    now = time.time() - 10
+    links = LoginLinks(DEFAULT_KEY, lambda: now)
+    now += 3600
+    assert links.redeem(token, "this machine")
+    other = login_link("", DEFAULT_KEY).rpartition("=")[2]
+    now += 3600
+    assert not links.redeem(other, "this machine")
+
+
+def test_a_login_link_that_an_earlier_server_may_have_seen_is_refused(link):
+    later = time.time() + 10
+    assert not LoginLinks(DEFAULT_KEY, lambda: later).redeem(link.rpartition("=")[2], "this machine")
+
+
+@pytest.mark.parametrize(("owner", "is_accepted"), [("user {}", True), ("192.0.2.7", True), ("user 1{}", False)])
+def test_a_login_link_is_of_no_use_to_another_user_of_this_machine(owner, is_accepted):
+    links = LoginLinks(DEFAULT_KEY)
+    token = login_link("", DEFAULT_KEY).rpartition("=")[2]
+    assert links.redeem(token, owner.format(os.getuid())) == is_accepted
+
+
+def test_forged_login_links_count_as_wrong_keys():
+    key = "a key that is long enough"
+    with LocalServer(api_key=key) as server:
+        stranger = Visitor(server.url, "guess")
+        for _ in range(20):
+            assert stranger.get("/page/login?token=1.2.3.4").status == 403
+        refused = stranger.get("/page/login?token=1.2.3.4")
+        assert refused.status == 429
+        assert "too many wrong keys" in refused.text
+        assert stranger.log_in().status == 429
+        assert stranger.get(login_link("", key)).headers["Location"] == "/page/"  # the owner is never locked out
 
 
 def test_the_cookie_is_a_random_token_that_scripts_and_other_sites_cannot_use(stranger, gradient_server):

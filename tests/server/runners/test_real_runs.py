@@ -74,9 +74,10 @@ def launch(home):
 def test_the_printed_lines_are_all_that_a_client_needs(home, launch):
     """With them it finds the server and its key, runs commands, reads their logs, and stops one."""
     process = launch("--slots", "2")
-    address, *lines = (process.stdout.readline().rstrip("\n") for _ in range(4))
+    address, *lines = (process.stdout.readline().rstrip("\n") for _ in range(5))
     assert "(commands run on this machine; Ctrl-C stops it)" in address
-    assert lines[-1].startswith("# In a browser: http://127.0.0.1:")
+    assert lines[-2].startswith("# In a browser, once and within an hour: http://127.0.0.1:")
+    assert lines[-1].startswith("# In a browser later: http://127.0.0.1:")
     assert lines[-1].endswith(f"/ with the key in {str(home / '.local/state/gradient-experiments/config.json')!r}")
     script = "\n".join([*lines, f'exec {shlex.quote(sys.executable)} -c "$0"'])
     bare = {"PATH": os.environ["PATH"], "HOME": str(home), "PAPERSPACE_API_KEY": "of another server"}
