@@ -111,6 +111,7 @@ def test_an_invalid_option_is_named_in_one_line(capsys, options):
     [
         (("--slots", "2"), "--slots: it goes with --runner process"),
         (("--grace", "0"), "--grace: it goes with --runner process"),
+        (("--pass-env", "A"), "--pass-env: it goes with --runner process"),
         (("--expose",), "--expose: nothing is executed"),
         (("--runner", "process", "--time-scale", "2"), "--time-scale: commands run in real time"),
         (("--runner", "process", "--host", "0.0.0.0"), "--host 0.0.0.0: anyone who reaches 0.0.0.0 and has the key"),
@@ -144,7 +145,7 @@ def test_help_lists_every_option_with_its_default(launch):
     output, errors = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, errors) == (0, "")
     options = ("--host", "--port", "--allow-host", "--api-key", "--api-key-file", "--time-scale", "--seed", "--store")
-    for option in (*options, "--ready-file", "--slots", "--grace"):
+    for option in (*options, "--ready-file", "--slots", "--grace", "--pass-env"):
         assert re.search(rf"^  {option} [A-Z]+ +\S", output, re.MULTILINE), option
     for default in ("127.0.0.1", "8090", "gradient-local", "simulated", "one for each processor", "5.0)", "1.0)", "0)"):
         assert f"(default: {default}" in " ".join(output.split())

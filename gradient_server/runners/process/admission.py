@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradient_server.runners.base import RunRejectedError
-from gradient_server.runners.process.environment import Node, node_environment
+from gradient_server.runners.process.environment import VARIABLE_NAME, Network, Node, node_environment
 
 MAX_NODES = 64
 """Nodes of one experiment; all of them are processes of one machine."""
@@ -28,7 +27,8 @@ _SHELL_BYTES = 16 * 1024
 """Room for the addresses of all nodes, and for what a shell adds: `PWD`, `OLDPWD`, its own arguments."""
 _MAX_SHOWN = 3
 """Invalid names of variables that an error lists."""
-_VARIABLE_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_NETWORK = Network(addresses={}, rendezvous="127.0.0.1:65535")
+"""For a check before there are addresses."""
 _SOURCES = {"EXPERIMENT_NAME": "name", "PS_MODEL_PATH": "modelPath"}
 """The fields that variables have their values from."""
 
@@ -45,12 +45,15 @@ def check_node_count(body: Mapping[str, Any]) -> None:
         raise RunRejectedError(text, max(counts, key=counts.__getitem__))
 
 
-def check_request(nodes: Sequence[Node], *, handle: str, body: Mapping[str, Any], storage: Path) -> None:
+def check_request(
+    nodes: Sequence[Node], *, handle: str, body: Mapping[str, Any], server: Mapping[str, str], storage: Path
+) -> None:
     """Check that processes of this machine can run an experiment.
 
     :param nodes: its nodes
     :param str handle: its handle
     :param body: the request that created it
+    :param server: the variables of the server that commands see
     :param Path storage: the folder for data and models
 
     :raises RunRejectedError: they cannot
@@ -66,12 +69,12 @@ def check_request(nodes: Sequence[Node], *, handle: str, body: Mapping[str, Any]
         _check_path(body.get(field) or "", field)
     # The environments of nodes of one type have the same size.
     for node in {node.prefix: node for node in nodes}.values():
-        environment = node_environment(node, {}, handle=handle, body=body, server=os.environ, storage=storage)
+        environment = node_environment(node, _NETWORK, handle=handle, body=body, server=server, storage=storage)
         _check_process(node, environment, body.get("experimentEnv") or {})
 
 
 def _check_variables(variables: Mapping[str, Any]) -> None:
-    if invalid := [name for name in variables if not _VARIABLE_NAME.fullmatch(name)]:
+    if invalid := [name for name in variables if not VARIABLE_NAME.fullmatch(name)]:
         more = f" and {len(invalid) - _MAX_SHOWN} more" if len(invalid) > _MAX_SHOWN else ""
         raise RunRejectedError(
             f"{', '.join(map(reprlib.repr, invalid[:_MAX_SHOWN]))}{more}: sh passes on no variables with such names; a "

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import socket
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,7 +23,10 @@ from gradient_api.constants import ExperimentType
 
 from gradient_server.private_files import write_new
 from gradient_server.runners.process.limits import SetupError
+from gradient_server.runners.process.processes import RUN_VARIABLE
 
+VARIABLE_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+"""The names of variables that sh passes on."""
 _HOST = "127.0.0.1"
 # What programs need to work on this machine. Any other variable of the server could be a secret.
 _PASSED_ON = frozenset(
@@ -36,6 +42,8 @@ _FOR_FETCHING = frozenset(
     {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
     | {"SSH_AUTH_SOCK"}
 )
+# Wildcards leave these out: the server may have been started with them for itself.
+_OF_THE_LOADER = ("LD_", "DYLD_")
 _STORAGE = PurePosixPath("/storage")
 """The path of the storage on the hosted service. Here, paths below it are below the storage of the run."""
 # Types of nodes as TensorFlow names them.
@@ -78,6 +86,18 @@ class Node:
         return _command_field(self.prefix)
 
 
+@frozen(kw_only=True)
+class Network:
+    """Where the nodes of an experiment find each other.
+
+    :param addresses: a free `host:port` for each node; empty for a single node
+    :param str rendezvous: another one, for the `env://` of torch
+    """
+
+    addresses: Mapping[Node, str]
+    rendezvous: str
+
+
 def nodes_of(names: Sequence[str], body: Mapping[str, Any]) -> tuple[Node, ...]:
     """Return the nodes of an experiment, in the order of their names.
 
@@ -93,16 +113,16 @@ def is_mpi(body: Mapping[str, Any]) -> bool:
     return bool(body["experimentTypeId"] == ExperimentType.MPI_MULTI_NODE)
 
 
-def node_addresses(nodes: Sequence[Node]) -> dict[Node, str]:
-    """Return a free `host:port` for each node, or nothing for a single node."""
-    if len(nodes) == 1 and not nodes[0].prefix:
-        return {}
+def free_network(nodes: Sequence[Node]) -> Network:
+    """Return addresses at which nothing listens."""
+    in_cluster = [node for node in nodes if len(nodes) > 1 or node.prefix]
     with contextlib.ExitStack() as opened:
         # All are open at once, so that all ports differ.
-        sockets = [opened.enter_context(socket.socket()) for _ in nodes]
+        sockets = [opened.enter_context(socket.socket()) for _ in range(len(in_cluster) + 1)]
         for found in sockets:
             found.bind((_HOST, 0))
-        return {node: f"{_HOST}:{found.getsockname()[1]}" for node, found in zip(nodes, sockets, strict=True)}
+        rendezvous, *addresses = [f"{_HOST}:{found.getsockname()[1]}" for found in sockets]
+    return Network(addresses=dict(zip(in_cluster, addresses, strict=True)), rendezvous=rendezvous)
 
 
 def write_host_file(path: Path, nodes: Sequence[Node], search: str | None) -> None:
@@ -120,20 +140,50 @@ def write_host_file(path: Path, nodes: Sequence[Node], search: str | None) -> No
     write_new(path, f"{_HOST} slots={len(nodes)}\n")
 
 
-def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a server's environment that commands may see."""
-    return {name: value for name, value in environment.items() if name in _PASSED_ON}
+def check_passed_name(text: str) -> str:
+    """Return the name of a variable that commands are to see; a `*` in it stands for any characters.
+
+    :raises ValueError: there is no such variable, or commands may not see it
+    """
+    if not VARIABLE_NAME.fullmatch(text.replace("*", "_")):
+        raise ValueError(f"{text!r:.60} is no name of a variable; give one such as WANDB_API_KEY or 'AWS_*'")
+    if text == RUN_VARIABLE:
+        raise ValueError(f"{RUN_VARIABLE} is how the processes of a run are found, and each run has its own")
+    return text
+
+
+def command_variables(environment: Mapping[str, str], names: Sequence[str] = ()) -> dict[str, str]:
+    """Return the variables of a server's environment that commands see; `python` is the interpreter of the server.
+
+    :param names: further ones that they are to see, as `check_passed_name` returns them
+    """
+    variables = {name: value for name, value in environment.items() if _is_passed(name, names)}
+    search = variables.get("PATH", os.defpath)
+    folder = os.path.dirname(sys.executable)
+    if folder and search.split(os.pathsep)[0] != folder:
+        search = os.pathsep.join((folder, search))
+    return {**variables, "PATH": search}
+
+
+def withheld_variables(environment: Mapping[str, str], names: Sequence[str] = ()) -> list[str]:
+    """Return the names of the variables of a server's environment that commands do not see."""
+    return sorted(name for name in environment if not _is_passed(name, names))
 
 
 def supervisor_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of the environment of a server that supervisors see: also what fetching needs."""
-    fetching = {name: value for name, value in environment.items() if name in _FOR_FETCHING}
-    return {**passed_on(environment), **fetching}
+    """Return the variables of the environment of a server that supervisors see, which fetch workspaces."""
+    return {name: value for name, value in environment.items() if name in _PASSED_ON | _FOR_FETCHING}
+
+
+def model_path(storage: Path, body: Mapping[str, Any]) -> Path:
+    """Return the folder for the model of an experiment."""
+    path = PurePosixPath(body.get("modelPath") or _STORAGE / "models")
+    return storage / (path.relative_to(_STORAGE) if path.is_relative_to(_STORAGE) else path)
 
 
 def node_environment(
     node: Node,
-    addresses: Mapping[Node, str],
+    network: Network,
     *,
     handle: str,
     body: Mapping[str, Any],
@@ -143,15 +193,15 @@ def node_environment(
 ) -> dict[str, str]:
     """Return the environment of a node.
 
-    :param addresses: the `host:port` of each node of the experiment; empty for a single node
+    :param Network network: where it finds the other nodes
     :param str handle: the handle of the experiment
     :param body: the request that created it
-    :param server: the environment of the server
+    :param server: the variables of the server that commands see
     :param Path storage: the folder for data and models
     :param Path host_file: the list of nodes for `mpirun`
     """
     variables = {
-        **passed_on(server),
+        **server,
         "PYTHONUNBUFFERED": "1",
         # A workspace without a repository is in no repository: not in one that the files of the server are in.
         "GIT_CEILING_DIRECTORIES": str(storage.parent),
@@ -161,11 +211,12 @@ def node_environment(
         "PAPERSPACE_METRIC_WORKLOAD_TYPE": "experiment",
         "HOSTNAME": f"{node.name.replace(' ', '')}-{handle}-{node.index}",
         "PS_JOBSPACE": str(storage),
-        "PS_MODEL_PATH": str(_model_path(storage, body.get("modelPath"))),
+        "PS_MODEL_PATH": str(model_path(storage, body)),
         "WORK_ENV": "local",
+        **_torch_variables(node, network, body),
     }
-    if addresses:
-        variables |= _cluster_variables(node, addresses)
+    if network.addresses:
+        variables |= _cluster_variables(node, network.addresses)
     if host_file:
         variables |= _mpi_variables(host_file)
     given: Mapping[str, Any] = body.get("experimentEnv") or {}
@@ -226,9 +277,25 @@ def _command_field(prefix: str) -> str:
     return f"{prefix}Command" if prefix else "command"
 
 
-def _model_path(storage: Path, given: str | None) -> Path:
-    path = PurePosixPath(given or _STORAGE / "models")
-    return storage / (path.relative_to(_STORAGE) if path.is_relative_to(_STORAGE) else path)
+def _is_passed(name: str, names: Sequence[str]) -> bool:
+    if name in _PASSED_ON or not names:
+        return name in _PASSED_ON
+    if name == RUN_VARIABLE or not VARIABLE_NAME.fullmatch(name):
+        return False
+    return name in names or (
+        not name.startswith(_OF_THE_LOADER) and any(fnmatchcase(name, pattern) for pattern in names)
+    )
+
+
+def _torch_variables(node: Node, network: Network, body: Mapping[str, Any]) -> dict[str, str]:
+    """Return what `init_method="env://"` of torch reads. All workers are on one machine."""
+    host, _, port = network.rendezvous.rpartition(":")
+    place = {"MASTER_ADDR": host, "MASTER_PORT": port}
+    # mpirun ranks its processes itself, and parameter servers are no members of the group.
+    if is_mpi(body) or not node.leads:
+        return place
+    size = sum(other.leads for other in network.addresses) or 1
+    return {**place, "RANK": str(node.index), "LOCAL_RANK": str(node.index), "WORLD_SIZE": str(size)}
 
 
 def _cluster_variables(node: Node, addresses: Mapping[Node, str]) -> dict[str, str]:

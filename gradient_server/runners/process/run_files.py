@@ -48,6 +48,7 @@ class LaunchSpec:
     :param body: the request that created it, by the names of the contract
     :param nodes: the processes to start
     :param float grace: seconds from SIGTERM to SIGKILL
+    :param variables: those of the server that commands see
     :param ProcessId server: ends the run if this process ends; None: the run outlives its server
     """
 
@@ -55,6 +56,7 @@ class LaunchSpec:
     body: Mapping[str, Any]
     nodes: tuple[Node, ...]
     grace: float
+    variables: Mapping[str, str]
     server: ProcessId | None = None
 
 

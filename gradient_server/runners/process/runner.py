@@ -7,14 +7,14 @@ import contextlib
 import math
 import os
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import ArgumentGroup, Runner, RunRecord, RunSpec, jobs_of
 from gradient_server.runners.process.admission import check_node_count, check_request
-from gradient_server.runners.process.environment import nodes_of
+from gradient_server.runners.process.environment import check_passed_name, command_variables, nodes_of
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.processes import ProcessId, available_processors
 from gradient_server.runners.process.run import ProcessRun
@@ -33,13 +33,17 @@ class ProcessRunner(Runner):
     :param bool keep: whether runs outlive the server, so that a later one can take them over; otherwise they are
         stopped and removed when the server ends
     :param float grace: seconds that commands have to end after SIGTERM
+    :param pass_env: names of further variables of the environment that commands see; `*` stands for any characters
     """
 
     name = "process"
     description = "commands run on this machine"
 
-    def __init__(self, directory: Path, *, slots: int, keep: bool = True, grace: float = GRACE) -> None:
+    def __init__(
+        self, directory: Path, *, slots: int, keep: bool = True, grace: float = GRACE, pass_env: Sequence[str] = ()
+    ) -> None:
         self._directory = RunsDirectory(directory)
+        self._pass_env = tuple(map(check_passed_name, pass_env))
         self._grace = grace
         self._keep = keep
         self._scheduler = Scheduler(self._directory, slots)
@@ -49,19 +53,22 @@ class ProcessRunner(Runner):
 
     @classmethod
     def add_arguments(cls, parser: ArgumentGroup) -> None:
-        """Add `--slots` and `--grace`."""
+        """Add `--slots`, `--grace` and `--pass-env`."""
         default = f"one for each processor, {available_processors()}"
         text = f"how many experiments run at once, the others wait (default: {default})"
         parser.add_argument("--slots", metavar="NUMBER", type=_slots, help=text)
         text = f"seconds that a command has to end when it is stopped, before it is killed (default: {GRACE})"
         parser.add_argument("--grace", metavar="SECONDS", type=_seconds, help=text)
+        text = "variable that commands are to get from the server, such as WANDB_API_KEY or 'AWS_*'; can be given again"
+        parser.add_argument("--pass-env", metavar="NAME", type=_passed_name, action="append", help=text)
 
     @classmethod
     def from_arguments(cls, options: argparse.Namespace) -> Self:
         """Return a runner that keeps its runs beside the store."""
         directory = options.store.with_name(options.store.name + ".runs")
         slots, grace = options.slots or available_processors(), options.grace
-        return cls(directory, slots=slots, grace=GRACE if grace is None else grace)
+        grace = GRACE if grace is None else grace
+        return cls(directory, slots=slots, grace=grace, pass_env=options.pass_env or ())
 
     def record_to(self, record: Callable[[str, RunRecord], object]) -> None:
         """Connect it to a store."""
@@ -92,14 +99,16 @@ class ProcessRunner(Runner):
         jobs = jobs_of(spec.handle, spec.body)
         nodes = nodes_of([job.name for job in jobs], spec.body)
         directory = self._directory.run(spec.handle)
+        variables = command_variables(os.environ, self._pass_env)
         # What ran on an earlier server, with other limits perhaps, stays as it is.
         if spec.started is None and spec.stopped is None:
-            check_request(nodes, handle=spec.handle, body=spec.body, storage=directory.storage)
+            check_request(nodes, handle=spec.handle, body=spec.body, server=variables, storage=directory.storage)
         launch_spec = LaunchSpec(
             handle=spec.handle,
             body=spec.body,
             nodes=nodes,
             grace=self._grace,
+            variables=variables,
             server=None if self._keep else ProcessId.of(os.getpid()),
         )
         monitor = RunMonitor(directory, len(jobs), launch_spec)
@@ -135,6 +144,13 @@ def _slots(text: str) -> int:
     if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:6]) <= 1000:
         raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is no number of experiments; give one from 1 to 1000")
     return int(text)
+
+
+def _passed_name(text: str) -> str:
+    try:
+        return check_passed_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:

@@ -15,9 +15,10 @@ from pathlib import Path
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.process.environment import (
+    free_network,
     ignored_parameters,
     is_mpi,
-    node_addresses,
+    model_path,
     node_environment,
     write_host_file,
 )
@@ -69,8 +70,9 @@ class Supervisor:
                 self._spec.body,
                 self._files.workspace,
                 leave_out=self._files.path.parent,
-                remark=lambda text: self.logs[0].write(time.time(), [text]),
+                remark=self._remark,
             )
+            self._make_model_folder()
             self._events.write(state=State.PROVISIONED)
         self._events.write(state=State.NETWORK_SETTING_UP)
         nodes: list[NodeProcess] = []
@@ -88,6 +90,17 @@ class Supervisor:
             (group or NodeGroup(nodes, self._stop_signal)).tear_down(self._spec.grace)
         self._try_to_enter(State.NETWORK_TEARDOWN)
         return outcome
+
+    def _remark(self, text: str) -> None:
+        self.logs[0].write(time.time(), [text])
+
+    def _make_model_folder(self) -> None:
+        path = model_path(self._files.storage, self._spec.body)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            # Only what uses it fails: on the hosted service, `/artifacts` and the like were there.
+            self._remark(f"The folder of modelPath, {path}, cannot be made: {error.strerror}")
 
     def _try_to_enter(self, state: int) -> None:
         # On a full disk there may be room only for the outcome.
@@ -116,15 +129,15 @@ class Supervisor:
         host_file = None
         if is_mpi(spec.body):
             host_file = self._files.host_file
-            write_host_file(host_file, spec.nodes, os.environ.get("PATH"))
-        addresses = node_addresses(spec.nodes)
+            write_host_file(host_file, spec.nodes, spec.variables.get("PATH"))
+        network = free_network(spec.nodes)
         for node, log in zip(spec.nodes, self.logs, strict=True):
             environment = node_environment(
                 node,
-                addresses,
+                network,
                 handle=spec.handle,
                 body=spec.body,
-                server=os.environ,
+                server=spec.variables,
                 storage=self._files.storage,
                 host_file=host_file,
             )

@@ -129,6 +129,7 @@ def test_files_are_in_the_state_folder_of_the_user_and_private_whatever_the_umas
         (("--grace", "3601"), "from 0 to 3600"),
         (("--grace", "nan"), "from 0 to 3600"),
         (("--grace", "x"), "from 0 to 3600"),
+        (("--pass-env", "A B"), "no name of a variable"),
     ],
 )
 def test_an_option_that_real_runs_do_not_allow_is_refused_with_what_would_be_right(capsys, options, reason):

@@ -1,6 +1,7 @@
 """The nodes of an experiment, and the environment of each."""
 
 import json
+import os
 import subprocess
 import sys
 from base64 import urlsafe_b64decode
@@ -10,14 +11,16 @@ import pytest
 from gradient_api.constants import ExperimentType
 
 from gradient_server.runners.process.environment import (
+    Network,
+    command_variables,
+    free_network,
     ignored_parameters,
-    node_addresses,
     node_environment,
     nodes_of,
-    passed_on,
     supervisor_environment,
     write_host_file,
 )
+from gradient_server.runners.process.runner import ProcessRunner
 
 GRPC = {
     "experimentTypeId": int(ExperimentType.GRPC_MULTI_NODE),
@@ -39,7 +42,7 @@ MPI = {
 
 def environment(node, addresses=(), body=SINGLE, server=(), **place):
     given = {"handle": "es1", "body": body, "server": dict(server), "storage": Path("/runs/es1/storage"), **place}
-    return node_environment(node, dict(addresses), **given)
+    return node_environment(node, Network(addresses=dict(addresses), rendezvous="h:29500"), **given)
 
 
 def facts(nodes):
@@ -89,10 +92,110 @@ def test_supervisors_see_besides_what_fetching_a_workspace_needs():
 
 def test_only_the_variables_of_a_short_list_are_passed_on():
     server = {name: f"{name} of the server" for name in sorted(PASSED_ON | SECRETS_AND_HOOKS)}
-    assert set(passed_on(server)) == PASSED_ON
-    assert passed_on(server).items() <= server.items()
-    found = environment(*nodes_of(["worker"], SINGLE), server=server)
-    assert {name for name, value in found.items() if value.endswith("of the server")} == PASSED_ON
+    assert command_variables(server).items() >= {name: server[name] for name in PASSED_ON - {"PATH"}}.items()
+    assert set(command_variables(server)) == PASSED_ON
+
+
+def test_the_interpreter_of_the_server_comes_first_in_the_path():
+    """Once, and also where the server has no PATH: sh would look in its own default."""
+    folder = os.path.dirname(sys.executable)
+    assert command_variables({"PATH": "/usr/bin:/bin"})["PATH"] == f"{folder}:/usr/bin:/bin"
+    assert command_variables({"PATH": f"{folder}:/bin"})["PATH"] == f"{folder}:/bin"
+    assert command_variables({})["PATH"] == f"{folder}:{os.defpath}"
+
+
+@pytest.mark.parametrize(
+    ("names", "passed"),
+    [
+        (["WANDB_API_KEY"], {"WANDB_API_KEY"}),
+        (["WANDB_*", "MISSING"], {"WANDB_API_KEY", "WANDB_MODE"}),
+        (["*_MODE", "*API*"], {"WANDB_API_KEY", "WANDB_MODE"}),
+        (["wandb_mode"], set()),
+        # The loader's are named in full, and the mark of an outer run and functions of bash are never passed on.
+        (["*"], {"WANDB_API_KEY", "WANDB_MODE"}),
+        (["LD_*", "DYLD_*"], set()),
+        (["LD_PRELOAD"], {"LD_PRELOAD"}),
+    ],
+)
+def test_more_variables_are_passed_on_by_name(names, passed):
+    given = ("WANDB_API_KEY", "WANDB_MODE", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "GRADIENT_RUN", "BASH_FUNC_ls%%")
+    assert set(command_variables(dict.fromkeys(given, "x"), names)) == {"PATH", *passed}
+
+
+def test_a_command_finds_python_its_model_folder_and_the_passed_variables_that_the_experiment_does_not_set(
+    make_bench, monkeypatch
+):
+    for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_SECRET"):
+        monkeypatch.setenv(name, f"the {name} of the server")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    bench = make_bench(pass_env=["WANDB_MODE", "WANDB_P*"])
+    command = 'python -c "import sys; print(sys.prefix)"; test -d "$PS_MODEL_PATH" && env | grep ^WANDB_ | sort'
+    run = bench.done(command, experimentEnv={"WANDB_PROJECT": "mine"}, modelPath="/storage/models/a/b")
+    expected = [sys.prefix, "WANDB_MODE=the WANDB_MODE of the server", "WANDB_PROJECT=mine"]
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), expected)
+
+
+def test_a_model_folder_that_cannot_be_made_is_in_the_log_and_the_run_goes_on(bench):
+    run = bench.done("echo done", modelPath="/dev/null/models")
+    expected = "The folder of modelPath, /dev/null/models, cannot be made: Not a directory"
+    assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), [expected, "done"])
+
+
+@pytest.mark.parametrize("name", ["", "A B", "A=1", "1A", "GRADIENT_RUN"])
+def test_names_that_cannot_be_passed_on_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"name of a variable|the processes of a run"):
+        ProcessRunner(tmp_path, slots=1, pass_env=[name])
+
+
+# What `init_process_group(init_method="env://")` of torch does, without torch: the first worker listens, all others
+# come to it and say who they are, and each is told of all.
+RENDEZVOUS = """
+import os, socket, time
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+if rank == 0:
+    with socket.create_server(place) as listener:
+        others = [listener.accept()[0] for _ in range(size - 1)]
+        ranks = sorted([rank, *(int(other.recv(9)) for other in others)])
+        for other in others:
+            other.sendall(repr(ranks).encode())
+else:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            connection = socket.create_connection(place)
+            break
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    connection.sendall(str(rank).encode())
+    ranks = eval(connection.recv(99))
+print("rank", rank, "local", os.environ["LOCAL_RANK"], "of", size, "met", ranks)
+"""
+
+
+def test_the_workers_of_an_experiment_meet_as_torch_has_them_do(bench):
+    bench.directory.joinpath("meet.py").write_text(RENDEZVOUS)
+    serves = "echo ${RANK-none} of ${WORLD_SIZE-none}, $MASTER_ADDR; touch served; exec sleep 60"
+    works = f"python {bench.directory}/meet.py; while [ ! -e served ]; do sleep 0.02; done"
+    run = bench.done(**{**GRPC, "workerCommand": works, "workerCount": 3, "parameterServerCommand": serves})
+    printed = [bench.rows(run, job.name) for job in run.jobs]
+    assert printed == [
+        *([f"rank {rank} local {rank} of 3 met [0, 1, 2]"] for rank in range(3)),
+        ["none of none, 127.0.0.1"],
+    ]
+
+
+def test_a_single_node_meets_itself(bench):
+    bench.directory.joinpath("meet.py").write_text(RENDEZVOUS)
+    assert bench.rows(bench.done(f"python {bench.directory}/meet.py")) == ["rank 0 local 0 of 1 met [0]"]
+
+
+def test_processes_of_mpirun_have_no_ranks_of_ours():
+    for node in nodes_of(["worker 1", "master 1"], MPI):
+        found = environment(node, dict.fromkeys(nodes_of(["worker 1", "master 1"], MPI), "h:1"), MPI)
+        assert {"RANK", "LOCAL_RANK", "WORLD_SIZE"}.isdisjoint(found)
+        assert (found["MASTER_ADDR"], found["MASTER_PORT"]) == ("h", "29500")
 
 
 def test_experiment_env_overrides_variables():
@@ -106,7 +209,7 @@ def test_experiment_env_overrides_variables():
 
 def test_a_single_node_has_no_variables_of_a_cluster():
     """Programs look at PS_CONFIG and TYPE to find out whether they are alone."""
-    found = environment(*nodes_of(["worker"], SINGLE), server={"PATH": "/bin", "PS_CONFIG": "x"})
+    found = environment(*nodes_of(["worker"], SINGLE), server={"PATH": "/bin"})
     assert {"PS_CONFIG", "TYPE", "INDEX", "WORKER_HOSTS", "PS_HOSTS"} & set(found) == set()
     assert found == {
         "PATH": "/bin",
@@ -120,6 +223,11 @@ def test_a_single_node_has_no_variables_of_a_cluster():
         "PS_JOBSPACE": "/runs/es1/storage",
         "PS_MODEL_PATH": "/runs/es1/storage/models",
         "WORK_ENV": "local",
+        "MASTER_ADDR": "h",
+        "MASTER_PORT": "29500",
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
     }
 
 
@@ -153,13 +261,14 @@ def test_ps_config_describes_the_cluster_for_tensorflow():
     assert config["task"] == {"type": "worker", "index": 0}
 
 
-def test_each_node_of_a_cluster_listens_on_a_port_of_the_loopback():
+def test_each_node_of_a_cluster_and_the_rendezvous_have_a_port_of_the_loopback():
     nodes = nodes_of([f"worker {number}" for number in range(1, 41)], GRPC)
-    addresses = [address.split(":") for address in node_addresses(nodes).values()]
+    network = free_network(nodes)
+    addresses = [address.split(":") for address in (network.rendezvous, *network.addresses.values())]
     assert {host for host, _ in addresses} == {"127.0.0.1"}
-    assert len({port for _, port in addresses}) == 40
-    assert len(node_addresses(nodes[:1])) == 1
-    assert node_addresses(nodes_of(["worker"], SINGLE)) == {}
+    assert len({port for _, port in addresses}) == 41
+    assert len(free_network(nodes[:1]).addresses) == 1
+    assert free_network(nodes_of(["worker"], SINGLE)).addresses == {}
 
 
 def test_the_host_file_is_in_the_variables_of_every_mpirun():

@@ -66,7 +66,13 @@ def test_a_run_that_ends_while_its_supervisor_is_checked_has_its_outcome(tmp_pat
     """The process that has launched the supervisor is reaped all the same."""
     directory = LateDirectory(tmp_path / "es1")
     body = {"experimentTypeId": 1, "name": "test", "projectHandle": "p", "command": "true"}
-    monitor = RunMonitor(directory, 1, LaunchSpec(handle="es1", body=body, nodes=nodes_of(["worker"], body), grace=1.0))
+    monitor = RunMonitor(
+        directory,
+        1,
+        LaunchSpec(
+            handle="es1", body=body, nodes=nodes_of(["worker"], body), grace=1.0, variables={"PATH": os.environ["PATH"]}
+        ),
+    )
     monitor.launch()
     reader = EventReader(directory.events)
     wait_until(lambda: reader.read() and reader.history.has_ended, "the end")
