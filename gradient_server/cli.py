@@ -12,6 +12,7 @@ from gradient_server.runners.base import Runner, runners
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import (
     DEFAULT_KEY,
+    DEFAULT_SEED,
     check_bind_host,
     check_file,
     check_host,
@@ -59,7 +60,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.runner = known[options.runner]
     problem = _conflict(options, owners)
-    return parser.error(problem) if problem else options
+    if problem:
+        parser.error(problem)
+    options.seed = DEFAULT_SEED if options.seed is None else options.seed
+    return options
 
 
 def print_text(text: str) -> None:
@@ -130,7 +134,12 @@ def _add_options(parser: argparse.ArgumentParser, known: Collection[type[Runner]
     key.add_argument("--api-key", metavar="KEY", type=_argument_type(check_key), help=text)
     text = 'file with the key, as clients read it: {"apiKey": "..."}'
     key.add_argument("--api-key-file", metavar="FILE", type=_argument_type(check_file), help=text)
-    add("--seed", "NUMBER", check_seed, "determines the ids of experiments and jobs (default: %(default)s)", 0)
+    add(
+        "--seed",
+        "NUMBER",
+        check_seed,
+        f"determines the ids of simulated experiments and jobs (default: {DEFAULT_SEED})",
+    )
     text = "file to keep experiments in, so that a later server goes on with them (default: none; real runs: see below)"
     add("--store", "FILE", check_file, text)
     text = "file, readable by you alone, to write addresses, key and pid to, in JSON, once it serves"
@@ -154,6 +163,8 @@ def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -
     runner: type[Runner] = options.runner
     if runner.executes_commands and options.time_scale != 1:
         return f"--time-scale: commands run in real time; it does not go with --runner {runner.name}"
+    if runner.executes_commands and options.seed is not None:
+        return f"--seed: ids of real runs are random; it does not go with --runner {runner.name}"
     if options.expose and not runner.executes_commands:
         return f"--expose: nothing is executed with --runner {runner.name}; another --host needs a key only"
     for name, owner in owners.items():

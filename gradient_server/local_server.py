@@ -64,7 +64,7 @@ class LocalServer:
     :param str api_key: the key that clients must send; default: the documented one, or a random one if the runner
         executes commands. Where other machines can reach a server with simulated runs, there is no default
     :param float time_scale: simulated seconds in a real second; default: 1
-    :param int seed: determines the ids of experiments and jobs; default: 0
+    :param int seed: determines the ids of simulated experiments and jobs; default: 0. Those of real runs are random
     :param bool check_answers: whether to check every response against the contract; default: False
     :param store: path of a file that keeps everything. A server that is started with it later continues where this one
         ended, and for its experiments time has passed; default: None, everything is in memory
@@ -116,7 +116,7 @@ class LocalServer:
                 self._runner.record_to(file.write_run)
             self._runner.attach(self.clock, self._polls.wake)
             opened.callback(self._runner.close)
-            self._store = Store(self.clock, seed, self._runner, file)
+            self._store = Store(self.clock, None if executes_commands else seed, self._runner, file)
             self._opened = opened.pop_all()
         self._injection = FaultInjection(self._store, self.clock)
         self._rate_limiter = RateLimiter()

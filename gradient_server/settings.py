@@ -11,6 +11,8 @@ from pathlib import Path
 
 DEFAULT_KEY = "gradient-local"
 """The documented API key of servers that execute nothing."""
+DEFAULT_SEED = 0
+"""Of the ids of simulated experiments."""
 MIN_KEY_LENGTH = 20
 """Characters of an API key with which commands can be run."""
 MAX_TIME_SCALE = 1e12

@@ -15,6 +15,7 @@ import importlib
 import math
 import pkgutil
 import re
+import secrets
 from abc import ABC, abstractmethod
 from base64 import b32encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -340,9 +341,9 @@ def runners() -> Mapping[str, type[Runner]]:
     return dict(sorted(_registered.items()))
 
 
-def new_handle(seed: int, number: int) -> str:
-    """Return the handle of the experiment with a number; the seed determines it."""
-    return _id("es", f"{seed} {number}")
+def new_handle(seed: int | None, number: int) -> str:
+    """Return the handle of the experiment with a number; the seed determines it, and without one it is random."""
+    return _id("es", secrets.token_hex() if seed is None else f"{seed} {number}")
 
 
 def jobs_of(handle: str, body: Mapping[str, Any]) -> tuple[Job, ...]:

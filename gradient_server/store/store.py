@@ -47,12 +47,12 @@ class Store:
     A change is written to the file first. Only then is it applied, and a run is told of it.
 
     :param Clock clock: the simulated time
-    :param int seed: determines the handles
+    :param int seed: determines the handles; None: they are random, so that no other server has the same
     :param Runner runner: runs the experiments
     :param StoreFile file: where changes are written; the store starts with what is in it
     """
 
-    def __init__(self, clock: Clock, seed: int, runner: Runner, file: StoreFile | None = None) -> None:
+    def __init__(self, clock: Clock, seed: int | None, runner: Runner, file: StoreFile | None = None) -> None:
         self._clock = clock
         self._seed = seed
         self._runner = runner

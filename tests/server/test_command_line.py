@@ -111,6 +111,7 @@ def test_an_invalid_option_is_named_in_one_line(capsys, options):
     [
         (("--slots", "2"), "--slots: it goes with --runner process"),
         (("--grace", "0"), "--grace: it goes with --runner process"),
+        (("--runner", "process", "--seed", "7"), "--seed: ids of real runs are random"),
         (("--pass-env", "A"), "--pass-env: it goes with --runner process"),
         (("--expose",), "--expose: nothing is executed"),
         (("--runner", "process", "--time-scale", "2"), "--time-scale: commands run in real time"),

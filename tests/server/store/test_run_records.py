@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -100,6 +101,23 @@ def copy_the_store_alone(place, handles):
 
 
 LOSSES = [remove_newest, remove_all, remove_events, go_back_to_the_launch, copy_the_store_alone]
+
+
+def test_ids_of_real_runs_are_random_and_stay_what_they_are(tmp_path):
+    """With an id and the wrong server, or a new store, a script would delete the experiment of somebody else."""
+    places = [Place(tmp_path / name) for name in ("here", "there")]
+    ids = []
+    for place in places:
+        with place.served() as client:
+            ids += [client.create_single_node(**NAMES, command="true") for _ in range(2)]
+    assert len(set(ids)) == 4
+    assert all(re.fullmatch("es[a-z2-7]{12}", handle) for handle in ids)
+    with places[0].served() as client:
+        assert [experiment.id for experiment in client.list()] == ids[1::-1]
+        ids.append(client.run_single_node(**NAMES, command="echo one"))
+        jobs = {row.job_id for row in client.yield_logs(ids[-1])}
+    with places[0].served() as client:
+        assert {row.job_id for row in client.logs(ids[-1])} == jobs
 
 
 @pytest.mark.parametrize("lose", LOSSES)
