@@ -9,8 +9,6 @@
 import os
 import warnings
 
-from gradient_ext import OTHER_PACKAGE
-
 # As type checkers know it; the module that has it loads more than this one does.
 TYPE_CHECKING = False
 
@@ -89,6 +87,8 @@ __all__ = [
 
 if os.path.exists(os.path.join(os.path.dirname(__file__), "_client.py")):
     # A file of the other one; this package is complete, until the other one is uninstalled.
+    from gradient_ext import OTHER_PACKAGE
+
     warnings.warn(OTHER_PACKAGE, stacklevel=2)
 
 if not TYPE_CHECKING:  # A type checker would accept any name of a module with `__getattr__`.
@@ -115,8 +115,7 @@ if not TYPE_CHECKING:  # A type checker would accept any name of a module with `
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module = _MODULE_OF.get(name, "gradient.errors")
-        with import_module("gradient_ext").importing:
-            found = import_module(f"gradient.{name}") if module == "gradient" else getattr(import_module(module), name)
+        found = import_module(f"gradient.{name}") if module == "gradient" else getattr(import_module(module), name)
         globals()[name] = found  # looked up once
         return found
 

@@ -3,8 +3,6 @@
 The public names are in `gradient`.
 """
 
-import concurrent.futures.thread
-import logging
 import os
 import threading
 from importlib import import_module
@@ -20,17 +18,40 @@ OTHER_PACKAGE = (
 
 Public = TypeVar("Public", bound=type)
 
-importing = threading.RLock()
-"""Held by whoever imports what is only needed by the first calls of a client.
 
-If a process forks while one of its threads imports a module, the child waits for ever when it needs that module. So a
-fork waits until the import is over.
-"""
-# These two have locks that a fork takes. They are imported before the hooks are registered: then a fork takes them
-# after this one, and their hooks do not come into being while a fork waits, which would release what it has not taken.
-_ = concurrent.futures.thread, logging
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=importing.acquire, after_in_child=importing.release, after_in_parent=importing.release)
+class _ImportLock:
+    """Held by whoever imports what is only needed by the first calls of a client.
+
+    If a process forks while one of its threads imports a module, the child waits for ever when it needs that module. So
+    a fork waits until the import is over.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._delays_forks = False
+
+    def delay_forks(self) -> None:
+        """Make forks wait for imports from now on. A client does it when it is made."""
+        with self._lock:
+            if self._delays_forks or not hasattr(os, "register_at_fork"):
+                return
+            # These two have locks that a fork takes. They are imported before the hooks are registered: then a fork
+            # takes them after this one, and their hooks do not come into being while a fork waits, which would release
+            # what it has not taken. Not at the top: they take longer to import than all else that a client needs.
+            import_module("concurrent.futures.thread")
+            import_module("logging")
+            release = self._lock.release
+            os.register_at_fork(before=self._lock.acquire, after_in_child=release, after_in_parent=release)
+            self._delays_forks = True
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+importing = _ImportLock()
 
 
 def public(kind: Public, module: str = "gradient") -> Public:

@@ -76,6 +76,7 @@ class AsyncBaseClient:
     """A client of one API: its configuration, its options, and the connections that it closes."""
 
     def __init__(self, configuration: config.Configuration, options: config.Options) -> None:
+        importing.delay_forks()
         self._configuration = configuration
         self._options = options
         self._http_client: httpx.AsyncClient | None = None
