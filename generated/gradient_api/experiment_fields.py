@@ -43,6 +43,7 @@ class BaseExperimentFields:
     :param str experiment_error: What went wrong, in words; none where nothing did.
     :param int exit_code: The exit code of the command that decided how it ended; 128 + N after signal N, as in a shell.
     :param int exit_signal: The number of the signal that ended this command.
+    :param bool simulated: Whether its runs are simulated, so that no command is executed; only such experiments have it.
     :param str url: The page of the experiment, for a browser.
     :param str dt_created: When it was created; six digits of a second and `+00:00`.
     :param str dt_modified: When it was last changed.
@@ -93,6 +94,8 @@ class BaseExperimentFields:
     """The exit code of the command that decided how it ended; 128 + N after signal N, as in a shell."""
     exit_signal: int | None = None
     """The number of the signal that ended this command."""
+    simulated: bool | None = None
+    """Whether its runs are simulated, so that no command is executed; only such experiments have it."""
     url: str | None = None
     """The page of the experiment, for a browser."""
     dt_created: str | None = None
@@ -223,6 +226,12 @@ class BaseExperimentFields:
             name="exit_signal",
             json_type="integer",
             outer_name="exitSignal",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="simulated",
+            json_type="boolean",
+            outer_name="simulated",
             shown="when-set",
         ),
         ExperimentField(
@@ -426,6 +435,12 @@ class SingleNodeExperimentFields(BaseExperimentFields):
             name="exit_signal",
             json_type="integer",
             outer_name="exitSignal",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="simulated",
+            json_type="boolean",
+            outer_name="simulated",
             shown="when-set",
         ),
         ExperimentField(
@@ -717,6 +732,12 @@ class MultiNodeExperimentFields(BaseExperimentFields):
             name="exit_signal",
             json_type="integer",
             outer_name="exitSignal",
+            shown="when-set",
+        ),
+        ExperimentField(
+            name="simulated",
+            json_type="boolean",
+            outer_name="simulated",
             shown="when-set",
         ),
         ExperimentField(

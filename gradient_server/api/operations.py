@@ -177,6 +177,8 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
     def date(timestamp: float | None) -> str | None:
         return None if timestamp is None else _date(clock, timestamp)
 
+    # Absent for real runs, as on the hosted service.
+    simulated = {"simulated": True} if run.is_simulated else {}
     return {
         "handle": experiment.handle,
         "id": experiment.number,
@@ -188,6 +190,7 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
         "experimentTemplateId": experiment.number,
         "experimentTemplateHistoryId": experiment.number,
         "experimentError": run.error(now),
+        **simulated,
         "dtCreated": date(experiment.created),
         "dtModified": date(entered.get(state, experiment.created)),
         "dtProvisioningStarted": date(entered.get(State.PROVISIONING)),

@@ -1,6 +1,4 @@
-"""The routes of the dashboard. The API key, or a link that is signed with it,
-starts a session; without one there is only the login page.
-"""
+"""The routes of the dashboard. The API key, or a link signed with it, starts a session; before, there is only a login."""
 
 from __future__ import annotations
 

@@ -122,6 +122,8 @@ class Run(ABC):
 
     jobs: tuple[Job, ...]
     """Its nodes. Rows with the same line number come in this order."""
+    is_simulated = False
+    """Whether no command is executed, so that clients have to be told."""
 
     @property
     @abstractmethod

@@ -28,6 +28,8 @@ from gradient_server.runners.base import (
     state_at,
 )
 
+SIMULATED_TEXT = "  (simulated: no command is executed)"
+"""The end of the first row of each job."""
 ERROR_TEXT = "The machine could not be set up (simulated: GRADIENT_MOCK_OUTCOME=error)"
 OUTCOMES = {State.get_state_str(state): state for state in (State.STOPPED, State.FAILED, State.ERROR)}
 MAX_ROWS = 10**9
@@ -137,11 +139,14 @@ class Simulation:
         # Looks random, is the same for each call, and fast: there may be millions of rows.
         noise = zlib.crc32(f"{job.id} {line}".encode()) / 2**32
         loss = 2.3 * math.exp(-3 * share) + 0.03 + 0.04 * noise
-        return f"{job.name}: step {line}/{rows}  loss {loss:.4f}  accuracy {1 - loss / 2.6:.3f}"
+        remark = SIMULATED_TEXT if line == 1 else ""
+        return f"{job.name}: step {line}/{rows}  loss {loss:.4f}  accuracy {1 - loss / 2.6:.3f}{remark}"
 
 
 class SimulatedRun(Run):
     """A run that only its simulation knows; a start or a stop replaces that as a whole, so that threads may read it."""
+
+    is_simulated = True
 
     def __init__(self, jobs: tuple[Job, ...], simulation: Simulation) -> None:
         self.jobs = jobs

@@ -105,6 +105,14 @@ def test_a_simulated_run_ends_as_requested_and_its_logs_end_with_it(client, grad
     assert (experiment.experiment_error is None) == (outcome != "error")
 
 
+def test_an_experiment_of_a_simulated_run_says_so(client, single_node, capsys):
+    experiment = client.get(client.create_single_node(**single_node))
+    assert experiment.simulated is True
+    assert "simulated=True" in repr(experiment)
+    experiment.show()
+    assert ["simulated", "True"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
 def test_starting_twice_and_stopping_after_the_end_are_conflicts(client, gradient_server, single_node):
     experiment_id = client.run_single_node(**single_node)
     with pytest.raises(ResourceFetchingError, match="only one that has not run can be started") as caught:

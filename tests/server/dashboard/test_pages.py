@@ -9,14 +9,18 @@ import httpx
 import pytest
 from gradient_api.constants import ExperimentState as State
 
+from gradient import ExperimentsClient
 from gradient_ext.display.tables import BACKGROUNDS
+from gradient_server import LocalServer
 from gradient_server.api.long_poll import LongPolls
 from gradient_server.app import application
 from gradient_server.clock import Clock
 from gradient_server.dashboard.data import LogPart, Row
 from gradient_server.dashboard.views import update
+from gradient_server.runners.process import ProcessRunner
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.store.store import Store
+from tests.server.dashboard.conftest import Visitor
 
 BAD = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>"
 MANY = 1_000_000
@@ -27,6 +31,27 @@ def test_an_empty_list_says_what_to_expect(visitor):
     assert page.status == 200
     assert "There are no experiments yet" in page.text
     assert "<title>0 experiments · Gradient</title>" in page.body
+
+
+def test_pages_say_that_runs_are_simulated(visitor, run):
+    handle = run(start=False)
+    for path in ("/page/", f"/page/experiments/{handle}"):
+        assert "Simulated: no command is executed" in visitor.get(path).text
+
+
+def test_pages_of_real_runs_have_no_word_of_simulations(tmp_path):
+    with (
+        LocalServer(runner=ProcessRunner(tmp_path / "runs", slots=1, keep=False)) as server,
+        ExperimentsClient(server.api_key, base_url=server.experiments_url) as client,
+    ):
+        parameters = {"container": "none", "machine_type": "local", "command": "true"}
+        handle = client.create_single_node(name="real", project_id="pr1", **parameters)
+        assert client.get(handle).simulated is None
+        visitor = Visitor(server.url, server.api_key)
+        visitor.log_in()
+        pages = [visitor.get(path) for path in ("/page/", f"/page/experiments/{handle}")]
+    assert [page.status for page in pages] == [200, 200]
+    assert not any("simulated" in page.text.lower() for page in pages)
 
 
 def test_the_list_has_the_newest_experiments_first_with_coloured_states_and_links(visitor, run, frozen_server):

@@ -72,6 +72,11 @@ def test_a_run_enters_the_documented_states_and_ends_as_requested(options, start
     assert (run.error(FOREVER) is not None) == (outcome == State.ERROR)
 
 
+def test_the_first_row_says_that_the_run_is_simulated():
+    rows = [row(run_with(rows=2, started=0.0), line).message for line in (1, 2)]
+    assert ["(simulated: no command is executed)" in message for message in rows] == [True, False]
+
+
 @given(data=st.data(), options=OPTIONS, started=TIMES)
 def test_a_stopped_run_is_torn_down_and_cancelled_unless_it_is_already_ending(data, options, started):
     undisturbed = run_with(**options, started=started)
