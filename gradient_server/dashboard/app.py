@@ -1,4 +1,4 @@
-"""The routes of the dashboard. The API key, or a link signed with it, starts a session; before, there is only a login."""
+"""The routes of the dashboard. The API key, or a link signed with it, starts a session; all pages need one."""
 
 from __future__ import annotations
 
