@@ -22,7 +22,7 @@ $(READY): pyproject.toml
 	@echo "Creating $(VENV) (once; this takes a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip==25.3"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[server]" --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[server,cli]" --group dev
 	@touch $@
 
 setup-debian: ## Install Chromium and Open MPI, which some tests need, on Debian (as root)

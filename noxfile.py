@@ -12,7 +12,7 @@ nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-USER_TESTS = ("tests/unit", "tests/client", "tests/server", "tests/e2e/test_walk_through.py")
+USER_TESTS = ("tests/unit", "tests/client", "tests/cli", "tests/server", "tests/e2e/test_walk_through.py")
 """Tests of what users run. The other ones test development tools, which are pinned, and run with one Python."""
 PROJECT_AND_TEST_GROUP = ("--all-extras", "--requirements", "pyproject.toml", "--group", "test", "--editable", ".")
 
@@ -37,7 +37,16 @@ def mutants(session: nox.Session) -> None:
     module, *chosen = session.posargs
     copy = Path("build/mutants")
     shutil.rmtree(copy, ignore_errors=True)
-    for name in ("gradient", "gradient_ext", "gradient_server", "generated", "openapi", "tests", "README.md"):
+    for name in (
+        "gradient",
+        "gradient_cli",
+        "gradient_ext",
+        "gradient_server",
+        "generated",
+        "openapi",
+        "tests",
+        "README.md",
+    ):
         (shutil.copytree if Path(name).is_dir() else shutil.copy)(name, copy / name)
     settings = f"only_mutate = ['{module}']\npytest_add_cli_args_test_selection = {chosen or ['tests/client']}\n"
     # The last table of pyproject.toml is that of mutmut.

@@ -22,6 +22,15 @@ _REAL_RUNS = ("--runner", "process")
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 30.0
 _POLL_INTERVAL = 0.05
+_START_HELP = """\
+Usage: gradient server start [--background] [OPTIONS]
+
+  Start a server that executes commands (--runner process) in the foreground, until Ctrl-C.
+
+  --background  Return when it serves; it goes on when the terminal is closed.
+
+All options of the server are accepted:
+"""
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["--no-such-option"]}
 
 
