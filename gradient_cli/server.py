@@ -47,13 +47,16 @@ def start(*, background: bool, options: tuple[str, ...]) -> None:
 
     Commands run for real; `--runner simulated` executes nothing. `--background` returns when it serves.
     """
-    arguments = (
-        options if any(option.partition("=")[0] == "--runner" for option in options) else (*_REAL_RUNS, *options)
-    )
-    if not background:
-        # The server takes the place of this process, and with it the terminal and its signals.
-        os.execv(sys.executable, [sys.executable, "-m", "gradient_server", *arguments])
-    _start_in_background(arguments)
+    names_runner = any(option.partition("=")[0] == "--runner" for option in options)
+    arguments = options if names_runner else (*_REAL_RUNS, *options)
+    if {"-h", "--help"} & {*options}:
+        click.echo(_START_HELP)
+        sys.stdout.flush()
+    elif background:
+        _start_in_background(arguments)
+        return
+    # The server takes the place of this process, and with it the terminal and its signals.
+    os.execv(sys.executable, [sys.executable, "-m", "gradient_server", *arguments])
 
 
 def _start_in_background(arguments: Sequence[str]) -> None:
