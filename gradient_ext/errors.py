@@ -485,7 +485,7 @@ class ExperimentFailedError(GradientSdkError):
     ...     client.wait(experiment_id)
     ... except ExperimentFailedError as error:
     ...     error.rows[-1].message
-    'worker: the command ended with exit code 1 (simulated)'
+    'worker 0: the command ended with exit code 1 (simulated)'
 
     :param BaseExperiment experiment: the experiment, as it is now
     :param str experiment_id: its id

@@ -39,7 +39,7 @@ class Job:
     """One node of a run.
 
     :param str id: its id, which stays the same when the experiment is admitted again
-    :param str name: its name for people, such as `worker 1`
+    :param str name: its name for people, such as `worker 0`
     """
 
     id: str
@@ -349,8 +349,8 @@ def new_handle(seed: int | None, number: int) -> str:
 
 
 def jobs_of(handle: str, body: Mapping[str, Any]) -> tuple[Job, ...]:
-    """Return the jobs of an experiment: one for each node that it requests. Handle and name determine the ids."""
-    return tuple(Job(id=_id("js", f"{handle} {name}"), name=name) for name in _node_names(body))
+    """Return the jobs of an experiment: one for each node that it requests. Handle and node determine the ids."""
+    return tuple(Job(id=_id("js", f"{handle} {key}"), name=name) for name, key in _nodes(body))
 
 
 def state_at(transitions: Transitions, now: float) -> int:
@@ -370,14 +370,18 @@ def next_state_at(transitions: Transitions, now: float) -> float | None:
     return next((timestamp for timestamp, _ in transitions if timestamp > now), math.inf)
 
 
-def _node_names(body: Mapping[str, Any]) -> Iterator[str]:
-    """Name the nodes of an experiment: one for each that a `...Count` requests, or a single worker."""
+def _nodes(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name the nodes of an experiment: one for each that a `...Count` requests, or a single worker.
+
+    Each has a name for people, which counts from 0 as `INDEX` does, and one that its id is made of. The latter is that
+    of the first version, in which readers of stored logs know a job.
+    """
     counts = {field.removesuffix("Count"): count for field, count in body.items() if field.endswith("Count")}
     for field, count in counts.items():
         name = re.sub(r"(?=[A-Z])", " ", field).lower()
-        yield from (f"{name} {number}" for number in range(1, count + 1))
+        yield from ((f"{name} {index}", f"{name} {index + 1}") for index in range(count))
     if not counts:
-        yield "worker"
+        yield "worker 0", "worker"
 
 
 def _id(prefix: str, source: str) -> str:

@@ -97,7 +97,7 @@ def test_the_documented_calls_for_a_single_node_experiment_work(
     assert [row.line for row in streamed] == list(range(1, 21))
     logs = experiment_client.get_logs(experiment_id)
     assert logs == streamed
-    first = "LogRow(line=1, message='worker: step 1/20  loss "
+    first = "LogRow(line=1, message='worker 0: step 1/20  loss "
     assert isinstance(logs[0], LogRow)
     print(logs[0])
     assert capsys.readouterr().out.startswith(first)

@@ -65,7 +65,7 @@ _SHOWN = ("container", "machineType", _ARTIFACTS)
 class Node:
     """One process of an experiment.
 
-    :param str name: its name, the same as that of its job: `worker 1`
+    :param str name: its name, the same as that of its job: `worker 0`
     :param str prefix: how the names of its parameters begin: `worker`; empty for a single node
     :param str type: its type as its command sees it: `worker`, `ps`, `master`
     :param int index: its number among the nodes of its type, from 0
@@ -101,7 +101,7 @@ class Network:
 def nodes_of(names: Sequence[str], body: Mapping[str, Any]) -> tuple[Node, ...]:
     """Return the nodes of an experiment, in the order of their names.
 
-    :param names: the names of its jobs: `worker 1`, or `worker` for a single node
+    :param names: the names of its jobs: `worker 0`
     :param body: the request that created it
     """
     leading = _leading_prefix(body)
@@ -209,7 +209,7 @@ def node_environment(
         "PAPERSPACE_EXPERIMENT_ID": handle,
         "PAPERSPACE_METRIC_WORKLOAD_ID": handle,
         "PAPERSPACE_METRIC_WORKLOAD_TYPE": "experiment",
-        "HOSTNAME": f"{node.name.replace(' ', '')}-{handle}-{node.index}",
+        "HOSTNAME": f"{node.name.rpartition(' ')[0].replace(' ', '')}-{handle}-{node.index}",
         "PS_JOBSPACE": str(storage),
         "PS_MODEL_PATH": str(model_path(storage, body)),
         "WORK_ENV": "local",
@@ -259,15 +259,15 @@ def _leading_prefix(body: Mapping[str, Any]) -> str:
 
 
 def _node(name: str, body: Mapping[str, Any], leading: str) -> Node:
-    words, _, number = name.rpartition(" ")
-    if not words:
-        return Node(name=name, prefix="", type=name, index=0, command=body["command"], leads=True)
-    prefix = re.sub(r" (\w)", lambda found: found[1].upper(), words)
+    words, _, index = name.rpartition(" ")
+    prefix = kind = re.sub(r" (\w)", lambda found: found[1].upper(), words)
+    if _command_field(prefix) not in body:
+        prefix = leading = ""  # a single node, whose command has no prefix
     return Node(
         name=name,
         prefix=prefix,
-        type="master" if is_mpi(body) and prefix == leading else _TYPES.get(prefix, prefix),
-        index=int(number) - 1,
+        type="master" if is_mpi(body) and prefix == leading else _TYPES.get(kind, kind),
+        index=int(index),
         command=body[_command_field(prefix)],
         leads=prefix == leading,
     )

@@ -69,11 +69,11 @@ def test_rows_are_ordered_by_time_then_job_then_line():
         run._printed[job] += [LogRow(line, timestamp, "") for line, timestamp in enumerate(timestamps, start=1)]
     rows = DashboardData(None, None, Clock()).last_rows(run).rows
     assert [(row.job, row.line) for row in rows] == [
+        ("worker 0", 1),
+        ("worker 0", 2),
         ("worker 1", 1),
         ("worker 1", 2),
-        ("worker 2", 1),
-        ("worker 2", 2),
-        ("worker 1", 3),
+        ("worker 0", 3),
     ]
 
 
@@ -85,8 +85,8 @@ def test_rows_of_a_job_keep_their_order_where_the_clock_was_set_back(after):
     data = DashboardData(None, None, Clock())
     rows = data.last_rows(run).rows if after is None else data.rows_after(run, after).rows
     lines = {job.name: [row.line for row in rows if row.job == job.name] for job in run.jobs}
-    assert lines == {"worker 1": [1, 2, 3, 4, 5], "worker 2": [1, 2, 3]}
-    assert [row.job[-1] for row in rows] == list("12221111")
+    assert lines == {"worker 0": [1, 2, 3, 4, 5], "worker 1": [1, 2, 3]}
+    assert [row.job[-1] for row in rows] == list("01110000")
 
 
 @given(st.integers(0, 10**9), st.integers(1, 20))

@@ -91,9 +91,9 @@ def rows(*values, job="js1"):
 def test_a_name_that_repeats_is_a_chart_unless_it_is_a_constant_whole_number():
     numbers = [{"worker": 1.0, "step": line * 10.0, "loss": 1 / line, "frozen_server": 0.5} for line in range(1, 5)]
     numbers[1]["once"] = 1.0
-    charts, more = charts_of(rows(*numbers), {"js1": "worker 1"})
+    charts, more = charts_of(rows(*numbers), {"js1": "worker 0"})
     assert [(chart["name"], chart["axis"]) for chart in charts] == [("loss", "step"), ("frozen_server", "step")]
-    assert charts[0]["series"] == [{"name": "worker 1", "x": [10, 20, 30, 40], "y": [1, 1 / 2, 1 / 3, 1 / 4]}]
+    assert charts[0]["series"] == [{"name": "worker 0", "x": [10, 20, 30, 40], "y": [1, 1 / 2, 1 / 3, 1 / 4]}]
     assert more == 0
 
 
@@ -121,8 +121,8 @@ def test_a_step_is_the_axis_the_most_exact_one_first_and_no_chart(first):
 
 def test_each_job_is_a_series():
     numbers = [{"loss": 1 / line} for line in range(1, 4)]
-    (chart,), _ = charts_of([*rows(*numbers), *rows(*numbers, job="js2")], {"js1": "worker 1", "js2": "worker 2"})
-    assert [series["name"] for series in chart["series"]] == ["worker 1", "worker 2"]
+    (chart,), _ = charts_of([*rows(*numbers), *rows(*numbers, job="js2")], {"js1": "worker 0", "js2": "worker 1"})
+    assert [series["name"] for series in chart["series"]] == ["worker 0", "worker 1"]
 
 
 def test_charts_with_most_points_come_first_and_others_are_counted():

@@ -182,7 +182,7 @@ def test_jobs_have_names_in_the_log_and_in_charts(visitor, client, multi_node, f
     handle = client.run_multi_node(**{**multi_node, "experiment_env": {"GRADIENT_MOCK_LOG_LINES": 20}})
     frozen_server.advance(11)
     page = visitor.get(f"/page/experiments/{handle}")
-    names = ["worker 1", "worker 2", "parameter server 1"]
+    names = ["worker 0", "worker 1", "parameter server 0"]
     assert [cells[0] for cells in page.cells("rows")] == names * 11
     chart = visitor.get(f"/page/experiments/{handle}/charts").json["charts"][0]
     assert [series["name"] for series in chart["series"]] == names

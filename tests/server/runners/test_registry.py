@@ -17,13 +17,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradient_server
-from gradient_server.runners.base import entries_until, next_state_at, runners, state_at
+from gradient_server.runners.base import entries_until, jobs_of, next_state_at, runners, state_at
 from gradient_server.runners.process.runner import ProcessRunner
 from gradient_server.runners.simulated import SimulatedRunner
 from tests.server.conftest import PATIENCE
 from tests.server.runners import skeleton
 
 SERVER = [sys.executable, "-m", "gradient_server"]
+
+
+@pytest.mark.parametrize(
+    ("body", "jobs"),
+    [
+        ({"command": "x"}, [("worker 0", "jscn4ntbzpk5fu")]),
+        (
+            {"workerCount": 2, "parameterServerCount": 1},
+            [("worker 0", "js3z6hnfkpkipd"), ("worker 1", "jsr5a6z55bzuux"), ("parameter server 0", "jsiajfppwol7fd")],
+        ),
+    ],
+)
+def test_nodes_count_from_0_and_their_ids_are_those_that_earlier_servers_told(body, jobs):
+    """A reader goes on after `js...:12` when the next server has another version."""
+    assert [(job.name, job.id) for job in jobs_of("es1", body)] == jobs
 
 
 def test_runners_are_found_in_modules_and_packages():

@@ -103,7 +103,7 @@ class Bench:
         now = self.clock.now()
         return State.get_state_str(state_at(run.transitions, now)), run.error(now)
 
-    def rows(self, run: Run, job: str = "worker") -> list[str]:
+    def rows(self, run: Run, job: str = "worker 0") -> list[str]:
         """Return what a job has printed so far, without the end marker and the row about ignored parameters."""
         found, line = [], 0
         while page := run.rows(line, 10**9, self.clock.now()):
@@ -111,7 +111,7 @@ class Bench:
             found += [row.message for owner, row in page if owner.name == job]
         return [message for message in found if message != END_OF_LOG and "server's machine" not in message]
 
-    def pids(self, run: Run, count: int = 1, job: str = "worker") -> list[int]:
+    def pids(self, run: Run, count: int = 1, job: str = "worker 0") -> list[int]:
         """Wait until a job has printed some pids, and return them."""
         wait_until(lambda: len(self.rows(run, job)) >= count, "the rows with the pids")
         return [int(row) for row in self.rows(run, job)[:count]]
@@ -119,7 +119,7 @@ class Bench:
     def wait_for_end(self, *runs: Run) -> None:
         wait_until(lambda: all(self.state(run) in TERMINAL_STATES for run in runs), "the end")
 
-    def wait_for_row(self, run: Run, wanted: str, job: str = "worker") -> None:
+    def wait_for_row(self, run: Run, wanted: str, job: str = "worker 0") -> None:
         wait_until(lambda: wanted in self.rows(run, job), f"the row {wanted!r}")
 
 

@@ -149,7 +149,7 @@ def test_as_much_as_the_system_takes_runs_and_more_is_rejected(bench, monkeypatc
     with stack_limit(size):
         given = {f"V{number:02}": "x" * 100_000 for number in range(64)}
         field, text = rejected(bench, command=command, experimentEnv=given)
-        found = re.match(r"The command of worker and all of its variables have (\d+) bytes.* at most (\d+);", text)
+        found = re.match(r"The command of worker 0 and all of its variables have (\d+) bytes.* at most (\d+);", text)
         total, most = map(int, found.groups())
         assert (field, most) == ("experimentEnv", limit)
         # Without so many variables, and with a shorter one, it is just as much.

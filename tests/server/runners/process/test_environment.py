@@ -29,7 +29,7 @@ GRPC = {
     "parameterServerCommand": "serve",
     "parameterServerCount": 1,
 }
-NAMES = ["worker 1", "worker 2", "parameter server 1"]
+NAMES = ["worker 0", "worker 1", "parameter server 0"]
 SINGLE = {"experimentTypeId": int(ExperimentType.SINGLE_NODE), "command": "run"}
 MPI = {
     "experimentTypeId": int(ExperimentType.MPI_MULTI_NODE),
@@ -50,21 +50,21 @@ def facts(nodes):
 
 
 def test_workers_lead_an_experiment_and_with_mpi_the_master_does():
-    assert facts(nodes_of(["worker"], SINGLE)) == [("worker", "worker", 0, "run", True)]
+    assert facts(nodes_of(["worker 0"], SINGLE)) == [("worker 0", "worker", 0, "run", True)]
     assert facts(nodes_of(NAMES, GRPC)) == [
-        ("worker 1", "worker", 0, "work", True),
-        ("worker 2", "worker", 1, "work", True),
-        ("parameter server 1", "ps", 0, "serve", False),
+        ("worker 0", "worker", 0, "work", True),
+        ("worker 1", "worker", 1, "work", True),
+        ("parameter server 0", "ps", 0, "serve", False),
     ]
-    assert facts(nodes_of(["worker 1", "master 1"], MPI)) == [
-        ("worker 1", "worker", 0, "wait", False),
-        ("master 1", "master", 0, "mpirun", True),
+    assert facts(nodes_of(["worker 0", "master 0"], MPI)) == [
+        ("worker 0", "worker", 0, "wait", False),
+        ("master 0", "master", 0, "mpirun", True),
     ]
 
 
 def test_with_mpi_the_parameter_server_of_an_old_client_is_the_master():
     body = {**GRPC, "experimentTypeId": int(ExperimentType.MPI_MULTI_NODE)}
-    assert facts(nodes_of(NAMES, body))[2] == ("parameter server 1", "master", 0, "serve", True)
+    assert facts(nodes_of(NAMES, body))[2] == ("parameter server 0", "master", 0, "serve", True)
     assert [node.leads for node in nodes_of(NAMES, body)] == [False, False, True]
 
 
@@ -192,8 +192,8 @@ def test_a_single_node_meets_itself(bench):
 
 
 def test_processes_of_mpirun_have_no_ranks_of_ours():
-    for node in nodes_of(["worker 1", "master 1"], MPI):
-        found = environment(node, dict.fromkeys(nodes_of(["worker 1", "master 1"], MPI), "h:1"), MPI)
+    for node in nodes_of(["worker 0", "master 0"], MPI):
+        found = environment(node, dict.fromkeys(nodes_of(["worker 0", "master 0"], MPI), "h:1"), MPI)
         assert {"RANK", "LOCAL_RANK", "WORLD_SIZE"}.isdisjoint(found)
         assert (found["MASTER_ADDR"], found["MASTER_PORT"]) == ("h", "29500")
 
@@ -201,7 +201,7 @@ def test_processes_of_mpirun_have_no_ranks_of_ours():
 def test_experiment_env_overrides_variables():
     """Values become text; null removes a variable. Output of Python is not buffered otherwise."""
     given = {"A": 1.5, "B": True, "C": "x y", "WORK_ENV": "mine", "TZ": None}
-    found = environment(*nodes_of(["worker"], SINGLE), body={**SINGLE, "experimentEnv": given}, server={"TZ": "UTC"})
+    found = environment(*nodes_of(["worker 0"], SINGLE), body={**SINGLE, "experimentEnv": given}, server={"TZ": "UTC"})
     expected = {"A": "1.5", "B": "true", "C": "x y", "WORK_ENV": "mine", "PYTHONUNBUFFERED": "1"}
     assert found.items() >= expected.items()
     assert "TZ" not in found
@@ -209,7 +209,7 @@ def test_experiment_env_overrides_variables():
 
 def test_a_single_node_has_no_variables_of_a_cluster():
     """Programs look at PS_CONFIG and TYPE to find out whether they are alone."""
-    found = environment(*nodes_of(["worker"], SINGLE), server={"PATH": "/bin"})
+    found = environment(*nodes_of(["worker 0"], SINGLE), server={"PATH": "/bin"})
     assert {"PS_CONFIG", "TYPE", "INDEX", "WORKER_HOSTS", "PS_HOSTS"} & set(found) == set()
     assert found == {
         "PATH": "/bin",
@@ -241,12 +241,12 @@ def test_a_single_node_has_no_variables_of_a_cluster():
     ],
 )
 def test_model_paths_on_the_storage_of_the_service_are_on_the_storage_of_the_run(given, path):
-    assert environment(*nodes_of(["worker"], SINGLE), body={**SINGLE, "modelPath": given})["PS_MODEL_PATH"] == path
+    assert environment(*nodes_of(["worker 0"], SINGLE), body={**SINGLE, "modelPath": given})["PS_MODEL_PATH"] == path
 
 
 def test_ps_config_describes_the_cluster_for_tensorflow():
     """One node is the master: the first worker if there is no other."""
-    nodes = nodes_of(["worker 1", "parameter server 1"], {**GRPC, "workerCount": 1})
+    nodes = nodes_of(["worker 0", "parameter server 0"], {**GRPC, "workerCount": 1})
     addresses = dict(zip(nodes, ["h:1", "h:2"], strict=True))
     config = json.loads(urlsafe_b64decode(environment(nodes[1], addresses, GRPC)["PS_CONFIG"]))
     assert config == {
@@ -254,7 +254,7 @@ def test_ps_config_describes_the_cluster_for_tensorflow():
         "task": {"type": "ps", "index": 0},
         "environment": "cloud",
     }
-    nodes = nodes_of(["worker 1", "master 1"], MPI)
+    nodes = nodes_of(["worker 0", "master 0"], MPI)
     addresses = dict(zip(nodes, ["h:1", "h:2"], strict=True))
     config = json.loads(urlsafe_b64decode(environment(nodes[0], addresses, MPI)["PS_CONFIG"]))
     assert config["cluster"] == {"worker": ["h:1"], "master": ["h:2"]}
@@ -262,17 +262,17 @@ def test_ps_config_describes_the_cluster_for_tensorflow():
 
 
 def test_each_node_of_a_cluster_and_the_rendezvous_have_a_port_of_the_loopback():
-    nodes = nodes_of([f"worker {number}" for number in range(1, 41)], GRPC)
+    nodes = nodes_of([f"worker {number}" for number in range(40)], GRPC)
     network = free_network(nodes)
     addresses = [address.split(":") for address in (network.rendezvous, *network.addresses.values())]
     assert {host for host, _ in addresses} == {"127.0.0.1"}
     assert len({port for _, port in addresses}) == 41
     assert len(free_network(nodes[:1]).addresses) == 1
-    assert free_network(nodes_of(["worker"], SINGLE)).addresses == {}
+    assert free_network(nodes_of(["worker 0"], SINGLE)).addresses == {}
 
 
 def test_the_host_file_is_in_the_variables_of_every_mpirun():
-    found = environment(*nodes_of(["worker"], SINGLE), host_file=Path("/runs/es1/hostfile"))
+    found = environment(*nodes_of(["worker 0"], SINGLE), host_file=Path("/runs/es1/hostfile"))
     assert [name for name, value in found.items() if value == "/runs/es1/hostfile"] == [
         "OMPI_MCA_orte_default_hostfile",
         "PRTE_MCA_prte_default_hostfile",
@@ -284,7 +284,7 @@ def test_passwords_of_the_master_are_named_without_their_values():
     given = {**MPI, "masterRegistryUsername": "me", "masterRegistryPassword": "sesame", "masterContainer": "c"}
     rows = [
         ignored_parameters(node, given, frozenset({"worker", "master"}))
-        for node in nodes_of(["worker 1", "master 1"], MPI)
+        for node in nodes_of(["worker 0", "master 0"], MPI)
     ]
     assert rows == [
         None,
@@ -294,7 +294,7 @@ def test_passwords_of_the_master_are_named_without_their_values():
 
 
 def test_mpirun_can_be_started_by_root_and_binds_no_process_to_a_processor():
-    found = environment(*nodes_of(["worker"], SINGLE), host_file=Path("/runs/es1/hostfile"))
+    found = environment(*nodes_of(["worker 0"], SINGLE), host_file=Path("/runs/es1/hostfile"))
     expected = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     assert found.items() >= {**expected, "OMPI_MCA_hwloc_base_binding_policy": "none"}.items()
 
@@ -304,7 +304,7 @@ def test_the_host_file_is_never_written_through_a_link(tmp_path):
     (tmp_path / "mpirun").chmod(0o700)
     (tmp_path / "hostfile").symlink_to(tmp_path / "victim")
     with pytest.raises(FileExistsError):
-        write_host_file(tmp_path / "hostfile", nodes_of(["worker"], SINGLE), str(tmp_path))
+        write_host_file(tmp_path / "hostfile", nodes_of(["worker 0"], SINGLE), str(tmp_path))
     assert not (tmp_path / "victim").exists()
 
 
@@ -323,7 +323,7 @@ def test_the_host_file_is_never_written_through_a_link(tmp_path):
     ],
 )
 def test_ignored_parameters_are_named_without_secrets(given, named):
-    (node,) = nodes_of(["worker"], SINGLE)
+    (node,) = nodes_of(["worker 0"], SINGLE)
     row = named and f"This runs as a process of the server's machine: {named} not used."
     assert ignored_parameters(node, {**SINGLE, **given}, frozenset({""})) == row
 
@@ -366,10 +366,10 @@ def test_gradient_utils_finds_in_every_node_what_it_found_on_the_hosted_service(
     given = {**GRPC, "workerCommand": works, "parameterServerCommand": serves}
     given |= {"workerCount": 3, "parameterServerCount": 2}
     run = bench.done(**given, experimentEnv=env, modelPath="/storage/models/mine")
-    assert bench.outcome(run) == ("stopped", None), bench.rows(run, "worker 1")
+    assert bench.outcome(run) == ("stopped", None), bench.rows(run, "worker 0")
     nodes = {job.name: json.loads(bench.rows(run, job.name)[0]) for job in run.jobs}
-    workers = nodes["worker 1"]["worker_hosts"].split(",")
-    servers = nodes["worker 1"]["ps_hosts"].split(",")
+    workers = nodes["worker 0"]["worker_hosts"].split(",")
+    servers = nodes["worker 0"]["ps_hosts"].split(",")
     assert (len(set(workers)), len(set(servers))) == (3, 2)
     storage = bench.directory / "es1" / "storage"
     tasks = {}
@@ -384,9 +384,9 @@ def test_gradient_utils_finds_in_every_node_what_it_found_on_the_hosted_service(
         assert found["workload"] == ["experiment", "es1"]
         tasks[name] = (found["job_name"], found["task_index"], *found["tf_config"]["task"].values())
     assert tasks == {
-        "worker 1": ("worker", "0", "master", 0),
-        "worker 2": ("worker", "1", "worker", 0),
-        "worker 3": ("worker", "2", "worker", 1),
-        "parameter server 1": ("ps", "0", "ps", 0),
-        "parameter server 2": ("ps", "1", "ps", 1),
+        "worker 0": ("worker", "0", "master", 0),
+        "worker 1": ("worker", "1", "worker", 0),
+        "worker 2": ("worker", "2", "worker", 1),
+        "parameter server 0": ("ps", "0", "ps", 0),
+        "parameter server 1": ("ps", "1", "ps", 1),
     }

@@ -70,7 +70,11 @@ def test_a_run_that_ends_while_its_supervisor_is_checked_has_its_outcome(tmp_pat
         directory,
         1,
         LaunchSpec(
-            handle="es1", body=body, nodes=nodes_of(["worker"], body), grace=1.0, variables={"PATH": os.environ["PATH"]}
+            handle="es1",
+            body=body,
+            nodes=nodes_of(["worker 0"], body),
+            grace=1.0,
+            variables={"PATH": os.environ["PATH"]},
         ),
     )
     monitor.launch()

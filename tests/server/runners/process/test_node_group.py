@@ -29,7 +29,7 @@ MPI = {
     "masterCommand": "true",
     "masterCount": 1,
 }
-NODES = nodes_of(["worker 1", "worker 2", "parameter server 1"], MULTI_NODE)
+NODES = nodes_of(["worker 0", "worker 1", "parameter server 0"], MULTI_NODE)
 # A supervisor that is killed when it has started a node, and not released it yet.
 KILLED_AT_THE_START_BARRIER = """
 import os, signal, sys
@@ -38,7 +38,7 @@ from gradient_server.runners.process.log_file import LogWriter
 from gradient_server.runners.process.environment import nodes_of
 from gradient_server.runners.process.node_group import NodeProcess
 folder = Path(sys.argv[1])
-(node,) = nodes_of(["worker"], {"experimentTypeId": 1, "command": "touch ran"})
+(node,) = nodes_of(["worker 0"], {"experimentTypeId": 1, "command": "touch ran"})
 process = NodeProcess(node, LogWriter(folder / "0.log"), folder, os.environ)
 print(process.id.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -56,7 +56,7 @@ body = {"experimentTypeId": 2, "parameterServerCommand": "trap '' TERM; echo $$;
         "parameterServerCount": 1, "workerCommand": "true", "workerCount": 1}
 nodes = [
     NodeProcess(node, LogWriter(folder / f"{node.name}.log"), folder, os.environ)
-    for node in nodes_of(["parameter server 1", "worker 1"], body)
+    for node in nodes_of(["parameter server 0", "worker 0"], body)
 ]
 for node in nodes:
     node.release()
@@ -72,15 +72,15 @@ NodeGroup(nodes, StopSignal()).tear_down(0.2)
     ("exit_codes", "outcome"),
     [
         ({}, None),
-        ({"worker 1": 0, "parameter server 1": 0}, None),
-        ({"worker 1": 0, "worker 2": 0}, Outcome(State.STOPPED)),
-        ({"worker 2": 1}, Outcome(State.FAILED, "The command of worker 2 ended with exit code 1")),
+        ({"worker 0": 0, "parameter server 0": 0}, None),
+        ({"worker 0": 0, "worker 1": 0}, Outcome(State.STOPPED)),
+        ({"worker 1": 1}, Outcome(State.FAILED, "The command of worker 1 ended with exit code 1")),
         (
-            {"parameter server 1": -signal.SIGSEGV},
-            Outcome(State.FAILED, "The command of parameter server 1 was ended by the signal SIGSEGV"),
+            {"parameter server 0": -signal.SIGSEGV},
+            Outcome(State.FAILED, "The command of parameter server 0 was ended by the signal SIGSEGV"),
         ),
-        ({"worker 1": 3, "worker 2": 4}, Outcome(State.FAILED, "The command of worker 1 ended with exit code 3")),
-        ({"worker 1": 0, "worker 2": 255}, Outcome(State.FAILED, "The command of worker 2 ended with exit code 255")),
+        ({"worker 0": 3, "worker 1": 4}, Outcome(State.FAILED, "The command of worker 0 ended with exit code 3")),
+        ({"worker 0": 0, "worker 1": 255}, Outcome(State.FAILED, "The command of worker 1 ended with exit code 255")),
     ],
 )
 def test_a_run_ends_with_its_workers_or_with_the_first_failure(exit_codes, outcome):
@@ -100,7 +100,7 @@ def test_a_run_ends_with_its_workers_or_with_the_first_failure(exit_codes, outco
 )
 def test_exit_codes_are_explained(exit_code, error):
     """A shell reports the signal that has killed its last command as 128 and more."""
-    assert outcome_of(NODES[:1], {"worker 1": exit_code}) == Outcome(State.FAILED, error)
+    assert outcome_of(NODES[:1], {"worker 0": exit_code}) == Outcome(State.FAILED, error)
 
 
 def test_a_command_does_not_run_if_its_supervisor_is_killed_at_the_start_barrier(tmp_path):
@@ -114,7 +114,7 @@ def test_a_command_does_not_run_if_its_supervisor_is_killed_at_the_start_barrier
 def test_tearing_down_spares_a_later_process_with_the_number_of_a_node(tmp_path, stranger):
     subprocess.run([sys.executable, "-c", TEARING_DOWN, tmp_path, str(stranger.pid)], check=True, timeout=30)
     assert stranger.poll() is None
-    (row,) = (tmp_path / "parameter server 1.log").read_text().splitlines()
+    (row,) = (tmp_path / "parameter server 0.log").read_text().splitlines()
     wait_until(lambda: not is_alive(int(row.split('"')[1])), "the end of the other node")
 
 
@@ -206,8 +206,8 @@ def test_what_a_command_starts_to_handle_sigterm_is_not_terminated(make_bench):
 
 def test_a_failed_worker_fails_the_run_and_stops_the_others(bench):
     run = bench.done(**{**MULTI_NODE, "workerCommand": 'echo $$; [ "$INDEX" = 0 ] || exit 4; exec sleep 60'})
-    assert bench.outcome(run) == ("failed", "The command of worker 2 ended with exit code 4")
-    assert not any(is_alive(int(row)) for row in bench.rows(run, "worker 1"))
+    assert bench.outcome(run) == ("failed", "The command of worker 1 ended with exit code 4")
+    assert not any(is_alive(int(row)) for row in bench.rows(run, "worker 0"))
 
 
 def test_parameter_servers_are_stopped_when_the_last_worker_has_ended(bench):
@@ -215,7 +215,7 @@ def test_parameter_servers_are_stopped_when_the_last_worker_has_ended(bench):
     serve = "trap 'exit 9' TERM; echo $$; while :; do sleep 0.05; done"
     run = bench.done(**{**MULTI_NODE, "parameterServerCommand": serve})
     assert bench.outcome(run) == ("stopped", None)
-    assert not any(is_alive(int(row)) for row in bench.rows(run, "parameter server 1") if row.isdigit())
+    assert not any(is_alive(int(row)) for row in bench.rows(run, "parameter server 0") if row.isdigit())
 
 
 @needs_mpirun
@@ -224,8 +224,8 @@ def test_mpirun_starts_processes_on_all_nodes(bench):
     rank = 'echo "$OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE"'
     command = f"mpirun sh -c '{rank}'; mpirun --hostfile $OMPI_MCA_orte_default_hostfile -np 2 echo again"
     run = bench.done(**{**MPI, "masterCommand": command})
-    assert bench.outcome(run) == ("stopped", None), bench.rows(run, "master 1")
-    assert sorted(bench.rows(run, "master 1")) == ["0 of 3", "1 of 3", "2 of 3", "again", "again"]
+    assert bench.outcome(run) == ("stopped", None), bench.rows(run, "master 0")
+    assert sorted(bench.rows(run, "master 0")) == ["0 of 3", "1 of 3", "2 of 3", "again", "again"]
     assert (bench.directory / run.handle / "hostfile").stat().st_mode & 0o777 == 0o600
 
 
@@ -233,7 +233,7 @@ def test_mpirun_starts_processes_on_all_nodes(bench):
 def test_stopping_an_mpi_run_ends_the_processes_of_mpirun(bench):
     """They are in process groups of their own."""
     run = bench.run(**{**MPI, "masterCommand": "mpirun sh -c 'echo $$; exec sleep 60'"})
-    ranks = bench.pids(run, 3, "master 1")
+    ranks = bench.pids(run, 3, "master 0")
     stop(bench, run)
     assert not any(map(is_alive, ranks))
 

@@ -56,7 +56,7 @@ def test_a_run_whose_log_cannot_be_written_ends_with_an_error(bench):
         run = bench.run("echo $$; exec yes")
         wait_until(lambda: bench.rows(run), "the first row")
     bench.wait_for_end(run)
-    assert bench.outcome(run) == ("error", "The log of worker cannot be kept: File too large")
+    assert bench.outcome(run) == ("error", "The log of worker 0 cannot be kept: File too large")
     pid, *rows = bench.rows(run)
     assert len(rows) > 1000
     assert set(rows) == {"y"}
@@ -147,8 +147,8 @@ def test_the_first_row_of_each_job_names_its_ignored_parameters(bench):
     run = bench.done(experimentTypeId=2, **given, clusterId="c")
     found = {job.name: row.message for job, row in run.rows(0, 3, bench.clock.now())}
     text = "This runs as a process of the server's machine: {} and clusterId are not used."
-    assert found["worker 1"] == found["worker 2"] == text.format("workerContainer a, workerRegistryPassword")
-    assert found["parameter server 1"] == text.format("parameterServerContainer b")
+    assert found["worker 0"] == found["worker 1"] == text.format("workerContainer a, workerRegistryPassword")
+    assert found["parameter server 0"] == text.format("parameterServerContainer b")
 
 
 @pytest.mark.parametrize(

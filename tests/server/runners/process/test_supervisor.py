@@ -45,7 +45,7 @@ def spec(tmp_path):
     """A run whose command leaves a line each time it runs."""
     body = {"experimentTypeId": 1, "name": "test", "projectHandle": "p", "command": f"echo ran >> {tmp_path}/ran"}
     return LaunchSpec(
-        handle="es1", body=body, nodes=nodes_of(["worker"], body), grace=1.0, variables={"PATH": os.environ["PATH"]}
+        handle="es1", body=body, nodes=nodes_of(["worker 0"], body), grace=1.0, variables={"PATH": os.environ["PATH"]}
     )
 
 
