@@ -168,7 +168,7 @@ def follow(experiment_id: str, *, line: int = 0, after: str | Sequence[LogRow] |
         last = {row.job_id: row for row in after}
     try:
         nodes = isinstance(this.get(experiment_id), MultiNodeExperiment)
-        for row in this.yield_logs(experiment_id, line, after=after):
+        for row in this.yield_logs(experiment_id, line, after=after, progress=sys.stderr.isatty()):
             print_rows([row], nodes=nodes, **shown)
             last[row.job_id] = row
         experiment = this.wait(experiment_id, raise_on_failure=False)

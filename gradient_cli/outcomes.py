@@ -16,6 +16,7 @@ from gradient import (
     StateNotReachedError,
     WaitTimeoutError,
 )
+from gradient_cli.output import note
 from gradient_ext.states import has_failed
 
 
@@ -76,7 +77,7 @@ def print_error(error: GradientSdkError) -> None:
     """Print an error of the client to stderr, with the options of the command line for keywords."""
     problems = error.problems if isinstance(error, InvalidParametersError) else [str(error)]
     for problem in problems:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {_with_option(problem)}", err=True)
+        note(f"{click.style('Error:', fg='red', bold=True)} {_with_option(problem)}")
 
 
 def _with_option(problem: str) -> str:

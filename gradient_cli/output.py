@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ def print_json(value: object) -> None:
 
 def note(text: str) -> None:
     """Print a message to stderr."""
-    click.echo(text, err=True)
+    click.echo(text, err=True, color=_color())
 
 
 def print_rows(
@@ -49,8 +50,16 @@ def print_rows(
         message = row.message.rstrip("\r\n")
         before = f"{row.timestamp}  " if timestamps else ""
         if nodes and row.node:
-            before += click.style(f"{row.node}  ", dim=True)
-        click.echo(before + (_for_terminal(message) if sys.stdout.isatty() else message))
+            before += f"{row.node}  "
+        if sys.stdout.isatty():
+            click.echo(f"{click.style(before, dim=True)}{_for_terminal(message)}", color=_color())
+        else:
+            click.echo(f"{before}{message}", color=True)  # as the command printed it
+
+
+def _color() -> bool | None:
+    """Return whether to use colours; None: in a terminal (https://no-color.org)."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def _for_terminal(message: str) -> str:

@@ -1,6 +1,7 @@
 """`gradient experiments` and `gradient run`: what they send, what they print and how they end."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -169,6 +170,18 @@ def test_ctrl_c_detaches_and_prints_the_command_that_goes_on(client):
     terminal.wait_for(rf"gradient experiments logs {experiment_id} -f --after js[a-z0-9]+:[0-9]+")
     assert "Traceback" not in terminal.written
     assert client.get(experiment_id).state == ExperimentState.RUNNING
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_shows_colours_unless_no_color_is_set(client, no_color):
+    made(client, start=False)
+    terminal = Terminal()
+    environment = {**os.environ, "NO_COLOR": no_color, "TERM": "xterm"}
+    for arguments in (("list",), ("details", "esunknown")):
+        command = (*GRADIENT, "experiments", *arguments)
+        subprocess.run(command, stdout=terminal.end, stderr=terminal.end, env=environment, timeout=30, check=False)
+    terminal.wait_for("Experiment not found")
+    assert ("\x1b[" in terminal.written) != bool(no_color)
 
 
 def test_a_reader_that_has_gone_ends_it_quietly(client):

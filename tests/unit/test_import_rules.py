@@ -33,7 +33,8 @@ FLOORS = {
     ],
     "gradient_cli": [
         *[[]] * 10,
-        ["gradient_cli.options", "gradient_cli.outcomes", "gradient_cli.output"],
+        ["gradient_cli.options", "gradient_cli.output"],
+        ["gradient_cli.outcomes"],
         ["gradient_cli.experiments", "gradient_cli.server"],
         ["gradient_cli.app"],
         ["gradient_cli"],
