@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from gradient_ext import install_command
-
 if TYPE_CHECKING:
     from gradient_server.local_server import LocalServer
 
@@ -17,6 +15,8 @@ def __getattr__(name: str) -> object:
     try:
         from gradient_server.local_server import LocalServer
     except ModuleNotFoundError as error:
+        from gradient_ext import install_command
+
         package = (error.name or "").partition(".")[0]
         text = f"The local server needs {package}: {install_command('server')}"
         raise ModuleNotFoundError(text, name=package) from error

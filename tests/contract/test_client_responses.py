@@ -94,8 +94,9 @@ def test_every_attribute_is_read(answered, type_id, spelled):
     """An experiment that tells everything has a value in each attribute."""
     fields = {name: schema for request in KINDS_OF_BODY for name, schema in members(request).items()}
     params = {spelled(name): SIMPLE[schema["type"]] for name, schema in fields.items()}
-    outer = {name: "text" for name, schema in SCHEMAS["Experiment"]["properties"].items() if "x-python-name" in schema}
-    told = outer | {"experimentTypeId": type_id, "state": 4, "templateHistory": {"params": params}}
+    shown = {name: each for name, each in SCHEMAS["Experiment"]["properties"].items() if "x-python-name" in each}
+    outer = {name: SIMPLE[schema["type"][0]] for name, schema in shown.items() if isinstance(schema.get("type"), list)}
+    told = outer | {"handle": "es1", "experimentTypeId": type_id, "state": 4, "templateHistory": {"params": params}}
     experiment = answered("get", "getExperiment", as_json({"data": told}))
     check_well_formed(experiment)
     check_faithful(experiment, "getExperiment", {"data": told})

@@ -84,7 +84,9 @@ def walk(client, server, single_node, multi_node):
     assert ended.dt_started
     assert ended.dt_finished
     rows = client.logs(created)
-    assert [(row.line, row.message.split()[1:3]) for row in rows] == [(n, ["step", f"{n}/20"]) for n in range(1, 21)]
+    assert [(row.line, row.message.split(": ")[1].split()[:2]) for row in rows] == [
+        (n, ["step", f"{n}/20"]) for n in range(1, 21)
+    ]
     assert all(row.timestamp.endswith("Z") for row in rows)
     assert rows == list(client.yield_logs(created, limit=7))
     assert [row.line for row in client.logs(created, line=15, limit=3)] == [16, 17, 18]

@@ -162,7 +162,7 @@ def test_help_on_a_method_of_a_client_shows_signature_description_and_parameters
     shown = pydoc.render_doc(experiment_client.logs, renderer=pydoc.plaintext)
     assert shown.splitlines()[0].startswith("Python Library Documentation: method logs in ")
     for documented in (
-        "logs(experiment_id: 'str', line: 'int' = 0, limit: 'int' = 10000)",
+        "logs(experiment_id: 'str', line: 'int' = 0, limit: 'int' = 10000",
         "Show list of latest logs from the specified experiment.",
         ":param str experiment_id: Experiment ID",
         ":param int line: line number at which logs starts to display on screen",

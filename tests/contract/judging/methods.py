@@ -37,7 +37,7 @@ ARGUMENTS = METHODS | {method: everything(request).keywords for method, (_, requ
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]
 ANSWERED += [(method, one) for method, each in (NAMES_ONE | READS_LOGS | LISTS).items() for one in each]
 ANSWERED.remove(("get_logs", "getLogs"))
-ANSWERED += [("wait", "getExperiment")]
+ANSWERED += [("wait", "getExperiment"), ("rerun", "runExperiment")]
 """Each method with each operation that answers it.
 
 `get_logs` is `logs` by another name, and `wait` reads a state as `state` does, but may do so for ever.
