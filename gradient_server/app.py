@@ -17,12 +17,12 @@ from gradient_server.api import responses
 from gradient_server.api.contract import Contract, Operation, packaged_contract
 from gradient_server.api.idempotency import IdempotencyMiddleware
 from gradient_server.api.long_poll import LongPolls
-from gradient_server.api.operations import Body, Operations, Parameters
+from gradient_server.api.operations import Body, Operations, Parameters, experiment_pages
 from gradient_server.api.responses import ApiResponse
 from gradient_server.api.security import Authentication, RateLimiter
 from gradient_server.api.validation import InvalidRequestError, response_problem, validate_body, validate_parameters
 from gradient_server.clock import Clock
-from gradient_server.dashboard.app import Dashboard
+from gradient_server.dashboard.app import EXPERIMENTS, Dashboard
 from gradient_server.dashboard.login import LoginLinks
 from gradient_server.faults.control import PATH, FaultControl
 from gradient_server.faults.injection import FaultInjection
@@ -130,6 +130,7 @@ class _OperationEndpoint:
         try:
             if rejection := self._authentication.check(request, self._incorrect_key):
                 return rejection.render()
+            experiment_pages.set(str(request.base_url.replace(path=EXPERIMENTS)))
             if self._handler is None:
                 return responses.not_implemented(self._operation.id).render()
             response = await self._respond(request, self._handler)

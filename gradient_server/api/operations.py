@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from gradient_api.constants import TERMINAL_STATES
@@ -26,6 +27,10 @@ Handler = Callable[[Parameters, Body], ApiResponse | Awaitable[ApiResponse]]
 DEFAULT_PAGE_SIZE = 20
 MAX_ROWS = 50_000
 """The most log rows in one response, whatever the limit is: a log can be longer than memory."""
+SIGNAL_OFFSET = 128
+"""The exit code of a command that a signal has ended is this plus its number, as in a shell."""
+experiment_pages: ContextVar[str | None] = ContextVar("experiment_pages", default=None)
+"""The URL, as the client of the current request calls the server, to which a handle is appended; None: no pages."""
 _SUCCESS = ApiResponse(200, {"message": "success"})
 
 
@@ -173,6 +178,7 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
     # A run that was canceled before it ran has neither start nor end in these dates.
     ended = entered[state] if state in TERMINAL_STATES and State.RUNNING in entered else None
     teardown = entered.get(State.NETWORK_TEARING_DOWN)
+    exit_code, pages = run.exit_code(now), experiment_pages.get()
 
     def date(timestamp: float | None) -> str | None:
         return None if timestamp is None else _date(clock, timestamp)
@@ -190,6 +196,9 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
         "experimentTemplateId": experiment.number,
         "experimentTemplateHistoryId": experiment.number,
         "experimentError": run.error(now),
+        "exitCode": exit_code if exit_code is None or exit_code >= 0 else SIGNAL_OFFSET - exit_code,
+        "exitSignal": -exit_code if exit_code is not None and exit_code < 0 else None,
+        "url": None if pages is None else pages + experiment.handle,
         **simulated,
         "dtCreated": date(experiment.created),
         "dtModified": date(entered.get(state, experiment.created)),

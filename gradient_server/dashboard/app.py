@@ -44,6 +44,8 @@ _MEDIA_TYPES = {
     "uPlot.min.css": "text/css",
 }
 _LIST = "/page/"
+EXPERIMENTS = f"{_LIST}experiments/"
+"""The path of the page of an experiment, without its handle."""
 _OWN_PAGE = re.compile(_LIST + r"(experiments/[\w.~-]+)?(\?[\w=&-]*)?")
 _LINK_REFUSED = (
     "This login link does not work any more: a link works once, within an hour, and for the user who made it. "
@@ -86,9 +88,9 @@ class Dashboard:
             LOGIN_PATH: {"GET": _protected(self._login_form), "POST": _protected(self._log_in)},
             "/page/logout": {"POST": _protected(self._log_out)},
             "/page/files/{name}": {"GET": _protected(_static_file)},
-            "/page/experiments/{handle}": {"GET": self._with_session(self._experiment)},
-            "/page/experiments/{handle}/updates": {"GET": self._with_session(self._updates, is_page=False)},
-            "/page/experiments/{handle}/charts": {"GET": self._with_session(self._charts, is_page=False)},
+            EXPERIMENTS + "{handle}": {"GET": self._with_session(self._experiment)},
+            EXPERIMENTS + "{handle}/updates": {"GET": self._with_session(self._updates, is_page=False)},
+            EXPERIMENTS + "{handle}/charts": {"GET": self._with_session(self._charts, is_page=False)},
         }
 
     def _with_session(self, endpoint: Endpoint, *, is_page: bool = True) -> Endpoint:

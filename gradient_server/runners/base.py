@@ -71,6 +71,7 @@ class RunRecord:
         earlier version, which did not record that, was asked to start it
     :param transitions: the states that it has entered
     :param error: what went wrong; what UTF-8 cannot encode, as in names of files, is escaped
+    :param exit_code: of the command that decided how it ended; -N: killed by the signal N; None: none did
     :param rows: the number of rows of each job, without the end marker, once it has ended
     """
 
@@ -78,6 +79,7 @@ class RunRecord:
     transitions: tuple[tuple[float, int], ...] = attrs.field(default=(), converter=_transitions)
     error: str | None = attrs.field(default=None, converter=converters.optional(_encodable))
     rows: Sequence[int] = ()
+    exit_code: int | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -138,6 +140,13 @@ class Run(ABC):
     @abstractmethod
     def error(self, now: float) -> str | None:
         """Return what went wrong, in words, or None if there is no more to say than that the command failed."""
+
+    def exit_code(self, now: float) -> int | None:
+        """Return the exit code of the command that decided how it has ended; -N: killed by the signal N.
+
+        None if there is none, as for a run that was canceled, or if the runner does not know it.
+        """
+        return None
 
     @abstractmethod
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:

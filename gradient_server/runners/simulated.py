@@ -32,6 +32,7 @@ SIMULATED_TEXT = "  (simulated: no command is executed)"
 """The end of the first row of each job."""
 ERROR_TEXT = "The machine could not be set up (simulated: GRADIENT_MOCK_OUTCOME=error)"
 OUTCOMES = {State.get_state_str(state): state for state in (State.STOPPED, State.FAILED, State.ERROR)}
+_EXIT_CODES = {State.STOPPED: 0, State.FAILED: 1}
 MAX_ROWS = 10**9
 MAX_SECONDS = 10.0**9
 _FIELD = "experimentEnv"
@@ -160,6 +161,10 @@ class SimulatedRun(Run):
     def error(self, now: float) -> str | None:
         """Return the simulated problem, once it has happened."""
         return ERROR_TEXT if state_at(self.transitions, now) == State.ERROR else None
+
+    def exit_code(self, now: float) -> int | None:
+        """Return 0 or 1 if its simulated command has decided how it ended."""
+        return _EXIT_CODES.get(state_at(self.transitions, now))
 
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Return rows. All jobs have printed the same number of them."""

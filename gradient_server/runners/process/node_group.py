@@ -46,10 +46,11 @@ _START_BARRIER = 'read -r _ && exec /bin/sh -c "$0" </dev/null'
 
 @frozen
 class Outcome:
-    """How a run ends: its terminal state, and what went wrong."""
+    """How a run ends: its terminal state, what went wrong, and the exit code that decided it; -N: the signal N did."""
 
     state: int
     error: str | None = None
+    exit_code: int | None = None
 
 
 def outcome_of(nodes: Sequence[Node], exit_codes: Mapping[str, int]) -> Outcome | None:
@@ -59,9 +60,9 @@ def outcome_of(nodes: Sequence[Node], exit_codes: Mapping[str, int]) -> Outcome 
     """
     for name, code in exit_codes.items():
         if code:
-            return Outcome(State.FAILED, _failure(name if len(nodes) > 1 else "", code))
+            return Outcome(State.FAILED, _failure(name if len(nodes) > 1 else "", code), code)
     if all(node.name in exit_codes for node in nodes if node.leads):
-        return Outcome(State.STOPPED)
+        return Outcome(State.STOPPED, exit_code=0)
     return None
 
 

@@ -82,6 +82,10 @@ class ProcessRun(Run):
         """Return what went wrong."""
         return self._seen.error
 
+    def exit_code(self, now: float) -> int | None:
+        """Return that of the first node that failed, or 0."""
+        return self._seen.exit_code
+
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Return rows of all jobs from their files, about `MAX_CHARACTERS` of text at most."""
         ended_at = self._ended_at(now)
@@ -167,7 +171,7 @@ class ProcessRun(Run):
             if new and self.phase is not Phase.ENDED:
                 record = evolve(self._after(*new), launched=True)
                 if history.has_ended:
-                    record = evolve(record, error=history.error, rows=history.rows)
+                    record = evolve(record, error=history.error, rows=history.rows, exit_code=history.exit_code)
                 self._show(record)
                 self._known_states = len(history.states)
             # Last, so that nobody sees a row of a run that does not run yet.

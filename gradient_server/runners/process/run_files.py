@@ -239,6 +239,8 @@ class History:
     error: str | None = None
     rows: tuple[int, ...] = ()
     """The number of rows of each job, once it has ended."""
+    exit_code: int | None = None
+    """That of the command that decided how it has ended; -N: killed by the signal N."""
 
     @property
     def has_ended(self) -> bool:
@@ -254,6 +256,7 @@ class History:
         self.grace = event.get("grace", self.grace)
         self.error = event.get("error", self.error)
         self.rows = tuple(event.get("rows", self.rows))
+        self.exit_code = event.get("exit_code", self.exit_code)
         if "state" in event:
             self.states.append((event["real"], event["state"]))
 

@@ -200,7 +200,8 @@ def _supervise(directory: RunDirectory, path: Path, events: EventWriter, stop_si
             directory.remove_spec()
         outcome = outcome or (_CANCELLED if directory.is_stop_requested else _TERMINATED)
         text = ". ".join(filter(None, (outcome.error, not_ended(left)))) or None
-        events.write(state=outcome.state, error=text, rows=[log.count for log in supervisor.logs])
+        rows = [log.count for log in supervisor.logs]
+        events.write(state=outcome.state, error=text, rows=rows, exit_code=outcome.exit_code)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import base64
 import re
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from gradient_api.constants import ExperimentState as State
 
@@ -50,6 +51,33 @@ def test_an_experiment_shows_the_parameters_it_was_created_with(ask, contract, k
         expected[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()] = text
     assert data["templateHistory"]["params"] == expected
     assert (data["experimentTypeId"], data["projectHandle"]) == (body["experimentTypeId"], body["projectHandle"])
+
+
+@pytest.mark.parametrize(("outcome", "codes"), [("stopped", [None, 0]), ("failed", [None, 1]), ("error", [None, None])])
+def test_a_simulated_command_has_an_exit_code_when_it_has_ended(ask, frozen_server, single_node_body, outcome, codes):
+    body = {**single_node_body, "experimentEnv": {"GRADIENT_MOCK_OUTCOME": outcome}}
+    handle = ask("POST", EXPERIMENTS + "run/", body).body["handle"]
+    found = []
+    for seconds in (15, 15):
+        frozen_server.advance(seconds)
+        found.append(ask("GET", f"{EXPERIMENTS}{handle}/").body["data"])
+    assert [data["exitCode"] for data in found] == codes
+    assert [data["exitSignal"] for data in found] == [None, None]
+
+
+def test_an_experiment_has_the_address_of_its_page_where_the_client_called_the_server(
+    gradient_server, single_node_body
+):
+    port = gradient_server.url.rpartition(":")[2]
+    for host in ("127.0.0.1", "localhost"):
+        address = f"http://{host}:{port}"
+        with httpx.Client(base_url=address, headers={"X-API-Key": gradient_server.api_key}) as client:
+            handle = client.post(EXPERIMENTS, json=single_node_body).json()["handle"]
+            urls = [client.get(f"{EXPERIMENTS}{handle}/").json()["data"]["url"]]
+            urls += [data["url"] for data in client.get(EXPERIMENTS).json()["data"][:1]]
+            assert urls == [f"{address}/page/experiments/{handle}"] * 2
+            # Without a session, a page leads to the login, and then to itself.
+            assert client.get(urls[0]).headers["location"].endswith(f"to=/page/experiments/{handle}")
 
 
 def test_both_versions_of_the_api_show_and_change_the_same_experiments(ask, frozen_server, single_node_body):

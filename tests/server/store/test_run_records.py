@@ -60,7 +60,7 @@ def place(tmp_path):
 def told(client, handle):
     """All that a client is told of an experiment, but for its rows."""
     state = client.state(handle)
-    return state, {name: value for name, value in client.get(handle).to_dict().items() if name != "id"}
+    return state, {name: value for name, value in client.get(handle).to_dict().items() if name not in ("id", "url")}
 
 
 def wait_until(condition):
@@ -118,6 +118,40 @@ def test_ids_of_real_runs_are_random_and_stay_what_they_are(tmp_path):
         jobs = {row.job_id for row in client.yield_logs(ids[-1])}
     with places[0].served() as client:
         assert {row.job_id for row in client.logs(ids[-1])} == jobs
+
+
+@pytest.mark.parametrize(
+    ("command", "numbers"),
+    [
+        ("true", (0, None)),
+        ("exit 3", (3, None)),
+        ("kill -9 $$", (137, 9)),
+        ("sh -c 'kill -9 $$'; exit $?", (137, None)),
+    ],
+)
+def test_exit_code_and_signal_of_the_command_are_numbers_and_stay_known_without_its_files(place, command, numbers):
+    with place.served(slots=2) as client:
+        handle = place.run(client, command)
+        client.wait(handle, raise_on_failure=False)
+        found = client.get(handle)
+        assert (found.exit_code, found.exit_signal) == numbers
+    shutil.rmtree(place.runs)
+    with place.served() as client:
+        found = client.get(handle)
+        assert (found.exit_code, found.exit_signal) == numbers
+
+
+def test_what_no_command_has_decided_has_no_exit_code(place):
+    with place.served() as client:
+        handle = place.run(client, "sleep 60")
+        waiting = client.run_single_node(**NAMES, command="true")
+        client.wait(handle, until="running")
+        for stopped in (handle, waiting):
+            client.stop(stopped)
+            assert client.wait(stopped, raise_on_failure=False).state == State.CANCELLED
+        unset = client.run_single_node(**NAMES, command="true", workspace_url="/no/such/folder")
+        client.wait(unset, raise_on_failure=False)
+        assert [(each.exit_code, each.exit_signal) for each in client.list()] == [(None, None)] * 3
 
 
 @pytest.mark.parametrize("lose", LOSSES)

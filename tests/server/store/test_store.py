@@ -57,8 +57,10 @@ def logs(client, handle):
 
 
 def everything(client):
-    """Read the list and every log."""
+    """Read the list and every log; pages are where the server is."""
     data = client.get(EXPERIMENTS, params={"limit": -1}).json()["data"]
+    for found in data:
+        assert found.pop("url") == f"{str(client.base_url).rstrip('/')}/page/experiments/{found['handle']}"
     return data, {found["handle"]: logs(client, found["handle"]) for found in data}
 
 

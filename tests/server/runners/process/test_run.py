@@ -32,14 +32,15 @@ def test_a_command_prints_its_log_and_enters_every_state(bench):
 
 
 @pytest.mark.parametrize(
-    ("command", "error"),
+    ("command", "error", "exit_code"),
     [
-        ("exit 3", "The command ended with exit code 3"),
-        ("kill -9 $$", "The command was ended by the signal SIGKILL"),
+        ("exit 3", "The command ended with exit code 3", 3),
+        ("kill -9 $$", "The command was ended by the signal SIGKILL", -9),
     ],
 )
-def test_a_failed_command_is_reported_with_its_exit_code_or_signal(bench, command, error):
-    assert bench.outcome(bench.done(command)) == ("failed", error)
+def test_a_failed_command_is_reported_with_its_exit_code_or_signal(bench, command, error, exit_code):
+    run = bench.done(command)
+    assert (bench.outcome(run), run.exit_code(bench.clock.now())) == (("failed", error), exit_code)
 
 
 def test_timestamps_do_not_decrease_when_the_clock_of_the_machine_does(bench):

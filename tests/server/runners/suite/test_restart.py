@@ -17,6 +17,8 @@ def test_an_ended_run_has_the_same_jobs_states_and_rows(bench, kind):
     bench.replace_runner()
     again = bench.admit(body, handle=handle, started=started)
     assert (again.jobs, list(again.transitions), bench.rows(again)) == (run.jobs, transitions, rows)
+    now = bench.clock.now()
+    assert again.exit_code(now) == run.exit_code(now)
 
 
 def test_a_run_that_was_not_started_can_be_started(bench, kind):

@@ -62,6 +62,7 @@ def test_a_started_run_is_pending_runs_and_stops_in_the_documented_order(bench, 
     assert all(after[: len(before)] == before for before, after in pairwise(seen))
     assert_documented_order(run)
     assert State.RUNNING in states_of(run)
+    assert run.exit_code(bench.clock.now()) in (0, None)
     assert run.transitions[-1][0] <= bench.clock.now()
     assert next_state_at(run.transitions, bench.clock.now()) is None
 
@@ -70,6 +71,7 @@ def test_a_started_run_is_pending_runs_and_stops_in_the_documented_order(bench, 
 def test_a_command_with_another_exit_code_than_0_fails(bench, prints, code):
     run = bench.finish(prints(2, code))
     assert bench.state(run) == State.FAILED
+    assert run.exit_code(bench.clock.now()) in (code, 1)
     assert_documented_order(run)
     assert State.RUNNING in states_of(run)
 
