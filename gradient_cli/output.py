@@ -1,4 +1,4 @@
-"""What is printed: data to stdout, messages to stderr; colours and live lines only in a terminal."""
+"""Printing: data to stdout, messages to stderr; colours and live lines only in a terminal."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def _extract_tar(archive: Path, extraction: _Extraction) -> None:
 
 
 class _DamagedHeaderError(tarfile.ReadError):
-    """What should be the header of an entry is none."""
+    """The header of an entry is invalid."""
 
 
 class _TarEntry(tarfile.TarInfo):

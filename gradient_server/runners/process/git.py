@@ -80,7 +80,7 @@ def _nothing_checked_out(git: _Git) -> str:
 
 
 def _check_large_files(git: _Git, remark: Callable[[str], object]) -> None:
-    """Look for files that are only pointers, because git-lfs is missing, or was told not to fetch them.
+    """Raise an error if files are only pointers: git-lfs is missing, or was told not to fetch them.
 
     :raises SetupError: it is missing
     """

@@ -122,7 +122,7 @@ class RunDirectory:
         return os.open(self.supervisor_log, os.O_WRONLY | _APPEND, 0o600)
 
     def restore_access(self) -> None:
-        """Give the owner of the files the rights back that a command has taken away."""
+        """Restore the rights of the owner of the files, which a command may have taken away."""
         for folder in (self.path.parent, self.path, self._jobs):
             _restore_rights(folder, 0o700, stat.S_ISDIR)
         with contextlib.suppress(OSError):
