@@ -19,7 +19,7 @@ from gradient import (
 from gradient_ext import pagination
 from gradient_server.api.contract import packaged_contract
 from tests.conftest import METHODS, call_method
-from tests.fake_servers import STATE, drop, respond_well, status
+from tests.fake_servers import EXPERIMENT, STATE, drop, respond_well, status
 
 
 @pytest.mark.parametrize("kind", [ExperimentsClient, AsyncExperimentsClient])
@@ -108,7 +108,6 @@ def test_a_simulated_run_ends_as_requested_and_its_logs_end_with_it(client, grad
 def test_an_experiment_of_a_simulated_run_says_so(client, single_node, capsys):
     experiment = client.get(client.create_single_node(**single_node))
     assert experiment.simulated is True
-    assert "simulated=True" in repr(experiment)
     experiment.show()
     assert ["simulated", "True"] in [line.split() for line in capsys.readouterr().out.splitlines()]
 
@@ -121,6 +120,31 @@ def test_starting_twice_and_stopping_after_the_end_are_conflicts(client, gradien
     gradient_server.advance(30)
     with pytest.raises(ResourceFetchingError, match="cannot be stopped"):
         client.stop(experiment_id)
+
+
+@pytest.mark.parametrize("nodes", ["single_node", "multi_node"])
+def test_an_experiment_runs_again_with_changes(client, request, nodes):
+    """Secrets, which are masked wherever they are shown, are the same."""
+    parameters = request.getfixturevalue(nodes)
+    password = "registry_password" if nodes == "single_node" else "worker_registry_password"
+    first = getattr(client, f"create_{nodes}")(**{**parameters, "model_path": "/m", password: "sesame"})
+    again = client.rerun(first, name="again", experiment_env={"STEPS": 1}, model_path=None)
+    assert again != first
+    before, after = (client.get(each).to_dict(secrets=True) for each in (first, again))
+    changed = {name for name in before if before[name] != after[name] and not name.startswith("dt_")}
+    assert changed - {"url"} == {"id", "name", "state", "experiment_env", "model_path"}
+    assert (after["name"], after["experiment_env"], after["model_path"]) == ("again", {"STEPS": 1}, None)
+
+
+def test_running_again_refuses_what_create_refuses_and_kinds_that_are_unknown(flaky, client, single_node):
+    unknown = {**EXPERIMENT["data"], "experimentTypeId": 4}
+    flaky.plan = [status(200, {"data": unknown})]
+    with pytest.raises(InvalidParametersError, match="es1 is of an unknown kind"):
+        client.rerun("es1")
+    with pytest.raises(InvalidParametersError, match=r"rerun\(\): command: must be a str, not int"):
+        client.rerun("es1", **{**single_node, "command": 1})
+    with pytest.raises(TypeError, match="comand"):
+        client.rerun("es1", **single_node, comand="true")
 
 
 @pytest.mark.parametrize("name", [name for name, keywords in METHODS.items() if "experiment_id" in keywords])

@@ -13,6 +13,8 @@ import pytest
 
 from gradient import (
     ExperimentsClient,
+    InvalidParametersError,
+    LogRows,
     LogsInterruptedError,
     LogsTimeoutError,
     RequestFailedError,
@@ -183,6 +185,43 @@ def test_an_experiment_that_is_deleted_or_a_key_that_is_revoked_meanwhile_ends_t
     with pytest.raises(ResourceFetchingError) as caught:
         next(rows)
     assert caught.value.status == number
+
+
+def test_the_last_rows_are_those_of_the_highest_lines(client, gradient_server, multi_node):
+    """However many there are, and the markers of the ends do not count."""
+    experiment_id = client.run_multi_node(**{**multi_node, "experiment_env": {"GRADIENT_MOCK_LOG_LINES": 2500}})
+    gradient_server.advance(3600)
+    rows = client.logs(experiment_id, tail=7)
+    assert [row.line for row in rows] == [2498, 2499, 2499, 2499, 2500, 2500, 2500]
+    assert {row.node for row in rows} == {"worker 0", "worker 1", "parameter server 0"}
+    for arguments in ({"tail": 0}, {"tail": 1, "line": 1}):
+        with pytest.raises(InvalidParametersError, match="tail"):
+            client.logs(experiment_id, **arguments)
+
+
+@pytest.mark.parametrize("go_on", ["cursor", "rows", "row of each node"])
+def test_a_reader_of_several_nodes_goes_on_where_it_was(client, gradient_server, multi_node, go_on):
+    """Every row comes once, whatever the first reader has."""
+    experiment_id = client.run_multi_node(**{**multi_node, "experiment_env": {"GRADIENT_MOCK_LOG_LINES": 20}})
+    gradient_server.advance(3600)
+    whole = list(client.yield_logs(experiment_id))
+    read = [row for row in whole if row.line <= {"worker 0": 12, "worker 1": 3}.get(row.node, 7)]
+    last = {row.node: row for row in read}
+    after = {
+        "cursor": ",".join(f"{row.job_id}:{row.line}" for row in last.values()),
+        "rows": LogRows(read),
+        "row of each node": last.values(),
+    }[go_on]
+    rest = list(client.yield_logs(experiment_id, after=after))
+    assert sorted([*read, *rest], key=repr) == sorted(whole, key=repr)
+
+
+@pytest.mark.parametrize("after", ["", "js1", "js1:", "js1:-1", "1:2:x", 5, [1], object()])
+def test_what_is_no_cursor_is_refused(client, after):
+    with pytest.raises(InvalidParametersError, match="after: must be a cursor such as 'js1:12'"):
+        client.yield_logs("es1", after=after)
+    with pytest.raises(InvalidParametersError, match="either line or after"):
+        client.yield_logs("es1", 3, after="js1:1")
 
 
 def test_ctrl_c_ends_a_long_poll_at_once(live):
