@@ -167,7 +167,10 @@ def follow(experiment_id: str, *, line: int = 0, after: str | Sequence[LogRow] |
     if after is not None and not isinstance(after, str):
         last = {row.job_id: row for row in after}
     try:
-        nodes = isinstance(this.get(experiment_id), MultiNodeExperiment)
+        experiment = this.get(experiment_id)
+        if experiment.remark:
+            note(experiment.remark)
+        nodes = isinstance(experiment, MultiNodeExperiment)
         for row in this.yield_logs(experiment_id, line, after=after, progress=sys.stderr.isatty()):
             print_rows([row], nodes=nodes, **shown)
             last[row.job_id] = row

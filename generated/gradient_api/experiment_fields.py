@@ -44,6 +44,7 @@ class BaseExperimentFields:
     :param int exit_code: The exit code of the command that decided how it ended; 128 + N after signal N, as in a shell.
     :param int exit_signal: The number of the signal that ended this command.
     :param bool simulated: Whether its runs are simulated, so that no command is executed; only such experiments have it.
+    :param str remark: Which of its parameters the server does not use, in words; none where it uses all.
     :param str url: The page of the experiment, for a browser.
     :param str dt_created: When it was created; six digits of a second and `+00:00`.
     :param str dt_modified: When it was last changed.
@@ -96,6 +97,8 @@ class BaseExperimentFields:
     """The number of the signal that ended this command."""
     simulated: bool | None = None
     """Whether its runs are simulated, so that no command is executed; only such experiments have it."""
+    remark: str | None = None
+    """Which of its parameters the server does not use, in words; none where it uses all."""
     url: str | None = None
     """The page of the experiment, for a browser."""
     dt_created: str | None = None
@@ -232,6 +235,12 @@ class BaseExperimentFields:
             name="simulated",
             json_type="boolean",
             outer_name="simulated",
+            shown="never",
+        ),
+        ExperimentField(
+            name="remark",
+            json_type="string",
+            outer_name="remark",
             shown="never",
         ),
         ExperimentField(
@@ -441,6 +450,12 @@ class SingleNodeExperimentFields(BaseExperimentFields):
             name="simulated",
             json_type="boolean",
             outer_name="simulated",
+            shown="never",
+        ),
+        ExperimentField(
+            name="remark",
+            json_type="string",
+            outer_name="remark",
             shown="never",
         ),
         ExperimentField(
@@ -738,6 +753,12 @@ class MultiNodeExperimentFields(BaseExperimentFields):
             name="simulated",
             json_type="boolean",
             outer_name="simulated",
+            shown="never",
+        ),
+        ExperimentField(
+            name="remark",
+            json_type="string",
+            outer_name="remark",
             shown="never",
         ),
         ExperimentField(

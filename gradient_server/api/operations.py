@@ -183,8 +183,10 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
     def date(timestamp: float | None) -> str | None:
         return None if timestamp is None else _date(clock, timestamp)
 
-    # Absent for real runs, as on the hosted service.
-    simulated = {"simulated": True} if run.is_simulated else {}
+    # The hosted service had neither of them.
+    remarks: dict[str, Any] = {"simulated": True} if run.is_simulated else {}
+    if run.remark is not None:
+        remarks["remark"] = run.remark
     return {
         "handle": experiment.handle,
         "id": experiment.number,
@@ -199,7 +201,7 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
         "exitCode": exit_code if exit_code is None or exit_code >= 0 else SIGNAL_OFFSET - exit_code,
         "exitSignal": -exit_code if exit_code is not None and exit_code < 0 else None,
         "url": None if pages is None else pages + experiment.handle,
-        **simulated,
+        **remarks,
         "dtCreated": date(experiment.created),
         "dtModified": date(entered.get(state, experiment.created)),
         "dtProvisioningStarted": date(entered.get(State.PROVISIONING)),

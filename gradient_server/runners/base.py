@@ -72,7 +72,8 @@ class RunRecord:
     :param transitions: the states that it has entered
     :param error: what went wrong; what UTF-8 cannot encode, as in names of files, is escaped
     :param exit_code: of the command that decided how it ended; -N: killed by the signal N; None: none did
-    :param rows: the number of rows of each job, without the end marker, once it has ended
+    :param rows: the number of rows that each job has printed, once it has ended
+    :param int failed: the index of the job whose log ends with the error, if there is one
     """
 
     launched: bool | None = True
@@ -80,6 +81,7 @@ class RunRecord:
     error: str | None = attrs.field(default=None, converter=converters.optional(_encodable))
     rows: Sequence[int] = ()
     exit_code: int | None = None
+    failed: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -126,6 +128,8 @@ class Run(ABC):
     """Its nodes. Rows with the same line number come in this order."""
     is_simulated = False
     """Whether no command is executed, so that clients have to be told."""
+    remark: str | None = None
+    """Which parameters of the experiment are not used, in words; None: all are."""
 
     @property
     @abstractmethod
@@ -155,8 +159,8 @@ class Run(ABC):
         There may be fewer than `limit` if they are too long for memory; all rows of the last line are there then.
 
         The last row of each job has the message `END_OF_LOG`, and no other row has it. It appears when the whole run
-        has ended, so that a client that has followed the log to its end finds the final state. The jobs of a run that
-        never ran may have no rows.
+        has ended, so that a client that has followed the log to its end finds the final state. The row before it, of
+        the job that failed, says why the run failed. The jobs of a run that never ran may have no rows.
         """
 
     @abstractmethod

@@ -59,6 +59,8 @@ _USED_BY_NODES = frozenset({"command", "count"})
 _ARTIFACTS = "artifactDirectory"
 # Parameters whose values are no secrets.
 _SHOWN = ("container", "machineType", _ARTIFACTS)
+# Values for parameters that the API requires.
+_NOTHING = ("none", "local")
 
 
 @frozen(kw_only=True)
@@ -227,28 +229,33 @@ def node_environment(
     return variables
 
 
-def ignored_parameters(node: Node, body: Mapping[str, Any], prefixes: frozenset[str]) -> str | None:
-    """Return a sentence that names the parameters of a node that are not used here, or None if all are.
+def ignored_parameters(nodes: Sequence[Node], body: Mapping[str, Any]) -> str | None:
+    """Return a sentence that names the parameters of an experiment that are not used here, or None if all are.
 
-    :param prefixes: how the names of the parameters of all nodes begin
+    The values `none` and `local` ask for nothing.
     """
+    prefixes = {node.prefix for node in nodes}
 
     def own_name(name: str) -> str:
-        rest = name.removeprefix(node.prefix)
+        prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
+        rest = name.removeprefix(prefix)
         return rest[:1].lower() + rest[1:]
 
     def is_ignored(name: str) -> bool:
-        is_own = name.startswith(node.prefix) or not name.startswith(tuple(prefixes))
         is_mount = name == _ARTIFACTS and body[name].startswith("/")
-        return is_own and (name not in _USED or is_mount) and own_name(name) not in _USED_BY_NODES
+        return (name not in _USED or is_mount) and own_name(name) not in _USED_BY_NODES
 
-    names = [name for name, value in body.items() if value and is_ignored(name)]
+    names = [name for name, value in body.items() if value and value not in _NOTHING and is_ignored(name)]
     if not names:
         return None
     shown = [f"{name} {body[name]}" if own_name(name) in _SHOWN else name for name in names]
     listed = ", ".join(shown[:-1]) + " and " * (len(shown) > 1) + shown[-1]
     verb = "are" if len(shown) > 1 else "is"
-    return f"This runs as a process of the server's machine: {listed} {verb} not used."
+    return f"This runs as {_processes(nodes)} of the server's machine: {listed} {verb} not used."
+
+
+def _processes(nodes: Sequence[Node]) -> str:
+    return "a process" if len(nodes) == 1 else "processes"
 
 
 def _leading_prefix(body: Mapping[str, Any]) -> str:

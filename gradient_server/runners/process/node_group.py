@@ -46,11 +46,15 @@ _START_BARRIER = 'read -r _ && exec /bin/sh -c "$0" </dev/null'
 
 @frozen
 class Outcome:
-    """How a run ends: its terminal state, what went wrong, and the exit code that decided it; -N: the signal N did."""
+    """How a run ends: its terminal state, what went wrong, the exit code that decided it, and the node that had it.
+
+    An exit code of -N: the signal N decided it.
+    """
 
     state: int
     error: str | None = None
     exit_code: int | None = None
+    node: str | None = None
 
 
 def outcome_of(nodes: Sequence[Node], exit_codes: Mapping[str, int]) -> Outcome | None:
@@ -60,7 +64,7 @@ def outcome_of(nodes: Sequence[Node], exit_codes: Mapping[str, int]) -> Outcome 
     """
     for name, code in exit_codes.items():
         if code:
-            return Outcome(State.FAILED, _failure(name if len(nodes) > 1 else "", code), code)
+            return Outcome(State.FAILED, _failure(name if len(nodes) > 1 else "", code), code, name)
     if all(node.name in exit_codes for node in nodes if node.leads):
         return Outcome(State.STOPPED, exit_code=0)
     return None
@@ -238,12 +242,13 @@ class NodeGroup:
         checked = time.monotonic()
         while not self._stop_signal.received:
             self._step(_CHECK_INTERVAL)
-            error = next((node.log_error for node in self._nodes if node.log_error), None)
+            unlogged = next((node for node in self._nodes if node.log_error), None)
+            if unlogged:
+                return Outcome(State.ERROR, unlogged.log_error, node=unlogged.node.name)
             if time.monotonic() >= checked + _CHECK_INTERVAL:
                 checked = time.monotonic()
-                error = error or obstacle()
-            if error:
-                return Outcome(State.ERROR, error)
+                if error := obstacle():
+                    return Outcome(State.ERROR, error)
             outcome = outcome_of([node.node for node in self._nodes], self._exit_codes)
             if outcome:
                 return outcome

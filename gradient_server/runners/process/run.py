@@ -104,7 +104,7 @@ class ProcessRun(Run):
     def last_lines(self, now: float) -> Mapping[Job, int]:
         """Return the last lines, from the events if it has ended and from the files otherwise."""
         if self._logs and self._ended_at(now) is not None:
-            counts = [count + 1 for count in self._seen.rows]
+            counts = [count + len(self._ending(index)) for index, count in enumerate(self._seen.rows)]
         else:
             counts = [log.count() for log in self._logs]
         return dict(zip(self.jobs, counts or [0] * len(self.jobs), strict=True))
@@ -171,7 +171,8 @@ class ProcessRun(Run):
             if new and self.phase is not Phase.ENDED:
                 record = evolve(self._after(*new), launched=True)
                 if history.has_ended:
-                    record = evolve(record, error=history.error, rows=history.rows, exit_code=history.exit_code)
+                    record = evolve(record, error=history.error, failed=history.failed, rows=history.rows)
+                    record = evolve(record, exit_code=history.exit_code)
                 self._show(record)
                 self._known_states = len(history.states)
             # Last, so that nobody sees a row of a run that does not run yet.
@@ -185,11 +186,11 @@ class ProcessRun(Run):
         with self._lock:
             if self.phase is Phase.ENDED:
                 return True
-            record = evolve(self._after((self._clock.timestamp(), State.ERROR)), error=error_text(error))
-            is_shown = self._show(record)
-            for log in self.monitor.logs if is_shown else ():
+            for log in self._logs:
                 log.visible_size = None
-        return is_shown
+            rows = [log.count() for log in self._logs] or [0] * len(self.jobs)
+            record = self._after((self._clock.timestamp(), State.ERROR))
+            return self._show(evolve(record, error=error_text(error), rows=rows))
 
     def record_again(self) -> None:
         """Have the store keep what it could not keep before."""
@@ -199,7 +200,7 @@ class ProcessRun(Run):
     @property
     def _logs(self) -> Sequence[LogReader]:
         # Before its first event, the files can only be those of another run that had the same handle.
-        return self.monitor.logs if self._known_states else ()
+        return self.monitor.logs if self._known_states or self._seen.rows else ()
 
     def _after(self, *entered: tuple[float, int]) -> RunRecord:
         """Return what clients see after it has entered some states."""
@@ -234,7 +235,7 @@ class ProcessRun(Run):
         return True
 
     def _ended_at(self, now: float) -> float | None:
-        """Return when its logs have ended; None: they have not, or have no end marker."""
+        """Return when its logs have ended; None: they have not, or have no end marker, as of a run that never ran."""
         if not self._seen.has_ended or not self._seen.rows:
             return None
         timestamp = self._seen.transitions[-1][0]
@@ -248,11 +249,18 @@ class ProcessRun(Run):
             if last is not None and number > last:
                 break
             yield job, LogRow(number, written + shift, message)
-        if ended_at is not None and last is not None and line <= last:
+        if ended_at is not None and last is not None:
             # The file may be cut off; readers rely on lines without gaps.
             for lost in range(number + 1, last + 1):
                 yield job, LogRow(lost, ended_at, LOST_ROW)
-            yield job, LogRow(last + 1, ended_at, END_OF_LOG)
+            for number, message in enumerate(self._ending(index), last + 1):
+                if number > line:
+                    yield job, LogRow(number, ended_at, message)
+
+    def _ending(self, index: int) -> list[str]:
+        """Return the rows that follow those that a job has printed, once the run has ended."""
+        error = self._seen.error
+        return [" ".join(error.splitlines()), END_OF_LOG] if error and index == self._seen.failed else [END_OF_LOG]
 
 
 def _limit_characters(rows: Iterator[tuple[Job, LogRow]]) -> Iterator[tuple[Job, LogRow]]:

@@ -237,6 +237,8 @@ class History:
     states: list[tuple[float, int]] = field(factory=list[tuple[float, int]])
     """The states that it has entered, with the times."""
     error: str | None = None
+    failed: int = 0
+    """The index of the node that the error is about; that of the first one if it is about the run."""
     rows: tuple[int, ...] = ()
     """The number of rows of each job, once it has ended."""
     exit_code: int | None = None
@@ -255,6 +257,7 @@ class History:
             self.groups.append(ProcessId(*event["group"]))
         self.grace = event.get("grace", self.grace)
         self.error = event.get("error", self.error)
+        self.failed = event.get("failed", self.failed)
         self.rows = tuple(event.get("rows", self.rows))
         self.exit_code = event.get("exit_code", self.exit_code)
         if "state" in event:

@@ -14,7 +14,12 @@ from typing import Self
 from gradient_server.clock import Clock
 from gradient_server.runners.base import ArgumentGroup, Runner, RunRecord, RunSpec, jobs_of
 from gradient_server.runners.process.admission import check_node_count, check_request
-from gradient_server.runners.process.environment import check_passed_name, command_variables, nodes_of
+from gradient_server.runners.process.environment import (
+    check_passed_name,
+    command_variables,
+    ignored_parameters,
+    nodes_of,
+)
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.processes import ProcessId, available_processors
 from gradient_server.runners.process.run import ProcessRun
@@ -123,6 +128,7 @@ class ProcessRunner(Runner):
             recorded=recorded,
             record=self._record,
         )
+        run.remark = ignored_parameters(nodes, spec.body)
         if spec.started is not None:
             scheduler.recover(run, spec.started, spec.stopped)
         elif spec.stopped is not None:

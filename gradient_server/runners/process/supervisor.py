@@ -16,7 +16,6 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.process.environment import (
     free_network,
-    ignored_parameters,
     is_mpi,
     model_path,
     node_environment,
@@ -61,7 +60,6 @@ class Supervisor:
         :raises SetupError: it cannot be set up
         :raises Interrupted: by SIGTERM, before it was set up
         """
-        self._log_ignored_parameters()
         with self._stop_signal.interruptible():
             if self._directory.is_stop_requested:
                 raise Interrupted
@@ -102,6 +100,10 @@ class Supervisor:
             # Only what uses it fails: on the hosted service, `/artifacts` and the like were there.
             self._remark(f"The folder of modelPath, {path}, cannot be made: {error.strerror}")
 
+    def index_of(self, node: str | None) -> int:
+        """Return the index of a node; 0: it is no single one."""
+        return next((index for index, each in enumerate(self._spec.nodes) if each.name == node), 0)
+
     def _try_to_enter(self, state: int) -> None:
         # On a full disk there may be room only for the outcome.
         with contextlib.suppress(OSError):
@@ -116,13 +118,6 @@ class Supervisor:
         except PermissionError:
             self._files.restore_access()
             return None
-
-    def _log_ignored_parameters(self) -> None:
-        prefixes = frozenset(node.prefix for node in self._spec.nodes)
-        for node, log in zip(self._spec.nodes, self.logs, strict=True):
-            row = ignored_parameters(node, self._spec.body, prefixes)
-            if row:
-                log.write(time.time(), [row])
 
     def _start(self, nodes: list[NodeProcess], workspace: Path) -> None:
         spec, own_id = self._spec, str(ProcessId.of(os.getpid()))
@@ -200,8 +195,8 @@ def _supervise(directory: RunDirectory, path: Path, events: EventWriter, stop_si
             directory.remove_spec()
         outcome = outcome or (_CANCELLED if directory.is_stop_requested else _TERMINATED)
         text = ". ".join(filter(None, (outcome.error, not_ended(left)))) or None
-        rows = [log.count for log in supervisor.logs]
-        events.write(state=outcome.state, error=text, rows=rows, exit_code=outcome.exit_code)
+        rows, failed = [log.count for log in supervisor.logs], supervisor.index_of(outcome.node)
+        events.write(state=outcome.state, error=text, failed=failed, rows=rows, exit_code=outcome.exit_code)
 
 
 if __name__ == "__main__":

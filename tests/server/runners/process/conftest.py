@@ -104,12 +104,12 @@ class Bench:
         return State.get_state_str(state_at(run.transitions, now)), run.error(now)
 
     def rows(self, run: Run, job: str = "worker 0") -> list[str]:
-        """Return what a job has printed so far, without the end marker and the row about ignored parameters."""
+        """Return what a job has printed so far, without the end marker and the row with the reason of a failure."""
         found, line = [], 0
         while page := run.rows(line, 10**9, self.clock.now()):
             line = page[-1][1].line
             found += [row.message for owner, row in page if owner.name == job]
-        return [message for message in found if message != END_OF_LOG and "server's machine" not in message]
+        return [message for message in found if message not in (END_OF_LOG, run.error(self.clock.now()))]
 
     def pids(self, run: Run, count: int = 1, job: str = "worker 0") -> list[int]:
         """Wait until a job has printed some pids, and return them."""

@@ -280,17 +280,13 @@ def test_the_host_file_is_in_the_variables_of_every_mpirun():
     ]
 
 
-def test_passwords_of_the_master_are_named_without_their_values():
+def test_ignored_parameters_of_several_nodes_are_named_once_without_secrets():
     given = {**MPI, "masterRegistryUsername": "me", "masterRegistryPassword": "sesame", "masterContainer": "c"}
-    rows = [
-        ignored_parameters(node, given, frozenset({"worker", "master"}))
-        for node in nodes_of(["worker 0", "master 0"], MPI)
-    ]
-    assert rows == [
-        None,
-        "This runs as a process of the server's machine: masterRegistryUsername, masterRegistryPassword and "
-        "masterContainer c are not used.",
-    ]
+    given |= {"workerContainer": "w", "workerMachineType": "local", "clusterId": "x"}
+    assert ignored_parameters(nodes_of(["worker 0", "master 0"], MPI), given) == (
+        "This runs as processes of the server's machine: masterRegistryUsername, masterRegistryPassword, "
+        "masterContainer c, workerContainer w and clusterId are not used."
+    )
 
 
 def test_mpirun_can_be_started_by_root_and_binds_no_process_to_a_processor():
@@ -320,12 +316,12 @@ def test_the_host_file_is_never_written_through_a_link(tmp_path):
         ({"container": "c", "machineType": "m", "gpuCount": 2}, "container c, machineType m and gpuCount are"),
         ({"artifactDirectory": "/artifacts"}, "artifactDirectory /artifacts is"),
         ({"artifactDirectory": "artifacts"}, None),
+        ({"container": "none", "machineType": "local"}, None),
     ],
 )
 def test_ignored_parameters_are_named_without_secrets(given, named):
-    (node,) = nodes_of(["worker 0"], SINGLE)
-    row = named and f"This runs as a process of the server's machine: {named} not used."
-    assert ignored_parameters(node, {**SINGLE, **given}, frozenset({""})) == row
+    text = named and f"This runs as a process of the server's machine: {named} not used."
+    assert ignored_parameters(nodes_of(["worker 0"], SINGLE), {**SINGLE, **given}) == text
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,8 @@ def test_a_run_whose_supervisor_is_killed_ends_with_an_error_and_its_processes_a
         "may go on",
     )
     assert not any(map(is_alive, commands))
-    assert run.rows(4, 10, bench.clock.now())[0][1].message == END_OF_LOG
+    last = [row.message for _, row in run.rows(4, 10, bench.clock.now())]
+    assert last == [run.error(bench.clock.now()), END_OF_LOG]
 
 
 @only_linux

@@ -68,22 +68,20 @@ NodeGroup(nodes, StopSignal()).tear_down(0.2)
 """
 
 
+def failed(node, exit_code, how):
+    return Outcome(State.FAILED, f"The command of {node} {how}", exit_code, node)
+
+
 @pytest.mark.parametrize(
     ("exit_codes", "outcome"),
     [
         ({}, None),
         ({"worker 0": 0, "parameter server 0": 0}, None),
         ({"worker 0": 0, "worker 1": 0}, Outcome(State.STOPPED, exit_code=0)),
-        ({"worker 1": 1}, Outcome(State.FAILED, "The command of worker 1 ended with exit code 1", 1)),
-        (
-            {"parameter server 0": -signal.SIGSEGV},
-            Outcome(State.FAILED, "The command of parameter server 0 was ended by the signal SIGSEGV", -11),
-        ),
-        ({"worker 0": 3, "worker 1": 4}, Outcome(State.FAILED, "The command of worker 0 ended with exit code 3", 3)),
-        (
-            {"worker 0": 0, "worker 1": 255},
-            Outcome(State.FAILED, "The command of worker 1 ended with exit code 255", 255),
-        ),
+        ({"worker 1": 1}, failed("worker 1", 1, "ended with exit code 1")),
+        ({"parameter server 0": -signal.SIGSEGV}, failed("parameter server 0", -11, "was ended by the signal SIGSEGV")),
+        ({"worker 0": 3, "worker 1": 4}, failed("worker 0", 3, "ended with exit code 3")),
+        ({"worker 0": 0, "worker 1": 255}, failed("worker 1", 255, "ended with exit code 255")),
     ],
 )
 def test_a_run_ends_with_its_workers_or_with_the_first_failure(exit_codes, outcome):
@@ -103,7 +101,7 @@ def test_a_run_ends_with_its_workers_or_with_the_first_failure(exit_codes, outco
 )
 def test_exit_codes_are_explained(exit_code, error):
     """A shell reports the signal that has killed its last command as 128 and more."""
-    assert outcome_of(NODES[:1], {"worker 0": exit_code}) == Outcome(State.FAILED, error, exit_code)
+    assert outcome_of(NODES[:1], {"worker 0": exit_code}) == Outcome(State.FAILED, error, exit_code, "worker 0")
 
 
 def test_a_command_does_not_run_if_its_supervisor_is_killed_at_the_start_barrier(tmp_path):

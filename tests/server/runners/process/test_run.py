@@ -131,6 +131,31 @@ def test_a_partial_line_becomes_a_row_while_the_command_waits(bench):
     assert bench.rows(run) == ["Ready? ", "yes"]
 
 
+def test_the_log_of_the_node_that_failed_ends_with_the_reason(bench):
+    nodes = {"workerCount": 2, "parameterServerCount": 1, "parameterServerCommand": "exec sleep 60"}
+    command = '[ $INDEX = 0 ] && exec sleep 60; echo "going to fail"; exit 3'
+    run = bench.done(experimentTypeId=2, workerCommand=command, **nodes)
+    now = bench.clock.now()
+    rows = {job.name: [(row.line, row.message) for row in run.job_rows(job, 0, 9, now)] for job in run.jobs}
+    reason = "The command of worker 1 ended with exit code 3"
+    assert rows == {
+        "worker 0": [(1, "PSEOF")],
+        "worker 1": [(1, "going to fail"), (2, reason), (3, "PSEOF")],
+        "parameter server 0": [(1, "PSEOF")],
+    }
+    assert [run.last_lines(now)[job] for job in run.jobs] == [1, 3, 1]
+    assert [row.message for _, row in run.rows(1, 9, now)] == [reason, "PSEOF"]
+    assert [row.message for _, row in run.rows(2, 9, now)] == ["PSEOF"]
+    assert run.rows(3, 9, now) == []
+
+
+def test_a_run_that_could_not_be_set_up_has_a_log_with_the_reason(bench):
+    run = bench.done(workspaceUrl="/no/such/folder")
+    rows = [row.message for _, row in run.rows(0, 9, bench.clock.now())]
+    assert rows == [run.error(bench.clock.now()), "PSEOF"]
+    assert rows[0].startswith("The workspace /no/such/folder does not exist")
+
+
 def test_commands_see_their_variables_and_no_secret_of_the_server(bench, monkeypatch):
     """The supervisor does not see them either."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
@@ -141,15 +166,10 @@ def test_commands_see_their_variables_and_no_secret_of_the_server(bench, monkeyp
     assert [row for row in rows if "very-secret" in row] == []
 
 
-def test_the_first_row_of_each_job_names_its_ignored_parameters(bench):
-    """Those of the whole experiment too, but no secret value."""
-    given = {"workerCommand": "true", "workerCount": 2, "parameterServerCommand": "true", "parameterServerCount": 1}
-    given |= {"workerContainer": "a", "parameterServerContainer": "b", "workerRegistryPassword": "very-secret"}
-    run = bench.done(experimentTypeId=2, **given, clusterId="c")
-    found = {job.name: row.message for job, row in run.rows(0, 3, bench.clock.now())}
-    text = "This runs as a process of the server's machine: {} and clusterId are not used."
-    assert found["worker 0"] == found["worker 1"] == text.format("workerContainer a, workerRegistryPassword")
-    assert found["parameter server 0"] == text.format("parameterServerContainer b")
+def test_the_rows_of_a_command_count_from_1_and_the_run_says_which_parameters_are_not_used(bench):
+    run = bench.done("echo first", container="c", clusterId="x")
+    assert [(row.line, row.message) for _, row in run.rows(0, 1, bench.clock.now())] == [(1, "first")]
+    assert run.remark == "This runs as a process of the server's machine: container c and clusterId are not used."
 
 
 @pytest.mark.parametrize(

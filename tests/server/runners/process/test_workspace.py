@@ -477,7 +477,7 @@ def test_a_run_works_in_its_workspace_and_keeps_no_password(bench, archive, tmp_
     url = f"http://somebody:{QUOTED}@{serve(tmp_path / 'served', SECRET)}/a.zip"
     run = bench.done("./train.sh; cat link.txt", workspaceUrl=url, artifactDirectory="/artifacts")
     assert (bench.outcome(run), bench.rows(run)) == (("stopped", None), ["training", "data"])
-    assert "artifactDirectory /artifacts is not used" in run.rows(0, 1, bench.clock.now())[0][1].message
+    assert "artifactDirectory /artifacts is not used" in run.remark
     files = [path.read_bytes() for path in bench.directory.rglob("*") if path.is_file()]
     assert not any(secret.encode() in content for content in files for secret in (SECRET, QUOTED))
 

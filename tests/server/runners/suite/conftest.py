@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gradient_api.constants import TERMINAL_STATES
+from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, Run, Runner, RunSpec, next_state_at, state_at
@@ -32,8 +32,6 @@ class Kind(ABC):
     """A runner under test, and the requests with which it does things."""
 
     name: str
-    notes = 0
-    """How many rows the runner writes before those of the command."""
     prints: Callable[..., dict] | None = None
     """Optional: `prints(rows, code=0)` prints some rows and ends with an exit code."""
     prints_on_several_nodes: Callable[[int], dict] | None = None
@@ -242,8 +240,13 @@ class Bench:
 
     def until_printed(self, run: Run) -> list[tuple[Job, LogRow]]:
         """Pass time until the command has printed a row, and return all rows."""
-        self.until(run, lambda: len(self.rows(run)) > self.kind.notes)
+        self.until(run, lambda: len(self.rows(run)) > 0)
         return self.rows(run)
+
+    def printed(self, run: Run) -> int:
+        """Return how many rows there are without the end markers and the reason of a failure."""
+        other = (END_OF_LOG, run.error(self.clock.now()))
+        return sum(row.message not in other for _, row in self.rows(run))
 
     def pass_time(self, timestamp: float) -> None:
         self.kind.pass_time(self.clock, timestamp, self.changed)

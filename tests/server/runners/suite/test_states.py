@@ -99,7 +99,7 @@ def test_runs_do_not_disturb_each_other(bench, prints, waits):
     runs = [bench.start(prints(rows, code)) for rows, code in ((1, 0), (2, 1), (3, 0))]
     bench.until_printed(waiting)
     assert [bench.until_ended(run) for run in runs] == [State.STOPPED, State.FAILED, State.STOPPED]
-    assert [len(bench.rows(run)) - bench.kind.notes for run in runs] == [2, 3, 4]
+    assert [bench.printed(run) for run in runs] == [1, 2, 3]
     assert len({job.id for run in (waiting, *runs) for job in run.jobs}) == 4
 
 
@@ -159,7 +159,7 @@ def test_deleting_a_running_run_disturbs_no_other_and_frees_its_handle(bench, pr
     assert list(again.transitions) == bench.rows(again) == []
     again.start(bench.clock.now())
     assert bench.until_ended(again) == State.STOPPED
-    assert len(bench.rows(again)) == bench.kind.notes + 3
+    assert bench.printed(again) == 2
     rows = bench.until_printed(other)
     other.stop(bench.clock.now())
     assert bench.until_ended(other) == State.CANCELLED
