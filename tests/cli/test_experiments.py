@@ -255,6 +255,18 @@ def test_list_prints_ids_json_or_a_table(cli, client):
     assert "\x1b" not in head + "".join(lines)
 
 
+def test_watch_prints_the_list_again_when_it_changes_until_ctrl_c(client):
+    terminal = Terminal()
+    command = (*GRADIENT, "experiments", "list", "--watch")
+    process = subprocess.Popen(command, stdin=terminal.end, stdout=terminal.end, stderr=terminal.end)
+    terminal.wait_for("No experiments found", 30)
+    experiment_id = made(client, start=False)
+    terminal.wait_for(experiment_id)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert "Traceback" not in terminal.written
+
+
 def test_details_prints_a_table_or_json(cli, client):
     experiment_id = made(client, start=False)
     assert experiment_id in cli("experiments", "details", experiment_id).output

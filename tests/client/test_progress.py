@@ -1,6 +1,7 @@
 """The live line of `wait` and `yield_logs`, in a terminal and without one."""
 
 import functools
+import io
 import os
 import re
 import signal
@@ -8,14 +9,17 @@ import subprocess
 import sys
 import textwrap
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from gradient_api.constants import ExperimentState
+from rich.console import Console
 
 from gradient import ExperimentFailedError, ExperimentsClient, GradientSdkError
 from gradient_ext import LazyModule, async_client
 from gradient_ext import client as sync_client
+from gradient_ext.display.progress import TerminalLine
 from tests.client.terminals import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -196,6 +200,25 @@ try:
 except KeyboardInterrupt:
     print("left")
 """
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        ([(ExperimentState.RUNNING, 75)], "es1 running, 1:15, 3 rows"),
+        ([(ExperimentState.PENDING, None), (ExperimentState.RUNNING, 75)], "es1 running, 1:15, 3 rows"),
+        ([(ExperimentState.PENDING, None)], "es1 pending, 0:00, 3 rows"),
+        ([(ExperimentState.RUNNING, -60)], "es1 running, 0:00, 3 rows"),
+    ],
+)
+def test_the_time_counts_from_the_start_of_the_command(shown, text):
+    """A clock of the server that is ahead makes no negative times."""
+    output = io.StringIO()
+    line = TerminalLine("es1", Console(file=output, width=80))
+    for state, seconds in shown:
+        began = None if seconds is None else (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+        line.show(state, 3, began)
+    assert output.getvalue().splitlines()[-1] == text
 
 
 @pytest.mark.parametrize("kind", WAITING)
