@@ -39,16 +39,21 @@ if TYPE_CHECKING:
         StateNotReachedError,
         WaitTimeoutError,
     )
+    from gradient.sdk_client import SdkClient
     from gradient_ext.async_client import AsyncExperimentsClient
+    from gradient_ext.async_projects_client import AsyncProjectsClient
     from gradient_ext.client import ExperimentsClient
     from gradient_ext.experiments import BaseExperiment, ExperimentList, MultiNodeExperiment, SingleNodeExperiment
     from gradient_ext.logs import LogRow, LogRows
+    from gradient_ext.projects import Project, ProjectList
+    from gradient_ext.projects_client import ProjectsClient
     from gradient_ext.states import ExperimentState, ExperimentType
 
     __version__: str
 
 __all__ = [
     "AsyncExperimentsClient",
+    "AsyncProjectsClient",
     "AuthenticationError",
     "BadRequestError",
     "BaseExperiment",
@@ -70,12 +75,16 @@ __all__ = [
     "MultiNodeParameters",
     "NotFoundError",
     "PermissionDeniedError",
+    "Project",
+    "ProjectList",
+    "ProjectsClient",
     "RateLimitError",
     "RequestFailedError",
     "RequestTimeoutError",
     "ResourceCreatingDataError",
     "ResourceCreatingError",
     "ResourceFetchingError",
+    "SdkClient",
     "ServerError",
     "SingleNodeExperiment",
     "SingleNodeParameters",
@@ -97,10 +106,14 @@ if not TYPE_CHECKING:  # A type checker would accept any name of a module with `
     # Names are imported when they are first used. Those that are not listed are errors.
     _MODULES = {
         "gradient": ("constants", "errors"),
+        "gradient.sdk_client": ("SdkClient",),
         "gradient_ext.async_client": ("AsyncExperimentsClient",),
+        "gradient_ext.async_projects_client": ("AsyncProjectsClient",),
         "gradient_ext.client": ("ExperimentsClient", "MultiNodeParameters", "SingleNodeParameters"),
         "gradient_ext.experiments": ("BaseExperiment", "ExperimentList", "MultiNodeExperiment", "SingleNodeExperiment"),
         "gradient_ext.logs": ("LogRow", "LogRows"),
+        "gradient_ext.projects": ("Project", "ProjectList"),
+        "gradient_ext.projects_client": ("ProjectsClient",),
         "gradient_ext.states": ("ExperimentState", "ExperimentType"),
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

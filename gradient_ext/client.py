@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack
 
 from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
@@ -75,17 +75,29 @@ Event = TypeVar("Event")
 class BaseClient:
     """A client of one API: its configuration, its options, and the connections that it closes."""
 
-    def __init__(self, configuration: config.Configuration, options: config.Options) -> None:
+    _addresses: ClassVar[Mapping[str, str]] = {}
+    """The addresses that it calls: the names of the arguments, and those in the configuration."""
+
+    def __init__(
+        self,
+        configuration: config.Configuration,
+        options: config.Options,
+        http_client: httpx.Client | None = None,
+    ) -> None:
         importing.delay_forks()
         self._configuration = configuration
         self._options = options
-        self._http_client: httpx.Client | None = None
+        self._http_client = http_client
+        config.warn_about_cleartext(getattr(configuration, name) for name in self._addresses.values())
+        if http_client is not None:
+            _ = self._transport  # Checks it, and remembers the process and the event loop that it belongs to.
 
     def __repr__(self) -> str:
         hosts: config.Configuration | None = self.__dict__.get("_configuration")
         if hosts is None:
             return object.__repr__(self)  # A traceback that prints variables may print this one of `__init__`.
-        return f"{type(self).__name__}(base_url={hosts.experiments_url!r}, logs_url={hosts.logs_url!r})"
+        shown = ", ".join(f"{argument}={getattr(hosts, name)!r}" for argument, name in self._addresses.items())
+        return f"{type(self).__name__}({shown})"
 
     def __enter__(self) -> Self:
         return self
@@ -183,6 +195,8 @@ class ExperimentsClient(BaseClient):
     keyword, which is a `TypeError`, and an extra that is not installed, which is an `ImportError`.
     """
 
+    _addresses = {"base_url": "experiments_url", "logs_url": "logs_url"}  # noqa: RUF012 - as declared in the base class
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -208,12 +222,7 @@ class ExperimentsClient(BaseClient):
             },
             "ExperimentsClient()",
         )
-        configuration = config.load_configuration(api_key, base_url, logs_url)
-        config.warn_about_cleartext(configuration)
-        super().__init__(configuration, options)
-        self._http_client = http_client
-        if http_client is not None:
-            _ = self._transport  # Checks it, and remembers the process and the event loop that it belongs to.
+        super().__init__(config.load_configuration(api_key, base_url, logs_url), options, http_client)
 
     @takes(SINGLE_NODE_PARAMETERS)
     def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:

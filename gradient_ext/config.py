@@ -9,12 +9,12 @@ import os
 import stat
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypedDict, cast
 from urllib.parse import urlsplit
 
-from gradient_api.constants import EXPERIMENTS_URL, LOGS_URL
+from gradient_api.constants import API_URL, EXPERIMENTS_URL, LOGS_URL
 
 from gradient_ext._json import as_object
 from gradient_ext.errors import ConfigurationError, InvalidParametersError
@@ -42,11 +42,16 @@ LONGEST_SECONDS: Final = 1e8
 KEY_VARIABLE: Final = "PAPERSPACE_API_KEY"
 EXPERIMENTS_VARIABLE: Final = "PAPERSPACE_CONFIG_EXPERIMENTS_HOST"
 LOGS_VARIABLE: Final = "PAPERSPACE_CONFIG_LOG_HOST"
+API_VARIABLE: Final = "PAPERSPACE_CONFIG_HOST"
 DIRECTORY_VARIABLE: Final = "PAPERSPACE_CONFIG_PATH"
 FILE_VARIABLE: Final = "PAPERSPACE_CONFIG_FILE_NAME"
 KEY_MEMBER: Final = "apiKey"
-_EXPERIMENTS_MEMBER: Final = "baseUrl"
-_LOGS_MEMBER: Final = "logsUrl"
+_ADDRESSES: Final[Mapping[str, tuple[str, str]]] = {
+    "base_url": (EXPERIMENTS_VARIABLE, "baseUrl"),
+    "logs_url": (LOGS_VARIABLE, "logsUrl"),
+    "api_url": (API_VARIABLE, "apiUrl"),
+}
+"""The environment variable of each address, and its member of the configuration file, by the name of the argument."""
 _EXPERIMENTS_PATH: Final = urlsplit(EXPERIMENTS_URL).path
 NO_SERVER: Final = (
     "The hosted Gradient service is retired, and no server of yours was found. Start one with `gradient server start`, "
@@ -62,6 +67,7 @@ class Configuration(NamedTuple):
     api_key: Secret
     experiments_url: str
     logs_url: str
+    api_url: str
     has_server: bool = True
     """Whether the addresses were given or found; otherwise they are those of the hosted service, which is retired."""
 
@@ -142,7 +148,12 @@ def as_secret(value: object) -> Any:
 
 
 def load_configuration(
-    api_key: str | None = None, base_url: str | None = None, logs_url: str | None = None
+    api_key: str | None = None,
+    base_url: str | None = None,
+    logs_url: str | None = None,
+    api_url: str | None = None,
+    *,
+    needed: Collection[str] = ("base_url", "logs_url"),
 ) -> Configuration:
     """Return the configuration of a client, read from arguments, environment, file or a running server.
 
@@ -154,29 +165,33 @@ def load_configuration(
         the configuration file, then a running server. Without a path, it gets `/experiments/v1`.
     :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`, then `logsUrl` in the configuration
         file, then that of the experiments
+    :param str api_url: address of the projects; default: `PAPERSPACE_CONFIG_HOST`, then `apiUrl` in the configuration
+        file, then that of the experiments
+    :param needed: the addresses that the client calls, by the names of these parameters; the configuration file is not
+        read where it is of no use for them
 
     :raises ConfigurationError: there is no API key, an address is invalid, or the configuration file cannot be read
     """
     # This frame is in the tracebacks of errors.
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     key = key or Secret(os.environ.get(KEY_VARIABLE, ""))
-    base_url = base_url or os.environ.get(EXPERIMENTS_VARIABLE)
-    logs_url = logs_url or os.environ.get(LOGS_VARIABLE)
-    if not (key and base_url and logs_url):
+    given = {"base_url": base_url, "logs_url": logs_url, "api_url": api_url}
+    found = {name: given[name] or os.environ.get(variable) for name, (variable, _) in _ADDRESSES.items()}
+    if not (key and all(found[name] for name in needed)):
         file = _configuration_in_file()
-        base_url = base_url or file.get(_EXPERIMENTS_MEMBER)
-        logs_url = logs_url or file.get(_LOGS_MEMBER)
-        if not base_url and not logs_url and (server := running_server()):
-            base_url, logs_url = (server.environment.get(name) for name in (EXPERIMENTS_VARIABLE, LOGS_VARIABLE))
+        found = {name: found[name] or file.get(member) for name, (_, member) in _ADDRESSES.items()}
+        if not any(found.values()) and (server := running_server()):
+            found = {name: server.environment.get(variable) for name, (variable, _) in _ADDRESSES.items()}
             key = key or Secret(server.environment.get(KEY_VARIABLE, ""))
         key = key or file.get(KEY_MEMBER)
-    has_server = bool(base_url)
-    experiments_url = _experiments_url(_checked_url("base_url", base_url or EXPERIMENTS_URL))
+    urls = {name: _checked_url(name, url) for name, url in found.items() if url}
+    experiments_url = _experiments_url(urls.get("base_url", EXPERIMENTS_URL))
     return Configuration(
         api_key=_checked_key(key),
         experiments_url=experiments_url,
-        logs_url=_checked_url("logs_url", logs_url or _logs_url(experiments_url)),
-        has_server=has_server,
+        logs_url=urls.get("logs_url") or _beside(experiments_url, LOGS_URL),
+        api_url=urls.get("api_url") or _beside(experiments_url, API_URL),
+        has_server="base_url" in urls or ("api_url" in urls and "api_url" in needed),
     )
 
 
@@ -184,9 +199,9 @@ def _experiments_url(url: str) -> str:
     return url if urlsplit(url).path else f"{url}{_EXPERIMENTS_PATH}"
 
 
-def _logs_url(experiments_url: str) -> str:
-    """Return the address of the logs: every server but the hosted one has them where it has the experiments."""
-    return LOGS_URL if experiments_url == EXPERIMENTS_URL else experiments_url.removesuffix(_EXPERIMENTS_PATH)
+def _beside(experiments_url: str, hosted: str) -> str:
+    """Return another address of a server: every one but the hosted one has all of them at one place."""
+    return hosted if experiments_url == EXPERIMENTS_URL else experiments_url.removesuffix(_EXPERIMENTS_PATH)
 
 
 def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
@@ -223,9 +238,9 @@ def running_server() -> RunningServer | None:
     return RunningServer(pid, str(url), {name: str(value) for name, value in environment.items()})
 
 
-def warn_about_cleartext(configuration: Configuration) -> None:
+def warn_about_cleartext(urls: Iterable[str]) -> None:
     """Warn about each host that gets the API key over plain http, once in the life of the process."""
-    for url in (configuration.experiments_url, configuration.logs_url):
+    for url in urls:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme == "http" and not is_loopback(host):
@@ -234,7 +249,7 @@ def warn_about_cleartext(configuration: Configuration) -> None:
 
 @functools.cache
 def _warn_once(text: str) -> None:
-    warnings.warn(text, UserWarning, stacklevel=4)
+    warnings.warn(text, UserWarning, stacklevel=5)
 
 
 def is_loopback(host: str) -> bool:
@@ -269,7 +284,8 @@ def _configuration_in_file() -> Mapping[str, Secret]:
 
 
 def _texts(content: object) -> Mapping[str, Secret]:
-    found = {name: as_object(content).get(name) or "" for name in (KEY_MEMBER, _EXPERIMENTS_MEMBER, _LOGS_MEMBER)}
+    members = (KEY_MEMBER, *(member for _, member in _ADDRESSES.values()))
+    found = {name: as_object(content).get(name) or "" for name in members}
     if not all(isinstance(value, str) for value in found.values()):
         raise TypeError
     return {name: Secret(value) for name, value in found.items()}

@@ -27,7 +27,16 @@ from gradient_api.experiment_fields import (
 
 from gradient_ext import LazyModule, public
 from gradient_ext._json import EXACT_TYPES, coerce, is_object, require
-from gradient_ext.display.tables import Cell, Column, Displayed, DisplayedList, Table, elapsed_text, parsed_timestamp
+from gradient_ext.display.tables import (
+    Cell,
+    Column,
+    Displayed,
+    DisplayedList,
+    Table,
+    elapsed_text,
+    local_minute,
+    parsed_timestamp,
+)
 from gradient_ext.redaction import REDACTED, escape_control_characters, redact, redact_environment, redact_json
 from gradient_ext.states import has_ended, state_style
 
@@ -371,7 +380,7 @@ def _row_of(experiment: BaseExperiment) -> tuple[Cell, ...]:
     return (
         Cell(_safe(experiment.id)),
         Cell(_safe(experiment.name or "")),
-        Cell(_local_minute(experiment.dt_created)),
+        Cell(local_minute(experiment.dt_created)),
         Cell(_duration(experiment)),
         Cell(_word(ExperimentState.get_state_str, experiment.state), state_style(experiment.state)),
         Cell(_safe(experiment.experiment_error or "")),
@@ -380,12 +389,6 @@ def _row_of(experiment: BaseExperiment) -> tuple[Cell, ...]:
         Cell(_safe(", ".join(_variants(experiment, "container")))),
         Cell(_safe(", ".join(_variants(experiment, "machine_type")))),
     )
-
-
-def _local_minute(timestamp: str | None) -> str:
-    """Return a timestamp as the date and time of day here."""
-    found = parsed_timestamp(timestamp)
-    return found.astimezone().strftime("%Y-%m-%d %H:%M") if found else ""
 
 
 def _duration(experiment: BaseExperiment) -> str:

@@ -38,7 +38,7 @@ _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "null": ((type(None),), "None"),
 }
 _HANDLE = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
-_EXAMPLE = "'esxfbgzu7xanst'"
+_EXAMPLES = {"experiment_id": "'esxfbgzu7xanst'", "project_id": "'prlvf0u05'"}
 _NUMBERS = [number for number in vars(ExperimentState).values() if isinstance(number, int)]
 _STATES = {ExperimentState.get_state_str(number): number for number in _NUMBERS}
 _LARGEST_INT = 2**63 - 1
@@ -257,23 +257,23 @@ def _wire_value(parameter: Parameter, value: Any) -> Any:
     return dict(cast("Mapping[str, object]", value)) if parameter.json_type == "object" else value
 
 
-def checked_handle(experiment_id: object, method: str) -> str:
-    """Return the id of an experiment; it becomes a part of a URL and must not lead elsewhere.
+def checked_handle(handle: object, method: str, *, name: str = "experiment_id") -> str:
+    """Return the id of an experiment or project; it becomes a part of a URL and must not lead elsewhere.
 
     >>> checked_handle("esxfbgzu7xanst", "get()")
     'esxfbgzu7xanst'
 
     :raises InvalidParametersError: it cannot be an id
     """
-    if not isinstance(experiment_id, str):
-        problem = f"must be a str such as {_EXAMPLE}, not {type(experiment_id).__name__}"
-    elif not experiment_id:
+    if not isinstance(handle, str):
+        problem = f"must be a str such as {_EXAMPLES[name]}, not {type(handle).__name__}"
+    elif not handle:
         problem = "is empty; it must be what a create or run returned"
-    elif not _HANDLE.fullmatch(experiment_id) or not experiment_id.strip("."):
-        problem = f"{short_repr(experiment_id)} cannot be an id; ids look like {_EXAMPLE}"
+    elif not _HANDLE.fullmatch(handle) or not handle.strip("."):
+        problem = f"{short_repr(handle)} cannot be an id; ids look like {_EXAMPLES[name]}"
     else:
-        return experiment_id
-    raise InvalidParametersError(method, [f"experiment_id: {problem}"])
+        return handle
+    raise InvalidParametersError(method, [f"{name}: {problem}"])
 
 
 def checked_projects(project_id: object, method: str) -> tuple[str, ...] | None:

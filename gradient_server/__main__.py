@@ -28,7 +28,10 @@ from gradient_server.private_files import make_private_folder, write_new
 if TYPE_CHECKING:
     from gradient_server import LocalServer
 
-READY_ATTRIBUTES = ("url", "experiments_url", "experiments_url_v2", "logs_url", "api_key", "environment", "simulated")
+READY_ATTRIBUTES = (
+    *("url", "experiments_url", "experiments_url_v2", "logs_url", "api_url"),
+    *("api_key", "environment", "simulated"),
+)
 """The attributes of a server that the ready file has, besides its process id."""
 _MAX_BYTES = 2**16
 _NO_READY_FILE = "something else is there, which is not removed; give another path, or remove it"

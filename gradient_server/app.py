@@ -121,9 +121,12 @@ class _OperationEndpoint:
         self._polls = polls
         self._authentication = authentication
         self._check_answers = check_answers
-        # The log host has its own response to an incorrect key.
-        is_401 = str(responses.UNAUTHORIZED.status) in operation.responses
-        self._incorrect_key = responses.UNAUTHORIZED if is_401 else responses.INCORRECT_API_KEY
+        # The hosts of logs and of projects have responses of their own.
+        declared = (each for each in responses.INCORRECT_KEY_RESPONSES if str(each.status) in operation.responses)
+        allowed = (each for each in declared if response_problem(operation, each) is None)
+        self._incorrect_key = next(allowed, responses.INCORRECT_API_KEY)
+        is_project = "projects" in operation.tags
+        self._invalid_request = responses.invalid_project if is_project else responses.invalid_request
 
     async def __call__(self, request: Request) -> Response:
         """Return the response to a request; whatever fails is logged and becomes a 500."""
@@ -172,7 +175,7 @@ class _OperationEndpoint:
                 parameters, await loop.run_in_executor(_VALIDATION, validate_body, operation.body, raw)
             )
         except InvalidRequestError as error:
-            return responses.invalid_request(error.problems)
+            return self._invalid_request(error.problems)
 
 
 def _control_endpoint(act: Callable[[bytes], ApiResponse], authentication: Authentication) -> Endpoint:

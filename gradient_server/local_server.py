@@ -152,6 +152,11 @@ class LocalServer:
         return self.url
 
     @property
+    def api_url(self) -> str:
+        """The base URL of projects."""
+        return self.url
+
+    @property
     def simulated(self) -> bool:
         """Whether runs are simulated: no command is executed."""
         return not self._runner.executes_commands
@@ -163,6 +168,7 @@ class LocalServer:
             "PAPERSPACE_CONFIG_EXPERIMENTS_HOST": self.experiments_url,
             "PAPERSPACE_CONFIG_EXPERIMENTS_HOST_V2": self.experiments_url_v2,
             "PAPERSPACE_CONFIG_LOG_HOST": self.logs_url,
+            "PAPERSPACE_CONFIG_HOST": self.api_url,
             "PAPERSPACE_API_KEY": self.api_key,
         }
 

@@ -35,21 +35,22 @@ def derive(spec: Schema) -> dict[str, Any]:
     schemas = spec["components"]["schemas"]
     return {
         "experiments_url": server_url(spec["servers"][0]),
-        "logs_url": server_url(logs_servers(spec)[0]),
+        "logs_url": server_url(servers_of("logs", spec)[0]),
+        "api_url": server_url(servers_of("projects", spec)[0]),
         "api_key_header": key_scheme(spec)["name"],
         "end_of_log": schemas["LogRow"]["properties"]["message"]["x-end"],
         "terminal_states": tuple(schemas["ExperimentState"]["x-terminal"]),
         "constants": [_constants(schema) for schema in schemas.values() if "x-constants" in schema],
         "requests": [_request(spec, name) for name, schema in schemas.items() if "x-parameters" in schema],
-        "views": list(views(spec)),
+        "views": [*views(spec), _project_view(spec)],
         "stored_parameters": _stored_parameters(spec),
         "log_row_fields": _log_row_fields(spec, schemas["LogRow"]),
     }
 
 
-def logs_servers(spec: Schema) -> list[Schema]:
-    """Return the servers of the operations that are tagged `logs`."""
-    tagged = (each for each in operations(spec) if "logs" in each.get("tags", ()))
+def servers_of(tag: str, spec: Schema) -> list[Schema]:
+    """Return the servers that the operations with a tag have for themselves."""
+    tagged = (each for each in operations(spec) if tag in each.get("tags", ()))
     return [server for operation in tagged for server in operation.get("servers", ())]
 
 
@@ -73,11 +74,14 @@ def low_level(spec: Schema) -> dict[str, Any]:
 
     What is marked `x-large` in a response may be any JSON, enumerations that are open to other values are plain
     numbers, texts with a format are plain texts, which models leave as they are, no title is the name of a class, each
-    request is one object, and schemas that no operation uses any more are left out.
+    request is one object, JSON in a parameter is text, and schemas that no operation uses any more are left out.
     """
     result: dict[str, Any] = json.loads(json.dumps(spec), object_hook=_without_format_and_title)
     result["info"] = spec["info"]
     schemas = result["components"]["schemas"]
+    for parameter in result["components"]["parameters"].values():
+        if parameter.pop("content", None):
+            parameter["schema"] = {"type": "string"}
     for response in (response for operation in operations(result) for response in operation["responses"].values()):
         for content in resolve(result, response).get("content", {}).values():
             content["schema"] = _without_large(result, content["schema"])
@@ -212,7 +216,7 @@ def _description(schema: Schema) -> str:
 
 
 def _groups(spec: Schema, request: Schema) -> list[Schema]:
-    return [resolve(spec, part) for part in request["allOf"]]
+    return [resolve(spec, part) for part in request.get("allOf", [request])]
 
 
 def _properties(spec: Schema, request: Schema) -> dict[str, Schema]:
@@ -239,7 +243,7 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
         "schema": name,
         "parameters_name": request["x-parameters"],
         "constant": snake_case(request["x-parameters"]).upper(),
-        "noun": snake_case(request["x-parameters"]).removesuffix("_parameters"),
+        "call": _call(request),
         "description": _description(request),
         "example": {
             python_name(wire, properties[wire]): _as_given(properties[wire], example_of(spec, name)[wire])
@@ -258,6 +262,14 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
             if "const" not in properties[wire_name]
         ],
     }
+
+
+def _call(request: Schema) -> str:
+    """Return the call of a method that takes the keyword arguments, for an example."""
+    noun = snake_case(request["x-parameters"]).removesuffix("_parameters")
+    if "x-experiment" in request:
+        return f"experiment_id = client.create_{noun}(**parameters)"
+    return f"{noun}_id = {noun}s.create(**parameters)"
 
 
 def example_of(spec: Schema, name: str) -> Schema:
@@ -323,6 +335,11 @@ def views(spec: Schema) -> Iterator[dict[str, Any]]:
         yield _view(name, _description(same[0]), "BaseExperiment", head, specific, tail, types)
 
 
+def _project_view(spec: Schema) -> dict[str, Any]:
+    project = spec["components"]["schemas"]["Project"]
+    return _view("Project", _description(project), None, list(_outer(spec, project)), [], [], None)
+
+
 def _stored_parameters(spec: Schema) -> tuple[str, ...]:
     """Return the names that lead from an experiment to the parameters that it was created with."""
     for outer, member in spec["components"]["schemas"]["Experiment"]["properties"].items():
@@ -357,7 +374,7 @@ def _view(
     head: list[dict[str, Any]],
     specific: list[dict[str, Any]],
     tail: list[dict[str, Any]],
-    type_ids: set[int],
+    type_ids: set[int] | None,
 ) -> dict[str, Any]:
     declared = specific if base else [*head, *tail]
     keys = "name json_type stored_names outer_name required min_length shown secret"
@@ -365,7 +382,7 @@ def _view(
         "name": name,
         "description": description,
         "base": base,
-        "type_ids": tuple(sorted(type_ids)),
+        "type_ids": None if type_ids is None else tuple(sorted(type_ids)),
         "own": declared,
         "fields": [{key: field[key] for key in keys.split() if key in field} for field in (*head, *specific, *tail)],
     }

@@ -35,7 +35,7 @@ from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_spec_validator import validate
 from schema_changes import texts_changed
 from spec_lint import problems
-from unasync import derived_files
+from unasync import DERIVED, derived_files
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
@@ -46,9 +46,10 @@ PACKAGED = "experiments.json"
 LINES_SHOWN = 12
 HINT = "It may be that a name of the contract is one that the code uses itself; give it an x-python-name."
 ADDED_MODULES = ("constants", "experiment_fields", "parameters")
+CLIENTS = [CLIENT / source for source in DERIVED if source.endswith("client.py")]
 CALLERS = {
-    "method of the client": PROJECT / "gradient_ext" / "async_client.py",
-    "handler of the server": PROJECT / "gradient_server" / "api" / "operations.py",
+    "method of the client": CLIENTS,
+    "handler of the server": [PROJECT / "gradient_server" / "api" / "operations.py"],
 }
 """Where each operation is used, by what uses it there."""
 
@@ -202,25 +203,26 @@ def _report_changes(before: str, spec: dict[str, Any]) -> None:
 
 def missing_callers(spec: dict[str, Any]) -> Iterator[str]:
     """Return a sentence for each operation that no method of the client, or no handler of the server, has."""
-    for caller, path in CALLERS.items():
-        names = _names(_content(path))
+    for caller, paths in CALLERS.items():
+        names = {name for path in paths for name in _names(_content(path))}
+        places = " or ".join(path.name for path in paths)
         for operation in operations(spec):
             name = snake_case(operation["operationId"])
-            if path.exists() and name not in names:
-                yield f"{operation['operationId']} has no {caller}: nothing in {path.name} is called {name}."
+            if all(path.exists() for path in paths) and name not in names:
+                yield f"{operation['operationId']} has no {caller}: nothing in {places} is called {name}."
 
 
 def missing_functions() -> Iterator[str]:
     """Return a sentence for each endpoint function that the client calls, and that has not been generated."""
-    path = CALLERS["method of the client"]
-    nodes = list(ast.walk(ast.parse(_content(path))))
-    imports = (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "gradient_api.api")
-    tags = {name.asname or name.name: name.name for node in imports for name in node.names}
-    for node in nodes:
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in tags:
-            module = PACKAGE / "api" / tags[node.value.id] / f"{node.attr}.py"
-            if not module.exists():
-                yield f"{module.parent.name} has no {node.attr}, which {path.name} calls in line {node.lineno}."
+    for path in CLIENTS:
+        nodes = list(ast.walk(ast.parse(_content(path))))
+        imports = (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "gradient_api.api")
+        tags = {name.asname or name.name: name.name for node in imports for name in node.names}
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in tags:
+                module = PACKAGE / "api" / tags[node.value.id] / f"{node.attr}.py"
+                if not module.exists():
+                    yield f"{module.parent.name} has no {node.attr}, which {path.name} calls in line {node.lineno}."
 
 
 def _names(code: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Import what `generate` is about to write, and use it once: create an experiment of each kind, and read it again.
+"""Import what `generate` is about to write, and use it once: create and read each kind of experiment, and a project.
 
 The argument is the directory with the fresh packages. What does not work is printed, and the exit code is 1.
 """
@@ -71,6 +71,7 @@ def lost_values() -> Iterator[str]:
 
     from gradient_ext.experiments import ExperimentList, experiment_from
     from gradient_ext.parameters import request_body, request_model
+    from gradient_ext.projects import ProjectList, project_from
 
     outer = {str(field.outer_name): VALUES[field.json_type] for field in BaseExperimentFields._fields if field.required}
     history, stored = STORED_PARAMETERS
@@ -81,14 +82,20 @@ def lost_values() -> Iterator[str]:
         # Commands are in base64 in a request, and texts in an answer.
         shown = body | {parameter.wire_name: given[parameter.name] for parameter in accepted.parameters}
         types = {name: value for name, value in shown.items() if name in outer}
-        experiment = experiment_from({**outer, **types, history: {stored: shown}})
+        made: Any
+        kind: Any
+        if accepted is parameters.PROJECT_PARAMETERS:
+            noun, made, kind = "projects", project_from({**outer, **shown}), ProjectList
+        else:
+            noun, made = "experiments", experiment_from({**outer, **types, history: {stored: shown}})
+            kind = ExperimentList
         for parameter in accepted.parameters:
             if sent.get(parameter.wire_name) != body[parameter.wire_name]:
                 yield f"{accepted.schema}: {parameter.wire_name} would not be sent."
-            if getattr(experiment, parameter.name) != given[parameter.name]:
-                yield f"{accepted.schema}: experiments would not show {parameter.name}."
-        experiment.show(file=io.StringIO())
-        ExperimentList([experiment]).show(file=io.StringIO())
+            if getattr(made, parameter.name) != given[parameter.name]:
+                yield f"{accepted.schema}: {noun} would not show {parameter.name}."
+        made.show(file=io.StringIO())
+        kind([made]).show(file=io.StringIO())
 
 
 def value_of(parameter: Parameter) -> Any:

@@ -11,10 +11,10 @@ from derive import (
     Schema,
     example_of,
     key_scheme,
-    logs_servers,
     operations,
     python_name,
     resolve,
+    servers_of,
     snake_case,
     value_kinds,
     views,
@@ -39,7 +39,9 @@ def problems(spec: Schema) -> list[str]:
     for wire, member in shown.items():
         if "description" not in member:
             found.append(f"Experiment: {wire} needs a description; it becomes documentation.")
-    for owner, members in (("Experiment", shown), ("LogRow", schemas["LogRow"]["properties"])):
+    projects = {wire: each for wire, each in schemas["Project"]["properties"].items() if "x-python-name" in each}
+    rows = schemas["LogRow"]["properties"]
+    for owner, members in (("Experiment", shown), ("Project", projects), ("LogRow", rows)):
         for wire, member in members.items():
             found += _of_name(f"{owner}: {wire}", python_name(wire, member))
             if len(value_kinds(spec, member)) != 1:
@@ -50,8 +52,9 @@ def problems(spec: Schema) -> list[str]:
 def _of_hosts(spec: Schema) -> Iterator[str]:
     if key_scheme(spec).get("in") != "header":
         yield "security: the first requirement must be one key in a header, which is how the client sends it."
-    if not logs_servers(spec):
-        yield "No operation that is tagged `logs` has servers; the client reads logs from the first of them."
+    for tag in ("logs", "projects"):
+        if not servers_of(tag, spec):
+            yield f"No operation that is tagged `{tag}` has servers; the client reads {tag} from the first of them."
 
 
 def _of_operations(spec: Schema) -> Iterator[str]:
@@ -91,7 +94,8 @@ def _of_enumeration(name: str, schema: Schema) -> Iterator[str]:
 
 
 def _of_request(spec: Schema, name: str, schema: Schema) -> Iterator[str]:
-    groups = [(part.get("$ref", name).rpartition("/")[2], resolve(spec, part)) for part in schema.get("allOf", ())]
+    parts = schema.get("allOf", [schema])
+    groups = [(part.get("$ref", name).rpartition("/")[2], resolve(spec, part)) for part in parts]
     fields = {wire: field for _, group in groups for wire, field in group.get("properties", {}).items()}
     for owner, group in groups:
         for wire, field in group.get("properties", {}).items():

@@ -11,7 +11,11 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "gradient_ext"
-DERIVED = {"async_client.py": "client.py", "async_transport.py": "transport.py"}
+DERIVED = {
+    "async_client.py": "client.py",
+    "async_projects_client.py": "projects_client.py",
+    "async_transport.py": "transport.py",
+}
 HEADER = "# Derived from {source} by `make generate`. Do not edit.\n"
 
 _INNER = r"((?:[^\[\]]|\[[^\[\]]*\])+)"

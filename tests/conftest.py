@@ -88,6 +88,13 @@ METHODS = {
     "wait": {"experiment_id": "es1"},
 }
 """The public methods that send something, with the arguments of a call; `test_client` checks that none is missing."""
+PROJECT_METHODS = {
+    "create": {"name": "mnist", "repository_name": "mnist-sample", "repository_url": "https://example.com/mnist.git"},
+    "list": {},
+    "get": {"project_id": "prlvf0u05"},
+    "delete": {"project_id": "prlvf0u05"},
+}
+"""Those of the client of projects."""
 
 
 def call_method(client: ExperimentsClient, name: str, /, **changes: object) -> Any:

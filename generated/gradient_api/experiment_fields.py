@@ -1,5 +1,5 @@
 # Generated from openapi/experiments.yaml by `make generate`. Do not edit.
-"""What an experiment object shows, and under which names an answer carries it."""
+"""What the objects of experiments and projects show, and under which names an answer carries it."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from attrs import define, frozen
 
 @frozen(kw_only=True)
 class ExperimentField:
-    """One attribute of an experiment object."""
+    """One attribute of an object."""
 
     name: str
     json_type: str
@@ -954,6 +954,60 @@ class MultiNodeExperimentFields(BaseExperimentFields):
             json_type="integer",
             outer_name="experimentTypeId",
             required=True,
+        ),
+    )
+    """The attributes in the order in which they are shown."""
+
+
+@define(kw_only=True, repr=False)
+class ProjectFields:
+    """A project, which groups experiments. Historical servers also sent its `experiments`.
+
+    :param str id: The id of the project.
+    :param str name: The name.
+    :param str repository_name: The name of the repository.
+    :param str repository_url: The URL of the repository.
+    :param str created: When it was created; three digits of a second and `Z`.
+    """
+
+    id: str
+    """The id of the project."""
+    name: str | None = None
+    """The name."""
+    repository_name: str | None = None
+    """The name of the repository."""
+    repository_url: str | None = None
+    """The URL of the repository."""
+    created: str | None = None
+    """When it was created; three digits of a second and `Z`."""
+
+    _fields: ClassVar[tuple[ExperimentField, ...]] = (
+        ExperimentField(
+            name="id",
+            json_type="string",
+            outer_name="handle",
+            required=True,
+            min_length=1,
+        ),
+        ExperimentField(
+            name="name",
+            json_type="string",
+            outer_name="name",
+        ),
+        ExperimentField(
+            name="repository_name",
+            json_type="string",
+            outer_name="repoName",
+        ),
+        ExperimentField(
+            name="repository_url",
+            json_type="string",
+            outer_name="repoUrl",
+        ),
+        ExperimentField(
+            name="created",
+            json_type="string",
+            outer_name="dtCreated",
         ),
     )
     """The attributes in the order in which they are shown."""

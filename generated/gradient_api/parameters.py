@@ -1,5 +1,5 @@
 # Generated from openapi/experiments.yaml by `make generate`. Do not edit.
-"""The keyword arguments that make an experiment: what they are called, what they take, what they are for."""
+"""The keyword arguments that make an experiment or a project: what they are called, what they take, what they are for."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NotRequired, TypedDict
@@ -26,7 +26,7 @@ class Parameter(NamedTuple):
 
 
 class ParameterSet(NamedTuple):
-    """The keyword arguments of one kind of experiment."""
+    """The keyword arguments of one kind of request."""
 
     schema: str
     """Of the request body, as the contract calls it."""
@@ -661,4 +661,58 @@ MULTI_NODE_PARAMETERS = ParameterSet(
     ),
     fixed={},
     dependent={"model_path": ("model_type",)},
+)
+
+
+class ProjectParameters(TypedDict):
+    """A new project. Give these to the client as keywords, or unpack a dictionary of them.
+
+    >>> parameters: ProjectParameters = {
+    ...     "name": "mnist",
+    ... }
+    >>> project_id = projects.create(**parameters)
+
+    :param str name: Name of the project [required]
+    :param str repository_name: Name of the repository
+    :param str repository_url: URL of the repository
+    """
+
+    name: str
+    """Name of the project"""
+    repository_name: NotRequired[str | None]
+    """Name of the repository"""
+    repository_url: NotRequired[str | None]
+    """URL of the repository"""
+
+
+PROJECT_PARAMETERS = ParameterSet(
+    schema="NewProject",
+    keywords=ProjectParameters,
+    parameters=(
+        Parameter(
+            name="name",
+            wire_name="name",
+            json_type="string",
+            documented_type="str",
+            description="Name of the project",
+            required=True,
+            min_length=1,
+        ),
+        Parameter(
+            name="repository_name",
+            wire_name="repoName",
+            json_type="string",
+            documented_type="str",
+            description="Name of the repository",
+        ),
+        Parameter(
+            name="repository_url",
+            wire_name="repoUrl",
+            json_type="string",
+            documented_type="str",
+            description="URL of the repository",
+        ),
+    ),
+    fixed={},
+    dependent={},
 )

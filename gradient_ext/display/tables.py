@@ -197,6 +197,12 @@ def parsed_timestamp(text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def local_minute(text: str | None) -> str:
+    """Return a time that a server gave as the date and time of day here."""
+    found = parsed_timestamp(text)
+    return found.astimezone().strftime("%Y-%m-%d %H:%M") if found else ""
+
+
 class Displayed:
     """Something that displays itself as a table. Passwords and credentials are masked."""
 

@@ -18,13 +18,17 @@ Schema = Mapping[str, Any]
 
 @frozen(kw_only=True)
 class Parameter:
-    """A parameter in the query, the path or a header."""
+    """A parameter in the query, the path or a header.
+
+    :param bool is_json: whether the value is given as JSON text
+    """
 
     name: str
     location: str
     required: bool
     schema: Schema
     validator: Draft202012Validator
+    is_json: bool
 
 
 @frozen(kw_only=True)
@@ -56,6 +60,7 @@ class RequestBody:
 class Operation:
     """One operation: its address, its request and its responses.
 
+    :param tags: what it is about
     :param prefixes: the paths of its servers, each of which the path of the operation is added to
     :param body: the request body; None: it takes none
     :param responses: validators of response bodies by status, range of statuses or `default`, and by media type
@@ -64,6 +69,7 @@ class Operation:
     id: str
     method: str
     path: str
+    tags: tuple[str, ...]
     prefixes: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     body: RequestBody | None
@@ -101,6 +107,7 @@ class Contract:
                     id=operation["operationId"],
                     method=method.upper(),
                     path=path,
+                    tags=tuple(operation.get("tags", ())),
                     prefixes=tuple(urlsplit(server["url"]).path.rstrip("/") for server in servers),
                     parameters=tuple(map(self._parameter, parameters)),
                     body=self._body(operation["requestBody"]) if "requestBody" in operation else None,
@@ -109,12 +116,15 @@ class Contract:
 
     def _parameter(self, parameter: Schema) -> Parameter:
         parameter = self._resolve(parameter)
+        is_json = "content" in parameter
+        schema = parameter["content"]["application/json"]["schema"] if is_json else parameter["schema"]
         return Parameter(
             name=parameter["name"],
             location=parameter["in"],
             required=parameter.get("required", False),
-            schema=self._resolve(parameter["schema"]),
-            validator=self._validator(parameter["schema"]),
+            schema=self._resolve(schema),
+            validator=self._validator(schema),
+            is_json=is_json,
         )
 
     def _body(self, body: Schema) -> RequestBody:

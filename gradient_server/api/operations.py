@@ -15,10 +15,19 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.api.contract import snake_case
-from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending, conflict, invalid_request
+from gradient_server.api.responses import (
+    EXPERIMENT_NOT_FOUND,
+    PROJECT_NOT_FOUND,
+    ApiResponse,
+    Pending,
+    conflict,
+    invalid_request,
+    project_error,
+)
+from gradient_server.api.validation import shorten
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, RunRejectedError, entries_until, next_state_at, state_at
-from gradient_server.store.records import Experiment
+from gradient_server.store.records import Experiment, Project
 from gradient_server.store.store import Store
 
 Parameters = Mapping[str, Any]
@@ -37,7 +46,7 @@ _SUCCESS = ApiResponse(200, {"message": "success"})
 class Operations:
     """The handlers of all operations on one store.
 
-    :param Store store: the experiments
+    :param Store store: the experiments and projects
     :param Clock clock: the simulated time
     """
 
@@ -138,6 +147,46 @@ class Operations:
             return ApiResponse(204, pending=_pending(experiment, next_row_at))
         return ApiResponse(200, [serialize_log_row(job, row, self._clock) for job, row in rows])
 
+    def list_projects(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """List projects, newest first."""
+        wanted = parameters.get("filter", {})
+        handle, offset = wanted.get("where", {}).get("handle"), int(wanted.get("offset", 0))
+        end = offset + int(wanted["limit"]) if "limit" in wanted else None
+        projects = [project for project in self._projects() if handle in (None, project.handle)]
+        data = [_serialize_project(project, self._clock) for project in projects[offset:end]]
+        return ApiResponse(200, {"data": data, "meta": {"totalItems": len(projects)}})
+
+    def create_project(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Create a project."""
+        return ApiResponse(201, _serialize_project(self._store.add_project(body), self._clock))
+
+    def delete_project(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Delete a project that has no experiments."""
+        handle = parameters["handle"]
+        if count := sum(found.body["projectHandle"] == handle for found in self._store.newest_first()):
+            what = "an experiment; delete it first" if count == 1 else f"{count} experiments; delete them first"
+            return project_error(409, f'Project "{shorten(handle)}" has {what}.')
+        project = self._store.projects().get(handle)
+        if project is None:
+            return PROJECT_NOT_FOUND
+        if project.deleted is not None:
+            return project_error(400, f'Project "{handle}" is already deleted.')
+        self._store.delete_project(project)
+        return ApiResponse(204)
+
+    def _projects(self) -> list[Project]:
+        """Return the projects that were created or that experiments name, newest first."""
+        # The last one of each project is its oldest.
+        named = {found.body["projectHandle"]: found.created for found in self._store.newest_first()}
+        created = self._store.projects()
+        projects = [project for project in created.values() if project.deleted is None or project.handle in named]
+        projects += [
+            Project(number=0, handle=handle, body={"name": handle}, created=timestamp)
+            for handle, timestamp in reversed(named.items())
+            if handle not in created
+        ]
+        return sorted(projects, key=lambda project: project.created)[::-1]
+
     def _create(self, body: Body, *, start: bool) -> ApiResponse:
         try:
             experiment = self._store.add(body, start=start)
@@ -219,6 +268,18 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
             "triggerEventId": None,
             "params": {snake_case(name): value for name, value in body.items()},
         },
+    }
+
+
+def _serialize_project(project: Project, clock: Clock) -> dict[str, Any]:
+    return {
+        "handle": project.handle,
+        "name": project.body["name"],
+        "dtCreated": _log_date(clock, project.created),
+        "dtDeleted": None,
+        "repoNodeId": None,
+        "repoName": project.body.get("repoName"),
+        "repoUrl": project.body.get("repoUrl"),
     }
 
 

@@ -52,6 +52,9 @@ MAX_BODY_BYTES = 2**20
 INCORRECT_API_KEY = _error(403, "Forbidden", "Incorrect API Key provided")
 UNAUTHORIZED = ApiResponse(401, "Authentication failed")
 EXPERIMENT_NOT_FOUND = _error(404, "Object not found", "Experiment not found")
+INVALID_TOKEN = ApiResponse(401, {"status": 401, "message": "No such API token"})
+INCORRECT_KEY_RESPONSES = (INVALID_TOKEN, UNAUTHORIZED, INCORRECT_API_KEY)
+"""The responses to an incorrect key; an operation has the first of them that the contract allows."""
 NO_SUCH_ENDPOINT = _error(404, "Not found", "There is nothing at this address")
 BODY_TOO_LARGE = _error(413, "Request entity too large", f"A body can have at most {MAX_BODY_BYTES // 2**20} MiB")
 IDEMPOTENCY_KEY_REUSED = _error(
@@ -64,6 +67,25 @@ IDEMPOTENCY_KEY_REUSED = _error(
 def invalid_request(problems: Mapping[str, list[str]] | str) -> ApiResponse:
     """Return a 400 that lists the problems by the name of the field."""
     return _error(400, "Experiment data error", problems)
+
+
+def invalid_project(problems: Mapping[str, list[str]] | str) -> ApiResponse:
+    """Return a 400 that lists the problems by the name of the field, as the host of projects wrote it."""
+    named = {"body": [problems]} if isinstance(problems, str) else dict(problems)
+    text = " ".join(f"{name}: {' '.join(texts)}" for name, texts in named.items())
+    details = {"context": "project", "messages": named}
+    more = {"statusCode": 400, "details": details}
+    return project_error(400, f"The `project` instance is not valid. {text}", "ValidationError", more)
+
+
+def project_error(
+    status: int, message: str, name: str = "Error", more: Mapping[str, object] | None = None
+) -> ApiResponse:
+    """Return an error as the host of projects wrote it."""
+    return ApiResponse(status, {"error": {"name": name, "status": status, "message": message, **(more or {})}})
+
+
+PROJECT_NOT_FOUND = project_error(404, "Project not found")
 
 
 def forbidden(details: str) -> ApiResponse:

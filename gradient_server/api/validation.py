@@ -90,7 +90,12 @@ def validate_parameters(
             problems[parameter.name] = ["Give it once."]
             continue
         value = given[0]
-        texts = list(dict.fromkeys(error.message for error in parameter.validator.iter_errors(value)))
+        try:
+            if parameter.is_json:
+                value = parse_json_object(value.encode())
+            texts = list(dict.fromkeys(error.message for error in parameter.validator.iter_errors(value)))
+        except InvalidJsonError as error:
+            texts = [str(error).replace("body", "value")]
         if texts:
             problems[parameter.name] = texts
         values[parameter.name] = value
@@ -103,7 +108,7 @@ def _given_values(
     parameter: Parameter, path: Mapping[str, str], query: list[tuple[str, str]], headers: Mapping[str, str]
 ) -> list[Any]:
     """Return every value that a request has for a parameter."""
-    kind = parameter.schema.get("type")
+    kind = "string" if parameter.is_json else parameter.schema.get("type")
     if kind == "object":
         pattern = re.compile(re.escape(parameter.name) + r"\[([^\]]*)\]")
         members = [(found[1], value) for name, value in query if (found := pattern.fullmatch(name))]

@@ -361,6 +361,11 @@ def new_handle(seed: int | None, number: int) -> str:
     return _id("es", secrets.token_hex() if seed is None else f"{seed} {number}")
 
 
+def new_project_handle(source: str) -> str:
+    """Return the handle of a project; the same source has the same one."""
+    return _id("pr", f"project {source}", length=7)
+
+
 def jobs_of(handle: str, body: Mapping[str, Any]) -> tuple[Job, ...]:
     """Return the jobs of an experiment: one for each node that it requests. Handle and node determine the ids."""
     return tuple(Job(id=_id("js", f"{handle} {key}"), name=name) for name, key in _nodes(body))
@@ -397,6 +402,6 @@ def _nodes(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "worker 0", "worker"
 
 
-def _id(prefix: str, source: str) -> str:
+def _id(prefix: str, source: str, *, length: int = 12) -> str:
     """Return an id in the format of the hosted service. The same source has the same id."""
-    return prefix + b32encode(sha256(source.encode()).digest())[:12].decode().lower()
+    return prefix + b32encode(sha256(source.encode()).digest())[:length].decode().lower()

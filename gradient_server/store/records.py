@@ -53,6 +53,23 @@ class StoredResponse:
         return abs(now - self.timestamp) > RETENTION
 
 
+@frozen(kw_only=True)
+class Project:
+    """A project that was created.
+
+    :param int number: counts from 1; no number is used twice
+    :param body: the request that created it, by the names of the contract
+    :param float created: when it was created
+    :param float deleted: when it was deleted; None: never
+    """
+
+    number: int
+    handle: str
+    body: dict[str, Any]
+    created: float
+    deleted: float | None = None
+
+
 @frozen
 class Created:
     """A new experiment; one with a `started` timestamp is started."""
@@ -100,4 +117,11 @@ class Responded:
     expired: tuple[bytes, ...]
 
 
-Change = Created | Updated | Started | Stopped | Deleted | Responded
+@frozen
+class ProjectChanged:
+    """A project is new, or has changed."""
+
+    project: Project
+
+
+Change = Created | Updated | Started | Stopped | Deleted | Responded | ProjectChanged

@@ -28,6 +28,8 @@ from gradient_server.store.records import (
     Change,
     Created,
     Deleted,
+    Project,
+    ProjectChanged,
     Responded,
     Started,
     Stopped,
@@ -36,8 +38,8 @@ from gradient_server.store.records import (
 )
 
 logger = logging.getLogger("gradient_server")
-SCHEMA_VERSION = 2
-"""Changes with the tables, and with the meaning of their values. Files of version 1 are converted."""
+SCHEMA_VERSION = 3
+"""Changes with the tables, and with the meaning of their values. Files of earlier versions are converted."""
 APPLICATION_ID = int.from_bytes(b"Grad", "big")
 """Marks a SQLite file as one of this program."""
 FIRST_RUNNER = "simulated"
@@ -46,6 +48,12 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 """The file, and those from which SQLite takes what the file does not have yet."""
 _LOCK_TIMEOUT = 1.0
 """Seconds to wait for the lock of a server that is just ending."""
+# Deleted ones stay: who deletes one again is told so.
+_PROJECTS = """
+CREATE TABLE projects (
+    number INTEGER PRIMARY KEY, handle TEXT NOT NULL UNIQUE, body TEXT NOT NULL, created REAL NOT NULL, deleted REAL
+);
+"""
 # Names are those of the first version, so that its files can be read.
 _SCHEMA = f"""
 BEGIN;
@@ -62,17 +70,19 @@ CREATE TABLE clock (
     one INTEGER PRIMARY KEY, epoch TEXT NOT NULL, passed REAL NOT NULL, scale REAL NOT NULL, real REAL NOT NULL
 );
 CREATE TABLE runner (one INTEGER PRIMARY KEY, name TEXT NOT NULL);
+{_PROJECTS}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-# Whether runs were launched, the first version did not write down.
-_CONVERSION = f"""
-BEGIN;
+_CONVERSIONS = {
+    # Whether runs were launched, the first version did not write down.
+    1: """
 ALTER TABLE experiments ADD COLUMN run TEXT;
-UPDATE experiments SET run = '{{"launched": null}}' WHERE started IS NOT NULL;
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
+UPDATE experiments SET run = '{"launched": null}' WHERE started IS NOT NULL;
+""",
+    2: _PROJECTS,
+}
+"""What makes the next version of each earlier one."""
 Statement = tuple[str, tuple[Any, ...]]
 
 
@@ -93,14 +103,16 @@ class Contents:
     """The contents of a store file.
 
     :param experiments: by number, oldest first
+    :param projects: oldest first, the deleted ones, too
     :param responses: by the digest of their idempotency key, oldest first
     :param int last_number: the number of the last experiment that was added; 0: there was none
     :param float last_timestamp: when an experiment was last created, started or stopped, or entered a state that was
-        recorded, on the simulated clock
+        recorded, or a project was created or deleted, on the simulated clock
     :param Reading clock: the clock when it was last set; None: there was no clock
     """
 
     experiments: dict[int, RunSpec]
+    projects: list[Project]
     responses: dict[bytes, StoredResponse]
     last_number: int
     last_timestamp: float
@@ -190,11 +202,12 @@ class StoreFile:
             logger.warning("The clock was not stored: %s %s", error.filename, error.strerror)
 
     def clear(self) -> None:
-        """Delete all experiments and stored responses, and begin the numbers again.
+        """Delete all experiments, projects and stored responses, and begin the numbers again.
 
         :raises StoreWriteError: that cannot be written
         """
-        self._execute((f"DELETE FROM {table}", ()) for table in ("experiments", "first_answers", "sqlite_sequence"))
+        tables = ("experiments", "projects", "first_answers", "sqlite_sequence")
+        self._execute((f"DELETE FROM {table}", ()) for table in tables)
 
     def _execute(self, statements: Iterable[Statement]) -> None:
         # Several threads: the one that serves, and those that move the clock or reset the server.
@@ -229,7 +242,7 @@ def _open(database: sqlite3.Connection, runner: str) -> None:
     is_new = not program and not tables
     if not is_new and program != APPLICATION_ID:
         raise _UnusableError("it is a database of another program")
-    if not is_new and version not in (1, SCHEMA_VERSION):
+    if not is_new and version not in (*_CONVERSIONS, SCHEMA_VERSION):
         text = f"a server of another version wrote it (layout {version}; this one reads {SCHEMA_VERSION})"
         raise _UnusableError(text)
     if not is_new and (other := _read_runner(database)) != runner:
@@ -242,8 +255,9 @@ def _open(database: sqlite3.Connection, runner: str) -> None:
         database.executescript(_SCHEMA)
         database.execute("INSERT INTO runner VALUES (1, ?)", (runner,))
         database.execute("COMMIT")
-    elif version == 1:
-        database.executescript(_CONVERSION)
+    elif version < SCHEMA_VERSION:
+        steps = "".join(_CONVERSIONS[each] for each in range(version, SCHEMA_VERSION))
+        database.executescript(f"BEGIN;{steps}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
 
 
 def _create_if_missing(path: Path) -> None:
@@ -278,11 +292,16 @@ def _read(database: sqlite3.Connection) -> Contents:
     :raises ValueError: a value in it is invalid
     """
     experiments = dict(_read_experiments(database))
+    projects = list(_read_projects(database))
     timestamps = [timestamp for spec in experiments.values() for timestamp in _timestamps(spec)]
+    timestamps += [
+        timestamp for each in projects for timestamp in (each.created, each.deleted) if timestamp is not None
+    ]
     number = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'experiments'").fetchone()
     clock = database.execute("SELECT epoch, passed, scale, real FROM clock").fetchone()
     return Contents(
         experiments=experiments,
+        projects=projects,
         responses=dict(_read_responses(database)),
         last_number=number[0] if number else 0,
         last_timestamp=max(timestamps, default=0.0),
@@ -304,6 +323,12 @@ def _read_experiments(database: sqlite3.Connection) -> Iterator[tuple[int, RunSp
                 recorded=None if started is None else _record(run),
             ),
         )
+
+
+def _read_projects(database: sqlite3.Connection) -> Iterator[Project]:
+    query = "SELECT number, handle, body, created, deleted FROM projects ORDER BY number"
+    for number, handle, body, created, deleted in database.execute(query):
+        yield Project(number=number, handle=handle, body=json.loads(body), created=created, deleted=deleted)
 
 
 def _record(text: str | None) -> RunRecord:
@@ -360,4 +385,9 @@ def _statements(change: Change) -> Iterator[Statement]:
             yield (
                 "INSERT OR REPLACE INTO first_answers (name, request, status, body, moment) VALUES (?, ?, ?, ?, ?)",
                 (key, response.request, response.status, response.body, response.timestamp),
+            )
+        case ProjectChanged(project):
+            yield (
+                "INSERT OR REPLACE INTO projects (number, handle, body, created, deleted) VALUES (?, ?, ?, ?, ?)",
+                (project.number, project.handle, json.dumps(project.body), project.created, project.deleted),
             )

@@ -1,8 +1,9 @@
-"""The experiments and stored responses of a server: in memory, and in a file if they are to outlive it."""
+"""The experiments, projects and stored responses of a server: in memory, and in a file if they are to outlive it."""
 
 from __future__ import annotations
 
 import contextlib
+import secrets
 import threading
 from collections.abc import Generator, Sequence
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
+from attrs import evolve
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
@@ -22,6 +24,7 @@ from gradient_server.runners.base import (
     RunRejectedError,
     RunSpec,
     new_handle,
+    new_project_handle,
     state_at,
 )
 from gradient_server.store.records import (
@@ -29,6 +32,8 @@ from gradient_server.store.records import (
     Created,
     Deleted,
     Experiment,
+    Project,
+    ProjectChanged,
     Responded,
     Started,
     Stopped,
@@ -42,7 +47,7 @@ _open_transaction: ContextVar[list[Change] | None] = ContextVar("open_transactio
 
 
 class Store:
-    """All experiments and stored responses.
+    """All experiments, projects and stored responses.
 
     A change is written to the file first. Only then is it applied, and a run is told of it.
 
@@ -62,6 +67,8 @@ class Store:
         self._number = file.contents.last_number if file else 0
         specs = file.contents.experiments if file else {}
         self._experiments = {spec.handle: self._readmit(number, spec) for number, spec in specs.items()}
+        self._projects = {project.handle: project for project in file.contents.projects} if file else {}
+        self._project_number = len(self._projects)
         self._responses = file.contents.responses if file else {}
 
     def reset(self) -> None:
@@ -74,6 +81,8 @@ class Store:
             for experiment in self._experiments.values():
                 experiment.run.delete()
             self._experiments.clear()
+            self._project_number = 0
+            self._projects.clear()
             self._responses.clear()
 
     def add(self, body: dict[str, Any], *, start: bool = False) -> Experiment:
@@ -116,6 +125,25 @@ class Store:
     def delete(self, experiment: Experiment) -> None:
         """Delete an experiment and its run."""
         self._change(Deleted(experiment))
+
+    def add_project(self, body: dict[str, Any]) -> Project:
+        """Add a project."""
+        with self._lock:
+            self._project_number += 1
+            number = self._project_number
+            seed = secrets.token_hex(16) if self._runner.executes_commands else self._seed
+            handle = new_project_handle(f"{seed} {number}")
+            project = Project(number=number, handle=handle, body=body, created=self._clock.timestamp())
+            self._change(ProjectChanged(project))
+        return project
+
+    def projects(self) -> dict[str, Project]:
+        """Return the projects that were created, by their handles and the oldest first; deleted ones, too."""
+        return dict(self._projects)
+
+    def delete_project(self, project: Project) -> None:
+        """Delete a project."""
+        self._change(ProjectChanged(evolve(project, deleted=max(project.created, self._clock.timestamp()))))
 
     def stored_response(self, key: bytes) -> StoredResponse | None:
         """Return the stored response of an idempotency key, or None."""
@@ -192,6 +220,8 @@ class Store:
                 # At the end, also if the key had an expired response: the oldest come first.
                 self._responses.pop(key, None)
                 self._responses[key] = response
+            case ProjectChanged(project):
+                self._projects[project.handle] = project
             case _ if self._experiments.get(change.experiment.handle) is not change.experiment:
                 pass  # Another thread has reset the store.
             case Updated(experiment, body):

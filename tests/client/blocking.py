@@ -5,17 +5,21 @@ import inspect
 
 from anyio.from_thread import start_blocking_portal
 
-from gradient import AsyncExperimentsClient, ExperimentsClient
+from gradient import AsyncExperimentsClient, AsyncProjectsClient, ExperimentsClient, ProjectsClient
 
 KINDS = ("threads", "asyncio")
 """The clients that tests of behaviour run with. Those of `test_async.py` run with trio, too."""
+CLIENTS = {
+    "experiments": (ExperimentsClient, AsyncExperimentsClient),
+    "projects": (ProjectsClient, AsyncProjectsClient),
+}
 
 
 class Blocking:
     """A client whose coroutines run in the event loop of a portal, called from any thread.
 
     :param portal: the portal into the event loop
-    :param AsyncExperimentsClient client: the client
+    :param client: an asynchronous client
     """
 
     def __init__(self, portal, client):
@@ -39,7 +43,7 @@ class Blocking:
 
         def call(*arguments, **keywords):
             result = found(*arguments, **keywords)
-            if isinstance(result, AsyncExperimentsClient):
+            if isinstance(result, type(self._client)):
                 return Blocking(self._portal, result)
             if inspect.isasyncgen(result):
                 return self._each(result)
@@ -65,14 +69,12 @@ class Blocking:
 
 
 @contextlib.contextmanager
-def client_of(kind, *arguments, **keywords):
-    """Return a client of a kind, with the interface of ExperimentsClient."""
+def client_of(kind, *arguments, of="experiments", **keywords):
+    """Return a client of a kind, with the interface of the synchronous one."""
+    synchronous, asynchronous = CLIENTS[of]
     if kind == "threads":
-        with ExperimentsClient(*arguments, **keywords) as client:
+        with synchronous(*arguments, **keywords) as client:
             yield client
         return
-    with (
-        start_blocking_portal(kind) as portal,
-        Blocking(portal, AsyncExperimentsClient(*arguments, **keywords)) as client,
-    ):
+    with start_blocking_portal(kind) as portal, Blocking(portal, asynchronous(*arguments, **keywords)) as client:
         yield client

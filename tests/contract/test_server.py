@@ -28,6 +28,7 @@ NOT_PROVOKED = {
     ("runExperiment", 404): "the local server knows every project",
     ("createExperiment", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
     ("runExperiment", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
+    ("createProject", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
 }
 IN_ORDER = (
     *("createExperiment", "startExperiment", "getExperimentState"),
@@ -129,6 +130,17 @@ def test_a_body_that_is_not_declared_as_json_is_refused(call, operation):
     given = {"body": EXAMPLES["SingleNodeRequest"], "media_type": "application/json"}
     headers = {"Content-Type": "text/plain"}
     assert call(operation, path_parameters={"handle": "es1"}, headers=headers, **given).status_code == 415
+
+
+def test_a_project_with_experiments_is_not_deleted(call):
+    example = EXAMPLES["SingleNodeRequest"]
+    created = call(OPERATIONS["createProject"], body=EXAMPLES["NewProject"], media_type="application/json").json()
+    body = {**example, "projectHandle": created["handle"]}
+    experiment = call(OPERATIONS["createExperiment"], body=body, media_type="application/json").json()
+    project = {"path_parameters": {"handle": created["handle"]}}
+    assert call(OPERATIONS["deleteProject"], **project).status_code == 409
+    call(OPERATIONS["deleteExperiment"], path_parameters={"handle": experiment["handle"]})
+    assert [call(OPERATIONS["deleteProject"], **project).status_code for _ in range(2)] == [204, 400]
 
 
 class Chains(SCHEMA.as_state_machine()):

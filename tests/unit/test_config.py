@@ -17,7 +17,14 @@ from tests.tracebacks import everything_shown
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """An empty home directory, and none of the environment variables."""
-    for name in ("API_KEY", "CONFIG_EXPERIMENTS_HOST", "CONFIG_LOG_HOST", "CONFIG_PATH", "CONFIG_FILE_NAME"):
+    for name in (
+        "API_KEY",
+        "CONFIG_EXPERIMENTS_HOST",
+        "CONFIG_LOG_HOST",
+        "CONFIG_HOST",
+        "CONFIG_PATH",
+        "CONFIG_FILE_NAME",
+    ):
         monkeypatch.delenv(f"PAPERSPACE_{name}", raising=False)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -50,13 +57,18 @@ def test_the_environment_names_another_file(home, monkeypatch):
 
 def test_addresses_come_from_argument_then_environment_then_file_then_contract(home, monkeypatch):
     """A slash at the end does not matter."""
-    hosted = ("https://services.paperspace.io/experiments/v1", "https://logs.paperspace.io")
+    hosted = (
+        "https://services.paperspace.io/experiments/v1",
+        "https://logs.paperspace.io",
+        "https://api.paperspace.io",
+    )
     assert load_configuration("k")[1:] == (*hosted, False)
     write(home, {"baseUrl": "http://127.0.0.1:3/experiments/v1", "logsUrl": "http://127.0.0.1:4"})
     assert load_configuration("k")[1:3] == ("http://127.0.0.1:3/experiments/v1", "http://127.0.0.1:4")
     monkeypatch.setenv("PAPERSPACE_CONFIG_EXPERIMENTS_HOST", "http://127.0.0.1:1/experiments/v1/")
     monkeypatch.setenv("PAPERSPACE_CONFIG_LOG_HOST", "http://127.0.0.1:2")
-    assert load_configuration("k")[1:] == ("http://127.0.0.1:1/experiments/v1", "http://127.0.0.1:2", True)
+    assert load_configuration("k")[1:3] == ("http://127.0.0.1:1/experiments/v1", "http://127.0.0.1:2")
+    assert load_configuration("k").has_server
     assert load_configuration("k", "http://h:3/x/")[1:3] == ("http://h:3/x", "http://127.0.0.1:2")
 
 
@@ -78,6 +90,33 @@ def test_an_address_alone_is_completed(given, experiments, logs):
     assert load_configuration("k", given)[1:3] == (experiments, logs)
 
 
+def of_projects(*arguments, **addresses):
+    """The configuration of a client that calls the host of projects alone."""
+    return load_configuration(*arguments, **addresses, needed=["api_url"])
+
+
+def test_the_address_of_projects_comes_from_argument_then_environment_then_file_then_the_experiments(home, monkeypatch):
+    assert of_projects("k")[3:] == ("https://api.paperspace.io", False)
+    write(home, {"baseUrl": "http://h:1/experiments/v1"})
+    assert of_projects("k")[3:] == ("http://h:1", True)
+    write(home, {"baseUrl": "http://h:1/experiments/v1", "apiUrl": "http://h:2/"})
+    assert of_projects("k")[3:] == ("http://h:2", True)
+    monkeypatch.setenv("PAPERSPACE_CONFIG_HOST", "http://h:3")
+    assert of_projects("k")[3:] == ("http://h:3", True)
+    assert of_projects("k", api_url="http://h:4/x/")[3:] == ("http://h:4/x", True)
+
+
+def test_a_host_of_projects_is_none_of_experiments(monkeypatch):
+    """The client of experiments says that it has no server, rather than to call the retired one."""
+    monkeypatch.setenv("PAPERSPACE_CONFIG_HOST", "http://h:3")
+    assert load_configuration("k").has_server is False
+
+
+def test_a_broken_file_does_not_matter_to_projects_where_it_is_not_needed(home):
+    write(home, b"{")
+    assert of_projects("k", api_url="http://h:3").api_url == "http://h:3"
+
+
 def state_file(home, **changes):
     """Write what a running server with real runs writes; return its path."""
     environment = {
@@ -95,7 +134,8 @@ def state_file(home, **changes):
 
 def test_a_running_server_of_this_user_is_found(home):
     state_file(home)
-    assert load_configuration() == ("from-server", "http://127.0.0.1:5/experiments/v1", "http://127.0.0.1:5", True)
+    url = "http://127.0.0.1:5"
+    assert load_configuration() == ("from-server", f"{url}/experiments/v1", url, url, True)
 
 
 def test_a_key_of_the_retired_service_in_the_file_does_not_keep_a_running_server_from_being_used(home):

@@ -15,6 +15,9 @@ from .mpi_multi_node_request_experiment_env import MpiMultiNodeRequestExperiment
 from .multi_node_request import MultiNodeRequest
 from .multi_node_request_experiment_env import MultiNodeRequestExperimentEnv
 from .multi_node_request_experiment_type_id import MultiNodeRequestExperimentTypeId
+from .new_project import NewProject
+from .project_list import ProjectList
+from .project_list_meta import ProjectListMeta
 from .single_node_request import SingleNodeRequest
 from .single_node_request_experiment_env import SingleNodeRequestExperimentEnv
 from .state_answer import StateAnswer
@@ -35,6 +38,9 @@ __all__ = (
     "MultiNodeRequest",
     "MultiNodeRequestExperimentEnv",
     "MultiNodeRequestExperimentTypeId",
+    "NewProject",
+    "ProjectList",
+    "ProjectListMeta",
     "SingleNodeRequest",
     "SingleNodeRequestExperimentEnv",
     "StateAnswer",

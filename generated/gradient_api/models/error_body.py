@@ -25,10 +25,14 @@ class ErrorBody:
         error (ErrorBodyErrorType1 | str | Unset): What kind of error it is.
         details (ErrorBodyDetailsType1 | str | Unset): What exactly was wrong; an object names the members of the
             request.
+        message (str | Unset): What was wrong, from the host of projects.
+        status (int | Unset): The status of the response, from the host of projects.
     """
 
     error: ErrorBodyErrorType1 | str | Unset = UNSET
     details: ErrorBodyDetailsType1 | str | Unset = UNSET
+    message: str | Unset = UNSET
+    status: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,6 +55,10 @@ class ErrorBody:
         else:
             details = self.details
 
+        message = self.message
+
+        status = self.status
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
@@ -58,6 +66,10 @@ class ErrorBody:
             field_dict["error"] = error
         if details is not UNSET:
             field_dict["details"] = details
+        if message is not UNSET:
+            field_dict["message"] = message
+        if status is not UNSET:
+            field_dict["status"] = status
 
         return field_dict
 
@@ -100,9 +112,15 @@ class ErrorBody:
 
         details = _parse_details(d.pop("details", UNSET))
 
+        message = d.pop("message", UNSET)
+
+        status = d.pop("status", UNSET)
+
         error_body = cls(
             error=error,
             details=details,
+            message=message,
+            status=status,
         )
 
         error_body.additional_properties = d

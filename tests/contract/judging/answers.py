@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
-from gradient import BaseExperiment, ExperimentList, LogRow, LogRows
+from gradient import BaseExperiment, ExperimentList, LogRow, LogRows, Project, ProjectList
 from judging.contract import (
     END_OF_LOG,
     KINDS_OF_BODY,
@@ -23,6 +23,7 @@ from judging.contract import (
 )
 from judging.generated import values
 
+MEMBERS = {ExperimentList: BaseExperiment, LogRows: LogRow, ProjectList: Project}
 JSON_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict}
 CLASSES = {
     number: SCHEMAS[request]["x-experiment"]
@@ -53,7 +54,7 @@ def as_json(body: Any, status: int = 200) -> Answer:
 
 
 def conforms(operation: str, raw: bytes) -> bool:
-    """Whether this is a successful response body of an operation."""
+    """Whether this is a body of the successful response of an operation."""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
@@ -63,24 +64,28 @@ def conforms(operation: str, raw: bytes) -> bool:
 
 @functools.cache
 def _validator(operation: str) -> OAS31Validator:
-    return OAS31Validator({"allOf": [schema_of(operation, 200)], "components": SPEC["components"]})
+    schema = schema_of(operation, OPERATIONS[operation].success)
+    return OAS31Validator({"allOf": [schema], "components": SPEC["components"]})
 
 
 def check_well_formed(result: Any) -> None:
     """Check that what a method returned is what its type says, down to each attribute, prints, shows and is JSON."""
     match result:
-        case ExperimentList() | LogRows():
+        case ExperimentList() | LogRows() | ProjectList():
             assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
             assert result.pretty()
             assert result._repr_html_()
             for one in result:
-                assert isinstance(one, BaseExperiment if isinstance(result, ExperimentList) else LogRow)
+                assert isinstance(one, MEMBERS[type(result)])
                 check_well_formed(one)
         case list():
             for one in result:
                 assert isinstance(one, BaseExperiment | LogRow)  # out of a generator
                 check_well_formed(one)
         case BaseExperiment():
+            assert type(result).__name__ == CLASSES.get(result.experiment_type_id, "BaseExperiment")
+            _check_attributes(result)
+        case Project():
             _check_attributes(result)
         case LogRow():
             assert [type(value) for value in result] == [int, str, str]
@@ -92,8 +97,7 @@ def check_well_formed(result: Any) -> None:
             assert result is None or type(result) is int
 
 
-def _check_attributes(experiment: BaseExperiment) -> None:
-    assert type(experiment).__name__ == CLASSES.get(experiment.experiment_type_id, "BaseExperiment")
+def _check_attributes(experiment: BaseExperiment | Project) -> None:
     declared = get_type_hints(type(experiment))
     for field in experiment._fields:
         value = getattr(experiment, field.name)
@@ -123,6 +127,13 @@ def check_faithful(result: Any, operation: str, body: Any) -> None:
                 _check_same(experiment, one)
         case "getLogs":
             assert [(*row, row.job_id) for row in result] == _rows(body)
+        case "createProject":
+            assert result == body["handle"]
+        case "listProjects":
+            told = {one["handle"]: one for one in reversed(body["data"])}
+            assert len(result) == len(told)
+            for project in result:
+                _check_same_members(project, told[project.id], "Project")
         case _:
             assert result is None
 
@@ -152,11 +163,15 @@ def _told_once(data: Any) -> list[Mapping[str, Any]]:
     return list(found.values())
 
 
+def _check_same_members(shown: BaseExperiment | Project, told: Mapping[str, Any], schema_name: str) -> None:
+    for wire_name, schema in SCHEMAS[schema_name]["properties"].items():
+        if "x-python-name" in schema:
+            assert getattr(shown, schema["x-python-name"]) == told.get(wire_name)
+
+
 def _check_same(experiment: BaseExperiment, told: Mapping[str, Any]) -> None:
     assert experiment.experiment_type_id == told["experimentTypeId"]
-    for wire_name, schema in SCHEMAS["Experiment"]["properties"].items():
-        if "x-python-name" in schema:
-            assert getattr(experiment, schema["x-python-name"]) == told.get(wire_name)
+    _check_same_members(experiment, told, "Experiment")
     stored = (told.get("templateHistory") or {}).get("params") or {}
     for wire_name, schema in (member for request in KINDS_OF_BODY for member in members(request).items()):
         name = python_name(wire_name, schema)

@@ -56,7 +56,7 @@ def resolved(part: Schema) -> Schema:
 
 def members(request: str) -> dict[str, Schema]:
     """Return the members of a kind of request body by their wire names."""
-    groups = [resolved(group) for group in SCHEMAS[request]["allOf"]]
+    groups = [resolved(group) for group in SCHEMAS[request].get("allOf", [SCHEMAS[request]])]
     return {name: schema for group in groups for name, schema in group["properties"].items()}
 
 

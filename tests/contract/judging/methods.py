@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from gradient import ExperimentsClient, LogsInterruptedError
+from gradient import ExperimentsClient, LogsInterruptedError, ProjectsClient
 from judging.keywords import everything
-from tests.conftest import METHODS
+from tests.conftest import METHODS, PROJECT_METHODS
 
 CREATES = {
     "create_single_node": ("createExperiment", "SingleNodeRequest"),
@@ -31,22 +31,28 @@ WAITS = {"wait": ["getExperimentState", "getExperiment"]}
 ADDED_BY_THE_CLIENT = {"Idempotency-Key", "known", "wait"}
 """The parameters of the contract that no caller gives."""
 
+PROJECTS = {"projects.create": "createProject", "projects.list": "listProjects", "projects.delete": "deleteProject"}
+"""The operations of the methods of the client of projects."""
+
 ARGUMENTS = METHODS | {method: everything(request).keywords for method, (_, request) in CREATES.items()}
+ARGUMENTS |= {f"projects.{method}": keywords for method, keywords in PROJECT_METHODS.items()}
 """How each of them can be called, with everything that it takes."""
 
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]
 ANSWERED += [(method, one) for method, each in (NAMES_ONE | READS_LOGS | LISTS).items() for one in each]
 ANSWERED.remove(("get_logs", "getLogs"))
-ANSWERED += [("wait", "getExperiment"), ("rerun", "runExperiment")]
+ANSWERED += [("wait", "getExperiment"), ("rerun", "runExperiment"), *PROJECTS.items()]
 """Each method with each operation that answers it.
 
-`get_logs` is `logs` by another name, and `wait` reads a state as `state` does, but may do so for ever.
+`get_logs` is `logs` by another name, and `wait` reads a state as `state` does, but may do so for ever. `projects.get`
+looks for one project in what `projects.list` reads.
 """
 
 
-def call(client: ExperimentsClient, method: str) -> Any:
+def call(client: ExperimentsClient, projects: ProjectsClient, method: str) -> Any:
     """Call a method, and if it follows something, follow that to the end, or for so long that it has none."""
-    answer = getattr(client, method)(**ARGUMENTS[method])
+    owner, _, name = method.rpartition(".")
+    answer = getattr(projects if owner else client, name)(**ARGUMENTS[method])
     if not isinstance(answer, Iterator):
         return answer
     try:

@@ -31,7 +31,8 @@ from judging.contract import KEY_HEADER, OPERATIONS, SPEC, Operation, Schema
 
 HOST = "http://recorded"
 EXPERIMENTS_PLACE = "/experiments/v1"
-LOGS_PLACE = "/where-logs-are"
+PLACES = {"logs": "/where-logs-are", "projects": "/where-projects-are"}
+"""Where the operations of each tag are that have a host of their own."""
 HTTPS_OWN_HEADERS = frozenset({"accept", "accept-encoding", "connection", "content-length", "host", "user-agent"})
 
 
@@ -109,9 +110,10 @@ def _strict() -> dict[str, Any]:
     for item in strict["paths"].values():
         for operation in item.values():
             if "servers" in operation:
-                operation["servers"] = [{"url": HOST + LOGS_PLACE}]
+                (tag,) = operation["tags"]
+                operation["servers"] = [{"url": HOST + PLACES[tag]}]
     for schema in strict["components"]["schemas"].values():
-        if "x-experiment" in schema:
+        if "x-experiment" in schema or "x-parameters" in schema:
             schema["unevaluatedProperties"] = False
     return strict
 

@@ -8,12 +8,12 @@ import hypothesis
 import pytest
 from attrs import field, frozen
 
-from gradient import ExperimentsClient
+from gradient import ExperimentsClient, ProjectsClient
 from gradient_ext import client, transport
 from judging.answers import as_json
 from judging.contract import OPERATIONS, Answer
 from judging.methods import call
-from judging.requests import EXPERIMENTS_PLACE, LOGS_PLACE, Judgement, SentRequest, judge, operation_of
+from judging.requests import EXPERIMENTS_PLACE, PLACES, Judgement, SentRequest, judge, operation_of
 from tests.fake_servers import FlakyServer, Request, status
 
 API_KEY = "a-key-of-the-contract-tests"
@@ -21,7 +21,7 @@ API_KEY = "a-key-of-the-contract-tests"
 
 @frozen
 class Wire:
-    """A client, a fake server, and the requests between them.
+    """Clients of experiments and of projects, a fake server, and the requests between them.
 
     The server answers with what is in `answers` for an operation, and with the example of the contract where there is
     nothing.
@@ -30,13 +30,16 @@ class Wire:
     server: FlakyServer
     answers: dict[str, Answer] = field(factory=dict)
     client: ExperimentsClient = field(init=False)
+    projects: ProjectsClient = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        experiments_url, logs_url = self.server.url + EXPERIMENTS_PLACE, self.server.url + LOGS_PLACE
+        experiments_url, logs_url = self.server.url + EXPERIMENTS_PLACE, self.server.url + PLACES["logs"]
         # Whatever fails is to be seen at once: tests of the retries have servers of their own.
         impatient = {"max_attempts": 1, "patience": 0.001}
         client = ExperimentsClient(API_KEY, base_url=experiments_url, logs_url=logs_url, **impatient)
         object.__setattr__(self, "client", client)
+        projects = ProjectsClient(API_KEY, api_url=self.server.url + PLACES["projects"], max_attempts=1)
+        object.__setattr__(self, "projects", projects)
         self.server.otherwise = self._response
 
     def _response(self, request: Request) -> Callable[[Any], None]:
@@ -65,7 +68,7 @@ class Wire:
 @pytest.fixture(scope="session")
 def wire_all_along(shared_flaky) -> Iterator[Wire]:
     wire = Wire(shared_flaky)
-    with wire.client:
+    with wire.client, wire.projects:
         yield wire
 
 
@@ -105,7 +108,7 @@ def answered(wire) -> Callable[[str, str, Answer], object]:
     def answered(method: str, operation: str, answer: Answer) -> object:
         wire.answers[operation] = answer
         wire.forget()
-        return call(wire.client, method)
+        return call(wire.client, wire.projects, method)
 
     return answered
 

@@ -295,6 +295,7 @@ def test_dates_are_right_again_after_a_server_whose_machine_had_a_wrong_clock(pl
 def as_the_first_version(store):
     """Change a store into what the first version has written."""
     with contextlib.closing(sqlite3.connect(store)) as database, database:
+        database.execute("DROP TABLE projects")
         database.execute("ALTER TABLE experiments DROP COLUMN run")
         database.execute("PRAGMA user_version = 1")
 

@@ -68,8 +68,8 @@ UNUSABLE = {
     "text": (lambda path: path.write_text("What is this?" * 100), "it is no store of a server"),
     "of another program": (other_program, "it is a database of another program"),
     "of a later version": (
-        lambda path: modified(path, "PRAGMA user_version = 3"),
-        "a server of another version wrote it (layout 3; this one reads 2)",
+        lambda path: modified(path, "PRAGMA user_version = 4"),
+        "a server of another version wrote it (layout 4; this one reads 3)",
     ),
     "damaged": (damaged, "it is damaged"),
     "half of it": (lambda path: path.write_bytes(filled(path)[:5000]), "it is damaged"),

@@ -1,0 +1,1 @@
+"""The import paths of earlier clients, for scripts that were written for them."""

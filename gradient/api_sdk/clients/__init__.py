@@ -1,0 +1,5 @@
+"""The clients."""
+
+from gradient import ExperimentsClient, ProjectsClient, SdkClient
+
+__all__ = ["ExperimentsClient", "ProjectsClient", "SdkClient"]

@@ -1,0 +1,5 @@
+"""The client of experiments."""
+
+from gradient import ExperimentsClient
+
+__all__ = ["ExperimentsClient"]

@@ -1,0 +1,5 @@
+"""The client of projects."""
+
+from gradient import ProjectsClient
+
+__all__ = ["ProjectsClient"]

@@ -1,0 +1,5 @@
+"""The client of everything."""
+
+from gradient import SdkClient
+
+__all__ = ["SdkClient"]

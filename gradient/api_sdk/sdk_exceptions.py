@@ -1,0 +1,3 @@
+"""Every exception."""
+
+from gradient.errors import *  # noqa: F403 - all of them

@@ -1,0 +1,181 @@
+"""The client of projects.
+
+The synchronous module is derived from this one by `make generate`; a `sync` comment replaces its line there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from gradient_api.parameters import PROJECT_PARAMETERS
+
+from gradient_ext import LazyModule, config, public
+from gradient_ext.async_client import AsyncBaseClient
+from gradient_ext.errors import ResourceCreatingError
+from gradient_ext.parameters import checked_handle, request_model
+
+if TYPE_CHECKING:
+    import httpx
+    from gradient_api.api import projects as projects_api
+
+    import gradient
+    from gradient_ext import projects
+else:
+    # Annotations name what is imported later, so that it can be found when they are evaluated.
+    gradient, httpx, projects_api, projects = map(
+        LazyModule, ("gradient", "httpx", "gradient_api.api.projects", "gradient_ext.projects")
+    )
+
+
+@public
+class AsyncProjectsClient(AsyncBaseClient):
+    """Create, list, inspect and delete projects, which group experiments.
+
+    What is not given comes from the environment, then from `~/.paperspace/config.json`, then from a running server of
+    this user: `gradient server start` starts one. A client keeps its connections open; close it, or use it in an
+    `async with` statement.
+
+    >>> async with AsyncProjectsClient("a key", api_url="http://localhost:8090") as projects:
+    ...     projects
+    AsyncProjectsClient(api_url='http://localhost:8090')
+
+    :param str api_key: the API key; default: `PAPERSPACE_API_KEY`, then `apiKey` in the configuration file
+    :param str api_url: address of the projects; default: `PAPERSPACE_CONFIG_HOST`, then `apiUrl` in the configuration
+        file, then that of the experiments, as :class:`AsyncExperimentsClient` finds it
+    :param float timeout: seconds to wait for each part of an answer; default: 30. None waits for ever.
+    :param float connect_timeout: seconds to wait for a connection, if that is shorter; default: 5
+    :param int max_attempts: the most attempts of a call that fails transiently, the first one included; default: 10
+    :param float deadline: seconds for all attempts of one call together; default: 120. None: no limit.
+    :param httpx.AsyncClient http_client: an httpx client to send everything through, with its proxies, certificates and
+        limits; closing it stays with you
+
+    :raises ConfigurationError: there is no key, an address is none, the configuration file is broken, or
+        the http_client is no httpx.AsyncClient
+
+    Every method raises :class:`GradientSdkError` or one of its subclasses when something goes wrong.
+    """
+
+    _addresses = {"api_url": "api_url"}  # noqa: RUF012 - as declared in the base class
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        api_url: str | None = None,
+        timeout: float | None = config.TIMEOUT,
+        connect_timeout: float | None = config.CONNECT_TIMEOUT,
+        max_attempts: int = config.MAX_ATTEMPTS,
+        deadline: float | None = config.DEADLINE,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        api_key = config.as_secret(api_key)
+        options = config.changed_options(
+            config.Options(),
+            {
+                "timeout": timeout,
+                "connect_timeout": connect_timeout,
+                "max_attempts": max_attempts,
+                "deadline": deadline,
+            },
+            "AsyncProjectsClient()",
+        )
+        super().__init__(
+            config.load_configuration(api_key, api_url=api_url, needed=self._addresses), options, http_client
+        )
+
+    async def create(self, name: str, repository_name: str | None = None, repository_url: str | None = None) -> str:
+        """Create a project.
+
+        >>> project_id = await projects.create("mnist")
+        >>> (await projects.get(project_id)).name
+        'mnist'
+
+        :param str name: name of the project
+        :param str repository_name: name of the repository
+        :param str repository_url: URL of the repository
+
+        :returns: id of the project, the `project_id` of its experiments
+        :rtype: str
+
+        :raises InvalidParametersError: values are missing or wrong; nothing has been sent
+        """
+        given: dict[str, Any] = {
+            "name": name,
+            "repository_name": repository_name,
+            "repository_url": repository_url,
+        }
+        body = request_model(PROJECT_PARAMETERS, given, "create()")
+        key = str(uuid.uuid4())
+        return await self._transport.call(
+            lambda client: projects_api.create_project.asyncio_detailed(client=client, body=body, idempotency_key=key),
+            lambda answer: projects.project_from(answer).id,
+            action="Failed to create resource",
+            base_url=self._configuration.api_url,
+            malformed=ResourceCreatingError,
+        )
+
+    async def list(self) -> gradient.ProjectList:
+        """Return all projects, newest first: those that were created, and those that experiments name.
+
+        >>> project_id = await projects.create("mnist")
+        >>> [project.name for project in await projects.list()]
+        ['mnist']
+
+        :returns: the projects, in a list that is shown as a table in a notebook
+        :rtype: ProjectList of Project
+        """
+        cursor = projects.ProjectCursor()
+        found = projects.ProjectList()
+        while not cursor.finished:
+            found += await self._transport.call(
+                lambda client: projects_api.list_projects.asyncio_detailed(client=client, filter_=cursor.filter),
+                cursor.take,
+                base_url=self._configuration.api_url,
+            )
+        return found
+
+    async def get(self, project_id: str) -> gradient.Project:
+        """Return one project.
+
+        >>> project_id = await projects.create("mnist", repository_name="mnist-sample")
+        >>> project = await projects.get(project_id)
+        >>> project.name, project.repository_name
+        ('mnist', 'mnist-sample')
+
+        :param str project_id: Project ID
+
+        :returns: the project
+        :rtype: Project
+
+        :raises NotFoundError: there is no such project
+        """
+        handle = checked_handle(project_id, "get()", name="project_id")
+        url = self._configuration.api_url
+        return await self._transport.call(
+            lambda client: projects_api.list_projects.asyncio_detailed(
+                client=client, filter_=projects.filter_of(handle)
+            ),
+            lambda page: projects.one_of(page, handle, url),
+            base_url=url,
+        )
+
+    async def delete(self, project_id: str) -> None:
+        """Delete a project that has no experiments.
+
+        >>> project_id = await projects.create("mnist")
+        >>> await projects.delete(project_id)
+
+        :param str project_id: Project ID
+
+        :raises ConflictError: it has experiments; delete them first
+        :raises ResourceFetchingError: there is no such project (status 404), or it has been deleted before (400)
+        """
+        handle = checked_handle(project_id, "delete()", name="project_id")
+        key = str(uuid.uuid4())
+        await self._transport.call(
+            lambda client: projects_api.delete_project.asyncio_detailed(handle, client=client, idempotency_key=key),
+            lambda answer: None,
+            action="Failed to delete resource",
+            base_url=self._configuration.api_url,
+        )
