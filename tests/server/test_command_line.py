@@ -320,7 +320,7 @@ def test_the_ready_file_leads_to_a_server_that_serves(launch, ready_file):
         assert time.monotonic() < deadline
     wait_for(ready_file, process)
     ready = json.loads(ready_file.read_text(encoding="utf-8"))
-    urls = {"url", "experiments_url", "experiments_url_v2", "logs_url"}
+    urls = {"url", "experiments_url", "experiments_url_v2", "logs_url", "api_url"}
     assert set(ready) == {*urls, "api_key", "environment", "pid", "simulated"}
     assert ready["simulated"] is True
     assert (ready["api_key"], ready["pid"]) == ("a-key", process.pid)
