@@ -19,6 +19,7 @@ from gradient_cli.experiments import client, creating_options, experiments, foll
 from gradient_cli.options import Group
 from gradient_cli.outcomes import ExitCode, exit_code_of_error, print_error
 from gradient_cli.output import note
+from gradient_cli.projects import projects
 from gradient_cli.server import environment_command, server
 from gradient_ext._json import is_mapping
 from gradient_ext.config import KEY_MEMBER, configuration_file
@@ -33,11 +34,12 @@ def command_line() -> None:
     """Run machine-learning experiments, and look at their logs and results.
 
     Exit codes: 0 success; 1 the API refused the request or could not be reached; 2 an option or argument is wrong;
-    3 the experiment failed; 4 it was canceled; 5 there is no such experiment; 124 timeout; 130 Ctrl-C.
+    3 the experiment failed; 4 it was canceled; 5 there is no such experiment or project; 124 timeout; 130 Ctrl-C.
     """
 
 
 command_line.add_command(experiments)
+command_line.add_command(projects)
 command_line.add_command(server)
 command_line.add_command(environment_command)
 

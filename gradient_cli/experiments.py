@@ -18,13 +18,13 @@ from gradient import (
     ExperimentList,
     ExperimentsClient,
     ExperimentState,
-    GradientSdkError,
     LogRow,
     MultiNodeExperiment,
 )
 from gradient_cli.options import Assignment, Command, Group, given_parameters, parameter_options, spellings
-from gradient_cli.outcomes import ExitCode, exit_code_of_error, exit_code_of_state, print_error
+from gradient_cli.outcomes import ExitCode, exit_code_of_state
 from gradient_cli.output import note, print_json, print_rows
+from gradient_cli.targets import AS_JSON, YES, act_on_each, confirm_deletion, given_ids, id_options, opened
 from gradient_ext.logs import LogPosition
 from gradient_ext.states import has_ended, state_word
 
@@ -35,7 +35,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _STATES = [
     ExperimentState.get_state_str(number) for number in vars(ExperimentState).values() if isinstance(number, int)
 ]
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_ID = "experiment_id"
+_NOUN = "an experiment"
 _STATE = click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Only in this state.")
 
 
@@ -68,27 +69,7 @@ class _Age(click.ParamType[timedelta]):
 
 def client() -> ExperimentsClient:
     """Return a client with the key that the command line gives, if it gives one. It is closed with the command."""
-    context = click.get_current_context()
-    return context.with_resource(ExperimentsClient(context.meta.get("api_key")))
-
-
-def _experiment_ids(*, several: bool = False) -> Callable[[Decorated], Decorated]:
-    """Return a decorator that adds the id of an experiment, or several: as argument, `--id` or `--experimentId`."""
-
-    def decorate(command: Decorated) -> Decorated:
-        flags = ["--id", *spellings("experiment_id"), "id_option"]
-        option = click.option(*flags, metavar="ID", multiple=True, help="The same as ID.")
-        argument = click.argument("id_arguments", metavar="ID..." if several else "ID", nargs=-1)
-        return argument(option(command))
-
-    return decorate
-
-
-def _ids(options: dict[str, Any], *, several: bool = False, required: bool = True) -> list[str]:
-    given = list(dict.fromkeys((*options.pop("id_arguments"), *options.pop("id_option"))))
-    if (required and not given) or (len(given) > 1 and not several):
-        raise click.UsageError("Give the id of an experiment" if not given else "Give one id")
-    return given
+    return opened(ExperimentsClient)
 
 
 @click.group(cls=Group)
@@ -240,7 +221,7 @@ def run_multi_node(*, no_logs: bool, **options: Any) -> None:
 
 
 @experiments.command(cls=FollowingCommand)
-@_experiment_ids()
+@id_options(_ID)
 @click.option("-f", "--follow", "follows", type=click.BOOL, help="Follow the log to its end; exit with the outcome.")
 @click.option("--tail", type=click.IntRange(min=1), help="Only the last rows, this many.")
 @click.option("--line", type=click.IntRange(min=0), default=0, help="Only rows after this line.")
@@ -248,7 +229,7 @@ def run_multi_node(*, no_logs: bool, **options: Any) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=10_000, help="The most rows.", show_default=True)
 @click.option("--node", metavar="NAME", help='Only rows of this node, such as "worker 0".')
 @click.option("--timestamps", is_flag=True, help="Print the time before each row.")
-@_JSON
+@AS_JSON
 def logs(
     *,
     follows: bool | None,
@@ -262,7 +243,7 @@ def logs(
     **ids: Any,
 ) -> None:
     """Print the log of an experiment, or follow it."""
-    (experiment_id,) = _ids(ids)
+    (experiment_id,) = given_ids(ids, _NOUN)
     this, shown = client(), {"as_json": as_json, "timestamps": timestamps}
     if follows and tail is None:
         click.get_current_context().exit(follow(experiment_id, line=line, after=after, node=node, **shown))
@@ -283,7 +264,7 @@ def logs(
 @click.option("-o", "--offset", type=click.IntRange(min=0), default=0, help="How many to skip first.")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 @click.option("--watch", is_flag=True, help="In a terminal, print the list again when it changes, until Ctrl-C.")
-@_JSON
+@AS_JSON
 def list_experiments(*, quiet: bool, watch: bool, as_json: bool, **wanted: Any) -> None:
     """List experiments, newest first."""
     if not watch or not sys.stdout.isatty():
@@ -320,11 +301,11 @@ def _print_list(found: ExperimentList, *, quiet: bool, as_json: bool) -> None:
 
 
 @experiments.command()
-@_experiment_ids()
-@_JSON
+@id_options(_ID)
+@AS_JSON
 def details(*, as_json: bool, **ids: Any) -> None:
     """Print everything about an experiment."""
-    (experiment_id,) = _ids(ids)
+    (experiment_id,) = given_ids(ids, _NOUN)
     experiment = client().get(experiment_id)
     if as_json:
         print_json(experiment.to_dict())
@@ -333,14 +314,14 @@ def details(*, as_json: bool, **ids: Any) -> None:
 
 
 @experiments.command()
-@_experiment_ids(several=True)
+@id_options(_ID, several=True)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds to wait at most (exit code 124).")
 @click.option("--until", multiple=True, type=click.Choice(_STATES), help="Wait for this state instead of the end.")
 def wait(*, timeout: float | None, until: Sequence[str], **ids: Any) -> None:
     """Wait for experiments to end; exit with the worst outcome."""
     this, codes = client(), [ExitCode.OK]
     deadline = None if timeout is None else time.monotonic() + timeout
-    for experiment_id in _ids(ids, several=True):
+    for experiment_id in given_ids(ids, _NOUN, several=True):
         left = None if deadline is None else max(deadline - time.monotonic(), 1e-3)
         experiment = this.wait(
             experiment_id, timeout=left, until=until or None, raise_on_failure=False, progress=sys.stderr.isatty()
@@ -351,12 +332,12 @@ def wait(*, timeout: float | None, until: Sequence[str], **ids: Any) -> None:
 
 
 @experiments.command()
-@_experiment_ids()
+@id_options(_ID)
 @click.option("--logs", "follows", is_flag=True, help="Follow the log; exit with the outcome.")
 @click.option("--vpc", is_flag=True, expose_value=False, hidden=True)  # historical
 def start(*, follows: bool, **ids: Any) -> None:
     """Start an experiment that was created."""
-    (experiment_id,) = _ids(ids)
+    (experiment_id,) = given_ids(ids, _NOUN)
     client().start(experiment_id)
     note("Experiment started")
     if follows:
@@ -364,7 +345,7 @@ def start(*, follows: bool, **ids: Any) -> None:
 
 
 @experiments.command()
-@_experiment_ids(several=True)
+@id_options(_ID, several=True)
 @click.option("--wait", "waits", is_flag=True, help="Wait until they have ended.")
 @click.option("--vpc", is_flag=True, expose_value=False, hidden=True)  # historical
 def stop(*, waits: bool, **ids: Any) -> None:
@@ -376,18 +357,18 @@ def stop(*, waits: bool, **ids: Any) -> None:
         if waits:
             this.wait(experiment_id, raise_on_failure=False)
 
-    _each(_ids(ids, several=True), stop_one, "stopped")
+    act_on_each(given_ids(ids, _NOUN, several=True), stop_one, "Experiment stopped")
 
 
 @experiments.command()
-@_experiment_ids(several=True)
+@id_options(_ID, several=True)
 @_STATE
 @click.option("--older-than", type=_Age(), metavar="AGE", help="Only those that ended this long ago: 30m, 12h, 7d.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@YES
 def delete(*, states: Sequence[str], older_than: timedelta | None, yes: bool, **ids: Any) -> None:
     """Delete experiments with their logs and files; running ones are ended first."""
     this = client()
-    chosen = _ids(ids, several=True, required=not states and older_than is None)
+    chosen = given_ids(ids, _NOUN, several=True, required=not states and older_than is None)
     if states or older_than is not None:
         among = [this.get(each) for each in chosen] if chosen else this.list()
         chosen = [each.id for each in among if _is_chosen(each, states, older_than)]
@@ -395,13 +376,8 @@ def delete(*, states: Sequence[str], older_than: timedelta | None, yes: bool, **
         note("No experiments found")
         return
     if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError(f"This would delete {', '.join(chosen)}; with --yes it does")
-        for experiment_id in chosen:
-            note(experiment_id)
-        what = "this experiment" if len(chosen) == 1 else f"these {len(chosen)} experiments"
-        click.confirm(f"Delete {what} with logs and files?", abort=True, err=True)
-    _each(chosen, this.delete, "deleted")
+        confirm_deletion(chosen, "experiment", loses=" with logs and files")
+    act_on_each(chosen, this.delete, "Experiment deleted")
 
 
 def _is_chosen(experiment: BaseExperiment, states: Sequence[str], older_than: timedelta | None) -> bool:
@@ -415,17 +391,3 @@ def _is_chosen(experiment: BaseExperiment, states: Sequence[str], older_than: ti
 
 def _age(timestamp: str) -> timedelta:
     return datetime.now(UTC) - datetime.fromisoformat(timestamp)
-
-
-def _each(experiment_ids: Sequence[str], act: Callable[[str], object], done: str) -> None:
-    """Call a function for each experiment; those that fail do not keep it from the others."""
-    code = ExitCode.OK
-    for experiment_id in experiment_ids:
-        try:
-            act(experiment_id)
-        except GradientSdkError as error:
-            code = max(code, exit_code_of_error(error))
-            print_error(error)
-        else:
-            note(f"Experiment {done}: {experiment_id}" if len(experiment_ids) > 1 else f"Experiment {done}")
-    click.get_current_context().exit(code)

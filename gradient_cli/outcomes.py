@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
     CANCELED = 4
     """The experiment was stopped by hand."""
     NOT_FOUND = 5
-    """There is no such experiment."""
+    """There is no such experiment or project."""
     TIMEOUT = 124
     """The time given by `--timeout` is over."""
     INTERRUPTED = 130

@@ -24,7 +24,14 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    for name in ("CONFIG_PATH", "CONFIG_FILE_NAME", "API_KEY", "CONFIG_EXPERIMENTS_HOST", "CONFIG_LOG_HOST"):
+    for name in (
+        "CONFIG_PATH",
+        "CONFIG_FILE_NAME",
+        "API_KEY",
+        "CONFIG_EXPERIMENTS_HOST",
+        "CONFIG_LOG_HOST",
+        "CONFIG_HOST",
+    ):
         monkeypatch.delenv(f"PAPERSPACE_{name}", raising=False)
     return tmp_path
 

@@ -30,7 +30,7 @@ def test_every_command_is_documented_and_every_documented_one_exists():
     assert named <= there
     groups = {name for name in there if any(other.startswith(f"{name} ") for other in there)}
     below_create_and_run = {name for name in there if name.endswith((" singlenode", " multinode"))}
-    assert there - named == {"gradient experiments", "gradient server"} | below_create_and_run
+    assert there - named == {"gradient experiments", "gradient projects", "gradient server"} | below_create_and_run
     assert groups >= {"gradient experiments", "gradient server"}
 
 

@@ -7,6 +7,7 @@ import httpx
 
 from gradient import (
     AsyncExperimentsClient,
+    AsyncProjectsClient,
     AuthenticationError,
     BaseExperiment,
     ConflictError,
@@ -20,10 +21,14 @@ from gradient import (
     MultiNodeExperiment,
     MultiNodeParameters,
     NotFoundError,
+    Project,
+    ProjectList,
+    ProjectsClient,
     RateLimitError,
     RequestFailedError,
     RequestTimeoutError,
     ResourceFetchingError,
+    SdkClient,
     SingleNodeExperiment,
     SingleNodeParameters,
     StateNotReachedError,
@@ -203,3 +208,21 @@ async def main() -> None:
         assert_type(await client.wait(handle, until=["running", 5], progress=True), BaseExperiment)
         assert_type(client.with_options(patience=None), AsyncExperimentsClient)
         print(listed, rows)
+
+
+projects = ProjectsClient("a key", api_url="https://api.example.com", timeout=None, max_attempts=3)
+assert_type(projects.create("mnist", "mnist-sample", repository_url=None), str)
+assert_type(projects.list(), ProjectList)
+assert_type(projects.list()[0], Project)
+assert_type(projects.get("prlvf0u05").repository_name, str | None)
+assert_type(projects.with_options(deadline=None), ProjectsClient)
+projects.delete("prlvf0u05")
+assert_type(SdkClient("a key").experiments, ExperimentsClient)
+assert_type(SdkClient().projects, ProjectsClient)
+
+
+async def manage_projects(projects: AsyncProjectsClient) -> None:
+    assert_type(await projects.create("mnist"), str)
+    assert_type(await projects.list(), ProjectList)
+    assert_type(await projects.get("prlvf0u05"), Project)
+    await projects.delete("prlvf0u05")

@@ -4,6 +4,7 @@ from gradient import (  # refused
     AsyncExperimentsClient,
     ExperimentsClient,
     MultiNodeParameters,
+    ProjectsClient,
     SingleNodeParameters,
     constants,
     unheard_of,
@@ -98,3 +99,10 @@ async def main(client: AsyncExperimentsClient) -> None:
     client.get("esxfbgzu7xanst").state  # refused
     list(client.yield_logs("esxfbgzu7xanst"))  # refused
     client.__enter__()  # refused
+
+
+projects = ProjectsClient(base_url="https://api.example.com")  # refused
+projects = ProjectsClient()
+projects.create()  # refused
+projects.create("mnist", repository="mnist-sample")  # refused
+projects.get("prlvf0u05").title  # refused

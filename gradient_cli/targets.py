@@ -1,0 +1,86 @@
+"""What a command acts on: a client, and the ids of experiments or projects."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from gradient import ExperimentsClient, GradientSdkError, ProjectsClient
+from gradient_cli.options import spellings
+from gradient_cli.outcomes import ExitCode, exit_code_of_error, print_error
+from gradient_cli.output import note
+
+Client = TypeVar("Client", ExperimentsClient, ProjectsClient)
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def opened(kind: type[Client]) -> Client:
+    """Return a client with the key that the command line gives, if it gives one. It is closed with the command."""
+    context = click.get_current_context()
+    return context.with_resource(kind(context.meta.get("api_key")))
+
+
+def id_options(keyword: str, *, several: bool = False) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that adds an id, or several: as argument, as `--id`, or in the spellings of a keyword."""
+
+    def decorate(command: Decorated) -> Decorated:
+        flags = ["--id", *spellings(keyword), "id_option"]
+        option = click.option(*flags, metavar="ID", multiple=True, help="The same as ID.")
+        argument = click.argument("id_arguments", metavar="ID..." if several else "ID", nargs=-1)
+        return argument(option(command))
+
+    return decorate
+
+
+def given_ids(options: dict[str, Any], noun: str, *, several: bool = False, required: bool = True) -> list[str]:
+    """Take the ids that `id_options` added out of the options of a command.
+
+    :param options: the options
+    :param str noun: what has the ids, for the error
+    :param bool several: whether there may be more than one
+    :param bool required: whether there must be one
+    """
+    given = list(dict.fromkeys((*options.pop("id_arguments"), *options.pop("id_option"))))
+    if (required and not given) or (len(given) > 1 and not several):
+        raise click.UsageError(f"Give the id of {noun}" if not given else "Give one id")
+    return given
+
+
+def confirm_deletion(ids: Sequence[str], noun: str, *, loses: str = "") -> None:
+    """Ask whether to delete, in a terminal; elsewhere raise the usage error that names `--yes`.
+
+    :param ids: what would be deleted
+    :param str noun: what that is
+    :param str loses: what else would be lost
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"This would delete {', '.join(ids)}; with --yes it does")
+    for each in ids:
+        note(each)
+    what = f"this {noun}" if len(ids) == 1 else f"these {len(ids)} {noun}s"
+    click.confirm(f"Delete {what}{loses}?", abort=True, err=True)
+
+
+def act_on_each(ids: Sequence[str], act: Callable[[str], object], done: str) -> None:
+    """Call a function for each id, and exit; those that fail do not keep it from the others.
+
+    :param ids: the ids
+    :param act: what to do with each
+    :param str done: what to print after each
+    """
+    code = ExitCode.OK
+    for each in ids:
+        try:
+            act(each)
+        except GradientSdkError as error:
+            code = max(code, exit_code_of_error(error))
+            print_error(error)
+        else:
+            note(f"{done}: {each}" if len(ids) > 1 else done)
+    click.get_current_context().exit(code)
