@@ -38,22 +38,24 @@ _decode = json.JSONDecoder(parse_constant=lambda name: None).decode
 class RowSplitter:
     r"""Splits the output of a node into rows, in bounded memory. The size of the chunks makes no difference.
 
-    Output is decoded as UTF-8; invalid bytes become U+FFFD. A row ends with `\n`, `\r\n` or `\r`. A `\r` at the start
-    of a line, as progress bars print it, ends no row. A row that equals the end marker of logs gets a space at its end.
+    Output is decoded as UTF-8; invalid bytes become U+FFFD. A row ends with `\n` or `\r\n`. Text after a `\r` takes the
+    place of what is before it, as on a terminal, so that a progress bar is one row with its last state. A row that
+    equals the end marker of logs gets a space at its end.
     """
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        # The last state of a line that has not ended, with a `\r` if that has followed it.
         self._partial = ""
-        # Whether a line break at the start of the next chunk belongs to a row that was already returned: the `\n` of a
-        # `\r\n`, or the end of a partial line.
-        self._ended_by_return = False
+        # Whether the line before the next line break was already returned.
         self._flushed = False
+        self.is_redrawn = False
+        """Whether the partial line is redrawn, as a progress bar is."""
 
     @property
     def has_partial_line(self) -> bool:
         """Whether there is text that no line break has followed yet."""
-        return bool(self._partial)
+        return bool(_last_state(self._partial))
 
     def feed(self, chunk: bytes) -> list[str]:
         """Return the rows that are completed by a chunk."""
@@ -61,50 +63,38 @@ class RowSplitter:
 
     def flush(self) -> list[str]:
         """Return the partial line as a row; text that follows begins a new row."""
-        rows, self._partial = ([self._partial] if self._partial else []), ""
-        self._flushed = self._flushed or bool(rows)
-        return _without_end_marker(rows)
+        state, self._partial = _last_state(self._partial), ""
+        self._flushed = self._flushed or bool(state)
+        return _without_end_marker([state] if state else [])
 
     def close(self) -> list[str]:
         """Return the remaining rows, at the end of the output."""
         return self._split(self._decoder.decode(b"", final=True)) + self.flush()
 
     def _split(self, text: str) -> list[str]:
-        text = self._without_line_break(text)
-        if not text:
-            return []
-        *lines, rest = (self._partial + text).replace("\r\n", "\n").split("\n")
-        # Only for speed: most output has no `\r`.
-        rows = [row for line in lines for row in _updates(line)] if "\r" in text else lines
-        *updates, self._partial = rest.split("\r")
-        self._ended_by_return = bool(not self._partial and updates and updates[-1])
-        return _without_end_marker(self._limit_length([*rows, *filter(None, updates)]))
-
-    def _without_line_break(self, text: str) -> str:
-        """Remove the line break of a row that was already returned."""
-        if text and self._flushed:
+        *rows, rest = (self._partial + text).split("\n")
+        self.is_redrawn = "\r" in rest or (self.is_redrawn and not rows)
+        # Only for speed: most output has no `\r`, and rows are short.
+        if "\r" in self._partial or "\r" in text or max(map(len, rows), default=0) > MAX_ROW_LENGTH:
+            rows = [row for line in rows for row in _states(line)]
+        if rows and self._flushed:
             self._flushed = False
-            if text.startswith("\r"):
-                self._ended_by_return, text = True, text[1:]
-            elif text.startswith("\n"):
-                return text[1:]
-        if text and self._ended_by_return:
-            self._ended_by_return = False
-            text = text.removeprefix("\n")
-        return text
-
-    def _limit_length(self, rows: list[str]) -> list[str]:
-        if len(self._partial) > MAX_ROW_LENGTH:
-            *pieces, self._partial = _pieces(self._partial)
-            rows = rows + pieces
-        if max(map(len, rows), default=0) > MAX_ROW_LENGTH:
-            return [piece for row in rows for piece in _pieces(row)]
-        return rows
+            rows = rows[not rows[0] :]
+        *full, state = _states(rest)
+        self._partial = f"{state}\r" if rest.endswith("\r") else state
+        return _without_end_marker(rows + full)
 
 
-def _updates(line: str) -> list[str]:
-    *updates, last = line.split("\r")
-    return [*filter(None, updates), last]
+def _last_state(line: str) -> str:
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+def _states(line: str) -> list[str]:
+    """Return the last state of a line, after the parts of states that are too long for a row."""
+    if len(line) <= MAX_ROW_LENGTH:
+        return [_last_state(line)]
+    full = [piece for state in line.split("\r") for piece in _pieces(state)[:-1]]
+    return [*full, _pieces(_last_state(line))[-1]]
 
 
 def _pieces(text: str) -> list[str]:

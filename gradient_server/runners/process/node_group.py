@@ -31,6 +31,8 @@ READ_SIZE = 256 * 1024
 """Bytes of output that are read at once."""
 _PARTIAL_LINE_TIMEOUT = 1.0
 """Seconds after which a line without a line break is written to the log as it is."""
+_REDRAW_INTERVAL = 5.0
+"""Seconds between two rows of a line that is redrawn, as progress bars are."""
 _PAUSE = 0.001
 """Seconds between two reads of a node that prints a lot, so that its rows are written together."""
 _CHECK_INTERVAL = 1.0
@@ -168,7 +170,7 @@ class NodeProcess:
         self.log_error: str | None = None
         """Why its log cannot be written any more."""
         self._splitter = RowSplitter()
-        self._last_output = time.monotonic()
+        self._last_output = self._line_began = time.monotonic()
         os.set_blocking(self.output, False)
         if sys.platform == "linux":
             with contextlib.suppress(OSError):  # only for speed, and the memory for pipes is limited
@@ -190,7 +192,11 @@ class NodeProcess:
         except BlockingIOError:
             return 0
         self._last_output = time.monotonic()
-        self._write(self._splitter.feed(chunk) if chunk else self._splitter.close())
+        had_partial_line = self._splitter.has_partial_line
+        rows = self._splitter.feed(chunk) if chunk else self._splitter.close()
+        if rows or not had_partial_line:
+            self._line_began = self._last_output
+        self._write(rows)
         self.is_open = bool(chunk)
         return len(chunk)
 
@@ -198,7 +204,9 @@ class NodeProcess:
         """Write a partial line to the log if it is old enough. Return the seconds until then, if there is one."""
         if not self._splitter.has_partial_line:
             return None
-        remaining = self._last_output + _PARTIAL_LINE_TIMEOUT - time.monotonic()
+        is_redrawn = self._splitter.is_redrawn
+        due = self._line_began + _REDRAW_INTERVAL if is_redrawn else self._last_output + _PARTIAL_LINE_TIMEOUT
+        remaining = due - time.monotonic()
         if remaining > 0:
             return remaining
         self._write(self._splitter.flush())

@@ -1,7 +1,6 @@
 """The log of one node: output becomes rows, which one process writes to a file and others read meanwhile."""
 
 import os
-import re
 import threading
 import tracemalloc
 from itertools import islice, pairwise
@@ -28,14 +27,16 @@ def rows_of(*chunks):
 
 
 def expected_rows(data):
-    """The same rule, as one regular expression over the whole output."""
-    parts = re.split("(\r\n|\n|\r)", data.decode("utf-8", "replace"))
-    rows = [
-        line[begin : begin + MAX_ROW_LENGTH]
-        for line, end in zip(parts[::2], [*parts[1::2], "\r"], strict=True)
-        if line or end != "\r"
-        for begin in range(0, max(1, len(line)), MAX_ROW_LENGTH)
-    ]
+    """The same rule, over the whole output."""
+    *lines, rest = data.decode("utf-8", "replace").split("\n")
+    rows = []
+    for line in [*lines, rest] if rest.strip("\r") else lines:
+        states = [
+            [state[at : at + MAX_ROW_LENGTH] for at in range(0, len(state), MAX_ROW_LENGTH)] or [""]
+            for state in line.split("\r")
+        ]
+        rows += [piece for *full, _ in states for piece in full]
+        rows.append(next((last for *_, last in reversed(states) if last), ""))
     return [f"{row} " if row == END_OF_LOG else row for row in rows]
 
 
@@ -43,7 +44,7 @@ def expected_rows(data):
 @example(b"one\r\rtwo\r\r\nthree\r\n\n\r")
 @example(b"PSEOF\nPSEOF\rPSEOF")
 def test_output_is_split_at_line_breaks(data):
-    """`\\n`, `\\r\\n` and `\\r` end a row, long lines are split, and no row equals the end marker."""
+    """`\\n` and `\\r\\n` end a row, `\\r` redraws it, long lines are split, and no row equals the end marker."""
     assert rows_of(data) == expected_rows(data)
 
 
@@ -58,13 +59,29 @@ def test_chunks_make_no_difference(data, cuts):
 
 
 def test_a_row_is_returned_as_soon_as_it_ends():
-    """Also if its `\\r` may be followed by a `\\n`."""
     splitter = RowSplitter()
-    assert splitter.feed(b"50%\r") == ["50%"]
-    assert splitter.feed(b"\nnext") == []
+    assert splitter.feed(b"one\r\ntwo") == ["one"]
     assert splitter.has_partial_line
-    assert splitter.feed(b"\n") == ["next"]
+    assert splitter.feed(b"\n") == ["two"]
     assert not splitter.has_partial_line
+
+
+@pytest.mark.parametrize("bar", [b"\r%d%%|#", b"%d%%|#\r", b"\r\r%d%%|#\r", b"\x08\x08\r%d%%|#"])
+def test_a_progress_bar_is_one_row_with_its_last_state(bar):
+    drawn = b"".join(bar % percent for percent in range(101))
+    assert rows_of(b"begun\n", drawn, b"\n", drawn + b"\nended\n") == ["begun", "100%|#", "100%|#", "ended"]
+    assert rows_of(drawn) == ["100%|#"]
+
+
+def test_a_progress_bar_that_is_flushed_goes_on_in_another_row():
+    splitter = RowSplitter()
+    splitter.feed(b"\r10%\r20%")
+    assert (splitter.is_redrawn, splitter.flush()) == (True, ["20%"])
+    splitter.feed(b"\r30%\r")
+    assert (splitter.is_redrawn, splitter.flush()) == (True, ["30%"])
+    assert splitter.feed(b"\nnext") == []
+    assert not splitter.is_redrawn
+    assert splitter.flush() == ["next"]
 
 
 @pytest.mark.parametrize("end", [[b"\n"], [b"\r\n"], [b"\r", b"\n"], [b"\r"]])

@@ -1,17 +1,21 @@
 """The nodes of a run: how the run ends, and what is left of it then: nothing."""
 
+import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from gradient_api.constants import ExperimentState as State
 from gradient_api.constants import ExperimentType
 
+from gradient_server.runners.process import node_group
 from gradient_server.runners.process.environment import nodes_of
-from gradient_server.runners.process.node_group import Outcome, outcome_of
+from gradient_server.runners.process.log_file import LogReader, LogWriter
+from gradient_server.runners.process.node_group import NodeProcess, Outcome, outcome_of
 from tests.server.runners.process.conftest import LEAVING, is_alive, only_linux, stop, wait_until
 
 needs_mpirun = pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun (Debian: openmpi-bin)")
@@ -102,6 +106,31 @@ def test_a_run_ends_with_its_workers_or_with_the_first_failure(exit_codes, outco
 def test_exit_codes_are_explained(exit_code, error):
     """A shell reports the signal that has killed its last command as 128 and more."""
     assert outcome_of(NODES[:1], {"worker 0": exit_code}) == Outcome(State.FAILED, error, exit_code, "worker 0")
+
+
+def test_a_progress_bar_is_a_row_at_intervals_while_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(node_group, "_REDRAW_INTERVAL", 0.3)
+    bar = "i=0; while :; do i=$((i+1)); printf '\\r%s|' $i; sleep 0.01; done"
+    (node,) = nodes_of(["worker 0"], {"experimentTypeId": 1, "command": bar})
+    log = LogWriter(tmp_path / "0.log")
+    process = NodeProcess(node, log, tmp_path, os.environ)
+    process.release()
+    began = time.monotonic()
+    try:
+        while log.count < 2 and time.monotonic() < began + 20:
+            process.read()
+            process.flush_partial_line()
+            time.sleep(0.001)
+        assert time.monotonic() - began > 0.6
+    finally:
+        os.killpg(process.id.pid, signal.SIGKILL)
+        process.set_exit_code(os.waitpid(process.id.pid, 0)[1])
+        process.drain()
+        log.close()
+    states = [int(message.rstrip("|")) for _, _, message in LogReader(tmp_path / "0.log").after(0)]
+    assert len(states) in (2, 3)  # the last one is what was drawn before the end
+    assert states == sorted(set(states))
+    assert states[0] > 1
 
 
 def test_a_command_does_not_run_if_its_supervisor_is_killed_at_the_start_barrier(tmp_path):

@@ -131,6 +131,10 @@ def test_a_partial_line_becomes_a_row_while_the_command_waits(bench):
     assert bench.rows(run) == ["Ready? ", "yes"]
 
 
+def test_a_progress_bar_that_is_seldom_redrawn_is_one_row(bench):
+    assert bench.rows(bench.done("printf '\\r50%%|'; sleep 1.3; printf '\\r100%%|\\n'; echo done")) == ["100%|", "done"]
+
+
 def test_the_log_of_the_node_that_failed_ends_with_the_reason(bench):
     nodes = {"workerCount": 2, "parameterServerCount": 1, "parameterServerCommand": "exec sleep 60"}
     command = '[ $INDEX = 0 ] && exec sleep 60; echo "going to fail"; exit 3'
