@@ -21,6 +21,7 @@ import gradient_server
 from gradient_ext import install_command
 from gradient_ext.config import server_file
 from gradient_server.cli import PROG, STORE, parse_options, print_text, usage_error
+from gradient_server.console import logger, show_log
 from gradient_server.dashboard.login import login_link
 from gradient_server.keys import ServerKey, choose_key, default_folder
 from gradient_server.private_files import make_private_folder, write_new
@@ -55,6 +56,8 @@ def main() -> int:
                 ready_file.write(server)
             _print_addresses(server, key, options)
             server.run()
+            if options.runner.executes_commands:
+                _report_unfinished(server, options)
             server.stop()
         # A signal that comes now must not make this end look like another one.
         _on_signals(None)
@@ -79,6 +82,8 @@ def _server(options: argparse.Namespace, key: ServerKey) -> LocalServer:
         if options.runner.executes_commands and options.store is None:
             make_private_folder(default_folder())
             options.store = default_folder() / STORE
+        if options.runner.executes_commands:
+            show_log()
         return gradient_server.LocalServer(  # imported here: it takes a while, and needs the extra
             host=options.host,
             port=options.port,
@@ -134,6 +139,14 @@ def _print_addresses(server: LocalServer, key: ServerKey, options: argparse.Name
         f"# In a browser, once and within an hour: {login_link(server.url, server.api_key)}\n"
         f"# In a browser later: {server.url}/ {source}\n"
     )
+
+
+def _report_unfinished(server: LocalServer, options: argparse.Namespace) -> None:
+    if runs := server.unfinished:
+        store = [] if options.store == default_folder() / STORE else ["--store", str(options.store)]
+        command = shlex.join(("gradient", "server", "start", *store))
+        text = "Not ended: %s. What runs goes on, what is pending waits; to come back to it, start a server again: %s"
+        logger.info(text, runs, command)
 
 
 def _assignments(variables: Mapping[str, str]) -> list[str]:

@@ -35,7 +35,7 @@ Real runs: with --runner process, commands run on this machine, as the user who 
 can run any command. Files are kept in the folder gradient-experiments of the user's state directory (~/.local/state
 on Linux), which nobody else can read: config.json, with the random key; {STORE}, the store; {STORE}.runs, a folder
 for each run. With --store FILE, the runs are in FILE.runs. When the server ends, running commands go on; the next
-server with the same store follows them to their end.
+server with the same store follows them to their end. A line for each run that starts or ends goes to stderr.
 
 Ctrl-C, SIGINT and SIGTERM stop the server with exit code 0. The exit code is 1 if it cannot start, and 2 if an option
 is wrong. With a store, nothing that the server has acknowledged is lost, not even by kill -9; only a power failure can

@@ -18,6 +18,7 @@ from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.security import OriginCheckMiddleware, RateLimiter, TrustedHosts
 from gradient_server.app import application
 from gradient_server.clock import Clock
+from gradient_server.console import RunReporter
 from gradient_server.faults.injection import FaultInjection, FaultPeriod
 from gradient_server.faults.settings import Faults
 from gradient_server.http_server import http_server, listen
@@ -72,6 +73,8 @@ class LocalServer:
     :param allow_hosts: further names by which clients may call it, such as that of a proxy in front of it
     :param bool expose: whether other machines may reach a server that executes commands; default: False
 
+    The logger `gradient_server` gets a record at INFO when a real run starts or ends, and when runs are taken over.
+
     :raises OSError: the port is in use, the machine does not have the address, or the store cannot be used; then the
         error has its `filename`
     :raises ValueError: the key, the port, the time scale or a name is invalid; the key is too short or easy to guess,
@@ -114,9 +117,10 @@ class LocalServer:
             self._polls = LongPolls(self.clock)
             if file:
                 self._runner.record_to(file.write_run)
-            self._runner.attach(self.clock, self._polls.wake)
+            self._runner.attach(self.clock, self._on_change)
             opened.callback(self._runner.close)
             self._store = Store(self.clock, None if executes_commands else seed, self._runner, file)
+            self._reporter = RunReporter(self._store, self.clock)
             self._opened = opened.pop_all()
         self._injection = FaultInjection(self._store, self.clock)
         self._rate_limiter = RateLimiter()
@@ -171,6 +175,11 @@ class LocalServer:
             "PAPERSPACE_CONFIG_HOST": self.api_url,
             "PAPERSPACE_API_KEY": self.api_key,
         }
+
+    @property
+    def unfinished(self) -> str | None:
+        """The runs that were started and have not ended, in words; None if there are none."""
+        return self._reporter.unfinished()
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward by some simulated seconds.
@@ -235,6 +244,8 @@ class LocalServer:
 
     def run(self) -> None:
         """Serve until stopped. In the main thread, SIGINT and SIGTERM stop it and are raised again afterwards."""
+        if not self.simulated:
+            self._reporter.report_takeover()
         self._runner.recover()
         self._http.run(sockets=self._sockets)
 
@@ -263,6 +274,10 @@ class LocalServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _on_change(self, handle: str) -> None:
+        self._polls.wake(handle)
+        self._reporter.report(handle)
 
 
 def _prefixes() -> tuple[str, ...]:

@@ -66,6 +66,8 @@ class Store:
         self._resets = 0
         self._number = file.contents.last_number if file else 0
         specs = file.contents.experiments if file else {}
+        self.unfinished = [spec.handle for spec in specs.values() if _is_unfinished(spec)]
+        """The experiments whose runs had not ended as far as the file knew, oldest first."""
         self._experiments = {spec.handle: self._readmit(number, spec) for number, spec in specs.items()}
         self._projects = {project.handle: project for project in file.contents.projects} if file else {}
         self._project_number = len(self._projects)
@@ -247,6 +249,10 @@ class Store:
     def _record(self, handle: str, record: RunRecord) -> None:
         if self._file:
             self._file.write_run(handle, record)
+
+
+def _is_unfinished(spec: RunSpec) -> bool:
+    return spec.started is not None and spec.stopped is None and not (spec.recorded and spec.recorded.has_ended)
 
 
 def _experiment(number: int, spec: RunSpec, run: Run) -> Experiment:

@@ -49,7 +49,7 @@ FLOORS = {
         ["gradient_server.runners.*", "gradient_server.store.*"],
         ["gradient_server.api.*"],
         ["gradient_server.dashboard.*", "gradient_server.faults.*"],
-        ["gradient_server.app", "gradient_server.http_server", "gradient_server.keys"],
+        ["gradient_server.app", "gradient_server.console", "gradient_server.http_server", "gradient_server.keys"],
         ["gradient_server.local_server", "gradient_server.cli"],
         ["gradient_server.__main__", "gradient_server.pytest_plugin"],
     ],

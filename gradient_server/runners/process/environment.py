@@ -42,6 +42,8 @@ _FOR_FETCHING = frozenset(
     {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
     | {"SSH_AUTH_SOCK"}
 )
+# The shell of a command sets these itself.
+_OF_THE_SHELL = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})
 # Wildcards leave these out: the server may have been started with them for itself.
 _OF_THE_LOADER = ("LD_", "DYLD_")
 _STORAGE = PurePosixPath("/storage")
@@ -168,8 +170,9 @@ def command_variables(environment: Mapping[str, str], names: Sequence[str] = ())
 
 
 def withheld_variables(environment: Mapping[str, str], names: Sequence[str] = ()) -> list[str]:
-    """Return the names of the variables of a server's environment that commands do not see."""
-    return sorted(name for name in environment if not _is_passed(name, names))
+    """Return the names of the variables of a server's environment that commands do not see, and could."""
+    ours = {name for name in environment if VARIABLE_NAME.fullmatch(name)} - _OF_THE_SHELL - {RUN_VARIABLE}
+    return sorted(name for name in ours if not _is_passed(name, names))
 
 
 def supervisor_environment(environment: Mapping[str, str]) -> dict[str, str]:

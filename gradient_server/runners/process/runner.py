@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import math
 import os
 import reprlib
@@ -19,6 +20,7 @@ from gradient_server.runners.process.environment import (
     command_variables,
     ignored_parameters,
     nodes_of,
+    withheld_variables,
 )
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.processes import ProcessId, available_processors
@@ -26,6 +28,9 @@ from gradient_server.runners.process.run import ProcessRun
 from gradient_server.runners.process.run_files import LaunchSpec, RunsDirectory
 from gradient_server.runners.process.scheduler import Scheduler
 
+_log = logging.getLogger(__name__)
+_MAX_LISTED = 10
+"""Names of variables in a line of the log."""
 GRACE = 5.0
 """The default of the grace period, in seconds."""
 
@@ -49,6 +54,7 @@ class ProcessRunner(Runner):
     ) -> None:
         self._directory = RunsDirectory(directory)
         self._pass_env = tuple(map(check_passed_name, pass_env))
+        self._has_told_variables = False
         self._grace = grace
         self._keep = keep
         self._scheduler = Scheduler(self._directory, slots)
@@ -107,6 +113,7 @@ class ProcessRunner(Runner):
         variables = command_variables(os.environ, self._pass_env)
         # What ran on an earlier server, with other limits perhaps, stays as it is.
         if spec.started is None and spec.stopped is None:
+            self._tell_withheld_variables()
             check_request(nodes, handle=spec.handle, body=spec.body, server=variables, storage=directory.storage)
         launch_spec = LaunchSpec(
             handle=spec.handle,
@@ -143,6 +150,18 @@ class ProcessRunner(Runner):
         """End it. Where runs are kept, those that have a supervisor go on; otherwise nothing is left."""
         self._scheduler.close(keep=self._keep)
         self._stack.close()
+
+    def _tell_withheld_variables(self) -> None:
+        """Log, once, what commands do not see and may miss."""
+        if self._has_told_variables:
+            return
+        self._has_told_variables = True
+        if names := withheld_variables(os.environ, self._pass_env):
+            more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+            shown = ", ".join(names[:_MAX_LISTED])
+            _log.info(
+                "Commands do not get these variables of the server; --pass-env NAME passes one: %s%s", shown, more
+            )
 
 
 def _slots(text: str) -> int:

@@ -1,7 +1,9 @@
 """`python -m gradient_server --runner process`, as a user starts it."""
 
+import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import stat
@@ -49,14 +51,16 @@ def launch(home):
     """Start a server of that user."""
     processes = []
 
-    def launch(*options: str, program: tuple[str, ...] = ("-m", "gradient_server"), **variables: str):
+    def launch(
+        *options: str, program: tuple[str, ...] = ("-m", "gradient_server"), stderr=subprocess.PIPE, **variables: str
+    ):
         process = subprocess.Popen(
             [sys.executable, *program, "--port", "0", "--runner", "process", *options],
             env={"PATH": os.environ["PATH"], "HOME": str(home), **variables},
             cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
         processes.append(process)
@@ -92,20 +96,12 @@ def test_the_printed_lines_are_all_that_a_client_needs(home, launch):
 def test_files_are_in_the_state_folder_of_the_user_and_private_whatever_the_umask_is(home, launch):
     ready = home / "ready.json"
     process = launch("--ready-file", str(ready), program=("-c", OPEN_TO_ALL), XDG_STATE_HOME=str(home / "kept here"))
-    deadline = time.monotonic() + TIMEOUT
-    while not ready.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    server = json.loads(ready.read_text())
-    with ExperimentsClient(
-        server["api_key"], base_url=server["experiments_url"], logs_url=server["logs_url"]
-    ) as client:
+    with served(process, ready) as client:
         command = "echo one > file; echo two"
         handle = client.run_single_node(name="n", project_id="p", container="c", machine_type="m", command=command)
         client.wait(handle)
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=TIMEOUT)[1] == ""
+    process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0
     folder = home / "kept here" / "gradient-experiments"
     assert json.loads((folder / "config.json").read_text()).keys() == {"apiKey"}
@@ -114,6 +110,103 @@ def test_files_are_in_the_state_folder_of_the_user_and_private_whatever_the_umas
     assert (run / "workspace" / "file").read_text() == "one\n"
     for path in (folder, *folder.iterdir(), run, *run.iterdir(), *(run / "jobs").iterdir()):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def served(process, ready):
+    """Wait until a server serves, and return a client of it."""
+    deadline = time.monotonic() + TIMEOUT
+    while not ready.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    server = json.loads(ready.read_text())
+    return ExperimentsClient(server["api_key"], base_url=server["experiments_url"], logs_url=server["logs_url"])
+
+
+def stopped(process, ready, number=signal.SIGINT):
+    """Stop a server, and return the lines of its console, without their times and with one duration for all."""
+    process.send_signal(number)
+    lines = process.communicate(timeout=TIMEOUT)[1].splitlines()
+    assert process.returncode == 0
+    assert not ready.exists()
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines), lines
+    return [re.sub(r"after \d+\.\d s", "after 0.1 s", line[9:]) for line in lines]
+
+
+RUN = {"project_id": "p", "container": "c", "machine_type": "m"}
+
+
+def test_the_console_has_a_line_for_each_run_that_starts_and_ends_and_names_once_what_commands_do_not_get(home, launch):
+    """And no colours: names of experiments cannot bring any either."""
+    ready = home / "ready.json"
+    variables = {"WANDB_MODE": "offline", "WANDB_KEY": "sesame", "SHLVL": "1"}
+    process = launch("--ready-file", str(ready), "--slots", "1", "--pass-env", "WANDB_M*", **variables)
+    with served(process, ready) as client:
+        commands = [("good", 'echo "$WANDB_MODE$WANDB_KEY"'), ("\x1b[31mred", "exit 3"), ("gone", "true")]
+        ids = []
+        for name, command in commands:
+            workspace = {"workspace_url": "/no/such/folder"} if name == "gone" else {}
+            ids.append(client.run_single_node(**RUN, **workspace, name=name, command=command))
+            client.wait(ids[-1], raise_on_failure=False)
+        assert "offline" in [row.message for row in client.logs(ids[0])]
+    lines = stopped(process, ready)
+    assert lines[0] == "Commands do not get these variables of the server; --pass-env NAME passes one: WANDB_KEY"
+    assert lines[1:5] == [
+        f'{ids[0]} "good" started',
+        f'{ids[0]} "good" ended as stopped after 0.1 s (exit code 0)',
+        f'{ids[1]} "\\x1b[31mred" started',
+        f'{ids[1]} "\\x1b[31mred" ended as failed after 0.1 s: The command ended with exit code 3',
+    ]
+    assert lines[5] == f'{ids[2]} "gone" started'
+    assert lines[6].startswith(f'{ids[2]} "gone" ended as error after 0.1 s: ')
+    assert "/no/such/folder" in lines[6]
+    assert len(lines) == 7
+
+
+def test_a_server_that_ends_names_the_runs_that_go_on_and_the_next_one_those_that_it_takes_over(home, launch):
+    ready, go_on = home / "ready.json", home / "go on"
+    options = ("--ready-file", str(ready), "--slots", "2", "--store", "my store")
+    process = launch(*options)
+    with served(process, ready) as client:
+        command = f"echo begun; while [ ! -e '{go_on}' ]; do sleep 0.01; done"
+        ids = [client.run_single_node(**RUN, name=name, command=command) for name in ("a", "b", "c")]
+        for experiment_id in ids[:2]:
+            client.wait(experiment_id, until="running")
+    a, b, c = (f'{experiment_id} "{name}"' for experiment_id, name in zip(ids, "abc", strict=True))
+    lines = stopped(process, ready)
+    assert lines[-1] == (
+        f"Not ended: 3 runs: {a} (running), {b} (running), {c} (pending). What runs goes on, what is pending waits; to "
+        "come back to it, start a server again: gradient server start --store 'my store'"
+    )
+    process = launch(*options)
+    with served(process, ready) as client:
+        go_on.touch()
+        for experiment_id in ids:
+            client.wait(experiment_id)
+    first, *lines = stopped(process, ready, signal.SIGTERM)
+    assert first == f"Took over 3 runs: {a} (running), {b} (running), {c} (pending)"
+    assert sorted(lines) == sorted(
+        [f"{c} started", *(f"{each} ended as stopped after 0.1 s (exit code 0)" for each in (a, b, c))]
+    )
+
+
+def test_a_console_that_nobody_reads_keeps_no_run_from_starting(home, launch):
+    ready = home / "ready.json"
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"x" * 4096):
+            pass
+    os.set_blocking(writer, True)
+    process = launch("--ready-file", str(ready), stderr=writer)
+    try:
+        with served(process, ready) as client:
+            client.wait(client.run_single_node(**RUN, name="n", command="true"), timeout=TIMEOUT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT) == 0
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 @pytest.mark.parametrize(

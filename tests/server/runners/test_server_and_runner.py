@@ -85,6 +85,30 @@ def test_states_rows_and_requests_pass_between_client_and_run(runner, single_nod
     assert (runner.recovered, runner.closed) == (1, 1)
 
 
+def test_a_program_with_a_server_gets_what_the_console_shows_from_its_logger(runner, single_node_body, caplog):
+    """Names are cut, and a long list is; a run that was canceled while it waited has neither started nor failed."""
+    caplog.set_level("INFO", "gradient_server")
+    name = "n" * 1000
+    with serving(runner=runner) as (server, client):
+        body = {**single_node_body, "name": name, "rows": 0, "code": None}
+        handles = [client.post(f"{EXPERIMENTS}run/", json=body).json()["handle"] for _ in range(7)]
+        titles = [f'{handle} "{"n" * 57}..."' for handle in handles]
+        assert server.unfinished == f"7 runs: {', '.join(f'{title} (pending)' for title in titles[:5])} and 2 more"
+        client.put(f"{EXPERIMENTS}{handles[0]}/stop/")
+        for _ in range(2):
+            runner.step()
+        assert client.delete(f"{EXPERIMENTS}{handles[1]}/").status_code == 204
+        runner.on_change(handles[1])
+        assert caplog.messages == [f"{title} started" for title in titles[1:]]
+        for handle in handles[2:]:
+            client.put(f"{EXPERIMENTS}{handle}/stop/")
+        for _ in range(3):
+            runner.step()
+        ends = [message.partition(" after ")[0] for message in caplog.messages[6:]]
+        assert ends == [f"{title} ended as canceled" for title in titles[2:]]
+        assert server.unfinished is None
+
+
 def test_a_run_that_ends_without_a_teardown_has_dates(runner, single_node_body):
     with serving(runner=runner) as (server, client):
         handle = client.post(f"{EXPERIMENTS}run/", json=single_node_body).json()["handle"]
