@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 
 from gradient_ext import LazyModule, public
 from gradient_ext._json import is_array, is_object
-from gradient_ext.redaction import escape_control_characters, redact
+from gradient_ext.redaction import escape_control_characters, redact, remove_escape_sequences
 from gradient_ext.states import ExperimentState, state_word
 
 if TYPE_CHECKING:
@@ -513,13 +513,17 @@ class ExperimentFailedError(GradientSdkError):
 
     def __str__(self) -> str:
         reason = self.experiment_error
-        said = f": {escape_control_characters(redact(reason), multiline=True)}" if reason else ""
+        said = f": {_shown(reason, multiline=True)}" if reason else ""
         width = max((len(str(row.line)) for row in self.rows), default=0)
-        messages = [escape_control_characters(redact(row.message.rstrip())) for row in self.rows]
+        messages = [_shown(row.message.rstrip()) for row in self.rows]
         shown = [f"  {row.line:{width}}  {text:.200}" for row, text in zip(self.rows, messages, strict=True)]
         heading = ["The last rows of its logs:"] if shown else []
         state = ExperimentState.get_state_str(self.state)
         return "\n".join([f"Experiment {self.experiment_id} has ended as {state}{said}", *heading, *shown])
+
+
+def _shown(text: str, *, multiline: bool = False) -> str:
+    return escape_control_characters(redact(remove_escape_sequences(text)), multiline=multiline)
 
 
 _WORD_MEMBERS = frozenset({"description", "error", "errors", "message", "messages", "title"})

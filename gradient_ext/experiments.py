@@ -37,7 +37,14 @@ from gradient_ext.display.tables import (
     local_minute,
     parsed_timestamp,
 )
-from gradient_ext.redaction import REDACTED, escape_control_characters, redact, redact_environment, redact_json
+from gradient_ext.redaction import (
+    REDACTED,
+    escape_control_characters,
+    redact,
+    redact_environment,
+    redact_json,
+    remove_escape_sequences,
+)
 from gradient_ext.states import has_ended, state_style
 
 if TYPE_CHECKING:
@@ -373,7 +380,7 @@ def _value_cell(field: ExperimentField, value: object) -> Cell:
         return Cell(f"{ExperimentType.get_type_str(value)} ({value})")
     if is_object(value) and value:
         return Cell("\n".join(_safe(f"{name}={inner}") for name, inner in redact_environment(value).items()))
-    return Cell(escape_control_characters(redact(str(value)), multiline=True))
+    return Cell(escape_control_characters(redact(remove_escape_sequences(str(value))), multiline=True))
 
 
 def _row_of(experiment: BaseExperiment) -> tuple[Cell, ...]:
@@ -383,7 +390,7 @@ def _row_of(experiment: BaseExperiment) -> tuple[Cell, ...]:
         Cell(local_minute(experiment.dt_created)),
         Cell(_duration(experiment)),
         Cell(_word(ExperimentState.get_state_str, experiment.state), state_style(experiment.state)),
-        Cell(_safe(experiment.experiment_error or "")),
+        Cell(_safe(remove_escape_sequences(experiment.experiment_error or ""))),
         Cell(_word(ExperimentType.get_type_str, experiment.experiment_type_id)),
         Cell(_safe(experiment.project_id or "")),
         Cell(_safe(", ".join(_variants(experiment, "container")))),

@@ -18,6 +18,15 @@ _USER_IN_URL = re.compile(r'(https?|)://([^/@:\s"]*)(?::((?:[^/\s"]|"(?![,:}\]])
 # Not MAX_TOKENS, TOKENIZERS_PARALLELISM or KEYBOARD.
 _SECRET_NAME = re.compile(r"(token|key|(secret|password|credential)s?)(?![a-z])", re.IGNORECASE)
 _WORD_IN_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+ESCAPE_SEQUENCES = re.compile(
+    r"""
+    (?:\x1b\[|\x9b) [0-?]* [\ -/]* (?:[@-~]|$)                                # colours, moves the cursor, or erases
+    | (?:\x1b[PX\]^_]|[\x90\x98\x9d-\x9f]) [^\x07\x1b\x9c]* (?:\x07|\x1b\\|\x9c|$)  # a title, a link
+    | \x1b [\ -/]* [0-~]
+    """,
+    re.VERBOSE,
+)
+"""The sequences of control characters that terminals understand."""
 # A shorter secret would be found in ordinary words.
 _MIN_SECRET_LENGTH = 6
 
@@ -130,6 +139,15 @@ def escape_control_characters(text: str, *, multiline: bool = False) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def remove_escape_sequences(text: str) -> str:
+    r"""Return a text without the sequences by which it is coloured in a terminal; other control characters stay.
+
+    >>> remove_escape_sequences("\x1b[1;31mloss\x1b[0m 0.5\x1b[K")
+    'loss 0.5'
+    """
+    return ESCAPE_SEQUENCES.sub("", text)
 
 
 def short_repr(value: object) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from gradient_ext.redaction import ESCAPE_SEQUENCES
+
 STEPS = ("global_step", "step", "steps", "iteration", "iter", "batch", "epoch")
 """Names of numbers that can be the x-axis of a chart, in order of preference."""
 SUBJECTS = ("training", "train", "validation", "valid", "val", "testing", "test", "evaluation", "eval", "dev", "best")
@@ -33,15 +35,7 @@ _NUMBERS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _COLORS = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
-_CONTROLS = re.compile(
-    r"""
-    (?:\x1b\[|\x9b) [0-?]* [\ -/]* (?:[@-~]|$)                                # moves the cursor, or erases
-    | (?:\x1b[PX\]^_]|[\x90\x98\x9d-\x9f]) [^\x07\x1b\x9c]* (?:\x07|\x1b\\|\x9c|$)  # a title, a link
-    | \x1b [\ -/]* [0-~]
-    | [\x00-\x1f\x7f-\x9f]
-    """,
-    re.VERBOSE,
-)
+_CONTROLS = re.compile(rf"{ESCAPE_SEQUENCES.pattern} | [\x00-\x1f\x7f-\x9f]", re.VERBOSE)
 """Control characters, and the sequences of them that terminals understand."""
 
 

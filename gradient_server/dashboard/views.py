@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gradient_ext.display.tables import BACKGROUNDS, Column, elapsed_text
 from gradient_ext.experiments import BaseExperiment, experiment_table, list_table
-from gradient_ext.redaction import escape_control_characters, redact
+from gradient_ext.redaction import escape_control_characters, redact, remove_escape_sequences
 from gradient_ext.states import ExperimentType, state_style, state_word
 from gradient_server.dashboard.data import MAX_ROWS, LogPart, format_lines
 
@@ -104,13 +104,13 @@ def _title(experiment: BaseExperiment) -> str:
 
 
 def _readable(text: str) -> str:
-    """Return a text with secrets redacted and control characters escaped."""
-    return escape_control_characters(redact(text))
+    """Return a text without escape sequences, with secrets redacted and control characters escaped."""
+    return escape_control_characters(redact(remove_escape_sequences(text)))
 
 
 def _message(text: str) -> str:
     """Return the beginning of a log message. It is redacted before it is cut: half a URL cannot be recognised."""
-    redacted = redact(text)
+    redacted = redact(remove_escape_sequences(text))
     if len(redacted) <= MAX_CHARACTERS:
         return escape_control_characters(redacted, multiline=True)
     return f"{escape_control_characters(redacted[:MAX_CHARACTERS], multiline=True)} … of {len(text):,} characters"

@@ -106,13 +106,14 @@ def test_an_error_response_shows_words_status_request_and_pause():
 
 def test_a_failed_experiment_shows_its_reason_and_last_rows_without_passwords_and_control_characters():
     reason = "cannot clone https://me:sesame@h/r.git\x1b[2J\r\n"
+    row = "\x1b[31mcannot\x1b[0m clone https://me:sesame@h/r.git\x07\r\n"
     experiment = SingleNodeExperiment(id="es1", state=7, experiment_type_id=1, experiment_error=reason)
-    error = ExperimentFailedError(experiment, "es1", 7, [LogRow(1, reason, "")])
+    error = ExperimentFailedError(experiment, "es1", 7, [LogRow(1, row, "")])
     assert str(error) == "\n".join(
         [
-            r"Experiment es1 has ended as failed: cannot clone https://me:********@h/r.git\x1b[2J",
+            "Experiment es1 has ended as failed: cannot clone https://me:********@h/r.git",
             "The last rows of its logs:",
-            r"  1  cannot clone https://me:********@h/r.git\x1b[2J",
+            "  1  cannot clone https://me:********@h/r.git\\x07",
         ]
     )
     assert "sesame" not in repr(error)

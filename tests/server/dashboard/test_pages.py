@@ -123,7 +123,11 @@ def test_secrets_are_redacted_in_parameters_environment_and_list(visitor, run, c
         workspace_username="me-sesame-3",
         workspace_password="sesame-4",
         registry_password="sesame-5",
-        experiment_env={"URL": "https://me:sesame-6@example.com/"},
+        experiment_env={
+            "URL": "https://me:sesame-6@example.com/",
+            "WANDB_API_KEY": "sesame-7",
+            "dbPassword": "sesame-8",
+        },
     )
     for path in ("/page/", f"/page/experiments/{handle}"):
         page = visitor.get(path)
@@ -192,13 +196,22 @@ def test_jobs_have_names_in_the_log_and_in_charts(visitor, client, multi_node, f
     ("message", "shown"),
     [
         ("cloning https://me:sesame@example.com/r.git", "cloning https://me:********@example.com/r.git"),
-        ("\x1b[31mred\x07\u202e", r"\x1b[31mred\x07\u202e"),
+        ("\x1b[1;31mred\x1b[0m\x1b[K\x07\u202e\x1b", r"red\x07\u202e\x1b"),
+        ("https://me:ses\x1b[0mame@example.org/", "https://me:********@example.org/"),
         ("x" * 2000, "x" * 2000),
         ("x" * 65_536, "x" * 2000 + " … of 65,536 characters"),
         ("\0" * 65_536, r"\x00" * 2000 + " … of 65,536 characters"),
         ("x" * (1980) + " https://me:sesame@example.org/", None),
     ],
-    ids=["a password", "control characters", "a long row", "a row that is too long", "control characters", "cut"],
+    ids=[
+        "a password",
+        "escape sequences",
+        "a coloured password",
+        "a long row",
+        "a row that is too long",
+        "control characters",
+        "cut",
+    ],
 )
 def test_messages_are_redacted_escaped_and_cut(client, run, message, shown):
     rows = [Row(datetime(2026, 1, 2, tzinfo=UTC), "worker", 1, message)]
