@@ -52,7 +52,8 @@ def print_rows(
         if nodes and row.node:
             before += f"{row.node}  "
         if sys.stdout.isatty():
-            click.echo(f"{click.style(before, dim=True)}{_for_terminal(message)}", color=_color())
+            styled = click.style(before, dim=True) if before else ""
+            click.echo(f"{styled}{_for_terminal(message)}", color=_color())
         else:
             click.echo(f"{before}{message}", color=True)  # as the command printed it
 

@@ -364,7 +364,14 @@ def list_table(experiments: Sequence[BaseExperiment], max_rows: int | None = Non
     used = [number for number in range(len(names)) if any(row[number].text for row in rows)]
     return Table(
         caption=f"{len(experiments) or 'no'} experiment{'' if len(experiments) == 1 else 's'}",
-        columns=tuple(Column(names[number], is_number=names[number] == "duration") for number in used),
+        columns=tuple(
+            Column(
+                names[number],
+                is_number=names[number] == "duration",
+                is_short=names[number] in ("created", "duration", "state"),
+            )
+            for number in used
+        ),
         rows=tuple(tuple(row[number] for number in used) for row in rows),
         left_out=len(experiments) - len(shown),
         left_out_after=len(shown),

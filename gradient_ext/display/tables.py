@@ -6,10 +6,10 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from html import escape
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, TextIO, TypeVar, overload
 
 from attrs import frozen
@@ -35,6 +35,8 @@ TERMINAL_STYLES: Final[dict[Style | None, str]] = {
 
 _WIDTH_WITHOUT_TERMINAL = 100
 _MAX_NOTEBOOK_ROWS = 50
+_LEAST_WIDTH = 12
+"""A column is left out rather than cut to less."""
 _BADGE = "color:#fff;background:{};border-radius:0.7em;padding:0.1em 0.6em;white-space:nowrap"
 _CELL = "text-align:{};vertical-align:top;padding:0.2em 0.8em"
 # A long text may break anywhere rather than widen the page; a short one is easier to read on one line.
@@ -45,11 +47,18 @@ _CAPTION = "caption-side:top;text-align:left;padding:0.2em 0.8em;color:inherit;f
 
 @frozen
 class Column:
-    """A column: its name, whether it holds numbers, and whether texts that are too long are wrapped rather than cut."""
+    """A column.
+
+    :param str name: its name
+    :param bool is_number: whether it holds numbers
+    :param bool wraps: whether texts that are too long are wrapped rather than cut
+    :param bool is_short: whether its texts are never cut, as those of the first column
+    """
 
     name: str
     is_number: bool = False
     wraps: bool = False
+    is_short: bool = False
 
 
 @frozen
@@ -101,22 +110,31 @@ class Table:
 
     def _rich_text(self, width: int, *, color: bool) -> str:
         from rich import table  # an extra
+        from rich.cells import cell_len
         from rich.console import Console
         from rich.text import Text
 
         laid_out = table.Table(
             box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=self.has_head, header_style=""
         )
-        for number, column in enumerate(self.columns):
+        columns = self.columns[: self._fitting(width, cell_len)]
+        for number, column in enumerate(columns):
             justify: Any = "right" if column.is_number else "left"
             overflow: Any = "fold" if column.wraps else "ellipsis"
             # The first column names the row, so that it is the last one to be cut.
-            laid_out.add_column(column.name, justify=justify, overflow=overflow, no_wrap=number == 0)
+            is_short = number == 0 or column.is_short
+            laid_out.add_column(
+                column.name,
+                justify=justify,
+                overflow=overflow,
+                no_wrap=is_short,
+                min_width=self._least_width(number, cell_len) if is_short else None,
+            )
         for row in self.rows:
             laid_out.add_row(
                 *(
                     Text.assemble((cell.text, TERMINAL_STYLES.get(cell.style, "")), no_wrap=not column.wraps)
-                    for column, cell in zip(self.columns, row, strict=True)
+                    for column, cell in zip(columns, row, strict=False)
                 )
             )
         colors: Any = {"force_terminal": True, "color_system": "standard"} if color else {"color_system": None}
@@ -127,6 +145,19 @@ class Table:
         )
         console.print(laid_out)
         return file.getvalue()
+
+    def _fitting(self, width: int, cell_len: Callable[[str], int]) -> int:
+        """Return how many columns, from the left, are readable in a width: those at the end matter least."""
+        ends = accumulate(self._least_width(number, cell_len) + 2 for number in range(len(self.columns)))
+        return max(1, sum(end - 2 <= width for end in ends))
+
+    def _least_width(self, number: int, cell_len: Callable[[str], int]) -> int:
+        column = self.columns[number]
+        if column.wraps:
+            return 1
+        texts = [column.name] * self.has_head + [row[number].text for row in self.rows]
+        natural = max(map(cell_len, texts), default=0)
+        return natural if number == 0 or column.is_short else min(natural, _LEAST_WIDTH)
 
     def _plain_text(self) -> str:
         rows = [[column.name for column in self.columns]] if self.has_head else []

@@ -136,6 +136,22 @@ def test_a_list_shows_when_experiments_began_for_how_long_they_ran_and_why_they_
     time.tzset()
 
 
+def test_a_narrow_terminal_shows_the_first_columns_of_a_list_and_no_time_or_state_is_cut():
+    experiment = one(
+        id="es5wsjezuj6rym", state=7, name="python train.py --epochs 30", container="tensorflow/tensorflow",
+        dt_created="2026-11-29T02:07:39+00:00", dt_started="2026-11-29T02:07:39+00:00",
+        dt_finished="2026-11-29T02:08:39+00:00", experiment_error="The command ended with exit code 1",
+    )  # fmt: skip
+    lines = [ExperimentList([experiment]).pretty(width=width).splitlines() for width in (80, 60, 20)]
+    assert [head.split() for head, _ in lines] == [
+        ["id", "name", "created", "duration", "state", "error"],
+        ["id", "name", "created", "duration"],
+        ["id"],
+    ]
+    assert all(max(map(len, table)) <= width for table, width in zip(lines, (80, 60, 20), strict=True))
+    assert re.search(r"es5wsjezuj6rym  python tra…  2026-11-\d\d \d\d:\d\d +1:00  failed  The command…", lines[0][1])
+
+
 def test_log_rows_are_a_table_that_names_the_jobs_where_there_are_several():
     assert ROWS.pretty(width=41).splitlines() == [
         "node      line  timestamp  message",
