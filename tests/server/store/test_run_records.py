@@ -58,9 +58,10 @@ def place(tmp_path):
 
 
 def told(client, handle):
-    """All that a client is told of an experiment, but for its rows."""
+    """All that a client is told of what has become of an experiment, but for its rows."""
     state = client.state(handle)
-    return state, {name: value for name, value in client.get(handle).to_dict().items() if name not in ("id", "url")}
+    not_of_the_run = ("id", "url", "remark")
+    return state, {name: value for name, value in client.get(handle).to_dict().items() if name not in not_of_the_run}
 
 
 def wait_until(condition):
@@ -146,7 +147,7 @@ def test_what_no_command_has_decided_has_no_exit_code(place):
         handle = place.run(client, "sleep 60")
         waiting = client.run_single_node(**NAMES, command="true")
         client.wait(handle, until="running")
-        for stopped in (handle, waiting):
+        for stopped in (waiting, handle):
             client.stop(stopped)
             assert client.wait(stopped, raise_on_failure=False).state == State.CANCELLED
         unset = client.run_single_node(**NAMES, command="true", workspace_url="/no/such/folder")
@@ -160,7 +161,7 @@ def test_runs_that_have_ended_stay_so_and_are_not_executed_again(place, lose):
     with place.served() as client:
         handles = [place.run(client, command) for command in ("true", "exit 3", "echo a row")]
         before = [(client.wait(handle, raise_on_failure=False), told(client, handle))[1] for handle in handles]
-        last_lines = [client.logs(handle)[-1].line for handle in handles]
+        last_lines = [max((row.line for row in client.logs(handle)), default=0) for handle in handles]
         running = place.run(client, "sleep 60")
         wait_until(lambda: client.state(running) == State.RUNNING)
         waiting = place.run(client)
