@@ -13,7 +13,7 @@ from gradient_api.parameters import PROJECT_PARAMETERS
 from gradient_ext import LazyModule, config, public
 from gradient_ext.async_client import AsyncBaseClient
 from gradient_ext.errors import ResourceCreatingError
-from gradient_ext.parameters import checked_handle, request_model
+from gradient_ext.parameters import checked_handle, checked_project, request_model
 
 if TYPE_CHECKING:
     import httpx
@@ -150,7 +150,7 @@ class AsyncProjectsClient(AsyncBaseClient):
 
         :raises NotFoundError: there is no such project
         """
-        handle = checked_handle(project_id, "get()", name="project_id")
+        handle = checked_project(project_id, "get()")
         url = self._configuration.api_url
         return await self._transport.call(
             lambda client: projects_api.list_projects.asyncio_detailed(

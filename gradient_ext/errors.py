@@ -10,7 +10,7 @@ GradientSdkError
  │   ├─ AuthenticationError (also PermissionError)     401: the API key is missing or wrong
  │   ├─ PermissionDeniedError (also PermissionError)   403: the API key is wrong, or does not permit this
  │   ├─ NotFoundError (also LookupError)          404: there is no such experiment or project
- │   ├─ ConflictError                             409: the state of the experiment does not permit this
+ │   ├─ ConflictError                             409: the state of the experiment or project does not permit this
  │   ├─ RateLimitError                            429: too many requests; has retry_after
  │   └─ ServerError                               5xx: the server, or a proxy in front of it, has failed
  ├─ MalformedResponseError                        a successful response that does not match the contract
@@ -305,7 +305,7 @@ class NotFoundError(ResourceFetchingError, LookupError):
 
 @public
 class ConflictError(ResourceFetchingError):
-    """The state of the experiment does not permit this (409).
+    """The state of the experiment, or of the project, does not permit this (409).
 
     >>> client.start(experiment_id)
     >>> try:

@@ -293,6 +293,17 @@ def checked_projects(project_id: object, method: str) -> tuple[str, ...] | None:
     raise InvalidParametersError(method, [f"project_id: {problem}"])
 
 
+def checked_project(project_id: object, method: str) -> str:
+    """Return the id of a project; experiments may name any.
+
+    :raises InvalidParametersError: it cannot be an id
+    """
+    if _is_project(project_id):
+        return project_id
+    shown = short_repr(project_id) if isinstance(project_id, str) else type(project_id).__name__
+    raise InvalidParametersError(method, [f"project_id: must be the id of a project such as 'prlvf0u05', not {shown}"])
+
+
 def _is_project(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.isprintable() and value != ""
 

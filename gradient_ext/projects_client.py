@@ -14,7 +14,7 @@ from gradient_api.parameters import PROJECT_PARAMETERS
 from gradient_ext import LazyModule, config, public
 from gradient_ext.client import BaseClient
 from gradient_ext.errors import ResourceCreatingError
-from gradient_ext.parameters import checked_handle, request_model
+from gradient_ext.parameters import checked_handle, checked_project, request_model
 
 if TYPE_CHECKING:
     import httpx
@@ -151,7 +151,7 @@ class ProjectsClient(BaseClient):
 
         :raises NotFoundError: there is no such project
         """
-        handle = checked_handle(project_id, "get()", name="project_id")
+        handle = checked_project(project_id, "get()")
         url = self._configuration.api_url
         return self._transport.call(
             lambda client: projects_api.list_projects.sync_detailed(client=client, filter_=projects.filter_of(handle)),

@@ -69,6 +69,13 @@ def test_a_project_is_deleted_once_its_experiments_are_gone(projects, client, si
         projects.delete(project_id)
 
 
+@pytest.mark.parametrize("name", ["my project", "a/b?c#d", "é"])
+def test_what_experiments_name_may_be_any_text(projects, client, single_node, name):
+    client.create_single_node(**{**single_node, "project_id": name})
+    assert [project.id for project in projects.list()] == [name]
+    assert projects.get(name).name == name
+
+
 def test_an_unknown_project_is_not_found(projects):
     for call in (projects.get, projects.delete):
         with pytest.raises(NotFoundError, match="Project not found"):
@@ -110,7 +117,8 @@ def test_changes_take_effect_once_although_connections_break(projects, gradient_
     [
         (lambda projects: projects.create(None, repository_url=7), {"name", "repository_url"}),
         (lambda projects: projects.create(""), {"name"}),
-        (lambda projects: projects.get("../x"), {"project_id"}),
+        (lambda projects: projects.get(""), {"project_id"}),
+        (lambda projects: projects.delete("../x"), {"project_id"}),
         (lambda projects: projects.delete(7), {"project_id"}),
     ],
 )

@@ -3,6 +3,8 @@
 import base64
 import http.client
 import json
+import re
+from urllib.parse import urlencode
 
 import pytest
 from gradient_api.constants import ExperimentState as State
@@ -185,3 +187,33 @@ def test_missing_fields_have_the_recorded_error_body(client_of):
             "error": "Experiment data error",
         },
     )
+
+
+def test_projects_from_creation_to_deletion(client_of):
+    """0.3.7 sends no filter, 1.9.1 sends one in every list, and looks for a project by one."""
+    old, later = client_of("0.3.7"), client_of("1.9.1")
+    assert old.ask("GET", "/projects/") == (200, {"data": [], "meta": {"totalItems": 0}})
+    status, created = old.ask("POST", "/projects/", {"name": "old", "repoUrl": "https://example.com/old.git"})
+    assert (status, created["name"], created["repoUrl"]) == (201, "old", "https://example.com/old.git")
+    assert re.fullmatch("pr[a-z0-9]{7}", created["handle"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", created["dtCreated"])
+    everything = {"offset": 0, "where": {"dtDeleted": None}, "order": "dtCreated desc"}
+    for client, query in ((old, {}), (later, {"filter": json.dumps(everything)})):
+        assert client.ask("GET", f"/projects/?{urlencode(query)}")[1]["data"] == [created]
+    one = urlencode({"filter": json.dumps({"where": {"handle": created["handle"]}})})
+    assert later.ask("GET", f"/projects/?{one}")[1]["data"] == [created]
+    delete = f"/projects/{created['handle']}/deleteProject"
+    assert later.ask("POST", delete) == (204, None)
+    message = f'Project "{created["handle"]}" is already deleted.'
+    assert later.ask("POST", delete) == (400, {"error": {"name": "Error", "status": 400, "message": message}})
+    assert later.ask("GET", f"/projects/?{one}")[1]["data"] == []
+
+
+def test_a_project_without_a_name_is_refused_as_the_host_of_projects_did(client_of):
+    status, answer = client_of("0.3.7").ask("POST", "/projects/", {})
+    assert (status, answer["error"]["name"], answer["error"]["details"]["context"]) == (
+        400,
+        "ValidationError",
+        "project",
+    )
+    assert list(answer["error"]["details"]["messages"]) == ["name"]

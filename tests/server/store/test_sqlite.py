@@ -123,6 +123,16 @@ PRAGMA user_version = 1;
 """
 
 
+def test_a_file_of_the_second_version_is_read(path):
+    """It has no projects."""
+    modified(path, "DROP TABLE projects", "PRAGMA user_version = 2")
+    with opened(path) as store:
+        assert len(store.newest_first()) == 50
+        kept = store.add_project({"name": "new"})
+    with opened(path) as store:
+        assert store.projects() == {kept.handle: kept}
+
+
 @pytest.mark.parametrize("names_its_runner", [False, True])
 def test_a_file_of_the_first_version_is_read(path, single_node_body, names_its_runner):
     with contextlib.closing(sqlite3.connect(path)) as database, database:
