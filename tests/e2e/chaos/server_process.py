@@ -1,6 +1,7 @@
 """A server in a process of its own that is killed in the middle of the work, and comes back at the same address."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from gradient_server.faults.control import PATH
 
 TIMEOUT = 30.0
 """Seconds within which a server serves, and its processes end."""
+_ABOUT_RUNS = re.compile(r'[0-9:]{8} (es\w+ ".*" (started|ended as )|Took over |Commands do not get )')
 
 
 class ServerProcess:
@@ -57,8 +59,9 @@ class ServerProcess:
 
     @property
     def errors(self) -> str:
-        """Its standard error: nothing, if all is well."""
-        return self._stderr.read_text(errors="replace")
+        """Its standard error, but for the lines about runs: nothing, if all is well."""
+        lines = self._stderr.read_text(errors="replace").splitlines(keepends=True)
+        return "".join(line for line in lines if not _ABOUT_RUNS.match(line))
 
     def other_processes(self) -> list[str]:
         """Return the processes of its directory that do not end, apart from the server itself."""
