@@ -28,8 +28,8 @@ PROG = "python -m gradient_server"
 STORE = "experiments"
 """The name of the store in its default folder."""
 _EPILOG = f"""\
-It prints two lines to paste into another terminal: clients that start there find the server and its key. At the address
-below them, a browser shows experiments and their logs to those who have the key.
+It prints two lines to paste into another terminal: clients that start there find the server and its key. The link below
+them opens experiments and their logs in a browser, once and within an hour; later, the page wants the key.
 
 Real runs: with --runner process, commands run on this machine, as the user who starts the server. Anyone with the key
 can run any command. Files are kept in the folder gradient-experiments of the user's state directory (~/.local/state

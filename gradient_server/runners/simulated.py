@@ -99,7 +99,11 @@ class Simulation:
         self._begin = timestamps.get(State.RUNNING, math.inf)
         self._end = timestamps.get(State.NETWORK_TEARING_DOWN, math.inf)
         self.ended = self.transitions[-1][0] if self.transitions else math.inf
-        if self._begin < math.inf:
+        if self.transitions and self.transitions[-1][1] == State.ERROR:
+            # It prints nothing but the reason.
+            self._begin = self._end = self.ended
+            self._pause, self._printed = 0.0, 1
+        elif self._begin < math.inf:
             planned_end = next(timestamp for timestamp, state in planned if state == State.NETWORK_TEARING_DOWN)
             self._pause = (planned_end - self._begin) / (options.rows + 1)
             self._printed = options.rows if self._end >= planned_end else self._printed_until(self._end)
@@ -134,6 +138,8 @@ class Simulation:
 
     def _message(self, job: Job, line: int) -> str:
         rows = self.options.rows
+        if self.options.outcome == State.ERROR:
+            return ERROR_TEXT
         if line == rows and self.options.outcome == State.FAILED:
             return f"{job.name}: the command ended with exit code 1 (simulated)"
         share = line / rows

@@ -41,9 +41,10 @@ def test_a_server_in_the_background_is_found_by_clients_until_it_stops(cli, runn
     assert cli("server", "status") == (0, f"Running at {running.url} (process {running.pid})\n", "")
     with ExperimentsClient() as client:
         assert client.list() == []
-    run = cli("run", "--env", "WORD=real", "--", "sh", "-c", "echo $WORD; exit 7")
+    run = cli("run", "--env", "WORD=real", "--machineType", "K80", "--", "sh", "-c", "echo $WORD; exit 7")
     assert (run.code, run.output.splitlines()) == (3, ["real", "The command ended with exit code 7"])
     assert "exit code 7" in run.errors
+    assert "machineType K80 is not used" in run.errors
     assert cli("server", "stop") == (0, "", "Server stopped\n")
     assert not server_file().exists()
     assert cli("server", "status").code == 1

@@ -99,9 +99,12 @@ def test_a_simulated_run_ends_as_requested_and_its_logs_end_with_it(client, grad
     experiment_id = client.run_single_node(**{**single_node, "experiment_env": environment})
     gradient_server.advance(1001)
     rows = list(client.yield_logs(experiment_id, timeout=30))
-    assert len(rows) == (0 if outcome == "error" else 3)
     experiment = client.get(experiment_id)
     assert experiment.state in TERMINAL_STATES
+    if outcome == "error":
+        assert [row.message for row in rows] == [experiment.experiment_error]
+    else:
+        assert len(rows) == 3
     assert (experiment.experiment_error is None) == (outcome != "error")
 
 

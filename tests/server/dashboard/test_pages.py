@@ -44,7 +44,7 @@ def test_pages_of_real_runs_have_no_word_of_simulations(tmp_path):
         LocalServer(runner=ProcessRunner(tmp_path / "runs", slots=1, keep=False)) as server,
         ExperimentsClient(server.api_key, base_url=server.experiments_url) as client,
     ):
-        parameters = {"container": "none", "machine_type": "local", "command": "true"}
+        parameters = {"container": "c", "machine_type": "local", "command": "true"}
         handle = client.create_single_node(name="real", project_id="pr1", **parameters)
         assert client.get(handle).simulated is None
         visitor = Visitor(server.url, server.api_key)
@@ -52,6 +52,7 @@ def test_pages_of_real_runs_have_no_word_of_simulations(tmp_path):
         pages = [visitor.get(path) for path in ("/page/", f"/page/experiments/{handle}")]
     assert [page.status for page in pages] == [200, 200]
     assert not any("simulated" in page.text.lower() for page in pages)
+    assert "This runs as a process of the server's machine: container c is not used." in pages[1].text
 
 
 def test_the_list_has_the_newest_experiments_first_with_coloured_states_and_links(visitor, run, frozen_server):

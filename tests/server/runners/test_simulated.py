@@ -115,8 +115,12 @@ def test_rows_appear_while_the_command_runs_and_the_marker_at_the_end(data, opti
     assert [row.line for row in rows] == list(range(1, last_line(run, now) + 1))
     assert [row.timestamp for row in rows] == sorted(row.timestamp for row in rows)
     assert all(row.timestamp <= now + 1e-6 for row in rows)
-    ended = state_at(run.transitions, now) in TERMINAL_STATES and State.RUNNING in timestamps
+    state = state_at(run.transitions, now)
+    ended = state == State.ERROR or (state in TERMINAL_STATES and State.RUNNING in timestamps)
     assert [row.message == END_OF_LOG for row in rows] == [False] * (len(rows) - ended) + [True] * ended
+    if state == State.ERROR:
+        assert [(row.message, row.timestamp) for row in rows[:-1]] == [(run.error(now), timestamps[State.ERROR])]
+        return
     for row in rows[: len(rows) - ended]:
         assert timestamps[State.RUNNING] <= row.timestamp <= timestamps[State.NETWORK_TEARING_DOWN]
     if ended and stopped is None:
