@@ -79,7 +79,8 @@ def test_a_final_response_is_sent_at_once(ask, frozen_server, make):
     for path, status in [
         (state_of(ended), 200),
         *((logs_of(ended, line=line), status) for line, status in [(0, 200), (3, 200), (4, 204), (10**9, 204)]),
-        *((logs_of(handle), 204) for handle in (failed, canceled)),  # they never ran
+        (logs_of(failed, line=2), 204),  # after the reason
+        (logs_of(canceled), 204),  # it never ran
         *((path, 404) for path in (state_of("nobody"), logs_of("nobody"))),
     ]:
         assert ask("GET", path).status == status, path
