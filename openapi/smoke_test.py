@@ -53,10 +53,10 @@ def import_all() -> None:
 
 
 def taken_names() -> Iterator[str]:
-    """Yield a sentence for each attribute of an experiment that has the name of one of its methods."""
-    from gradient import BaseExperiment, MultiNodeExperiment, SingleNodeExperiment
+    """Yield a sentence for each attribute of an experiment or a project that has the name of one of its methods."""
+    from gradient import BaseExperiment, MultiNodeExperiment, Project, SingleNodeExperiment
 
-    for experiment_class in (BaseExperiment, SingleNodeExperiment, MultiNodeExperiment):
+    for experiment_class in (BaseExperiment, SingleNodeExperiment, MultiNodeExperiment, Project):
         # In the generated halves, these are the attributes themselves.
         handwritten = [base for base in experiment_class.__mro__ if "_fields" not in vars(base)]
         taken = {name for base in handwritten for name in vars(base)}

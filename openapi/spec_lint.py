@@ -35,14 +35,14 @@ def problems(spec: Schema) -> list[str]:
         found += _of_enumeration(name, schema)
         if "x-parameters" in schema or "x-experiment" in schema:
             found += _of_request(spec, name, schema)
-    shown = {wire: member for wire, member in schemas["Experiment"]["properties"].items() if "x-python-name" in member}
-    for wire, member in shown.items():
-        if "description" not in member:
-            found.append(f"Experiment: {wire} needs a description; it becomes documentation.")
-    projects = {wire: each for wire, each in schemas["Project"]["properties"].items() if "x-python-name" in each}
-    rows = schemas["LogRow"]["properties"]
-    for owner, members in (("Experiment", shown), ("Project", projects), ("LogRow", rows)):
-        for wire, member in members.items():
+    if "description" not in schemas["Project"]:
+        found.append("Project needs a description; it becomes documentation.")
+    for owner in ("Experiment", "Project", "LogRow"):
+        for wire, member in schemas[owner]["properties"].items():
+            if owner != "LogRow" and "x-python-name" not in member:
+                continue  # It is not shown.
+            if owner != "LogRow" and "description" not in member:
+                found.append(f"{owner}: {wire} needs a description; it becomes documentation.")
             found += _of_name(f"{owner}: {wire}", python_name(wire, member))
             if len(value_kinds(spec, member)) != 1:
                 found.append(f"{owner}: {wire} needs one type; null may be another.")

@@ -20,6 +20,7 @@ from gradient import (
 )
 from gradient_server import LocalServer
 from tests.client.blocking import client_of
+from tests.conftest import PROJECT_METHODS
 from tests.fake_servers import status
 
 KINDS_OF_CLIENT = {"threads": ProjectsClient, "asyncio": AsyncProjectsClient}
@@ -36,6 +37,12 @@ def projects(request, kind):
 
 def page(*handles, total=None):
     return status(200, {"data": [{"handle": handle} for handle in handles], "meta": {"totalItems": total}})
+
+
+def test_the_table_of_methods_is_complete():
+    """So the contract tests call all of them."""
+    public = {name for name in dir(ProjectsClient) if not name.startswith("_")}
+    assert public - {"close", "with_options"} == set(PROJECT_METHODS)
 
 
 def test_a_project_has_what_it_was_created_with(projects, gradient_server):

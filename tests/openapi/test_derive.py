@@ -32,6 +32,7 @@ def test_hosts_and_keys_are_found_by_name(spec, order):
     derived = derive(spec)
     assert derived["experiments_url"] == "https://services.paperspace.io/experiments/v1"
     assert derived["logs_url"] == "https://logs.paperspace.io"
+    assert derived["api_url"] == "https://api.paperspace.io"
     assert derived["api_key_header"] == "X-API-Key"
 
 

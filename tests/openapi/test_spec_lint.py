@@ -39,6 +39,12 @@ MORE = {"type": "object", "properties": {"tier": {"type": "string"}}}
 MPI, MULTI = "MpiMultiNodeRequest", "components schemas MultiNodeRequest"
 
 
+def without_servers_of_projects(spec):
+    for path in ("/projects/", "/projects/{handle}/deleteProject"):
+        for operation in spec["paths"][path].values():
+            del operation["servers"]
+
+
 @pytest.mark.parametrize(
     "edit",
     [
@@ -110,6 +116,8 @@ def test_what_fits_together_has_no_problems(edit):
         (member({"oneOf": [{"type": "string"}, {"type": "integer"}]}), "Experiment: queued needs one type;"),
         (member({"type": "string", "x-python-name": "when queued"}), "Experiment: queued would be 'when queued'"),
         (drop(f"{EXPERIMENT} dtStarted description"), "Experiment: dtStarted needs a description;"),
+        (drop("components schemas Project properties repoName description"), "Project: repoName needs a description;"),
+        (drop("components schemas Project description"), "Project needs a description;"),
         (drop("components schemas LogRow properties line type"), "LogRow: line needs one type;"),
         (
             drop("paths /experiments/{handle}/ get responses 200 content application/json examples"),
@@ -130,6 +138,7 @@ def test_what_fits_together_has_no_problems(edit):
         (put("security", [{"apiKey": [], "team": []}]), "security: the first requirement must be one key in a header"),
         (put("components securitySchemes apiKey in", "query"), "security: the first requirement must be one key in a"),
         (drop("paths /jobs/logs get servers"), "No operation that is tagged `logs` has servers;"),
+        (without_servers_of_projects, "No operation that is tagged `projects` has servers;"),
     ],
 )
 def test_what_does_not_fit_together_gets_a_sentence(edit, sentence):
