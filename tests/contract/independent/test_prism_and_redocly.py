@@ -11,13 +11,13 @@ import re
 import subprocess
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from judging.contract import KEY_HEADER, SPEC
 from judging.keywords import everything
 from judging.methods import CREATES
+from judging.requests import EXPERIMENTS_PLACE
 
 from tests.client.blocking import client_of
 from tests.fake_servers import status
@@ -34,24 +34,21 @@ def lint(contract):
     )
 
 
-def part_of_the_contract(is_for_logs):
-    """The operations of one host: Prism ignores the servers of single operations."""
-    part = copy.deepcopy(SPEC)
-    for item in part["paths"].values():
-        for method in [method for method, one in item.items() if isinstance(one, dict)]:
-            if ("servers" in item[method]) != is_for_logs:
-                del item[method]
-            else:
-                item[method].pop("servers", None)
-    part["paths"] = {path: item for path, item in part["paths"].items() if set(item) - {"parameters"}}
-    return part
+def contract_of_one_host():
+    """The contract as a server has it at one address: Prism ignores the servers of single operations."""
+    whole = copy.deepcopy(SPEC)
+    whole["paths"] = {}
+    for path, item in copy.deepcopy(SPEC["paths"]).items():
+        own = [one.pop("servers", None) for one in item.values() if isinstance(one, dict)]
+        whole["paths"][path if any(own) else f"{EXPERIMENTS_PLACE}{path}"] = item
+    return whole
 
 
 @contextlib.contextmanager
-def prism(directory, upstream, *, is_for_logs=False):
+def prism(directory, upstream):
     """Start a proxy that answers in the place of the server where a request or a response breaks the contract."""
     document, log = directory / "contract.json", directory / "prism.log"
-    document.write_text(json.dumps(part_of_the_contract(is_for_logs)), encoding="utf-8")
+    document.write_text(json.dumps(contract_of_one_host()), encoding="utf-8")
     command = [HERE / "node_modules/.bin/prism", "proxy", "--errors", "--port", "0", document, upstream]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=ENVIRONMENT)
@@ -68,16 +65,10 @@ def prism(directory, upstream, *, is_for_logs=False):
 
 
 @pytest.fixture
-def judged_urls(gradient_server, tmp_path):
-    """The addresses of experiments and logs, each with a proxy in between."""
-    logs_prefix = urlsplit(gradient_server.logs_url)
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "logs").mkdir()
-    with (
-        prism(tmp_path / "experiments", gradient_server.experiments_url.rstrip("/")) as experiments_url,
-        prism(tmp_path / "logs", logs_prefix.geturl().rstrip("/"), is_for_logs=True) as logs_url,
-    ):
-        yield experiments_url, logs_url
+def judged_url(gradient_server, tmp_path):
+    """The address of a proxy before the server."""
+    with prism(tmp_path, gradient_server.url) as url:
+        yield url
 
 
 def test_redocly_accepts_the_contract():
@@ -96,12 +87,9 @@ def test_redocly_rejects_two_operations_with_one_name(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["threads", "asyncio"])
-def test_prism_accepts_all_that_client_and_server_say(gradient_server, judged_urls, kind):
+def test_prism_accepts_all_that_client_and_server_say(gradient_server, judged_url, kind):
     """Whatever breaks the contract would be answered with an error by the proxy, and raised by the client."""
-    experiments_url, logs_url = judged_urls
-    with client_of(
-        kind, gradient_server.api_key, base_url=experiments_url, logs_url=logs_url, max_attempts=1
-    ) as client:
+    with client_of(kind, gradient_server.api_key, base_url=judged_url, max_attempts=1) as client:
         for method, (_, request) in CREATES.items():
             given = everything(request).keywords
             experiment_id = getattr(client, method)(**given)
@@ -116,12 +104,19 @@ def test_prism_accepts_all_that_client_and_server_say(gradient_server, judged_ur
         assert len(client.list()) == len(client.list(given["project_id"], limit=10, offset=0)) == len(CREATES)
         client.stop(client.run_single_node(**everything("SingleNodeRequest").keywords))
         client.delete(experiment_id)
+    with client_of(kind, gradient_server.api_key, of="projects", api_url=judged_url, max_attempts=1) as projects:
+        project_id = projects.create("mnist", "mnist-sample", "https://example.com/mnist.git")
+        assert projects.get(project_id) in projects.list()
+        projects.delete(project_id)
 
 
 def test_prism_rejects_wrong_requests_and_responses(flaky, tmp_path):
     with prism(tmp_path, flaky.url) as url:
         key = {KEY_HEADER: "a-key"}
-        assert httpx.get(f"{url}/experiments/", params={"limit": "many"}, headers=key).status_code == 422
+        assert (
+            httpx.get(f"{url}{EXPERIMENTS_PLACE}/experiments/", params={"limit": "many"}, headers=key).status_code
+            == 422
+        )
         assert flaky.requests == []
         flaky.plan = [status(200, {"data": 7})]
-        assert httpx.get(f"{url}/experiments/", headers=key).status_code == 500
+        assert httpx.get(address, headers=key).status_code == 500
