@@ -112,11 +112,8 @@ def test_prism_accepts_all_that_client_and_server_say(gradient_server, judged_ur
 
 def test_prism_rejects_wrong_requests_and_responses(flaky, tmp_path):
     with prism(tmp_path, flaky.url) as url:
-        key = {KEY_HEADER: "a-key"}
-        assert (
-            httpx.get(f"{url}{EXPERIMENTS_PLACE}/experiments/", params={"limit": "many"}, headers=key).status_code
-            == 422
-        )
+        key, address = {KEY_HEADER: "a-key"}, f"{url}{EXPERIMENTS_PLACE}/experiments/"
+        assert httpx.get(address, params={"limit": "many"}, headers=key).status_code == 422
         assert flaky.requests == []
         flaky.plan = [status(200, {"data": 7})]
         assert httpx.get(address, headers=key).status_code == 500
