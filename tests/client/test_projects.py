@@ -199,3 +199,13 @@ def test_projects_are_kept_with_a_store(tmp_path):
         with pytest.raises(BadRequestError, match="already deleted"):
             client.delete(deleted)
         assert client.create("new") not in (kept, deleted)
+
+
+def test_a_reset_forgets_projects(tmp_path):
+    with LocalServer(store=tmp_path / "store") as server, ProjectsClient(server.api_key, api_url=server.url) as client:
+        project_id, _ = client.create("mnist"), client.create("another")
+        server.reset()
+        assert client.list() == []
+        assert client.create("again") == project_id
+    with LocalServer(store=tmp_path / "store") as server, ProjectsClient(server.api_key, api_url=server.url) as client:
+        assert [project.name for project in client.list()] == ["again"]
