@@ -26,6 +26,7 @@ from gradient_cli.outcomes import ExitCode, exit_code_of_state
 from gradient_cli.output import note, print_json, print_rows
 from gradient_cli.targets import AS_JSON, YES, act_on_each, confirm_deletion, given_ids, id_options, opened
 from gradient_ext.logs import LogPosition
+from gradient_ext.redaction import escape_control_characters, redact
 from gradient_ext.states import has_ended, state_word
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -162,13 +163,15 @@ def follow(experiment_id: str, *, line: int = 0, after: str | Sequence[LogRow] |
         return ExitCode.INTERRUPTED
     code = exit_code_of_state(experiment.state)
     if code:
-        note(f"Experiment {experiment_id} has ended as {_outcome(experiment)}")
+        is_shown = experiment.experiment_error in [row.message for row in last.values()]
+        outcome = state_word(experiment.state) if is_shown else _outcome(experiment)
+        note(f"Experiment {experiment_id} has ended as {outcome}")
     return code
 
 
 def _outcome(experiment: BaseExperiment) -> str:
-    word = state_word(experiment.state)
-    return f"{word}: {experiment.experiment_error}" if experiment.experiment_error else word
+    word, reason = state_word(experiment.state), experiment.experiment_error
+    return f"{word}: {escape_control_characters(redact(reason))}" if reason else word
 
 
 def _create(suffix: str, accepted: ParameterSet, options: dict[str, Any]) -> None:

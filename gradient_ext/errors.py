@@ -514,9 +514,10 @@ class ExperimentFailedError(GradientSdkError):
     def __str__(self) -> str:
         reason = self.experiment_error
         said = f": {_shown(reason, multiline=True)}" if reason else ""
-        width = max((len(str(row.line)) for row in self.rows), default=0)
-        messages = [_shown(row.message.rstrip()) for row in self.rows]
-        shown = [f"  {row.line:{width}}  {text:.200}" for row, text in zip(self.rows, messages, strict=True)]
+        # The local server repeats the reason as the last row.
+        rows = [row for row in self.rows if row.message != reason]
+        width = max((len(str(row.line)) for row in rows), default=0)
+        shown = [f"  {row.line:{width}}  {_shown(row.message.rstrip()):.200}" for row in rows]
         heading = ["The last rows of its logs:"] if shown else []
         state = ExperimentState.get_state_str(self.state)
         return "\n".join([f"Experiment {self.experiment_id} has ended as {state}{said}", *heading, *shown])

@@ -43,7 +43,7 @@ def test_a_server_in_the_background_is_found_by_clients_until_it_stops(cli, runn
         assert client.list() == []
     run = cli("run", "--env", "WORD=real", "--machineType", "K80", "--", "sh", "-c", "echo $WORD; exit 7")
     assert (run.code, run.output.splitlines()) == (3, ["real", "The command ended with exit code 7"])
-    assert "exit code 7" in run.errors
+    assert run.errors.splitlines()[-1].endswith("has ended as failed")
     assert "machineType K80 is not used" in run.errors
     assert cli("server", "stop") == (0, "", "Server stopped\n")
     assert not server_file().exists()
