@@ -75,7 +75,7 @@ def install_command(extra: str) -> str:
     """
     metadata = import_module("importlib.metadata")
     try:
-        required = metadata.requires("gradient-experiments") or []
+        required: list[str] = metadata.requires("gradient-experiments") or []
     except metadata.PackageNotFoundError:  # a copy of the source
         required = []
     needed = [text.partition(";")[0].strip() for text in required if text.endswith(f"extra == '{extra}'")]

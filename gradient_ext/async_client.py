@@ -360,7 +360,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
         """
         return await self._experiment(checked_handle(experiment_id, "get()"))
 
-    async def rerun(self, experiment_id: str, **changes: Any) -> str:
+    async def rerun(self, experiment_id: str, **changes: object) -> str:
         """Run an experiment again, as a new one, with some of its parameters changed.
 
         >>> again = await client.rerun(experiment_id, experiment_env={"MAX_STEPS": 200})

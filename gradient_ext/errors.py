@@ -396,7 +396,7 @@ class LogsInterruptedError(GradientSdkError):
         self.line = line
         self.reason = reason
         self.error = error
-        self.cursor = str(line) if cursor is None else cursor
+        self.cursor: str = str(line) if cursor is None else cursor
 
     def __str__(self) -> str:
         again = f"yield_logs({self.experiment_id!r}, after={self.cursor!r}) goes on from there"
