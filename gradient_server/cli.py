@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -71,10 +72,14 @@ def print_text(text: str) -> None:
     if sys.stdout is None:  # it was closed
         return
     try:
+        sys.stdout.flush()
         # Bytes, because names may have characters that the encoding of the output does not have, or be in no encoding.
         sys.stdout.buffer.write(os.fsencode(text))
         sys.stdout.flush()
     except OSError as error:
+        # What could not be written stays in the buffer, and Python would try again when it ends.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(f"{PROG}: Cannot write to the standard output: {error.strerror}")
 
 

@@ -198,6 +198,11 @@ def test_links_in_every_order(gradient_server, call, create):
             call(OPERATIONS[step], **{place: linked})
 
 
+def test_projects_are_listed_and_one_that_is_not_there_is_not_found(call):
+    assert call(OPERATIONS["listProjects"]).status_code == 200
+    assert call(OPERATIONS["deleteProject"], path_parameters={"handle": "prnothing"}).status_code == 404
+
+
 def test_every_declared_status_was_met(met, request):
     """By the tests above: every operation has given every declared response, but for those named with a reason."""
     chosen = [getattr(item, "originalname", None) for item in request.session.items]

@@ -1,5 +1,6 @@
 """The registry of runners: one new file in `gradient_server/runners` is a runner that can be chosen."""
 
+import contextlib
 import json
 import os
 import re
@@ -89,7 +90,8 @@ def test_a_new_runner_serves_experiments(python, tmp_path, single_node_body):
     ready = tmp_path / "ready.json"
     options = ["--runner", "skeleton", "--port", "0", "--ready-file", str(ready), "--bones", "206"]
     process = subprocess.Popen([*SERVER, *options], **python, stdout=subprocess.PIPE)
-    with process:
+    with process, contextlib.ExitStack() as stack:
+        stack.callback(process.kill)  # if the test fails
         assert process.stdout.readline() == "bones: 206\n"
         assert "(every run stops as soon as it is started; Ctrl-C stops it)" in process.stdout.readline()
         assert process.stdout.readline()

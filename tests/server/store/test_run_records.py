@@ -410,7 +410,7 @@ def test_an_end_that_cannot_be_stored_is_told_and_stored_later(place, disk):
     """A run that executes can be ended on a full disk; that it was launched keeps it from being executed again."""
     with place.served() as client:
         handle = place.run(client, "sleep 60")
-        wait_until(lambda: client.state(handle) == State.RUNNING)
+        wait_until(lambda: place.runs_executed() == 1)
         disk.is_full = True
         client.stop(handle)
         client.wait(handle, raise_on_failure=False)
