@@ -30,7 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Where a shell has started this in the background, Ctrl-C is ignored, by all children too; tests try it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Servers with real runs say there where they are: no test finds one of the user, and no client of the user a test's.
+    # Servers with real runs say there where they are: no test finds one of the user, and no client of the user one of
+    # a test.
     state = tempfile.TemporaryDirectory(prefix="gradient-state-")
     config.add_cleanup(state.cleanup)
     os.environ["XDG_STATE_HOME"] = state.name

@@ -199,11 +199,12 @@ def test_a_port_in_use_exits_with_code_1(launch):
     ("options", "wanted"),
     [
         (("--ready-file", "{tmp_path}/ready.json"), "--ready-file {tmp_path}/ready.json"),
-        (("--runner", "process"), "the key {tmp_path}/.local/state/gradient-experiments/config.json"),
+        (("--runner", "process"), "the key {tmp_path}/gradient-experiments/config.json"),
         (("--store", "{tmp_path}/store"), "--store {tmp_path}/store"),
     ],
 )
-def test_a_full_disk_is_reported_with_the_file(launch, tmp_path, options, wanted):
+def test_a_full_disk_is_reported_with_the_file(launch, tmp_path, monkeypatch, options, wanted):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); "
     options = [option.format(tmp_path=tmp_path) for option in options]
     process = launch("--port", "0", *options, program=("-c", limit + RUN))
