@@ -106,22 +106,24 @@ class ListCursor:
         self.offset += self._step(coerce("integer", meta.limit)) if is_grouped else len(found)
         self._count += len(new)
         self._overlap = 0
-        is_stale = not new and self._is_stale(handles, max(0, growth))
+        # Each experiment that was created moves another one into a page that follows, sooner or later.
+        self._expected_repeats += max(0, growth)
+        self._repeated += len(handles) - len(unknown)
+        is_stale = not new and self._is_stale(handles)
         if new:
             self._remember(set(handles))
-            self._repeated = self._expected_repeats = self._vain_pages = 0
+            self._expected_repeats = max(0, self._expected_repeats - self._repeated)
+            self._repeated = self._vain_pages = 0
         self._last_page = handles
         is_end = not found or is_stale or (total is not None and self.offset >= total)
         self.finished = is_end or self._count == self.limit
         return new
 
-    def _is_stale(self, handles: list[str], created: int) -> bool:
+    def _is_stale(self, handles: list[str]) -> bool:
         """Whether a page of known experiments is one of a server that ignores the offset.
 
         It repeats a page, though fewer experiments were created meanwhile.
         """
-        self._repeated += len(handles)
-        self._expected_repeats += created
         self._vain_pages += 1
         is_same = handles == self._last_page or self._vain_pages > _MAX_VAIN_PAGES
         return is_same and self._repeated > self._expected_repeats

@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 from gradient_api.models import ExperimentList as ExperimentPage
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradient_ext.experiments import experiment_from
@@ -87,6 +87,7 @@ def test_every_experiment_comes_once_whatever_limit_and_offset_mean_to_the_serve
 
 @pytest.mark.parametrize("server", [flat, capped(flat)])
 @given(created=st.lists(st.integers(0, 25), max_size=12), page_size=st.integers(5, 7))
+@example(created=[0, 0, 16, 0, 5], page_size=5)
 def test_experiments_that_are_created_meanwhile_make_no_other_come_twice_or_not_at_all(server, created, page_size):
     check_created_meanwhile(server, created, page_size)
 
