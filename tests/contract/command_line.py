@@ -12,13 +12,20 @@ from gradient_server import LocalServer
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 CONTRACT = files("gradient_api") / "experiments.json"
+DELETES_ONCE = "deleteProject"
+"""Deleting a project twice is a 400, as it was recorded, though nothing is wrong with the request."""
 
 
 def main() -> int:
     with LocalServer(time_scale=100, check_answers=True) as server:
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", str(CONTRACT)]
         options = [f"--url={server.experiments_url}", "--checks=all", *sys.argv[1:]]
-        return subprocess.run([*command, *options], check=False).returncode
+        others = subprocess.run([*command, *options, f"--exclude-operation-id={DELETES_ONCE}"], check=False)
+        deletes = [
+            *("--include-operation-id", DELETES_ONCE, "--phases", "examples,coverage,fuzzing"),
+            *("--exclude-checks", "positive_data_acceptance"),
+        ]
+        return others.returncode or subprocess.run([*command, *options, *deletes], check=False).returncode
 
 
 if __name__ == "__main__":
