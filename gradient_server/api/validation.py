@@ -110,7 +110,7 @@ def _given_values(
     """Return every value that a request has for a parameter."""
     kind = "string" if parameter.is_json else parameter.schema.get("type")
     if kind == "object":
-        pattern = re.compile(re.escape(parameter.name) + r"\[([^\]]*)\]")
+        pattern = re.compile(re.escape(parameter.name) + r"\[(.*)\]", re.DOTALL)
         members = [(found[1], value) for name, value in query if (found := pattern.fullmatch(name))]
         # As many as there are of the member that is given most often.
         times = max(Counter(name for name, _ in members).values(), default=0)
