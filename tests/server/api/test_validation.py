@@ -361,7 +361,9 @@ def test_a_page_of_a_log_has_2000_rows_from_the_first_one_by_default():
     assert values == {"experimentId": "es1", "line": 0, "limit": 2000}
 
 
-@pytest.mark.parametrize("text", ["[]=p", "[x]=p", "[-1]=p", "[\u0663]=p", "[0]=", "[0][x]=p", "[a%0A][0]=null", "[0]=p&projectHandle[0]=q"])
+@pytest.mark.parametrize(
+    "text", ["[]=p", "[x]=p", "[-1]=p", "[\u0663]=p", "[0]=", "[0][x]=p", "[a\n][0]=null", "[0]=p&projectHandle[0]=q"]
+)
 def test_projects_of_a_filter_are_numbered_once_each(text):
     query = [tuple(part.split("=")) for part in f"projectHandle{text}".split("&")]
     with pytest.raises(InvalidRequestError) as caught:
