@@ -1,4 +1,4 @@
-"""What a command acts on: a client, and the ids of experiments or projects."""
+"""The targets of a command: a client, and the ids of experiments or projects."""
 
 from __future__ import annotations
 

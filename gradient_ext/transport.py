@@ -59,7 +59,7 @@ _KEEPALIVE = 5.0
 # The first look-up of a host would import it, and a fork would not wait for that.
 codecs.lookup("idna")
 _NO_TLS = "WRONG_VERSION_NUMBER"
-"""What OpenSSL says when it reads something else than TLS, such as a response in plain http."""
+"""The error of OpenSSL when it reads something else than TLS, such as a response in plain http."""
 # The logs host reports errors in plain text.
 _ACCEPT = "application/json, */*;q=0.5"
 ByteStream = httpx.SyncByteStream

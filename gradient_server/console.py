@@ -1,4 +1,4 @@
-"""What a server with real runs logs about them, and the console that shows it: a line for each start and each end."""
+"""The log of a server with real runs, and the console that shows it: a line for each start and each end of a run."""
 
 from __future__ import annotations
 

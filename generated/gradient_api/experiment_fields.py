@@ -1,5 +1,5 @@
 # Generated from openapi/experiments.yaml by `make generate`. Do not edit.
-"""What the objects of experiments and projects show, and under which names an answer carries it."""
+"""The attributes of experiments and projects, and the names under which a response carries them."""
 
 from typing import ClassVar
 

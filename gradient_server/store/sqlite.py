@@ -82,7 +82,7 @@ UPDATE experiments SET run = '{"launched": null}' WHERE started IS NOT NULL;
 """,
     2: _PROJECTS,
 }
-"""What makes the next version of each earlier one."""
+"""The statements that convert each earlier layout into the next one."""
 Statement = tuple[str, tuple[Any, ...]]
 
 

@@ -11,7 +11,7 @@ FAST = {"GRADIENT_MOCK_LOG_LINES": 3, "GRADIENT_MOCK_SECONDS": 1}
 
 
 class Result(NamedTuple):
-    """What a command printed, and its exit code."""
+    """The output of a command, and its exit code."""
 
     code: int
     output: str

@@ -155,7 +155,7 @@ def test_without_the_extra_one_line_names_what_to_install(tmp_path):
 
 
 OTHER = {"__init__.py": "from gradient._client import Gradient\n", "_client.py": "class Gradient: pass\n"}
-"""What the package `gradient` of PyPI has."""
+"""Two files of the package `gradient` of PyPI."""
 
 
 def test_another_package_called_gradient_in_the_place_of_this_one_is_said(tmp_path):
