@@ -141,7 +141,7 @@ class Simulation:
         if self.options.outcome == State.ERROR:
             return ERROR_TEXT
         if line == rows and self.options.outcome == State.FAILED:
-            return f"{job.name}: the command ended with exit code 1 (simulated)"
+            return _failed_text(job)
         share = line / rows
         # Looks random, is the same for each call, and fast: there may be millions of rows.
         noise = zlib.crc32(f"{job.id} {line}".encode()) / 2**32
@@ -165,8 +165,11 @@ class SimulatedRun(Run):
         return self._simulation.transitions
 
     def error(self, now: float) -> str | None:
-        """Return the simulated problem, once it has happened."""
-        return ERROR_TEXT if state_at(self.transitions, now) == State.ERROR else None
+        """Return the simulated problem, once it has happened, as the last row has it."""
+        state = state_at(self.transitions, now)
+        if state == State.FAILED:
+            return _failed_text(self.jobs[0])
+        return ERROR_TEXT if state == State.ERROR else None
 
     def exit_code(self, now: float) -> int | None:
         """Return 0 or 1 if its simulated command has decided how it ended."""
@@ -205,6 +208,11 @@ class SimulatedRun(Run):
 
     def delete(self) -> None:
         """Do nothing: nothing is kept."""
+
+
+def _failed_text(job: Job) -> str:
+    """Return the last row of a job whose command fails."""
+    return f"{job.name}: the command ended with exit code 1 (simulated)"
 
 
 def _planned_transitions(options: SimulationOptions, started: float) -> list[tuple[float, int]]:

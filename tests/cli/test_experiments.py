@@ -293,7 +293,7 @@ def test_start_and_wait_end_with_the_worst_outcome(cli, client):
     assert cli("experiments", "start", "--id", bad, "--logs").code == 3
     result = cli("experiments", "wait", good, bad)
     assert result.code == 3
-    assert [line.split()[:2] for line in result.output.splitlines()] == [[good, "stopped"], [bad, "failed"]]
+    assert [line.split()[:2] for line in result.output.splitlines()] == [[good, "stopped"], [bad, "failed:"]]
 
 
 def test_wait_ends_with_124_after_its_timeout_and_with_0_in_the_named_state(cli, client):

@@ -10,6 +10,7 @@ from gradient_api.constants import TERMINAL_STATES
 
 from gradient import (
     AsyncExperimentsClient,
+    ExperimentFailedError,
     ExperimentsClient,
     InvalidParametersError,
     NotFoundError,
@@ -101,11 +102,22 @@ def test_a_simulated_run_ends_as_requested_and_its_logs_end_with_it(client, grad
     rows = list(client.yield_logs(experiment_id, timeout=30))
     experiment = client.get(experiment_id)
     assert experiment.state in TERMINAL_STATES
-    if outcome == "error":
-        assert [row.message for row in rows] == [experiment.experiment_error]
-    else:
-        assert len(rows) == 3
-    assert (experiment.experiment_error is None) == (outcome != "error")
+    assert len(rows) == (1 if outcome == "error" else 3)
+    assert experiment.experiment_error == (None if outcome == "stopped" else rows[-1].message)
+
+
+def test_the_error_of_a_simulated_run_that_failed_says_why_once_and_so_does_its_repr(
+    client, gradient_server, single_node
+):
+    environment = {"GRADIENT_MOCK_OUTCOME": "failed", "GRADIENT_MOCK_LOG_LINES": 3}
+    experiment_id = client.run_single_node(**{**single_node, "experiment_env": environment})
+    gradient_server.advance(30)
+    reason = "worker 0: the command ended with exit code 1 (simulated)"
+    with pytest.raises(ExperimentFailedError) as caught:
+        client.wait(experiment_id)
+    assert str(caught.value).startswith(f"Experiment {experiment_id} has ended as failed: {reason}\n")
+    assert str(caught.value).count(reason) == 1
+    assert reason in repr(client.get(experiment_id))
 
 
 def test_an_experiment_of_a_simulated_run_says_so(client, single_node, capsys):

@@ -66,6 +66,19 @@ def test_waiting_updates_one_output_with_each_state(cells):
     assert "<table" in result["shown"][0]["text/html"]
 
 
+def test_a_failure_ends_the_line_and_the_tables_say_why(cells):
+    cells.run("""
+        new["experiment_env"] |= {"GRADIENT_MOCK_OUTCOME": "failed"}
+        failing = client.run_single_node(**new)
+    """)
+    line, error = cells.run("client.wait(failing, progress=True)")
+    assert re.fullmatch(r"es\w+ failed.*", last(line))
+    assert error == {"error": "ExperimentFailedError"}
+    for thing in ("list()", "get(failing)", "logs(failing)"):
+        (output,) = cells.run(f"client.{thing}")
+        assert "the command ended with exit code 1" in output["shown"][0]["text/html"]
+
+
 def test_following_logs_counts_the_rows_above_them(cells):
     line, rows = cells.run("""
         for row in client.yield_logs(client.run_single_node(**new), progress=True):

@@ -111,7 +111,7 @@ def test_an_experiment_that_has_ended_shows_its_outcome_and_is_not_reloaded(
     page = visitor.get(f"/page/experiments/{handle}")
     assert f'<span class="badge {style}">{word}</span>' in page.body
     assert "http-equiv" not in page.body
-    assert ('class="problem"' in page.body) == (outcome == "error")
+    assert ('class="problem"' in page.body) == (outcome != "stopped")
     assert ("finished (UTC)" in page.text) == (outcome != "error")
     assert "PSEOF" not in page.body
 

@@ -82,7 +82,8 @@ class Simulated(Kind):
         return self._request(nodes, LOG_LINES=2)
 
     def prints(self, rows: int, code: int = 0) -> dict:
-        return self._request(SINGLE_NODE, OUTCOME="failed" if code else "stopped", LOG_LINES=rows)
+        # The reason of a failure is the last of its rows.
+        return self._request(SINGLE_NODE, OUTCOME="failed" if code else "stopped", LOG_LINES=rows + bool(code))
 
     def prints_on_several_nodes(self, rows: int) -> dict:
         return self._request(MULTI_NODE, LOG_LINES=rows)
