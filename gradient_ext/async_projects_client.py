@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradient_api.parameters import PROJECT_PARAMETERS
 
 from gradient_ext import LazyModule, config, public
-from gradient_ext.async_client import AsyncBaseClient
+from gradient_ext.async_base_client import AsyncBaseClient
 from gradient_ext.errors import ResourceCreatingError
 from gradient_ext.parameters import checked_handle, checked_project, request_model
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "gradient_ext"
 DERIVED = {
+    "async_base_client.py": "base_client.py",
     "async_client.py": "client.py",
     "async_projects_client.py": "projects_client.py",
     "async_transport.py": "transport.py",

@@ -29,8 +29,11 @@ FLOORS = {
         ],
         ["gradient_ext.logs", "gradient_ext.pagination"],
         ["gradient_ext.polling", "gradient_ext.async_transport", "gradient_ext.transport"],
-        ["gradient_ext.async_client", "gradient_ext.client"],
-        ["gradient_ext.async_projects_client", "gradient_ext.projects_client"],
+        ["gradient_ext.async_base_client", "gradient_ext.base_client"],
+        [
+            *("gradient_ext.async_client", "gradient_ext.client"),
+            *("gradient_ext.async_projects_client", "gradient_ext.projects_client"),
+        ],
         ["gradient.*"],
     ],
     "gradient_cli": [
@@ -77,8 +80,8 @@ RUNNERS_KNOW = ["gradient_server.runners.base", "gradient_server.clock", "gradie
 LATE = {
     "gradient_cli.main": "click is in an extra",
     "gradient_cli.server.open_page": "the server is in an extra",
-    "gradient_ext.async_client._transport": "a program that makes a client does not wait for httpx",
-    "gradient_ext.client._transport": "a program that makes a client does not wait for httpx",
+    "gradient_ext.async_base_client._transport": "a program that makes a client does not wait for httpx",
+    "gradient_ext.base_client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.display.tables._rich_text": "rich is in an extra",
     "gradient_ext.workspace_files._parsed": "most programs upload nothing",
     "gradient_server.__getattr__": "pytest imports the package for its plugin, also without the extra `server`",
