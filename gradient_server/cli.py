@@ -175,6 +175,8 @@ def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -
     for name, owner in owners.items():
         if owner is not runner and getattr(options, name) is not None:
             return f"{_flag(name)}: it goes with --runner {owner.name}, not with --runner {runner.name}"
+    if problem := runner.check_arguments(options):
+        return problem
     # One file for two things would lose one of them.
     used: dict[str, str] = {}
     for name in ("store", "api_key_file", "ready_file"):

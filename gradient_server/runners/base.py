@@ -128,8 +128,11 @@ class Run(ABC):
     """Its nodes. Rows with the same line number come in this order."""
     is_simulated = False
     """Whether no command is executed, so that clients have to be told."""
-    remark: str | None = None
-    """Which parameters of the experiment are not used, in words; None: all are."""
+
+    @property
+    def remark(self) -> str | None:
+        """Which parameters of the experiment are not used, what it waits for or has, in words; None: nothing to say."""
+        return None
 
     @property
     @abstractmethod
@@ -234,6 +237,11 @@ class Runner(ABC):
         Their default must be None, also for flags: the command line refuses an option of another runner that has any
         other value.
         """
+
+    @classmethod
+    def check_arguments(cls, options: argparse.Namespace) -> str | None:
+        """Return what is wrong with its own options together, beginning with one of them, or None."""
+        return None
 
     @classmethod
     def from_arguments(cls, options: argparse.Namespace) -> Self:

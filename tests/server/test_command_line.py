@@ -146,7 +146,7 @@ def test_help_lists_every_option_with_its_default(launch):
     output, errors = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, errors) == (0, "")
     options = ("--host", "--port", "--allow-host", "--api-key", "--api-key-file", "--time-scale", "--seed", "--store")
-    for option in (*options, "--ready-file", "--slots", "--grace", "--pass-env"):
+    for option in (*options, "--ready-file", "--slots", "--grace", "--pass-env", "--machine-types", "--gpus"):
         assert re.search(rf"^  {option} [A-Z]+ +\S", output, re.MULTILINE), option
     for default in ("127.0.0.1", "8090", "gradient-local", "simulated", "one for each processor", "5.0)", "1.0)", "0)"):
         assert f"(default: {default}" in " ".join(output.split())

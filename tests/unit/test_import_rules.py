@@ -74,7 +74,10 @@ ONLY_IN = {
 }
 """Who may import a package, whether directly or in a function. Imports for type checkers alone are free."""
 
-RUNNERS_KNOW = ["gradient_server.runners.base", "gradient_server.clock", "gradient_server.private_files"]
+RUNNERS_KNOW = [
+    *("gradient_server.runners.base", "gradient_server.runners.machine_types"),
+    *("gradient_server.clock", "gradient_server.private_files"),
+]
 """All of the server that a runner may import, besides modules of its own package."""
 
 LATE = {

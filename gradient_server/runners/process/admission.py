@@ -11,6 +11,7 @@ from typing import Any
 
 from gradient_server.runners.base import RunRejectedError
 from gradient_server.runners.process.environment import VARIABLE_NAME, Network, Node, node_environment
+from gradient_server.runners.process.gpus import ORDER, VISIBLE
 
 MAX_NODES = 64
 """Nodes of one experiment; all of them are processes of one machine."""
@@ -71,6 +72,16 @@ def check_request(
     for node in {node.prefix: node for node in nodes}.values():
         environment = node_environment(node, _NETWORK, handle=handle, body=body, server=server, storage=storage)
         _check_process(node, environment, body.get("experimentEnv") or {})
+
+
+def check_gpu_variables(body: Mapping[str, Any]) -> None:
+    """Check that an experiment does not choose GPUs itself, where each is assigned to one run at a time.
+
+    :raises RunRejectedError: it does
+    """
+    if names := [name for name in (VISIBLE, ORDER) if name in (body.get("experimentEnv") or {})]:
+        text = f"The server assigns GPUs to each run by {names[0]}: leave it out, and ask for a machine type with GPUs."
+        raise RunRejectedError(text, "experimentEnv")
 
 
 def _check_variables(variables: Mapping[str, Any]) -> None:

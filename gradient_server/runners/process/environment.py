@@ -89,6 +89,11 @@ class Node:
         """The field of the request that has its command."""
         return _command_field(self.prefix)
 
+    @property
+    def machine_type_field(self) -> str:
+        """The field of the request that has its machine type."""
+        return f"{self.prefix}MachineType" if self.prefix else "machineType"
+
 
 @frozen(kw_only=True)
 class Network:
@@ -195,6 +200,7 @@ def node_environment(
     server: Mapping[str, str],
     storage: Path,
     host_file: Path | None = None,
+    machine: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the environment of a node.
 
@@ -204,6 +210,7 @@ def node_environment(
     :param server: the variables of the server that commands see
     :param Path storage: the folder for data and models
     :param Path host_file: the list of nodes for `mpirun`
+    :param machine: variables about its machine type; None: there are no machine types
     """
     variables = {
         **server,
@@ -220,6 +227,10 @@ def node_environment(
         "WORK_ENV": "local",
         **_torch_variables(node, network, body),
     }
+    if machine:
+        variables |= machine
+        if "LOCAL_RANK" in variables:
+            variables["LOCAL_RANK"] = "0"  # it sees its own GPUs alone, as if each node were a machine
     if network.addresses:
         variables |= _cluster_variables(node, network.addresses)
     if host_file:
@@ -232,11 +243,14 @@ def node_environment(
     return variables
 
 
-def ignored_parameters(nodes: Sequence[Node], body: Mapping[str, Any]) -> str | None:
+def ignored_parameters(
+    nodes: Sequence[Node], body: Mapping[str, Any], *, uses_machine_types: bool = False
+) -> str | None:
     """Return a sentence that names the parameters of an experiment that are not used here, or None if all are.
 
     The values `none` and `local` ask for nothing.
     """
+    used_by_nodes = _USED_BY_NODES | {"machineType"} if uses_machine_types else _USED_BY_NODES
     prefixes = {node.prefix for node in nodes}
 
     def own_name(name: str) -> str:
@@ -246,7 +260,7 @@ def ignored_parameters(nodes: Sequence[Node], body: Mapping[str, Any]) -> str | 
 
     def is_ignored(name: str) -> bool:
         is_mount = name == _ARTIFACTS and body[name].startswith("/")
-        return (name not in _USED or is_mount) and own_name(name) not in _USED_BY_NODES
+        return (name not in _USED or is_mount) and own_name(name) not in used_by_nodes
 
     names = [name for name, value in body.items() if value and value not in _NOTHING and is_ignored(name)]
     if not names:

@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from attrs import asdict, evolve
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process.environment import supervisor_environment
+from gradient_server.runners.machine_types import Claim
+from gradient_server.runners.process.environment import is_mpi, supervisor_environment
+from gradient_server.runners.process.gpus import with_gpus
 from gradient_server.runners.process.log_file import LogReader, open_file
 from gradient_server.runners.process.processes import (
     kill,
@@ -75,6 +78,7 @@ class RunMonitor:
         self._sizes: list[int] = []
         self._has_changed = False
         self._was_killed = False
+        self._claim: Claim | None = None
 
     @property
     def history(self) -> History:
@@ -102,16 +106,28 @@ class RunMonitor:
         """Whether a supervisor has claimed the run, so that its commands may have been executed."""
         return self.history.supervisor is not None or self.history.has_ended
 
-    def launch(self, record: Callable[[], bool] = lambda: True) -> None:
+    @property
+    def claim(self) -> Claim:
+        """What of the machine it has until it is over."""
+        return self.history.claim or self._claim or Claim()
+
+    def launch(self, record: Callable[[], bool] = lambda: True, claim: Claim | None = None) -> None:
         """Create its directory and start its supervisor, which does nothing if the run was claimed before.
 
+        :param Claim claim: what of the machine it has; a later server finds that among the events
         :param record: writes down that the run is launched. It is called between the two, so that a directory that is
             missing later has been removed; nothing is started if it returns False
 
         :raises OSError: the files cannot be written, or the process cannot be started
         """
         assert self._spec is not None
-        self.directory.create(self._spec)
+        self._claim, spec = claim, self._spec
+        if claim and claim.gpus:
+            spec = evolve(spec, machines=with_gpus(spec.machines, claim.gpus, shared=is_mpi(spec.body)))
+        self.directory.create(spec)
+        if claim and claim.gpus and claim != self.history.claim:
+            with contextlib.closing(EventWriter(self.directory.events)) as events:
+                events.write(claim=asdict(claim))
         if not record():
             return
         try:

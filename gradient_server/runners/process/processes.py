@@ -24,6 +24,7 @@ _KILL_TIMEOUT = 5.0
 _MAX_DESCRIBED = 10
 """Processes that are named in an error."""
 _PR_SET_CHILD_SUBREAPER = 36
+_OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 class ProcessId(NamedTuple):
@@ -57,18 +58,34 @@ class ProcessId(NamedTuple):
         return f"{self.pid}-{self.start_time}"
 
 
-def available_processors(own: Path = Path("/proc/self/cgroup"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+def available_processors(own: Path = _OWN_GROUPS, cgroups: Path = _GROUPS) -> int:
     """Return how many processors this process may use: by its affinity, and by the quotas of its control groups."""
     counts = [len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1]
+    groups = _control_groups(own, cgroups, ("", "cpu", "cpu,cpuacct"))
+    counts += [math.ceil(quota) for group in groups if (quota := _processor_quota(group))]
+    return max(1, min(counts))
+
+
+def available_memory(own: Path = _OWN_GROUPS, cgroups: Path = _GROUPS) -> int:
+    """Return how many bytes of memory there are, whether used or not, or how many its control groups may use."""
+    sizes = [int(psutil.virtual_memory().total)]
+    for group in _control_groups(own, cgroups, ("", "memory")):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):  # "max": no limit
+                sizes.append(int((group / name).read_text()))
+    return min(sizes)
+
+
+def _control_groups(own: Path, cgroups: Path, controllers: Collection[str]) -> list[Path]:
+    """Return the control groups of this process that these controllers are for, with those that they are in."""
+    found: list[Path] = []
     with contextlib.suppress(OSError):
         for line in own.read_text().splitlines():
-            _, controllers, group = line.split(":", 2)
-            if controllers in ("", "cpu", "cpu,cpuacct"):
-                folder = cgroups / controllers / group.lstrip("/")
-                counts += [
-                    math.ceil(quota) for parent in (folder, *folder.parents) if (quota := _processor_quota(parent))
-                ]
-    return max(1, min(counts))
+            _, controller, group = line.split(":", 2)
+            if controller in controllers:
+                folder = cgroups / controller / group.lstrip("/")
+                found += [folder, *folder.parents]
+    return found
 
 
 def _processor_quota(group: Path) -> float | None:

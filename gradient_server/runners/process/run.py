@@ -15,6 +15,7 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, Run, RunRecord, Transitions
+from gradient_server.runners.machine_types import Claim, Request
 from gradient_server.runners.process.log_file import LOST_ROW, LogReader
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run_files import error_text
@@ -62,6 +63,14 @@ class ProcessRun(Run):
         self.is_deleted = False
         self.is_recorded = True
         """Whether the store keeps all that clients see of it."""
+        self.ignored: str | None = None
+        """Which parameters of the experiment are not used, in words."""
+        self.request = Request()
+        """What it needs of the machine."""
+        self.problem: str | None = None
+        """Why it cannot be run any more, although it was started."""
+        self.waits_for: str | None = None
+        """Why it is in the queue, in words."""
         self._clock = clock
         # Converts times since the epoch to timestamps of the server, so that rows have the same date in each server.
         self._shift = -clock.date(0.0).timestamp()
@@ -72,6 +81,14 @@ class ProcessRun(Run):
         # All that clients see, in one object that is replaced as a whole, because several threads read it.
         self._seen = recorded or RunRecord(launched=False)
         self._known_states = max(0, len(self._seen.transitions) - 1)
+
+    @property
+    def remark(self) -> str | None:
+        """Which parameters are not used; with machine types, what it waits for, or which GPUs it has or had."""
+        claim = self.monitor.history.claim or Claim()
+        gpus = claim.describe_gpus([job.name for job in self.jobs])
+        place = self.waits_for if self.phase is Phase.QUEUED else gpus
+        return " ".join(filter(None, (self.ignored, place))) or None
 
     @property
     def transitions(self) -> Transitions:

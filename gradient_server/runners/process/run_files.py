@@ -22,6 +22,7 @@ from attrs import asdict, define, field, frozen
 from gradient_api.constants import TERMINAL_STATES
 
 from gradient_server.private_files import make_private_folder
+from gradient_server.runners.machine_types import Claim
 from gradient_server.runners.process.deletion import remove_tree
 from gradient_server.runners.process.environment import Node
 from gradient_server.runners.process.log_file import open_file
@@ -50,6 +51,7 @@ class LaunchSpec:
     :param float grace: seconds from SIGTERM to SIGKILL
     :param variables: those of the server that commands see
     :param ProcessId server: ends the run if this process ends; None: the run outlives its server
+    :param machines: variables of each node about its machine type; empty without machine types
     """
 
     handle: str
@@ -58,6 +60,7 @@ class LaunchSpec:
     grace: float
     variables: Mapping[str, str]
     server: ProcessId | None = None
+    machines: tuple[Mapping[str, str], ...] = ()
 
 
 class RunDirectory:
@@ -139,6 +142,7 @@ class RunDirectory:
         self.remove_spec()
         data["nodes"] = tuple(Node(**node) for node in data["nodes"])
         data["server"] = ProcessId(*data["server"]) if data["server"] else None
+        data["machines"] = tuple(data.get("machines", ()))
         return LaunchSpec(**data)
 
     def remove_spec(self) -> None:
@@ -243,6 +247,8 @@ class History:
     """The number of rows of each job, once it has ended."""
     exit_code: int | None = None
     """That of the command that decided how it has ended; -N: killed by the signal N."""
+    claim: Claim | None = None
+    """What of the machine it has while it runs, which never changes; None: a slot."""
 
     @property
     def has_ended(self) -> bool:
@@ -250,7 +256,9 @@ class History:
         return bool(self.states) and self.states[-1][1] in TERMINAL_STATES
 
     def add(self, event: dict[str, Any]) -> None:
-        """Add an event: its time `real`, and a supervisor, a process group, a state, or how the run has ended."""
+        """Add an event: its time `real`, and a supervisor, a process group, a state, a claim, or how it has ended."""
+        if "claim" in event:
+            self.claim = Claim(**event["claim"])
         if "claimed" in event:
             self.supervisor = ProcessId(*event["claimed"])
         if "group" in event:

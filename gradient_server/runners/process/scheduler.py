@@ -12,6 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from attrs import evolve
+
+from gradient_server.runners.machine_types import Capacity, waiting_reason
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run import Phase, ProcessRun
 from gradient_server.runners.process.run_files import FILES_REMOVED, RunDirectory, RunsDirectory
@@ -31,18 +34,18 @@ _CLOSE_TIMEOUT_IF_KEPT = 1.0
 class Scheduler:
     """Starts runs in the order in which that was requested, and monitors them until they have ended."""
 
-    def __init__(self, directory: RunsDirectory, slots: int) -> None:
+    def __init__(self, directory: RunsDirectory, capacity: Capacity) -> None:
         self.lock = threading.RLock()
         """Is held while the phase of a run changes."""
         self.on_change: Callable[[str], object] = lambda handle: None
         """Receives the handle of a run that has entered a state or has new rows."""
         self._directory = directory
-        self._slots = slots
+        self._capacity = capacity
         self._queue: deque[ProcessRun] = deque()
         self._active: list[ProcessRun] = []
         self._deleted: list[ProcessRun] = []
         self._detached: list[RunMonitor] = []
-        """Runs without an experiment, until they have ended. They still occupy a slot."""
+        """Runs without an experiment, until they have ended. They still have what they had of the machine."""
         self._ended: list[RunMonitor] = []
         """Runs that have ended, and whose supervisors are to be reaped."""
         self._recovered: set[str] = set()
@@ -158,21 +161,44 @@ class Scheduler:
                 self._abandon(run)
 
     def _fill_slots(self) -> None:
-        while len(self._active) + len(self._detached) < self._slots and time.monotonic() >= self._next_record:
+        while self._queue and time.monotonic() >= self._next_record:
             with self.lock:
-                if not self._queue:
-                    return
-                run = self._queue.popleft()
+                run = self._queue[0]
                 if run.phase is not Phase.QUEUED or run.is_deleted:
+                    self._queue.popleft()
                     continue
-                run.phase = Phase.ACTIVE
+                free = self._free(run)
+                # None overtakes the first one, so that each gets its turn.
+                if reason := waiting_reason(run.request, free, self._capacity):
+                    self._say_why_they_wait(reason)
+                    return
+                self._queue.popleft()
+                run.phase, run.waits_for = Phase.ACTIVE, None
                 self._active.append(run)
+            if run.problem:
+                self._fail(run, run.problem)
+                continue
             try:
-                run.monitor.launch(partial(self._record_launch, run))
+                run.monitor.launch(partial(self._record_launch, run), free.claim(run.request))
             except Exception as error:
                 if not isinstance(error, OSError):
                     _log.exception("The run of %s cannot be started", run.handle)
                 self._fail(run, f"The run cannot be started: {error}")
+
+    def _free(self, run: ProcessRun) -> Capacity:
+        """Return what of the machine is free for a run, beginning with the GPUs that an earlier server gave to it.
+
+        The supervisor that was started there may still claim it.
+        """
+        monitors = [*(active.monitor for active in self._active), *self._detached]
+        free = self._capacity.without(monitor.claim for monitor in monitors)
+        kept = {name for gpus in run.monitor.claim.gpus for name in gpus}
+        return evolve(free, gpus=tuple(sorted(free.gpus, key=lambda name: name not in kept))) if kept else free
+
+    def _say_why_they_wait(self, reason: str) -> None:
+        for place, run in enumerate(self._queue, 1):
+            if run.request.gpus:  # with machine types
+                run.waits_for = reason if place == 1 else f"It waits for its turn: it is number {place} in the queue."
 
     def _record_launch(self, run: ProcessRun) -> bool:
         """Record that a run is launched, or return False and have it wait until the store can be written."""

@@ -126,7 +126,8 @@ class Supervisor:
             host_file = self._files.host_file
             write_host_file(host_file, spec.nodes, spec.variables.get("PATH"))
         network = free_network(spec.nodes)
-        for node, log in zip(spec.nodes, self.logs, strict=True):
+        machines = spec.machines or [None] * len(spec.nodes)
+        for node, log, machine in zip(spec.nodes, self.logs, machines, strict=True):
             environment = node_environment(
                 node,
                 network,
@@ -135,6 +136,7 @@ class Supervisor:
                 server=spec.variables,
                 storage=self._files.storage,
                 host_file=host_file,
+                machine=machine,
             )
             nodes.append(NodeProcess(node, log, workspace, {**environment, RUN_VARIABLE: own_id}))
             self._events.write(group=nodes[-1].id)

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 from gradient_api.constants import ExperimentState as State
 
-from gradient import ExperimentsClient
+from gradient import BadRequestError, ExperimentsClient
 from gradient_server.cli import parse_options
 
 TIMEOUT = 60
 # A client that knows only what the server has printed.
 CLIENT = """
 import json
-from gradient import ExperimentsClient
+from gradient import BadRequestError, ExperimentsClient
 
 client = ExperimentsClient()
 run = lambda command: client.run_single_node(name="n", project_id="p", container="c", machine_type="m", command=command)
@@ -230,6 +230,44 @@ def test_an_option_that_real_runs_do_not_allow_is_refused_with_what_would_be_rig
     error = capsys.readouterr().err
     assert options[0] in error
     assert reason in error
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "reason"),
+    [
+        (None, ("--machine-types", "machines.toml"), "--machine-types: machines.toml: No such file or directory"),
+        (
+            "[K80]\ngpus = 'x'",
+            ("--machine-types", "machines.toml"),
+            "machines.toml: gpus of the machine type 'K80' must",
+        ),
+        ("[K80]", ("--machine-types", "machines.toml", "--gpus", "0,0"), "--gpus: '0,0' is no list of different GPUs"),
+        (None, ("--gpus", "0,1"), "--gpus: experiments get GPUs by their machine types"),
+    ],
+)
+def test_machine_types_that_cannot_be_used_are_refused(capsys, tmp_path, monkeypatch, text, options, reason):
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path("machines.toml").write_text(text)
+    with pytest.raises(SystemExit):
+        parse_options(["--runner", "process", *options])
+    assert reason in capsys.readouterr().err
+
+
+def test_a_server_with_machine_types_refuses_what_it_never_has_and_assigns_the_gpus_that_it_has(home, launch):
+    ready, machines = home / "ready.json", home / "machines.toml"
+    machines.write_text("[K80]\ngpus = 1\n[V100]\ngpus = 3\n")
+    process = launch("--ready-file", str(ready), "--machine-types", "machines.toml", CUDA_VISIBLE_DEVICES="4,7")
+    with served(process, ready) as client:
+        new = {**RUN, "name": "n", "command": 'echo "GPU $CUDA_VISIBLE_DEVICES"'}
+        for machine_type, reason in (("V100", "needs 3 GPUs; the server has 2 GPUs (4, 7)"), ("m", "no machine type")):
+            with pytest.raises(BadRequestError, match="machineType") as caught:
+                client.create_single_node(**{**new, "machine_type": machine_type})
+            assert reason in str(caught.value)
+        experiment = client.wait(client.run_single_node(**{**new, "machine_type": "K80"}))
+        assert experiment.remark.endswith("GPUs: 4.")
+        assert [row.message for row in client.logs(experiment.id)] == ["GPU 4"]
+    assert "Machine types: K80, V100; GPUs: 4, 7" in stopped(process, ready)
 
 
 def test_a_thousand_slots_and_an_hour_of_grace_are_allowed():
