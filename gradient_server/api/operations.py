@@ -26,6 +26,7 @@ from gradient_server.api.responses import (
 )
 from gradient_server.api.validation import shorten
 from gradient_server.clock import Clock
+from gradient_server.metrics.index import MetricIndex
 from gradient_server.runners.base import Job, LogRow, RunRejectedError, entries_until, next_state_at, state_at
 from gradient_server.store.records import Experiment, Project
 from gradient_server.store.store import Store
@@ -53,6 +54,8 @@ class Operations:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.metrics = MetricIndex(clock)
+        """The metrics of runs."""
 
     def list_experiments(self, parameters: Parameters, body: Body) -> ApiResponse:
         """List experiments, newest first: flat without a project filter, in groups with one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,15 +13,12 @@ from gradient_ext.experiments import BaseExperiment, experiment_from
 from gradient_server.api.operations import Operations
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending
 from gradient_server.clock import Clock
-from gradient_server.dashboard.metrics import Numbers, charts_of, numbers_in
+from gradient_server.dashboard.charts import charts_of
 from gradient_server.runners.base import Job, LogRow, Run, next_state_at, state_at
 from gradient_server.store.store import Store
 
 MAX_ROWS = 500
 """How many log rows a page shows."""
-MAX_SAMPLED_ROWS = 4_000
-"""How many log rows are searched for metrics; of a longer log, blocks that are spread evenly."""
-_SAMPLED_AT_ONCE = 20
 
 Lines = Mapping[str, int]
 """The last line of each job; 0: it has no row yet."""
@@ -146,19 +142,7 @@ class DashboardData:
 
         Other requests have their turn while a long log is read.
         """
-        lines = self._last_lines(run)
-        numbers: list[Numbers] = []
-        read, total = 0, sum(lines.values())
-        for start, size in sampled_blocks(max(lines.values(), default=0), max(1, len(lines))):
-            numbers += [
-                Numbers(job.id, row.line, numbers_in(row.message)) for job, row in self._block(run, start, size)
-            ]
-            read += sum(min(size, max(0, last - start)) for last in lines.values())
-            await asyncio.sleep(0)
-        charts, more = charts_of(numbers, {job.id: job.name for job in run.jobs})
-        note = f"{more} more metric{'' if more == 1 else 's'} not shown. " if more else ""
-        if charts and read < total:
-            note += f"Drawn from {read:,} of {total:,} rows, evenly spread."
+        charts, note = charts_of(await self._operations.metrics.read(run))
         return {"charts": charts, "note": note}
 
     def _has_ended(self, run: Run) -> bool:
@@ -209,25 +193,6 @@ def _ascending(rows: Sequence[tuple[Job, LogRow]]) -> Iterator[float]:
     for job, row in rows:
         latest[job.id] = max(row.timestamp, latest.get(job.id, row.timestamp))
         yield latest[job.id]
-
-
-def sampled_blocks(last: int, jobs: int) -> list[tuple[int, int]]:
-    """Return which lines to read for an overview: all of a short log, blocks that are spread evenly over a long one.
-
-    :param int last: the last line of any job
-    :param int jobs: the number of jobs
-
-    :returns: the line before each block and its number of lines; blocks do not overlap
-
-    >>> sampled_blocks(30, 1)
-    [(0, 20), (20, 20)]
-    """
-    size = max(1, _SAMPLED_AT_ONCE // jobs)
-    count = -(-last // size)
-    if count * size * jobs <= MAX_SAMPLED_ROWS:
-        return [(block * size, size) for block in range(count)]
-    count = max(2, MAX_SAMPLED_ROWS // (size * jobs))
-    return [((last - size) * block // (count - 1), size) for block in range(count)]
 
 
 def _lines_per_job(lines: Lines) -> int:

@@ -49,7 +49,7 @@ FLOORS = {
     "gradient_server": [
         ["gradient_server", "gradient_server.private_files", "gradient_server.clock", "gradient_server.settings"],
         ["gradient_server.runners", "gradient_server.runners.base"],
-        ["gradient_server.runners.*", "gradient_server.store.*"],
+        ["gradient_server.runners.*", "gradient_server.store.*", "gradient_server.metrics.*"],
         ["gradient_server.api.*"],
         ["gradient_server.dashboard.*", "gradient_server.faults.*"],
         ["gradient_server.app", "gradient_server.console", "gradient_server.http_server", "gradient_server.keys"],

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from gradient import ExperimentsClient
 from gradient_server import LocalServer
 from gradient_server.clock import Clock
-from gradient_server.dashboard.data import DashboardData, parse_lines, sampled_blocks
+from gradient_server.dashboard.data import DashboardData, parse_lines
 from gradient_server.runners.base import LogRow, RunSpec
 from tests.server.dashboard.conftest import Visitor
 from tests.server.runners.manual_runner import ManualRun, ManualRunner
 
 NODES = 64
-MAX_ROWS, MAX_SAMPLED_ROWS = 500, 4_000
+MAX_ROWS = 500
 LENGTHS = st.lists(st.integers(0, 60) | st.integers(0, 10_000), min_size=1, max_size=5)
 
 
@@ -89,19 +89,6 @@ def test_rows_of_a_job_keep_their_order_where_the_clock_was_set_back(after):
     assert [row.job[-1] for row in rows] == list("01110000")
 
 
-@given(st.integers(0, 10**9), st.integers(1, 20))
-def test_sampled_blocks_cover_a_log_evenly_without_overlap(last, jobs):
-    blocks = sampled_blocks(last, jobs)
-    reached = 0
-    for start, size in blocks:
-        assert start >= reached
-        reached = start + size
-    if last:
-        assert blocks[0][0] == 0
-        assert reached >= last
-    assert sum(size for _, size in blocks) * jobs <= MAX_SAMPLED_ROWS
-
-
 def test_the_lines_of_the_longest_log_are_read():
     assert parse_lines(f"js1:{10**9 + 1},js2:{'9' * 15}") == {"js1": 1_000_000_001, "js2": 999_999_999_999_999}
 
@@ -138,7 +125,10 @@ def test_a_log_of_many_jobs_is_read_in_few_pieces(visitor, runner):
     run.reads = 0
     (chart,) = visitor.get(f"{url}/charts").json["charts"]
     assert len(chart["series"]) == NODES
-    assert run.reads < MAX_SAMPLED_ROWS
+    assert run.reads < 5 * NODES
+    run.reads = 0
+    visitor.get(f"{url}/charts")
+    assert run.reads <= NODES  # what was read is known
 
     run.reads = 0
     updates = f"{url}/updates?state={State.RUNNING}&lines={lines}&wait=0"

@@ -173,14 +173,15 @@ def test_a_log_of_a_million_rows_is_shown_in_parts_that_lead_to_each_other(visit
     assert f'href="?after={MANY}#log"' in visitor.get(f"/page/experiments/{handle}?after={end - 1}").body
 
 
-def test_charts_of_a_long_log_are_drawn_from_samples(visitor, run, frozen_server):
+def test_charts_of_a_long_log_have_the_points_that_a_screen_can_show(visitor, run, frozen_server):
     handle = run(rows=MANY)
     frozen_server.advance(100)
     answer = visitor.get(f"/page/experiments/{handle}/charts").json
     assert [(chart["name"], chart["axis"]) for chart in answer["charts"]] == [("loss", "step"), ("accuracy", "step")]
     (series,) = answer["charts"][0]["series"]
     assert (series["x"][0], series["x"][-1], len(series["x"])) == (1, MANY, len(series["y"]))
-    assert answer["note"] == "Drawn from 4,000 of 1,000,001 rows, evenly spread."
+    assert 200 < len(series["x"]) <= 1000
+    assert answer["note"] == ""
 
 
 def test_jobs_have_names_in_the_log_and_in_charts(visitor, client, multi_node, frozen_server):

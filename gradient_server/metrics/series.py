@@ -1,0 +1,168 @@
+"""Points of one metric of one job, in bounded memory: of very many, the extremes of each stretch are kept."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from itertools import pairwise
+
+from attrs import define, field, frozen
+
+from gradient_server.metrics.rows import STEPS, Points
+
+MAX_POINTS = 10_000
+"""The most points that are kept of a series, and returned."""
+
+
+@frozen
+class Columns:
+    """Some points of a series, one column for each property, ordered by line.
+
+    :param str axis: the name of the steps; None: there are none
+    :param steps: NaN where a point has none; empty without an axis
+    """
+
+    lines: Sequence[int]
+    timestamps: Sequence[float]
+    values: Sequence[float]
+    axis: str | None
+    steps: Sequence[float]
+
+
+@define
+class _Steps:
+    """What is known of the steps with one name."""
+
+    values: array[float]
+    count: int = 0
+    """How many points have one."""
+    latest: float = -math.inf
+    grows: bool = True
+    """Whether each is larger than the one before."""
+
+    def extend(self, steps: Sequence[float]) -> None:
+        present = [step for step in steps if step == step]
+        if present:
+            self.grows = self.grows and self.latest < present[0] and all(a < b for a, b in pairwise(present))
+            self.latest = present[-1]
+            self.count += len(present)
+        self.values.extend(steps)
+
+
+@define
+class Series:
+    """The points of one metric of one job. Points are added in the order of their lines."""
+
+    total: int = 0
+    """How many points were added."""
+    is_decimal: bool = False
+    """Whether any of its numbers was written with a fraction or an exponent."""
+    _lines: array[int] = field(factory=lambda: array("q"))
+    _timestamps: array[float] = field(factory=lambda: array("d"))
+    _values: array[float] = field(factory=lambda: array("d"))
+    _steps: dict[str, _Steps] = field(factory=dict[str, _Steps])
+    _first: float = math.nan
+    _varies: bool = False
+    _ratio: int = 1
+    """How many points stand behind each that is kept."""
+    _kept: int = 0
+    """How many points are thinned as much as `_ratio` says; those behind them are new."""
+
+    def __len__(self) -> int:
+        """Return how many points are kept."""
+        return len(self._values)
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether it measures something: a whole number that never changes is part of a name, as in `worker 1`."""
+        return self.is_decimal or self._varies
+
+    @property
+    def axis(self) -> str | None:
+        """The name of the steps that most points have, and that grow; None: there are none."""
+        return next(
+            (
+                name
+                for name in STEPS
+                if (found := self._steps.get(name)) and found.grows and found.count * 2 > self.total
+            ),
+            None,
+        )
+
+    def extend(self, points: Points) -> None:
+        """Add points."""
+        values = points.values
+        if not self.total:
+            self._first = values[0]
+        self._varies = self._varies or any(value != self._first for value in values)
+        self.is_decimal = self.is_decimal or points.is_decimal
+        for name in points.steps:
+            if name not in self._steps:
+                self._steps[name] = _Steps(array("d", [math.nan]) * len(self._values))
+        for name, known in self._steps.items():
+            known.extend(points.steps.get(name) or [math.nan] * len(values))
+        self._lines.extend(points.lines)
+        self._timestamps.extend(points.timestamps)
+        self._values.extend(values)
+        self.total += len(values)
+        if len(self._values) > MAX_POINTS:
+            self._thin()
+
+    def columns(self, limit: int = MAX_POINTS) -> Columns:
+        """Return at most `limit` points: the first, the last, and the lowest and highest of each stretch in between."""
+        axis = self.axis
+        size = len(self._values)
+        indices: Sequence[int] = range(size)
+        if size > limit:
+            inner = _thinned(self._values, 0, size - 1, -(-2 * size // max(1, limit - 2)))
+            indices = [*inner[: limit - 1], size - 1]
+        steps = self._steps[axis].values if axis else ()
+        return Columns(
+            [self._lines[index] for index in indices],
+            [self._timestamps[index] for index in indices],
+            [self._values[index] for index in indices],
+            axis,
+            [steps[index] for index in indices] if axis else (),
+        )
+
+    def _thin(self) -> None:
+        """Thin the new points as much as the others, then all of them while there are too many; never the last one."""
+        size, stretch = len(self._values) - 1, 2 * self._ratio
+        end = size - (size - self._kept) % stretch if self._ratio > 1 else size
+        if self._ratio > 1:
+            new = _thinned(self._values, self._kept, end, stretch)
+            self._keep([*range(self._kept), *new, *range(end, size + 1)])
+            end = self._kept + len(new)
+        while end > MAX_POINTS // 2:
+            thinned = _thinned(self._values, 0, end - end % 4, 4)
+            self._keep([*thinned, *range(end - end % 4, len(self._values))])
+            self._ratio *= 2
+            end = len(thinned)
+        self._kept = end
+
+    def _keep(self, indices: Sequence[int]) -> None:
+        self._lines = array("q", [self._lines[index] for index in indices])
+        for steps in self._steps.values():
+            steps.values = array("d", [steps.values[index] for index in indices])
+        self._timestamps = array("d", [self._timestamps[index] for index in indices])
+        self._values = array("d", [self._values[index] for index in indices])
+
+
+def _thinned(values: Sequence[float], start: int, end: int, size: int) -> list[int]:
+    """Return the indices of two points of each stretch of some size: the lowest and the highest; the first one, too.
+
+    A number that is none, or infinite, is told rather than the extremes beside it.
+    """
+    found: list[int] = [start] if end > start else []
+    for begin in range(start, end, size):
+        stretch = values[begin : min(end, begin + size)]
+        if math.isfinite(sum(stretch)):
+            low, high = stretch.index(min(stretch)), stretch.index(max(stretch))
+        else:
+            low = high = next(index for index, value in enumerate(stretch) if not math.isfinite(value))
+        if low == high:
+            high = len(stretch) - 1 if low == 0 else low
+            low = 0 if low == len(stretch) - 1 else low
+        found += [begin + min(low, high), begin + max(low, high)]
+    return list(dict.fromkeys(found))
