@@ -25,9 +25,10 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[server,cli]" --group dev
 	@touch $@
 
-setup-debian: ## Install Chromium and Open MPI, which some tests need, on Debian (as root)
+setup-debian: ## Install Chromium, Open MPI and git-lfs, which some tests need, on Debian (as root)
 	@apt-get update --quiet=2
-	@DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends chromium openmpi-bin >/dev/null
+	@DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
+		chromium openmpi-bin git-lfs >/dev/null
 
 demo: $(READY) ## Train on one node and on three, on this machine: examples/demo.py
 	@$(BIN)/python examples/demo.py

@@ -41,9 +41,10 @@ def clone(
 
     :param str ref: also one that only `git fetch` knows: `refs/pull/1/head`, or a commit that no branch reaches
     :param Path folder: an empty folder
-    :param remark: receives a sentence on what the workspace lacks: submodules, files in Git LFS
+    :param remark: receives a sentence on files in Git LFS that the repository keeps from being fetched
 
-    :raises SetupError: there is no git or git-lfs, no such repository, no such ref, or nothing in it
+    :raises SetupError: there is no git or git-lfs, no such repository, no such ref, nothing in it, or a submodule
+        cannot be fetched
     """
     if not shutil.which("git"):
         raise SetupError(f"The workspace {redacted(url)} needs git, which is not installed on this machine")
@@ -55,49 +56,64 @@ def clone(
     if ref and f"branch {ref} not found" in problem:
         problem = git.clone("--no-checkout")
         if not problem and not git.checks_out(ref):
-            raise SetupError(f"{git.shown} has no branch, tag or commit {ref!r}, which workspaceRef names")
+            text = f"{git.shown} has no branch, tag or commit {ref!r}, which workspaceRef names"
+            raise SetupError(f"{text}; it has {_branches(git) or 'no branch at all'}")
     if problem:
         raise SetupError(f"git cannot clone the workspace {git.shown}: {problem}")
     if not git.succeeds("rev-parse", "--quiet", "--verify", "HEAD^{commit}"):
-        raise SetupError(_nothing_checked_out(git))
+        branches = _branches(git)
+        if not branches:
+            raise SetupError(f"The workspace {git.shown} is a git repository without a branch; push one to it")
+        raise SetupError(
+            f"The default branch of the workspace {git.shown} does not exist. It has {branches}: "
+            "name one in workspaceRef, or correct the default branch of the repository"
+        )
     if (folder / ".gitmodules").is_file():
-        problem = git.run("submodule", "--quiet", "update", "--init", "--recursive")
-        if problem:
-            remark(f"The submodules of the workspace {git.shown} are missing or incomplete: {problem}")
+        _fetch_submodules(git)
     _check_large_files(git, remark)
 
 
-def _nothing_checked_out(git: _Git) -> str:
+def _branches(git: _Git) -> str:
     names = git.output("for-each-ref", "--format=%(refname:strip=3)", "refs/remotes/origin").split()
-    branches = [name for name in names if name != "HEAD"]
-    if not branches:
-        return f"The workspace {git.shown} is a git repository without a branch; push one to it"
-    listed = ", ".join(branches[:10]) + (", ..." if len(branches) > 10 else "")
-    return (
-        f"The default branch of the workspace {git.shown} does not exist. It has {listed}: "
-        "name one in workspaceRef, or correct the default branch of the repository"
-    )
+    return _listed([name for name in names if name != "HEAD"])
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+
+
+def _fetch_submodules(git: _Git) -> None:
+    update = ("submodule", "--quiet", "update", "--init", "--recursive")
+    problem = git.run(*update, _WITHOUT_OLD_FILES)
+    if "usage:" in problem:  # git 2.35 and older fetch submodules only as a whole
+        problem = git.run(*update)
+    if problem:
+        raise SetupError(
+            f"The submodules of the workspace {git.shown} cannot be fetched: {problem}. "
+            "A submodule that runs do not need can have `update = none` in .gitmodules"
+        )
 
 
 def _check_large_files(git: _Git, remark: Callable[[str], object]) -> None:
-    """Raise an error if files are only pointers: git-lfs is missing, or was told not to fetch them.
+    """Raise an error if files are only pointers because git-lfs is missing.
 
     :raises SetupError: it is missing
     """
-    names = git.output("ls-files", "-z", "--", ":(attr:filter=lfs)").split("\0")
-    pointers = [name for name in names if name and _is_pointer(git.folder / name)]
+    places = git.output("submodule", "--quiet", "foreach", "--recursive", r'printf "%s/\0" "$displaypath"')
+    pointers = [
+        f"{place}{name}".encode(errors="replace").decode()
+        for place in ["", *places.split("\0")[:-1]]
+        for name in git.output("-C", f"./{place}", "ls-files", "-z", "--", ":(attr:filter=lfs)").split("\0")[:-1]
+        if _is_pointer(git.folder / place / name)
+    ]
     if not pointers:
         return
-    example = pointers[0].encode(errors="replace").decode()
     if not shutil.which("git-lfs"):
         raise SetupError(
-            f"The workspace {git.shown} has files in Git LFS, such as {example}, and git-lfs is not installed on this "
-            "machine: install it, and run `git lfs install`"
+            f"The workspace {git.shown} has files in Git LFS, and git-lfs is not installed on this machine; install "
+            f"it for {_listed(pointers)}"
         )
-    remark(
-        f"Of {len(pointers)} files in Git LFS, such as {example}, the workspace has only the pointers: "
-        "run `git lfs install` on the machine of the server"
-    )
+    remark(f"The settings of the repository keep files in Git LFS from being fetched: {_listed(pointers)}")
 
 
 def _is_pointer(path: Path) -> bool:
@@ -119,7 +135,7 @@ class _Git:
             **os.environ,
             **_ENVIRONMENT,
             "GIT_ALLOW_PROTOCOL": protocols,
-            **_helper_variables(self.url, credentials),
+            **_configuration(self.url, credentials),
         }
 
     def clone(self, *options: str) -> str:
@@ -174,22 +190,23 @@ class _Git:
                 errors = errors.replace(form, "***")
         lines = redact_urls(errors.replace(self.url, self.shown)).splitlines()
         lines = [line.removeprefix("fatal: ").removeprefix("remote: ").strip() for line in lines]
-        text = "; ".join(line for line in lines if line and not line.startswith("warning:"))
+        # git tries a submodule twice, and says the same again.
+        text = "; ".join(line for line in dict.fromkeys(lines) if line and not line.startswith("warning:"))
         return text[:1000] or "it does not say why"
 
 
-def _helper_variables(url: str, credentials: Credentials | None) -> Mapping[str, str]:
-    if credentials is None:
-        return {}
-    parts = urlsplit(url)
-    # For this host alone, also after a redirect. The first, empty helper removes those that the user has configured.
-    key = f"credential.{parts.scheme}://{parts.netloc}.helper"
-    return {
-        "GIT_CONFIG_COUNT": "2",
-        "GIT_CONFIG_KEY_0": key,
-        "GIT_CONFIG_VALUE_0": "",
-        "GIT_CONFIG_KEY_1": key,
-        "GIT_CONFIG_VALUE_1": _CREDENTIAL_HELPER,
-        "WORKSPACE_USERNAME": credentials.username,
-        "WORKSPACE_PASSWORD": credentials.password,
-    }
+def _configuration(url: str, credentials: Credentials | None) -> Mapping[str, str]:
+    """Return the variables that configure git for a repository. They hold for its submodules, too."""
+    settings, secrets = list[tuple[str, str]](), dict[str, str]()
+    if shutil.which("git-lfs"):  # also if `git lfs install` was never run
+        settings += [("filter.lfs.process", "git-lfs filter-process"), ("filter.lfs.required", "true")]
+    if credentials:
+        parts = urlsplit(url)
+        # For this host alone, also after a redirect. The first, empty helper removes those of the user.
+        helper = f"credential.{parts.scheme}://{parts.netloc}.helper"
+        settings += [(helper, ""), (helper, _CREDENTIAL_HELPER)]
+        secrets = {"WORKSPACE_USERNAME": credentials.username, "WORKSPACE_PASSWORD": credentials.password}
+    variables = {"GIT_CONFIG_COUNT": str(len(settings)), **secrets}
+    for index, (name, value) in enumerate(settings):
+        variables |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
+    return variables

@@ -1,4 +1,4 @@
-"""Workspaces from git: any ref that can be fetched, history and tags, submodules; and what is missing is said."""
+"""Workspaces from git: any ref that can be fetched, history and tags, submodules, large files; or an error."""
 
 import os
 import shutil
@@ -28,10 +28,7 @@ def commit(folder, text):
 
 @pytest.fixture
 def repository(tmp_path):
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    commit(folder, "first")
+    folder = make_repository(tmp_path / "repository")
     git(folder, "tag", "v1")
     commit(folder, "second")
     return folder
@@ -75,7 +72,7 @@ def test_a_ref_is_what_git_can_fetch(repository, cloned, hidden):
     for ref in ("refs/heads/main", "origin/main", "heads/main", "main"):
         assert (cloned(repository, ref) / "version").read_text() == "second\n"
     for ref in ("refs/tags/v1", "tags/v1", "main~", git(repository, "rev-parse", "--short", "v1")):
-        assert (cloned(repository, ref) / "version").read_text() == "first\n"
+        assert (cloned(repository, ref) / "version").read_text() == "repository\n"
 
 
 def test_a_branch_is_checked_out_as_a_branch(repository, cloned):
@@ -98,17 +95,30 @@ def test_a_repository_without_a_commit_is_an_error(tmp_path, cloned):
     git(tmp_path, "init", "--quiet", "--bare", "empty.git")
     with pytest.raises(SetupError, match=r"empty\.git is a git repository without a branch"):
         cloned(tmp_path / "empty.git")
-    with pytest.raises(SetupError, match=r"empty\.git has no branch, tag or commit 'main'"):
+    with pytest.raises(SetupError, match=r"empty\.git has no branch, tag or commit 'main'.*it has no branch at all"):
         cloned(tmp_path / "empty.git", "main")
 
 
+def test_the_error_of_a_ref_that_does_not_exist_names_the_branches(repository, cloned):
+    for number in range(10):
+        git(repository, "branch", f"b{number}")
+    with pytest.raises(SetupError, match=r"no branch, tag or commit 'b', .*; it has b0, b1, .*, b9, \.\.\.$"):
+        cloned(repository, "b")
+
+
+def make_repository(folder, **submodules):
+    """Make a repository with submodules by these relative URLs, and a commit."""
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    for name, url in submodules.items():
+        git(folder, "submodule", "--quiet", "add", url, name)
+    commit(folder, folder.name)
+    return folder
+
+
 def test_submodules_are_there_with_their_own(tmp_path, repository, cloned, remarks):
-    for name, inner in (("inner", None), ("outer", "inner")):
-        (tmp_path / name).mkdir()
-        git(tmp_path / name, "init", "--quiet", "--initial-branch=main")
-        if inner:
-            git(tmp_path / name, "submodule", "--quiet", "add", f"../{inner}", inner)
-        commit(tmp_path / name, name)
+    make_repository(tmp_path / "inner")
+    make_repository(tmp_path / "outer", inner="../inner")
     git(repository, "submodule", "--quiet", "add", str(tmp_path / "outer"), "outer")
     commit(repository, "with submodule")
     for ref in (None, git(repository, "rev-parse", "main")):
@@ -117,82 +127,127 @@ def test_submodules_are_there_with_their_own(tmp_path, repository, cloned, remar
     assert remarks == []
 
 
+def test_submodules_have_their_history_without_the_files_of_old_commits(tmp_path, cloned):
+    library = make_repository(tmp_path / "library")
+    git(library, "config", "uploadpack.allowFilter", "true")
+    commit(library, "later")
+    folder = cloned(make_repository(tmp_path / "main", library="../library")) / "library"
+    assert git(folder, "log", "--format=%s") == "later\nlibrary"
+    missing = git(folder, "rev-list", "--objects", "--missing=print", "HEAD").count("?")
+    assert missing == 1
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [("{tmp}/gone", "gone"), ("https://bob:secret@127.0.0.1:1/x.git", "127.0.0.1"), ("ext::sh -c touch% {tmp}/x", "")],
     ids=["gone", "refused", "ext"],
 )
-def test_a_submodule_that_cannot_be_fetched_is_remarked_on(
-    tmp_path, repository, cloned, remarks, monkeypatch, url, reason
-):
+def test_a_submodule_that_cannot_be_fetched_is_an_error(tmp_path, repository, cloned, monkeypatch, url, reason):
     """What it names is not executed, even if the user allows that."""
     (tmp_path / "gitconfig").write_text('[protocol "ext"]\n allow = always\n')
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    (tmp_path / "gone").mkdir()
-    git(tmp_path / "gone", "init", "--quiet", "--initial-branch=main")
-    commit(tmp_path / "gone", "x")
-    git(repository, "submodule", "--quiet", "add", str(tmp_path / "gone"), "part")
+    git(repository, "submodule", "--quiet", "add", str(make_repository(tmp_path / "gone")), "part")
     git(repository, "config", "--file", ".gitmodules", "submodule.part.url", url.format(tmp=tmp_path))
     commit(repository, "with submodule")
     (tmp_path / "gone").rename(tmp_path / "away")
-    folder = cloned(repository)
-    assert (folder / "version").read_text() == "with submodule\n"
-    (remark,) = remarks
-    assert remark.startswith(f"The submodules of the workspace {repository.as_uri()} are missing or incomplete: ")
-    assert reason in remark
-    assert "secret" not in remark
+    with pytest.raises(SetupError) as caught:
+        cloned(repository)
+    error = str(caught.value)
+    assert error.startswith(f"The submodules of the workspace {repository.as_uri()} cannot be fetched: ")
+    assert reason in error
+    assert "Failed to clone 'part'" in error
+    assert "secret" not in error
     assert not (tmp_path / "x").exists()
+    git(repository, "config", "--file", ".gitmodules", "submodule.part.update", "none")
+    commit(repository, "without submodule")
+    assert os.listdir(cloned(repository) / "part") == []
 
 
-def test_a_repository_from_elsewhere_cannot_name_folders_of_this_machine(
-    tmp_path, repository, cloned, remarks, monkeypatch
-):
-    (tmp_path / "private").mkdir()
-    git(tmp_path / "private", "init", "--quiet", "--initial-branch=main")
-    commit(tmp_path / "private", "private")
-    git(repository, "submodule", "--quiet", "add", str(tmp_path / "private"), "part")
+def test_a_repository_from_elsewhere_cannot_name_folders_of_this_machine(tmp_path, repository, cloned, monkeypatch):
+    git(repository, "submodule", "--quiet", "add", str(make_repository(tmp_path / "private")), "part")
     commit(repository, "with submodule")
     (tmp_path / "ssh").write_text(f"#!/bin/sh\nexec git-upload-pack {repository}\n")
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    folder = cloned("git@example.org:x.git")
-    assert os.listdir(folder / "part") == []
-    assert "transport 'file' not allowed" in remarks[0]
+    with pytest.raises(SetupError, match="transport 'file' not allowed"):
+        cloned("git@example.org:x.git")
 
 
 @pytest.fixture
 def with_large_files(repository):
-    (repository / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
-    (repository / "a.bin").write_text(POINTER)
-    (repository / "b.bin").write_text("no pointer")
-    (repository / "pointer.txt").write_text(POINTER)
-    commit(repository, "with large files")
+    """A repository with two pointers, one of them in a submodule, and files that are none."""
+    for folder in (make_repository(repository.parent / "library"), repository):
+        (folder / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+        (folder / "a.bin").write_text(POINTER)
+        (folder / "b.bin").write_text("no pointer")
+        (folder / "pointer.txt").write_text(POINTER)
+        commit(folder, "with large files")
+    git(repository, "submodule", "--quiet", "add", str(repository.parent / "library"), "lib ü")
+    commit(repository, "with submodule")
     return repository
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def without_git_settings(tmp_path, monkeypatch):
-    """Configure nothing for git, as if git-lfs was never installed."""
+    """Configure nothing for git, as if `git lfs install` was never run."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
 
 
-@pytest.mark.skipif(shutil.which("git-lfs") is not None, reason="git-lfs is installed")
-@pytest.mark.usefixtures("without_git_settings")
-def test_files_in_git_lfs_need_git_lfs(with_large_files, cloned):
-    with pytest.raises(SetupError, match=r"files in Git LFS, such as a\.bin, and git-lfs is not installed"):
+def test_files_in_git_lfs_need_git_lfs(with_large_files, cloned, tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    for folder in reversed(os.environ["PATH"].split(os.pathsep)):
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            if name != "git-lfs":
+                (tmp_path / "bin" / name).unlink(missing_ok=True)
+                (tmp_path / "bin" / name).symlink_to(os.path.join(folder, name))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(
+        SetupError, match=r"git-lfs is not installed on this machine; install it for a\.bin, lib ü/a\.bin$"
+    ):
         cloned(with_large_files)
 
 
-@pytest.mark.usefixtures("without_git_settings")
-def test_pointers_of_git_lfs_are_remarked_on_if_they_are_not_to_be_fetched(
-    with_large_files, cloned, remarks, tmp_path, monkeypatch
-):
-    (tmp_path / "git-lfs").touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    cloned(with_large_files)
-    (remark,) = remarks
-    assert remark.startswith("Of 1 files in Git LFS, such as a.bin, the workspace has only the pointers: run `git lfs")
+@pytest.fixture
+def large_files(tmp_path, monkeypatch):
+    """A repository with a large file in the real Git LFS, and one in a submodule."""
+    if not shutil.which("git-lfs"):
+        pytest.skip("needs git-lfs")
+    with monkeypatch.context() as context:
+        for index, (name, value) in enumerate([("process", "git-lfs filter-process"), ("required", "true")]):
+            context.setenv(f"GIT_CONFIG_KEY_{index}", f"filter.lfs.{name}")
+            context.setenv(f"GIT_CONFIG_VALUE_{index}", value)
+        context.setenv("GIT_CONFIG_COUNT", "2")
+        library, main = make_repository(tmp_path / "library"), make_repository(tmp_path / "main")
+        for folder in (library, main):
+            (folder / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+            (folder / "a.bin").write_text("large")
+            commit(folder, "with a large file")
+        git(main, "submodule", "--quiet", "add", "../library", "library")
+        commit(main, "with submodule")
+    assert git(main, "show", "HEAD:a.bin").startswith("version https://git-lfs")
+    return main
+
+
+def test_git_lfs_fetches_large_files_also_if_it_was_never_set_up(large_files, cloned, remarks):
+    for ref in (None, git(large_files, "rev-parse", "HEAD")):
+        folder = cloned(large_files, ref)
+        assert [(folder / name).read_text() for name in ("a.bin", "library/a.bin")] == ["large", "large"]
+    assert remarks == []
+
+
+def test_a_large_file_that_is_not_there_is_an_error_with_its_name(large_files, cloned):
+    shutil.rmtree(large_files / ".git" / "lfs")
+    with pytest.raises(SetupError, match=r"a\.bin: smudge filter lfs failed"):
+        cloned(large_files)
+
+
+def test_large_files_that_the_repository_keeps_from_being_fetched_are_remarked_on(large_files, cloned, remarks):
+    (large_files / ".lfsconfig").write_text("[lfs]\nfetchexclude = *\n")
+    git(large_files, "add", ".lfsconfig")
+    git(large_files, "commit", "--quiet", "--message", "with .lfsconfig")
+    cloned(large_files)
+    assert remarks == ["The settings of the repository keep files in Git LFS from being fetched: a.bin"]
 
 
 def test_fetching_ends_if_there_is_no_byte_for_a_minute(cloned, tmp_path, monkeypatch):

@@ -62,13 +62,25 @@ def serve(tmp_path):
     """Serve a folder by http, to those who know the password, if there is one."""
     servers = []
 
-    def start(folder, password=None, *, moved_to=None, moved_here=(), refused=None, may_pack=False, breaks_off=False):
+    def start(
+        folder,
+        password=None,
+        *,
+        moved_to=None,
+        moved_here=(),
+        refused=None,
+        may_pack=False,
+        breaks_off=False,
+        told=None,
+    ):
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *arguments):
                 super().__init__(*arguments, directory=str(folder))
 
             def do_GET(self):
                 given = base64.b64decode((self.headers.get("Authorization") or "").removeprefix("Basic ")).decode()
+                if told is not None:
+                    told.append(given)
                 if moved_to:
                     self.reply(302, Location=f"http://{moved_to}{self.path}")
                 elif moved_here and self.path == moved_here[0]:
@@ -361,6 +373,35 @@ def test_the_credential_helpers_of_the_user_are_not_told_the_password(prepared, 
     assert not (tmp_path / "told").exists()
 
 
+@pytest.mark.parametrize("place", ["same host", "other host"])
+def test_the_password_of_a_repository_is_for_submodules_on_its_host_alone(
+    prepared, error_of, bare, serve, tmp_path, place
+):
+    """With a relative URL, they are on the host of the repository."""
+    told = []
+    host = serve(bare.parent, SECRET)
+    other = serve(bare.parent, SECRET, told=told)
+    url = "../bare.git" if place == "same host" else f"http://{other}/bare.git"
+    tree = tmp_path / "tree"
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    main = bare.parent / "main.git"
+    for arguments in (
+        ["clone", "--quiet", str(bare), str(tree)],
+        ["-C", str(tree), "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(bare), "part"],
+        ["-C", str(tree), "config", "--file", ".gitmodules", "submodule.part.url", url],
+        ["-C", str(tree), *who, "commit", "--quiet", "--all", "--message", "with submodule"],
+        ["clone", "--quiet", "--bare", str(tree), str(main)],
+        ["-C", str(main), "update-server-info"],
+    ):
+        subprocess.run(["git", *arguments], check=True)
+    url = f"http://somebody:{QUOTED}@{host}/main.git"
+    if place == "same host":
+        assert (prepared(url) / "part" / "version").read_text() == "third\n"
+    else:
+        assert "The submodules" in error_of(url)
+        assert set(told) == {""}
+
+
 def test_an_error_has_only_the_beginning_of_a_long_output_of_git(error_of, install):
     install("git", "head -c 5000000 /dev/zero | tr '\\0' x >&2; exit 1")
     assert error_of("https://example.org/x.git").endswith(": " + "x" * 1000)
@@ -368,7 +409,7 @@ def test_an_error_has_only_the_beginning_of_a_long_output_of_git(error_of, insta
 
 def test_a_ref_that_does_not_exist_or_is_an_option_is_refused(error_of, repository):
     error = error_of(repository, workspaceRef="nowhere")
-    assert "has no branch, tag or commit 'nowhere', which workspaceRef names" in error
+    assert error.endswith("has no branch, tag or commit 'nowhere', which workspaceRef names; it has main, old")
     assert "must be a branch" in error_of(repository, workspaceRef="--upload-pack=touch x")
 
 
