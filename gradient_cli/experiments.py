@@ -21,10 +21,27 @@ from gradient import (
     LogRow,
     MultiNodeExperiment,
 )
-from gradient_cli.options import Assignment, Command, Group, given_parameters, parameter_options, spellings
+from gradient_cli.options import (
+    Assignment,
+    Command,
+    Group,
+    given_parameters,
+    list_options,
+    parameter_options,
+    spellings,
+)
 from gradient_cli.outcomes import ExitCode, exit_code_of_state
 from gradient_cli.output import note, print_json, print_rows
-from gradient_cli.targets import AS_JSON, YES, act_on_each, confirm_deletion, given_ids, id_options, opened
+from gradient_cli.targets import (
+    AS_JSON,
+    YES,
+    act_on_each,
+    confirm_deletion,
+    given_ids,
+    id_options,
+    opened,
+    tags_commands,
+)
 from gradient_ext.logs import LogPosition
 from gradient_ext.redaction import escape_control_characters, redact
 from gradient_ext.states import has_ended, state_word
@@ -262,6 +279,7 @@ def logs(
 
 @experiments.command("list")
 @click.option("-p", *spellings("project_id"), "projects", multiple=True, metavar="ID", help="Only of this project.")
+@list_options("tags", "Only with this tag, or one of these.")
 @_STATE
 @click.option("-l", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The most experiments.")
 @click.option("-o", "--offset", type=click.IntRange(min=0), default=0, help="How many to skip first.")
@@ -284,9 +302,15 @@ def list_experiments(*, quiet: bool, watch: bool, as_json: bool, **wanted: Any) 
 
 
 def _find(
-    this: ExperimentsClient, *, projects: Sequence[str], states: Sequence[str], limit: int | None, offset: int
+    this: ExperimentsClient,
+    *,
+    projects: Sequence[str],
+    tags: Sequence[str],
+    states: Sequence[str],
+    limit: int | None,
+    offset: int,
 ) -> ExperimentList:
-    found = this.list(list(projects) or None, limit=None if states else limit, offset=offset)
+    found = this.list(list(projects) or None, tags=tags or None, limit=None if states else limit, offset=offset)
     chosen = [each for each in found if not states or state_word(each.state) in states]
     return ExperimentList(chosen[:limit])
 
@@ -314,6 +338,22 @@ def details(*, as_json: bool, **ids: Any) -> None:
         print_json(experiment.to_dict())
     else:
         experiment.show()
+
+
+@experiments.command("note")
+@click.argument("experiment_id", metavar="ID")
+@click.argument("text", required=False)
+def change_note(*, experiment_id: str, text: str | None) -> None:
+    """Replace the note of an experiment; print it if there is no TEXT. An empty TEXT removes it."""
+    if text is None:
+        found = client().get(experiment_id).note
+        click.echo(escape_control_characters(found, multiline=True) if found else "No note")
+    else:
+        client().set_note(experiment_id, text)
+        note("Note removed" if not text else "Note replaced")
+
+
+experiments.add_command(tags_commands(ExperimentsClient, _ID, "experiment"))
 
 
 @experiments.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,13 +103,43 @@ def parameter_options(
 def given_parameters(accepted: ParameterSet, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords of an experiment that are among the options of a command."""
     names = {parameter.name for parameter in accepted.parameters}
-    return {name: value for name, value in options.items() if name in names and value is not None}
+    given = {name: value for name, value in options.items() if name in names and value is not None}
+    lists = {parameter.name for parameter in accepted.parameters if _is_list_of_texts(parameter)}
+    return {name: value for name, value in given.items() if value or name not in lists}
+
+
+def list_options(name: str, described: str) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that adds the options of a list of texts: `--tag X`, which may come again, and `--tags a,b`.
+
+    :param str name: the name of the list
+    :param str described: the help
+    """
+
+    def append(context: click.Context, option: click.Parameter, value: Sequence[str]) -> None:
+        context.params[name] = [*(context.params.get(name) or ()), *value]
+
+    def decorate(command: Decorated) -> Decorated:
+        one = click.option(
+            f"--{name.removesuffix('s')}", multiple=True, expose_value=False, callback=append, help=described
+        )
+        several = click.option(
+            f"--{name}", type=_Commas(), default=(), expose_value=False, callback=append, help="The same, with commas."
+        )
+        return one(several(command))
+
+    return decorate
+
+
+def _is_list_of_texts(parameter: Parameter) -> bool:
+    return parameter.json_type == "array" and parameter.member_types == ("string",)
 
 
 def _option(parameter: Parameter, default: str | None) -> Callable[[Decorated], Decorated]:
     flags = [*spellings(parameter.name, shortened=bool(parameter.aliases)), parameter.name]
     ending = f" [default: {default}]" if default else " [required]" if parameter.required else ""
     described = f"{parameter.description.rstrip('.')}{_SECRETS_ARE_VISIBLE if parameter.secret else ''}.{ending}"
+    if _is_list_of_texts(parameter):
+        return list_options(parameter.name, described)
     if parameter.json_type == "boolean":
         return click.option(*flags, is_flag=True, default=None, help=described)
     return click.option(*flags, type=_option_type(parameter), default=None, help=described)
@@ -155,6 +185,16 @@ class _JsonType(click.ParamType[Any]):
             return json.loads(value)
         except (ValueError, RecursionError) as error:
             self.fail(f"it is not JSON: {error}", param, ctx)
+
+
+class _Commas(click.ParamType[Any]):
+    """Texts with commas between them, or a list of texts in an options file."""
+
+    name = "A,B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[str]:
+        texts = value.split(",") if isinstance(value, str) else value
+        return [text.strip() for text in texts if text.strip()]
 
 
 class Assignment(click.ParamType[Any]):

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 from gradient_api.parameters import PROJECT_PARAMETERS
 
 from gradient import ProjectsClient
-from gradient_cli.options import Group, given_parameters, parameter_options
+from gradient_cli.options import Group, given_parameters, list_options, parameter_options
 from gradient_cli.output import note, print_json
-from gradient_cli.targets import AS_JSON, YES, act_on_each, confirm_deletion, given_ids, id_options, opened
+from gradient_cli.targets import (
+    AS_JSON,
+    YES,
+    act_on_each,
+    confirm_deletion,
+    given_ids,
+    id_options,
+    opened,
+    tags_commands,
+)
 
 _ID = "project_id"
 _NOUN = "a project"
@@ -32,11 +42,12 @@ def create(**options: Any) -> None:
 
 
 @projects.command("list")
+@list_options("tags", "Only with this tag, or one of these.")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 @AS_JSON
-def list_projects(*, quiet: bool, as_json: bool) -> None:
+def list_projects(*, tags: Sequence[str], quiet: bool, as_json: bool) -> None:
     """List projects, newest first: those that were created, and those that experiments name."""
-    found = opened(ProjectsClient).list()
+    found = opened(ProjectsClient).list(tags or None)
     if as_json:
         print_json(found.to_dict())
     elif quiet:
@@ -70,3 +81,6 @@ def delete(*, yes: bool, **ids: Any) -> None:
     if not yes:
         confirm_deletion(chosen, "project")
     act_on_each(chosen, opened(ProjectsClient).delete, "Project deleted")
+
+
+projects.add_command(tags_commands(ProjectsClient, _ID, "project"))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from gradient import ExperimentsClient, GradientSdkError, ProjectsClient
-from gradient_cli.options import spellings
+from gradient_cli.options import Group, list_options, spellings
 from gradient_cli.outcomes import ExitCode, exit_code_of_error, print_error
 from gradient_cli.output import note
 
@@ -50,6 +50,33 @@ def given_ids(options: dict[str, Any], noun: str, *, several: bool = False, requ
     if (required and not given) or (len(given) > 1 and not several):
         raise click.UsageError(f"Give the id of {noun}" if not given else "Give one id")
     return given
+
+
+def tags_commands(kind: type[Client], keyword: str, noun: str) -> click.Group:
+    """Return the group of commands that change tags.
+
+    :param kind: the client of what has the tags
+    :param str keyword: the keyword of its id
+    :param str noun: what it is
+    """
+
+    @click.group("tags", cls=Group, help=f"Add and remove tags of {noun}s.")
+    def tags() -> None:
+        pass
+
+    def command(name: str, method: str, done: str) -> None:
+        @tags.command(name, help=f"{name.capitalize()} tags of {noun}s.")
+        @id_options(keyword, several=True)
+        @list_options("tags", "A tag; can be given again.")
+        def change(*, tags: Sequence[str], **ids: Any) -> None:
+            chosen = given_ids(ids, f"the {noun}", several=True)
+            if not tags:
+                raise click.UsageError("Give a tag: --tag baseline")
+            act_on_each(chosen, lambda each: getattr(opened(kind), method)(each, tags), f"Tags {done} {noun}")
+
+    command("add", "add_tags", "added to")
+    command("remove", "remove_tags", "removed from")
+    return tags
 
 
 def confirm_deletion(ids: Sequence[str], noun: str, *, loses: str = "") -> None:

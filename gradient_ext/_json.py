@@ -86,6 +86,21 @@ def coerce(json_type: str, value: object) -> Any:
             return None
 
 
+def texts(values: object, member: str | None = None) -> list[str] | None:
+    """Return the texts of an array, or None if it is none; what is neither a text nor a number is left out.
+
+    :param values: the value
+    :param str member: the member of objects that holds the text; other values are texts themselves
+
+    >>> texts([{"name": "a"}, "b", None], "name")
+    ['a', 'b']
+    """
+    if not is_array(values):
+        return None
+    found = (coerce("string", each.get(member or "") if is_object(each) else each) for each in values)
+    return [text for text in found if text is not None]
+
+
 def require(json_type: str, value: object, name: str, *, min_length: int = 0) -> Any:
     """Return a value that every response must have, as the JSON type of the contract.
 

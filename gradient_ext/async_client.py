@@ -5,6 +5,7 @@ The synchronous module is derived from this one by `make generate`; a `sync` com
 
 from __future__ import annotations
 
+import builtins
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ from gradient_api.parameters import (
 from gradient_ext import LazyModule, config, public
 from gradient_ext._json import require
 from gradient_ext.async_base_client import AsyncBaseClient
+from gradient_ext.async_tags import AsyncTags
 from gradient_ext.display import ProgressReporter
 from gradient_ext.errors import (
     GradientSdkError,
@@ -32,9 +34,11 @@ from gradient_ext.errors import (
 from gradient_ext.parameters import (
     check_whole,
     checked_handle,
+    checked_note,
     checked_projects,
     checked_seconds,
     checked_states,
+    checked_tags,
     parameters_of,
     request_model,
     takes,
@@ -42,9 +46,11 @@ from gradient_ext.parameters import (
 
 if TYPE_CHECKING:
     import httpx
+    from gradient_api import models
     from gradient_api.api import experiments as experiments_api
     from gradient_api.api import logs as logs_api
     from gradient_api.api import state as state_api
+    from gradient_api.api import tags as tags_api
     from gradient_api.models import Created, StateAnswer
     from gradient_api.types import Response
 
@@ -54,12 +60,14 @@ if TYPE_CHECKING:
 else:
     # Annotations name what is imported later, so that it can be found when they are evaluated.
     gradient, httpx = map(LazyModule, ("gradient", "httpx"))
-    experiments_api, logs_api, state_api, experiments, logs, pagination, polling, live_display = map(
+    experiments_api, logs_api, state_api, tags_api, models, experiments, logs, pagination, polling, live_display = map(
         LazyModule,
         (
             "gradient_api.api.experiments",
             "gradient_api.api.logs",
             "gradient_api.api.state",
+            "gradient_api.api.tags",
+            "gradient_api.models",
             "gradient_ext.experiments",
             "gradient_ext.logs",
             "gradient_ext.pagination",
@@ -88,6 +96,8 @@ class AsyncExperimentsClient(AsyncBaseClient):
         the configuration file, then that of a running server. Without a path, it gets `/experiments/v1`.
     :param str logs_url: address of the logs; default: `PAPERSPACE_CONFIG_LOG_HOST`, then `logsUrl` in the configuration
         file, then that of the experiments
+    :param str api_url: address of the tags; default: `PAPERSPACE_CONFIG_HOST`, then `apiUrl` in the configuration file,
+        then that of the experiments
     :param float timeout: seconds to wait for each part of an answer; default: 30. None waits for ever. A long poll may
         take longer, by the time for which it asks the server to hold it.
     :param float connect_timeout: seconds to wait for a connection, if that is shorter; default: 5
@@ -115,6 +125,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
         *,
         base_url: str | None = None,
         logs_url: str | None = None,
+        api_url: str | None = None,
         timeout: float | None = config.TIMEOUT,
         connect_timeout: float | None = config.CONNECT_TIMEOUT,
         max_attempts: int = config.MAX_ATTEMPTS,
@@ -134,7 +145,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
             },
             "AsyncExperimentsClient()",
         )
-        super().__init__(config.load_configuration(api_key, base_url, logs_url), options, http_client)
+        super().__init__(config.load_configuration(api_key, base_url, logs_url, api_url), options, http_client)
 
     @takes(SINGLE_NODE_PARAMETERS)
     async def create_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -272,6 +283,77 @@ class AsyncExperimentsClient(AsyncBaseClient):
         """
         return await self._experiment(checked_handle(experiment_id, "get()"))
 
+    async def add_tags(self, entity_id: str, tags: str | Sequence[str]) -> None:
+        """Add tags to an experiment; those that it has already stay as they are.
+
+        >>> await client.add_tags(experiment_id, ["baseline", "batch 64"])
+        >>> (await client.get(experiment_id)).tags
+        ['baseline', 'batch 64']
+
+        :param str entity_id: Experiment ID
+        :param tags: a tag, or a list or tuple of tags; each of up to 100 characters, and up to 100 of them
+
+        :raises InvalidParametersError: a tag is empty, too long or has control characters; nothing has been sent
+        :raises ResourceFetchingError: there is no such experiment (status 404), or it would have too many tags (400)
+        """
+        handle = checked_handle(entity_id, "add_tags()", name="entity_id")
+        added = checked_tags(tags, "add_tags()") or ()
+        await self._tags.change(handle, lambda known: [*dict.fromkeys((*known, *added))])
+
+    async def remove_tags(self, entity_id: str, tags: str | Sequence[str]) -> None:
+        """Remove tags from an experiment; those that it does not have are ignored.
+
+        >>> await client.add_tags(experiment_id, "baseline")
+        >>> await client.remove_tags(experiment_id, "baseline")
+
+        :param str entity_id: Experiment ID
+        :param tags: a tag, or a list or tuple of tags
+
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        """
+        handle = checked_handle(entity_id, "remove_tags()", name="entity_id")
+        removed = checked_tags(tags, "remove_tags()") or ()
+        await self._tags.change(handle, lambda known: [tag for tag in known if tag not in removed])
+
+    async def list_tags(self, entity_ids: Sequence[str]) -> builtins.list[dict[str, builtins.list[str]]]:
+        """Return the tags of experiments, in the form that earlier clients returned.
+
+        >>> await client.add_tags(experiment_id, "baseline")
+        >>> await client.list_tags([experiment_id]) == [{experiment_id: ["baseline"]}]
+        True
+
+        :param entity_ids: Experiment IDs: a list or tuple of str
+
+        :returns: for each experiment a dictionary with its id and its tags
+        :rtype: list of dict
+
+        :raises ResourceFetchingError: there is no such experiment (status 404)
+        """
+        given = [entity_ids] if isinstance(entity_ids, str) else entity_ids
+        found = await self._tags.read([checked_handle(each, "list_tags()", name="entity_ids") for each in given])
+        return [{handle: names} for handle, names in found.items()]
+
+    async def set_note(self, experiment_id: str, text: str | None) -> None:
+        """Replace the note of an experiment, a free text for people; its `note` has it.
+
+        >>> await client.set_note(experiment_id, "Diverges after epoch 3")
+        >>> (await client.get(experiment_id)).note
+        'Diverges after epoch 3'
+
+        :param str experiment_id: Experiment ID
+        :param str text: the note, of up to 10,000 characters; None or "" removes it
+
+        :raises ResourceFetchingError: there is no such experiment (status 404), or the server has no notes (404)
+        """
+        handle = checked_handle(experiment_id, "set_note()")
+        body = models.NoteUpdate(note=checked_note(text, "set_note()"))
+        key = str(uuid.uuid4())
+        await self._transport.call(
+            lambda client: tags_api.set_note.asyncio_detailed(handle, client=client, body=body, idempotency_key=key),
+            lambda answer: None,
+            action="Failed to set the note",
+        )
+
     async def rerun(self, experiment_id: str, **changes: object) -> str:
         """Run an experiment again, as a new one, with some of its parameters changed.
 
@@ -298,7 +380,12 @@ class AsyncExperimentsClient(AsyncBaseClient):
         return await self._create(experiments_api.run_experiment.asyncio_detailed, body)
 
     async def list(
-        self, project_id: str | Sequence[str] | None = None, *, limit: int | None = None, offset: int = 0
+        self,
+        project_id: str | Sequence[str] | None = None,
+        *,
+        tags: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> gradient.ExperimentList:
         """Return experiments, newest first; with a filter, project by project.
 
@@ -308,24 +395,29 @@ class AsyncExperimentsClient(AsyncBaseClient):
         ['mnist']
 
         :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
+        :param tags: only experiments with this tag, or with any of these: a str, or a list or tuple of str
         :param int limit: the most experiments to return; default: all
         :param int offset: how many experiments to skip first
 
         :returns: the experiments, in a list that is shown as a table in a notebook
         :rtype: ExperimentList of SingleNodeExperiment or MultiNodeExperiment
         """
-        projects = checked_projects(project_id, "list()")
+        projects, tagged = checked_projects(project_id, "list()"), checked_tags(tags, "list()")
         if limit is not None:
             check_whole("limit", limit, "list()", minimum=1)
         check_whole("offset", offset, "list()", minimum=0)
-        cursor = pagination.ListCursor(offset, limit, projects=projects)
+        cursor = pagination.ListCursor(offset, limit, projects=projects, tags=tagged)
         found = experiments.ExperimentList()
         while not cursor.finished:
             found += await self._page(cursor)
         return found
 
     def iter_experiments(
-        self, project_id: str | Sequence[str] | None = None, *, page_size: int = config.PAGE_SIZE
+        self,
+        project_id: str | Sequence[str] | None = None,
+        *,
+        tags: str | Sequence[str] | None = None,
+        page_size: int = config.PAGE_SIZE,
     ) -> AsyncGenerator[gradient.BaseExperiment, None]:
         """Yield experiments as `list` returns them, page by page, with at most two pages in memory.
 
@@ -337,13 +429,14 @@ class AsyncExperimentsClient(AsyncBaseClient):
         ['mnist']
 
         :param project_id: only experiments of this project, or of these: a str, or a list or tuple of str
+        :param tags: only experiments with this tag, or with any of these: a str, or a list or tuple of str
         :param int page_size: how many experiments to request at once
 
         :returns: an asynchronous generator of SingleNodeExperiment or MultiNodeExperiment
         """
-        projects = checked_projects(project_id, "iter_experiments()")
+        projects, tagged = checked_projects(project_id, "iter_experiments()"), checked_tags(tags, "iter_experiments()")
         check_whole("page_size", page_size, "iter_experiments()", minimum=1)
-        cursor = pagination.ListCursor(projects=projects, max_page_size=page_size, bounded=True)
+        cursor = pagination.ListCursor(projects=projects, tags=tagged, max_page_size=page_size, bounded=True)
         return self._walk(cursor)
 
     async def state(self, experiment_id: str) -> int:
@@ -502,14 +595,22 @@ class AsyncExperimentsClient(AsyncBaseClient):
                     on_state(each)
         return waiter.result()
 
+    @property
+    def _tags(self) -> AsyncTags:
+        return AsyncTags(self._transport, self._configuration.api_url, "experiment")
+
     async def _create(self, endpoint: Callable[..., Awaitable[Response[Any]]], body: Any) -> str:
         key = str(uuid.uuid4())
-        return await self._transport.call(
+        handle, has_tags = await self._transport.call(
             lambda client: endpoint(client=client, body=body, idempotency_key=key),
-            _handle_in,
+            _created_in,
             action="Failed to create resource",
             malformed=ResourceCreatingError,
         )
+        if body.tags and not has_tags:
+            # The historical service took tags in a request of their own.
+            await self._tags.write(handle, body.tags, action=f"{handle} was created, but its tags were not set")
+        return handle
 
     async def _change(self, endpoint: Callable[..., Awaitable[Response[Any]]], handle: str, action: str) -> None:
         key = str(uuid.uuid4())
@@ -524,6 +625,7 @@ class AsyncExperimentsClient(AsyncBaseClient):
                 limit=cursor.page_size,
                 offset=cursor.offset,
                 project_handle=cursor.project_filter,
+                tag=cursor.tag_filter,
             ),
             lambda page: [experiments.experiment_from(found) for found in cursor.take(page)],
         )
@@ -602,9 +704,10 @@ def _reporter(experiment_id: str, *, progress: bool) -> ProgressReporter:
     return live_display.live_line(experiment_id) if progress else ProgressReporter()
 
 
-def _handle_in(created: Created) -> str:
+def _created_in(created: Created) -> tuple[str, bool]:
+    """Return the handle of a new experiment, and whether the server has set its tags."""
     handle: str = require("string", created.handle, "handle", min_length=1)
-    return handle
+    return handle, isinstance(created.tags, list)
 
 
 def _state_in(answer: StateAnswer) -> int:

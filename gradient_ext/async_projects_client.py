@@ -5,15 +5,18 @@ The synchronous module is derived from this one by `make generate`; a `sync` com
 
 from __future__ import annotations
 
+import builtins
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradient_api.parameters import PROJECT_PARAMETERS
 
 from gradient_ext import LazyModule, config, public
 from gradient_ext.async_base_client import AsyncBaseClient
+from gradient_ext.async_tags import AsyncTags
 from gradient_ext.errors import ResourceCreatingError
-from gradient_ext.parameters import checked_handle, checked_project, request_model
+from gradient_ext.parameters import checked_handle, checked_project, checked_tags, request_model
 
 if TYPE_CHECKING:
     import httpx
@@ -84,7 +87,13 @@ class AsyncProjectsClient(AsyncBaseClient):
             config.load_configuration(api_key, api_url=api_url, needed=self._addresses), options, http_client
         )
 
-    async def create(self, name: str, repository_name: str | None = None, repository_url: str | None = None) -> str:
+    async def create(
+        self,
+        name: str,
+        repository_name: str | None = None,
+        repository_url: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> str:
         """Create a project.
 
         >>> project_id = await projects.create("mnist")
@@ -94,6 +103,7 @@ class AsyncProjectsClient(AsyncBaseClient):
         :param str name: name of the project
         :param str repository_name: name of the repository
         :param str repository_url: URL of the repository
+        :param tags: tags of the project, a list or tuple of str
 
         :returns: id of the project, the `project_id` of its experiments
         :rtype: str
@@ -104,32 +114,41 @@ class AsyncProjectsClient(AsyncBaseClient):
             "name": name,
             "repository_name": repository_name,
             "repository_url": repository_url,
+            "tags": tags,
         }
         body = request_model(PROJECT_PARAMETERS, given, "create()")
         key = str(uuid.uuid4())
-        return await self._transport.call(
+        project = await self._transport.call(
             lambda client: projects_api.create_project.asyncio_detailed(client=client, body=body, idempotency_key=key),
-            lambda answer: projects.project_from(answer).id,
+            projects.project_from,
             action="Failed to create resource",
             base_url=self._configuration.api_url,
             malformed=ResourceCreatingError,
         )
+        if body.tags and project.tags is None:
+            # The historical service took tags in a request of their own.
+            await self._tags.write(project.id, body.tags, action=f"{project.id} was created, but its tags were not set")
+        return project.id
 
-    async def list(self) -> gradient.ProjectList:
+    async def list(self, tags: str | Sequence[str] | None = None) -> gradient.ProjectList:
         """Return all projects, newest first: those that were created, and those that experiments name.
 
         >>> project_id = await projects.create("mnist")
         >>> [project.name for project in await projects.list()]
         ['mnist']
 
+        :param tags: only projects with this tag, or with any of these: a str, or a list or tuple of str
+
         :returns: the projects, in a list that is shown as a table in a notebook
         :rtype: ProjectList of Project
         """
-        cursor = projects.ProjectCursor()
+        cursor = projects.ProjectCursor(checked_tags(tags, "list()"))
         found = projects.ProjectList()
         while not cursor.finished:
             found += await self._transport.call(
-                lambda client: projects_api.list_projects.asyncio_detailed(client=client, filter_=cursor.filter),
+                lambda client: projects_api.list_projects.asyncio_detailed(
+                    client=client, filter_=cursor.filter, tag_filter=cursor.tag_filter
+                ),
                 cursor.take,
                 base_url=self._configuration.api_url,
             )
@@ -160,6 +179,57 @@ class AsyncProjectsClient(AsyncBaseClient):
             base_url=url,
         )
 
+    async def add_tags(self, entity_id: str, tags: str | Sequence[str]) -> None:
+        """Add tags to a project; those that it has already stay as they are.
+
+        >>> project_id = await projects.create("mnist")
+        >>> await projects.add_tags(project_id, ["baseline", "batch 64"])
+        >>> (await projects.get(project_id)).tags
+        ['baseline', 'batch 64']
+
+        :param str entity_id: Project ID
+        :param tags: a tag, or a list or tuple of tags; each of up to 100 characters, and up to 100 of them
+
+        :raises InvalidParametersError: a tag is empty, too long or has control characters; nothing has been sent
+        :raises ResourceFetchingError: there is no such project (status 404), or it would have too many tags (400)
+        """
+        handle = checked_project(entity_id, "add_tags()", name="entity_id")
+        added = checked_tags(tags, "add_tags()") or ()
+        await self._tags.change(handle, lambda known: [*dict.fromkeys((*known, *added))])
+
+    async def remove_tags(self, entity_id: str, tags: str | Sequence[str]) -> None:
+        """Remove tags from a project; those that it does not have are ignored.
+
+        >>> project_id = await projects.create("mnist", tags=["baseline"])
+        >>> await projects.remove_tags(project_id, "baseline")
+
+        :param str entity_id: Project ID
+        :param tags: a tag, or a list or tuple of tags
+
+        :raises ResourceFetchingError: there is no such project (status 404)
+        """
+        handle = checked_project(entity_id, "remove_tags()", name="entity_id")
+        removed = checked_tags(tags, "remove_tags()") or ()
+        await self._tags.change(handle, lambda known: [tag for tag in known if tag not in removed])
+
+    async def list_tags(self, entity_ids: Sequence[str]) -> builtins.list[dict[str, builtins.list[str]]]:
+        """Return the tags of projects, in the form that earlier clients returned.
+
+        >>> project_id = await projects.create("mnist", tags=["baseline"])
+        >>> await projects.list_tags([project_id]) == [{project_id: ["baseline"]}]
+        True
+
+        :param entity_ids: Project IDs: a list or tuple of str
+
+        :returns: for each project a dictionary with its id and its tags
+        :rtype: list of dict
+
+        :raises ResourceFetchingError: there is no such project (status 404)
+        """
+        given = [entity_ids] if isinstance(entity_ids, str) else entity_ids
+        found = await self._tags.read([checked_project(each, "list_tags()", name="entity_ids") for each in given])
+        return [{handle: names} for handle, names in found.items()]
+
     async def delete(self, project_id: str) -> None:
         """Delete a project that has no experiments.
 
@@ -179,3 +249,7 @@ class AsyncProjectsClient(AsyncBaseClient):
             action="Failed to delete resource",
             base_url=self._configuration.api_url,
         )
+
+    @property
+    def _tags(self) -> AsyncTags:
+        return AsyncTags(self._transport, self._configuration.api_url, "project")

@@ -26,7 +26,7 @@ from gradient_api.experiment_fields import (
 )
 
 from gradient_ext import LazyModule, public
-from gradient_ext._json import EXACT_TYPES, coerce, is_object, require
+from gradient_ext._json import EXACT_TYPES, coerce, is_array, is_object, require, texts
 from gradient_ext.display.tables import (
     Cell,
     Column,
@@ -87,7 +87,7 @@ class BaseExperiment(BaseExperimentFields, Displayed):
         shown = ", ".join(
             f"{field.name}={_repr_of(field, value)}"
             for field in self._fields
-            if (value := getattr(self, field.name)) is not None or field.shown == "always"
+            if not _is_nothing(value := getattr(self, field.name)) or field.shown == "always"
             if field.shown != "never"
         )
         return f"{type(self).__name__}({shown})"
@@ -198,6 +198,11 @@ _TYPE_ID = _WIRE_NAMES["experiment_type_id"]
 _HISTORY, _PARAMETERS = STORED_PARAMETERS
 
 
+def _exact_type(field: ExperimentField) -> type | None:
+    """Return the type of values that are taken as they are."""
+    return None if field.json_type == "array" else EXACT_TYPES.get(field.json_type)
+
+
 class _Reader:
     """Read the attributes of one class of experiments.
 
@@ -212,11 +217,11 @@ class _Reader:
                 by_stored_name[name] = (*by_stored_name.get(name, ()), field)
         # A name that several fields share has no exact type, so that each of them looks at the value.
         self._stored = {
-            name: (first.name, None if others else EXACT_TYPES.get(first.json_type), (first, *others))
+            name: (first.name, None if others else _exact_type(first), (first, *others))
             for name, (first, *others) in by_stored_name.items()
         }
         outer = {
-            field.outer_name: (field.name, EXACT_TYPES.get(field.json_type), field)
+            field.outer_name: (field.name, _exact_type(field), field)
             for field in fields
             if field.outer_name is not None
         }
@@ -246,7 +251,7 @@ class _Reader:
             if value is not None and (outer := outer_entry_of(name)) is not None:
                 attribute, exact_type, field = outer
                 if found.get(attribute) is None:
-                    found[attribute] = value if type(value) is exact_type else coerce(field.json_type, value)
+                    found[attribute] = value if type(value) is exact_type else _coerce(field, value)
         return found
 
     def check_complete(self, answer: Mapping[str, object]) -> None:
@@ -308,10 +313,19 @@ def _require(field: ExperimentField, name: str, answer: Mapping[str, object]) ->
     return require(field.json_type, _present(name, answer), name, min_length=field.min_length)
 
 
+def _coerce(field: ExperimentField, value: object) -> Any:
+    return texts(value, field.member) if field.json_type == "array" else coerce(field.json_type, value)
+
+
+def _is_nothing(value: object) -> bool:
+    """Whether a value is shown only where everything is."""
+    return value is None or value == []
+
+
 def _first(field: ExperimentField, stored: Mapping[str, object]) -> Any:
     """Return the first value of the right type under any of the names of a field."""
     for name in field.stored_names:
-        value = coerce(field.json_type, stored.get(name))
+        value = _coerce(field, stored.get(name))
         if value is not None:
             return value
     return None
@@ -348,7 +362,7 @@ def experiment_table(experiment: BaseExperiment) -> Table:
     return Table(
         caption=escape_control_characters(f"{type(experiment).__name__} {experiment.id}"),
         columns=(Column("name"), Column("value", wraps=True)),
-        rows=tuple((Cell(field.name), _value_cell(field, value)) for field, value in values if value is not None),
+        rows=tuple((Cell(field.name), _value_cell(field, value)) for field, value in values if not _is_nothing(value)),
         has_head=False,
     )
 
@@ -360,7 +374,10 @@ def list_table(experiments: Sequence[BaseExperiment], max_rows: int | None = Non
     """
     shown = experiments[:max_rows]
     rows = [_row_of(experiment) for experiment in shown]
-    names = ("id", "name", "created", "duration", "state", "error", "type", "project_id", "container", "machine")
+    names = (
+        *("id", "name", "created", "duration", "state", "error", "tags"),
+        *("type", "project_id", "container", "machine"),
+    )
     used = [number for number in range(len(names)) if any(row[number].text for row in rows)]
     return Table(
         caption=f"{len(experiments) or 'no'} experiment{'' if len(experiments) == 1 else 's'}",
@@ -387,6 +404,8 @@ def _value_cell(field: ExperimentField, value: object) -> Cell:
         return Cell(f"{ExperimentType.get_type_str(value)} ({value})")
     if is_object(value) and value:
         return Cell("\n".join(_safe(f"{name}={inner}") for name, inner in redact_environment(value).items()))
+    if is_array(value):
+        return Cell(_listed(value))
     return Cell(escape_control_characters(redact(remove_escape_sequences(str(value))), multiline=True))
 
 
@@ -398,6 +417,7 @@ def _row_of(experiment: BaseExperiment) -> tuple[Cell, ...]:
         Cell(_duration(experiment)),
         Cell(_word(ExperimentState.get_state_str, experiment.state), state_style(experiment.state)),
         Cell(_safe(remove_escape_sequences(experiment.experiment_error or ""))),
+        Cell(_listed(experiment.tags or ())),
         Cell(_word(ExperimentType.get_type_str, experiment.experiment_type_id)),
         Cell(_safe(experiment.project_id or "")),
         Cell(_safe(", ".join(_variants(experiment, "container")))),
@@ -423,6 +443,10 @@ def _variants(experiment: BaseExperiment, name: str) -> Iterable[str]:
 def _word(word_for: Callable[[int | None], str], number: int) -> str:
     word = word_for(number)
     return f"{word} ({number})" if word == word_for(None) else word
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(_safe(str(value)) for value in values)
 
 
 def _safe(text: str) -> str:

@@ -36,6 +36,7 @@ class ListCursor:
     :param int offset: how many experiments to skip first
     :param int limit: the most experiments to return; None for all
     :param projects: only experiments of these projects; None: of all
+    :param tags: only experiments with one of these tags; None: all
     :param int max_page_size: how many experiments to ask for at once
     :param bool bounded: whether experiments may come again that were on a page long ago
     """
@@ -43,6 +44,7 @@ class ListCursor:
     offset: int = 0
     limit: int | None = None
     projects: tuple[str, ...] | None = field(default=None, kw_only=True)
+    tags: tuple[str, ...] | None = field(default=None, kw_only=True)
     max_page_size: int = field(factory=lambda: PAGE_SIZE, kw_only=True)
     bounded: bool = field(default=False, kw_only=True)
     finished: bool = field(init=False)
@@ -59,7 +61,7 @@ class ListCursor:
     _seen: list[set[str]] = field(factory=list[set[str]], init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.finished = self.projects == ()
+        self.finished = () in (self.projects, self.tags)
         self._start = self.offset
 
     @property
@@ -74,6 +76,11 @@ class ListCursor:
         if not self.projects:
             return UNSET
         return ListExperimentsProjectHandle.from_dict({str(index): each for index, each in enumerate(self.projects)})
+
+    @property
+    def tag_filter(self) -> list[str] | Unset:
+        """The tags to send."""
+        return [*self.tags] if self.tags else UNSET
 
     def take(self, page: ExperimentPage) -> list[JsonObject]:
         """Return the experiments of a page that are new, as JSON, and advance.

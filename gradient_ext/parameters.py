@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast, get_args
 
 from gradient_api.constants import ExperimentState
-from gradient_api.parameters import Parameter, ParameterSet
+from gradient_api.parameters import SINGLE_NODE_PARAMETERS, Parameter, ParameterSet
 
 from gradient_ext import LazyModule, public
 from gradient_ext._json import is_mapping, is_sequence
@@ -38,7 +38,8 @@ _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "null": ((type(None),), "None"),
 }
 _HANDLE = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
-_EXAMPLES = {"experiment_id": "'esxfbgzu7xanst'", "project_id": "'prlvf0u05'"}
+_EXAMPLES = {"project_id": "'prlvf0u05'"}
+_EXAMPLE = "'esxfbgzu7xanst'"
 _NUMBERS = [number for number in vars(ExperimentState).values() if isinstance(number, int)]
 _STATES = {ExperimentState.get_state_str(number): number for number in _NUMBERS}
 _LARGEST_INT = 2**63 - 1
@@ -108,7 +109,7 @@ def parameters_of(accepted: ParameterSet, experiment: object) -> dict[str, objec
     :param experiment: the experiment
     """
     values = {parameter.name: getattr(experiment, parameter.name, None) for parameter in accepted.parameters}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None and value != []}
 
 
 def request_body(accepted: ParameterSet, parameters: Mapping[str, object], method: str) -> dict[str, Any]:
@@ -190,6 +191,10 @@ def _problem(parameter: Parameter, value: Any) -> str | None:
         return problem
     if parameter.min_length is not None and len(value) < parameter.min_length:
         return "is empty" if parameter.min_length == 1 else f"must have at least {parameter.min_length} characters"
+    if parameter.max_length is not None and len(value) > parameter.max_length:
+        return f"must have at most {parameter.max_length:,} characters, not {len(value):,}"
+    if parameter.max_items is not None and len(value) > parameter.max_items:
+        return f"must have at most {parameter.max_items} members, not {len(value):,}"
     if parameter.minimum is not None and value < parameter.minimum:
         return f"must be at least {parameter.minimum}, not {short_repr(value)}"
     if parameter.maximum is not None and value > parameter.maximum:
@@ -219,7 +224,17 @@ def _member_problem(parameter: Parameter, value: Any) -> str | None:
         if not any(_is(member, kind) for kind in parameter.member_types):
             kinds = ", ".join(_JSON_TYPES[kind][1] for kind in parameter.member_types)
             return f"the value of {short_repr(name)} must be one of {kinds}, not {_description(member)}"
+        if isinstance(member, str) and (problem := _text_problem(parameter, member)):
+            return f"{short_repr(member)} {problem}"
     return None
+
+
+def _text_problem(parameter: Parameter, text: str) -> str | None:
+    if parameter.member_max_length is not None and len(text) > parameter.member_max_length:
+        return f"has more than {parameter.member_max_length} characters"
+    if parameter.member_pattern is None or re.fullmatch(parameter.member_pattern.strip("^$"), text):
+        return None
+    return "has a line break or another control character" if text else "is empty"
 
 
 def _is(value: object, json_type: str) -> bool:
@@ -254,6 +269,8 @@ def _wire_value(parameter: Parameter, value: Any) -> Any:
         return base64.b64encode(value.encode("utf-8")).decode("ascii")
     if parameter.json_type == "string":
         return value if isinstance(value, str) else str(value)
+    if parameter.json_type == "array":
+        return [*value]
     return dict(cast("Mapping[str, object]", value)) if parameter.json_type == "object" else value
 
 
@@ -266,14 +283,42 @@ def checked_handle(handle: object, method: str, *, name: str = "experiment_id") 
     :raises InvalidParametersError: it cannot be an id
     """
     if not isinstance(handle, str):
-        problem = f"must be a str such as {_EXAMPLES[name]}, not {type(handle).__name__}"
+        problem = f"must be a str such as {_EXAMPLES.get(name, _EXAMPLE)}, not {type(handle).__name__}"
     elif not handle:
         problem = "is empty; it must be what a create or run returned"
     elif not _HANDLE.fullmatch(handle) or not handle.strip("."):
-        problem = f"{short_repr(handle)} cannot be an id; ids look like {_EXAMPLES[name]}"
+        problem = f"{short_repr(handle)} cannot be an id; ids look like {_EXAMPLES.get(name, _EXAMPLE)}"
     else:
         return handle
     raise InvalidParametersError(method, [f"{name}: {problem}"])
+
+
+def checked_tags(tags: object, method: str) -> tuple[str, ...] | None:
+    """Return tags, each once: one as text, several as a list or tuple; None is no filter.
+
+    :raises InvalidParametersError: one of them cannot be a tag, or there are too many
+    """
+    if tags is None:
+        return None
+    given = [tags] if isinstance(tags, str) else tags
+    _check_keyword("tags", given, method)
+    return tuple(dict.fromkeys(cast("list[str]", given)))
+
+
+def checked_note(note: object, method: str) -> str | None:
+    """Return the text of a note; None is no note.
+
+    :raises InvalidParametersError: it is no text, or too long
+    """
+    if note is not None:
+        _check_keyword("note", note, method)
+    return cast("str | None", note)
+
+
+def _check_keyword(name: str, value: object, method: str) -> None:
+    (parameter,) = (each for each in SINGLE_NODE_PARAMETERS.parameters if each.name == name)
+    if problem := _problem(parameter, value):
+        raise InvalidParametersError(method, [f"{name}: {problem}"])
 
 
 def checked_projects(project_id: object, method: str) -> tuple[str, ...] | None:
@@ -293,7 +338,7 @@ def checked_projects(project_id: object, method: str) -> tuple[str, ...] | None:
     raise InvalidParametersError(method, [f"project_id: {problem}"])
 
 
-def checked_project(project_id: object, method: str) -> str:
+def checked_project(project_id: object, method: str, *, name: str = "project_id") -> str:
     """Return the id of a project; experiments may name any.
 
     :raises InvalidParametersError: it cannot be an id
@@ -301,7 +346,7 @@ def checked_project(project_id: object, method: str) -> str:
     if _is_project(project_id):
         return project_id
     shown = short_repr(project_id) if isinstance(project_id, str) else type(project_id).__name__
-    raise InvalidParametersError(method, [f"project_id: must be the id of a project such as 'prlvf0u05', not {shown}"])
+    raise InvalidParametersError(method, [f"{name}: must be the id of a project such as 'prlvf0u05', not {shown}"])
 
 
 def _is_project(value: object) -> TypeGuard[str]:

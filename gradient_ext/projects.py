@@ -17,12 +17,13 @@ from attrs import define, field
 from gradient_api.experiment_fields import ExperimentField, ProjectFields
 from gradient_api.models import ProjectList as ProjectPage
 from gradient_api.models import ProjectListMeta
+from gradient_api.types import UNSET, Unset
 
 from gradient_ext import public
-from gradient_ext._json import as_array, as_object, coerce, require
+from gradient_ext._json import as_array, as_object, coerce, require, texts
 from gradient_ext.display.tables import Cell, Column, Displayed, DisplayedList, Table, local_minute
 from gradient_ext.errors import NotFoundError
-from gradient_ext.redaction import escape_control_characters, redact
+from gradient_ext.redaction import escape_control_characters, redact, redact_json
 
 
 @public
@@ -43,6 +44,7 @@ class Project(ProjectFields, Displayed):
     :param str repository_name: the name of the repository
     :param str repository_url: the URL of the repository
     :param str created: when it was created, as text
+    :param list tags: the tags
     """
 
     def __repr__(self) -> str:
@@ -60,14 +62,14 @@ class Project(ProjectFields, Displayed):
         :rtype: dict
         """
         values = {each.name: getattr(self, each.name) for each in self._fields}
-        return {name: redact(value) if isinstance(value, str) else value for name, value in values.items()}
+        return {name: redact_json(value) for name, value in values.items()}
 
     def _table(self, max_rows: int | None = None) -> Table:
-        shown = ((name, value) for name, value in self.to_dict().items() if value is not None)
+        values = self.to_dict() | {"tags": ", ".join(self.tags or ()) or None}
         return Table(
             caption=escape_control_characters(f"Project {self.id}"),
             columns=(Column("name"), Column("value", wraps=True)),
-            rows=tuple((Cell(name), Cell(escape_control_characters(str(value)))) for name, value in shown),
+            rows=tuple((Cell(name), _cell(str(value))) for name, value in values.items() if value is not None),
             has_head=False,
         )
 
@@ -108,9 +110,19 @@ class ProjectCursor:
     offset.
     """
 
-    finished: bool = field(default=False, init=False)
+    tags: tuple[str, ...] | None = None
+    """Only projects with one of these tags; None: all."""
+    finished: bool = field(init=False)
     _count: int = field(default=0, init=False)
     _seen: set[str] = field(factory=set[str], init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.finished = self.tags == ()
+
+    @property
+    def tag_filter(self) -> list[str] | Unset:
+        """The tags to send."""
+        return [*self.tags] if self.tags else UNSET
 
     @property
     def filter(self) -> str:
@@ -172,14 +184,14 @@ def _projects(page: ProjectPage) -> list[Project]:
 def _value(field: ExperimentField, value: object) -> Any:
     if field.required:
         return require(field.json_type, value, str(field.outer_name), min_length=field.min_length)
-    return coerce(field.json_type, value)
+    return texts(value, field.member) if field.json_type == "array" else coerce(field.json_type, value)
 
 
 def _list_table(projects: Sequence[Project], max_rows: int | None) -> Table:
     """Return a row for each project; columns in which nothing would be are left out."""
     shown = projects[:max_rows]
     rows = [_row_of(project) for project in shown]
-    names = ("id", "name", "repository", "created")
+    names = ("id", "name", "repository", "created", "tags")
     used = [number for number in range(len(names)) if any(row[number].text for row in rows)]
     return Table(
         caption=f"{len(projects) or 'no'} project{'' if len(projects) == 1 else 's'}",
@@ -192,7 +204,8 @@ def _list_table(projects: Sequence[Project], max_rows: int | None) -> Table:
 
 def _row_of(project: Project) -> tuple[Cell, ...]:
     repository = project.repository_url or project.repository_name
-    return _cell(project.id), _cell(project.name), _cell(repository), Cell(local_minute(project.created))
+    tags = ", ".join(project.tags or ())
+    return _cell(project.id), _cell(project.name), _cell(repository), Cell(local_minute(project.created)), _cell(tags)
 
 
 def _cell(text: str | None) -> Cell:

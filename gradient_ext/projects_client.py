@@ -6,7 +6,9 @@ The synchronous module is derived from this one by `make generate`; a `sync` com
 
 from __future__ import annotations
 
+import builtins
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradient_api.parameters import PROJECT_PARAMETERS
@@ -14,7 +16,8 @@ from gradient_api.parameters import PROJECT_PARAMETERS
 from gradient_ext import LazyModule, config, public
 from gradient_ext.base_client import BaseClient
 from gradient_ext.errors import ResourceCreatingError
-from gradient_ext.parameters import checked_handle, checked_project, request_model
+from gradient_ext.parameters import checked_handle, checked_project, checked_tags, request_model
+from gradient_ext.tags import Tags
 
 if TYPE_CHECKING:
     import httpx
@@ -85,7 +88,13 @@ class ProjectsClient(BaseClient):
             config.load_configuration(api_key, api_url=api_url, needed=self._addresses), options, http_client
         )
 
-    def create(self, name: str, repository_name: str | None = None, repository_url: str | None = None) -> str:
+    def create(
+        self,
+        name: str,
+        repository_name: str | None = None,
+        repository_url: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> str:
         """Create a project.
 
         >>> project_id = projects.create("mnist")
@@ -95,6 +104,7 @@ class ProjectsClient(BaseClient):
         :param str name: name of the project
         :param str repository_name: name of the repository
         :param str repository_url: URL of the repository
+        :param tags: tags of the project, a list or tuple of str
 
         :returns: id of the project, the `project_id` of its experiments
         :rtype: str
@@ -105,32 +115,41 @@ class ProjectsClient(BaseClient):
             "name": name,
             "repository_name": repository_name,
             "repository_url": repository_url,
+            "tags": tags,
         }
         body = request_model(PROJECT_PARAMETERS, given, "create()")
         key = str(uuid.uuid4())
-        return self._transport.call(
+        project = self._transport.call(
             lambda client: projects_api.create_project.sync_detailed(client=client, body=body, idempotency_key=key),
-            lambda answer: projects.project_from(answer).id,
+            projects.project_from,
             action="Failed to create resource",
             base_url=self._configuration.api_url,
             malformed=ResourceCreatingError,
         )
+        if body.tags and project.tags is None:
+            # The historical service took tags in a request of their own.
+            self._tags.write(project.id, body.tags, action=f"{project.id} was created, but its tags were not set")
+        return project.id
 
-    def list(self) -> gradient.ProjectList:
+    def list(self, tags: str | Sequence[str] | None = None) -> gradient.ProjectList:
         """Return all projects, newest first: those that were created, and those that experiments name.
 
         >>> project_id = projects.create("mnist")
         >>> [project.name for project in projects.list()]
         ['mnist']
 
+        :param tags: only projects with this tag, or with any of these: a str, or a list or tuple of str
+
         :returns: the projects, in a list that is shown as a table in a notebook
         :rtype: ProjectList of Project
         """
-        cursor = projects.ProjectCursor()
+        cursor = projects.ProjectCursor(checked_tags(tags, "list()"))
         found = projects.ProjectList()
         while not cursor.finished:
             found += self._transport.call(
-                lambda client: projects_api.list_projects.sync_detailed(client=client, filter_=cursor.filter),
+                lambda client: projects_api.list_projects.sync_detailed(
+                    client=client, filter_=cursor.filter, tag_filter=cursor.tag_filter
+                ),
                 cursor.take,
                 base_url=self._configuration.api_url,
             )
@@ -159,6 +178,57 @@ class ProjectsClient(BaseClient):
             base_url=url,
         )
 
+    def add_tags(self, entity_id: str, tags: str | Sequence[str]) -> None:
+        """Add tags to a project; those that it has already stay as they are.
+
+        >>> project_id = projects.create("mnist")
+        >>> projects.add_tags(project_id, ["baseline", "batch 64"])
+        >>> (projects.get(project_id)).tags
+        ['baseline', 'batch 64']
+
+        :param str entity_id: Project ID
+        :param tags: a tag, or a list or tuple of tags; each of up to 100 characters, and up to 100 of them
+
+        :raises InvalidParametersError: a tag is empty, too long or has control characters; nothing has been sent
+        :raises ResourceFetchingError: there is no such project (status 404), or it would have too many tags (400)
+        """
+        handle = checked_project(entity_id, "add_tags()", name="entity_id")
+        added = checked_tags(tags, "add_tags()") or ()
+        self._tags.change(handle, lambda known: [*dict.fromkeys((*known, *added))])
+
+    def remove_tags(self, entity_id: str, tags: str | Sequence[str]) -> None:
+        """Remove tags from a project; those that it does not have are ignored.
+
+        >>> project_id = projects.create("mnist", tags=["baseline"])
+        >>> projects.remove_tags(project_id, "baseline")
+
+        :param str entity_id: Project ID
+        :param tags: a tag, or a list or tuple of tags
+
+        :raises ResourceFetchingError: there is no such project (status 404)
+        """
+        handle = checked_project(entity_id, "remove_tags()", name="entity_id")
+        removed = checked_tags(tags, "remove_tags()") or ()
+        self._tags.change(handle, lambda known: [tag for tag in known if tag not in removed])
+
+    def list_tags(self, entity_ids: Sequence[str]) -> builtins.list[dict[str, builtins.list[str]]]:
+        """Return the tags of projects, in the form that earlier clients returned.
+
+        >>> project_id = projects.create("mnist", tags=["baseline"])
+        >>> projects.list_tags([project_id]) == [{project_id: ["baseline"]}]
+        True
+
+        :param entity_ids: Project IDs: a list or tuple of str
+
+        :returns: for each project a dictionary with its id and its tags
+        :rtype: list of dict
+
+        :raises ResourceFetchingError: there is no such project (status 404)
+        """
+        given = [entity_ids] if isinstance(entity_ids, str) else entity_ids
+        found = self._tags.read([checked_project(each, "list_tags()", name="entity_ids") for each in given])
+        return [{handle: names} for handle, names in found.items()]
+
     def delete(self, project_id: str) -> None:
         """Delete a project that has no experiments.
 
@@ -178,3 +248,7 @@ class ProjectsClient(BaseClient):
             action="Failed to delete resource",
             base_url=self._configuration.api_url,
         )
+
+    @property
+    def _tags(self) -> Tags:
+        return Tags(self._transport, self._configuration.api_url, "project")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -125,8 +126,9 @@ class _OperationEndpoint:
         declared = (each for each in responses.INCORRECT_KEY_RESPONSES if str(each.status) in operation.responses)
         allowed = (each for each in declared if response_problem(operation, each) is None)
         self._incorrect_key = next(allowed, responses.INCORRECT_API_KEY)
-        is_project = "projects" in operation.tags
-        self._invalid_request = responses.invalid_project if is_project else responses.invalid_request
+        self._invalid_request = responses.invalid_request
+        if self._incorrect_key == responses.INVALID_TOKEN:  # on the host of projects and tags
+            self._invalid_request = partial(responses.invalid_instance, operation.tags[0].removesuffix("s"))
 
     async def __call__(self, request: Request) -> Response:
         """Return the response to a request; whatever fails is logged and becomes a 500."""

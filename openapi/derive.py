@@ -301,12 +301,16 @@ def _parameter(wire_name: str, schema: Schema, *, required: bool) -> dict[str, A
         "base64": schema.get("contentEncoding") == "base64",
         "secret": schema.get("x-secret", False),
         "min_length": schema.get("minLength"),
+        "max_length": schema.get("maxLength"),
+        "max_items": schema.get("maxItems"),
         "minimum": schema.get("minimum"),
         "maximum": schema.get("maximum"),
         "choices": tuple(schema.get("enum", ())),
         "aliases": aliases,
         "also_given_as": schema.get("x-also-given-as"),
         "member_types": tuple(_listed(members.get("type", ()))) if isinstance(members, Mapping) else (),
+        "member_max_length": members.get("maxLength") if isinstance(members, Mapping) else None,
+        "member_pattern": members.get("pattern") if isinstance(members, Mapping) else None,
     }
     return parameter | {key: value for key, value in optional.items() if value not in (None, False, (), {})}
 
@@ -377,7 +381,7 @@ def _view(
     type_ids: set[int] | None,
 ) -> dict[str, Any]:
     declared = specific if base else [*head, *tail]
-    keys = "name json_type stored_names outer_name required min_length shown secret"
+    keys = "name json_type stored_names outer_name member required min_length shown secret"
     return {
         "name": name,
         "description": description,
@@ -423,6 +427,8 @@ def _field(spec: Schema, wire_name: str, schema: Schema, answer: Schema, stored:
         field["stored_names"] = stored
     if wire_name in answer["properties"]:
         field["outer_name"] = wire_name
+        if member := answer["properties"][wire_name].get("x-member"):
+            field["member"] = member
     if "x-repr" in schema:
         field["shown"] = schema["x-repr"]
     if schema.get("x-secret"):

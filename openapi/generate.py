@@ -46,7 +46,7 @@ PACKAGED = "experiments.json"
 LINES_SHOWN = 12
 HINT = "It may be that a name of the contract is one that the code uses itself; give it an x-python-name."
 ADDED_MODULES = ("constants", "experiment_fields", "parameters")
-CLIENTS = [CLIENT / source for source in DERIVED if source.endswith("client.py")]
+CLIENTS = [CLIENT / source for source in DERIVED if source != "async_transport.py"]
 CALLERS = {
     "method of the client": CLIENTS,
     "handler of the server": [PROJECT / "gradient_server" / "api" / "operations.py"],

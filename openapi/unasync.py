@@ -15,6 +15,7 @@ DERIVED = {
     "async_base_client.py": "base_client.py",
     "async_client.py": "client.py",
     "async_projects_client.py": "projects_client.py",
+    "async_tags.py": "tags.py",
     "async_transport.py": "transport.py",
 }
 HEADER = "# Derived from {source} by `make generate`. Do not edit.\n"

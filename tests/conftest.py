@@ -85,8 +85,12 @@ METHODS = {
     "delete": {"experiment_id": "es1"},
     "get": {"experiment_id": "es1"},
     "rerun": {"experiment_id": "es1", **SINGLE_NODE},
-    "list": {"project_id": ["p1", "p2"], "limit": 100, "offset": 1},
-    "iter_experiments": {"project_id": ["p1", "p2"], "page_size": 100},
+    "add_tags": {"entity_id": "es1", "tags": ["baseline"]},
+    "remove_tags": {"entity_id": "es1", "tags": ["best"]},
+    "list_tags": {"entity_ids": ["es1", "es2"]},
+    "set_note": {"experiment_id": "es1", "text": "diverges"},
+    "list": {"project_id": ["p1", "p2"], "tags": ["baseline", "vision"], "limit": 100, "offset": 1},
+    "iter_experiments": {"project_id": ["p1", "p2"], "tags": "baseline", "page_size": 100},
     "state": {"experiment_id": "es1"},
     "logs": {"experiment_id": "es1", "line": 7},
     "get_logs": {"experiment_id": "es1"},
@@ -95,9 +99,17 @@ METHODS = {
 }
 """The public methods that send something, with the arguments of a call; `test_client` checks that none is missing."""
 PROJECT_METHODS = {
-    "create": {"name": "mnist", "repository_name": "mnist-sample", "repository_url": "https://example.com/mnist.git"},
-    "list": {},
+    "create": {
+        "name": "mnist",
+        "repository_name": "mnist-sample",
+        "repository_url": "https://example.com/mnist.git",
+        "tags": ["vision"],
+    },
+    "list": {"tags": ["vision"]},
     "get": {"project_id": "prlvf0u05"},
+    "add_tags": {"entity_id": "prlvf0u05", "tags": ["vision"]},
+    "remove_tags": {"entity_id": "prlvf0u05", "tags": ["vision"]},
+    "list_tags": {"entity_ids": ["prlvf0u05"]},
     "delete": {"project_id": "prlvf0u05"},
 }
 """Those of the client of projects."""

@@ -262,6 +262,8 @@ class FlakyServer(FakeServer):
 
 def respond_well(request):
     """Return the response to a request about `es1`."""
+    if "/entityTags/" in request.path:
+        return status(200, {"es1": [{"tag": {"name": "best"}}]} if request.method == "GET" else [])
     if request.method != "GET":
         return status(200, CREATED)
     if request.path.endswith(LOGS):

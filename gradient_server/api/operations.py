@@ -7,7 +7,7 @@ parameters and its body are validated, and its response is sent, without further
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -41,6 +41,8 @@ SIGNAL_OFFSET = 128
 """The exit code of a command that a signal has ended is this plus its number, as in a shell."""
 experiment_pages: ContextVar[str | None] = ContextVar("experiment_pages", default=None)
 """The URL, as the client of the current request calls the server, to which a handle is appended; None: no pages."""
+_LABELS = ("tags", "note")
+"""What is changed without changing the experiment; responses have it beside the parameters."""
 _SUCCESS = ApiResponse(200, {"message": "success"})
 
 
@@ -60,7 +62,7 @@ class Operations:
     def list_experiments(self, parameters: Parameters, body: Body) -> ApiResponse:
         """List experiments, newest first: flat without a project filter, in groups with one."""
         limit, offset = parameters.get("limit", DEFAULT_PAGE_SIZE), parameters.get("offset", 0)
-        experiments = self._store.newest_first()
+        experiments = [found for found in self._store.newest_first() if _has_tag(found, parameters.get("tag"))]
         project_filter = parameters.get("projectHandle")
         if project_filter is None:
             data: list[Any] = [self._serialize(found) for found in _page(experiments, offset, limit)]
@@ -155,13 +157,17 @@ class Operations:
         wanted = parameters.get("filter", {})
         handle, offset = wanted.get("where", {}).get("handle"), int(wanted.get("offset", 0))
         end = offset + int(wanted["limit"]) if "limit" in wanted else None
-        projects = [project for project in self._projects() if handle in (None, project.handle)]
+        projects = [
+            project
+            for project in self._projects()
+            if handle in (None, project.handle) and _has_tag(project, parameters.get("tagFilter"))
+        ]
         data = [_serialize_project(project, self._clock) for project in projects[offset:end]]
         return ApiResponse(200, {"data": data, "meta": {"totalItems": len(projects)}})
 
     def create_project(self, parameters: Parameters, body: Body) -> ApiResponse:
         """Create a project."""
-        return ApiResponse(201, _serialize_project(self._store.add_project(body), self._clock))
+        return ApiResponse(201, _serialize_project(self._store.add_project(_labeled(body)), self._clock))
 
     def delete_project(self, parameters: Parameters, body: Body) -> ApiResponse:
         """Delete a project that has no experiments."""
@@ -176,6 +182,48 @@ class Operations:
             return project_error(400, f'Project "{handle}" is already deleted.')
         self._store.delete_project(project)
         return ApiResponse(204)
+
+    def set_note(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Replace the note of an experiment."""
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
+            return EXPERIMENT_NOT_FOUND
+        self._store.update(experiment, _labeled({**experiment.body, "note": body["note"]}))
+        return _SUCCESS
+
+    def get_tags(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Return the tags of experiments or projects."""
+        entity, rows = parameters["entity"], dict[str, Any]()
+        for handle in parameters["entityIds"]:
+            found = self._entity(entity, handle)
+            if found is None:
+                return project_error(404, f"{entity.capitalize()} not found: {shorten(handle)}")
+            rows[handle] = [_tag_row(entity, found, tag) for tag in _tags(found)]
+        return ApiResponse(200, rows)
+
+    def update_tags(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Replace the tags of an experiment or a project."""
+        entity, handle = body["entity"], body["entityId"]
+        found = self._entity(entity, handle)
+        if found is None:
+            return project_error(404, f"{entity.capitalize()} not found: {shorten(handle)}")
+        if body.get("known", _tags(found)) != _tags(found):
+            return project_error(409, "The tags have been changed meanwhile")
+        labeled = _labeled({**found.body, "tags": body["tags"]})
+        match found:
+            case Experiment():
+                self._store.update(found, labeled)
+            case Project(number=0):
+                # It can have no tags while it is only a name that experiments have.
+                return project_error(404, f'Project "{shorten(handle)}" has not been created, experiments name it')
+            case _:
+                self._store.update_project(found, labeled)
+        return ApiResponse(200, [_tag_row(entity, found, tag) for tag in labeled.get("tags", [])])
+
+    def _entity(self, entity: str, handle: str) -> Experiment | Project | None:
+        if entity == "experiment":
+            return self._store.get(handle)
+        return next((project for project in self._projects() if project.handle == handle), None)
 
     def _projects(self) -> list[Project]:
         """Return the projects that were created or that experiments name, newest first."""
@@ -192,10 +240,11 @@ class Operations:
 
     def _create(self, body: Body, *, start: bool) -> ApiResponse:
         try:
-            experiment = self._store.add(body, start=start)
+            experiment = self._store.add(_labeled(body), start=start)
         except RunRejectedError as error:
             return invalid_request({error.member: [str(error)]})
-        return ApiResponse(200, {"handle": experiment.handle, "message": "success"})
+        created = {"handle": experiment.handle, "message": "success"}
+        return ApiResponse(200, created | ({"tags": _tags(experiment)} if "tags" in body else {}))
 
     def _serialize(self, experiment: Experiment) -> dict[str, Any]:
         return serialize_experiment(experiment, self._clock)
@@ -211,6 +260,27 @@ def _pending(experiment: Experiment, timestamp: float | None) -> Pending | None:
 
 def _page(experiments: list[Experiment], offset: int, limit: int) -> list[Experiment]:
     return experiments[offset:] if limit < 0 else experiments[offset : offset + limit]
+
+
+def _labeled(body: Body) -> Body:
+    """Return the body of an experiment or project with each tag once, and without empty tags and notes."""
+    labels = {"tags": list(dict.fromkeys(body.get("tags", ()))), "note": body.get("note")}
+    others = {name: value for name, value in body.items() if name not in _LABELS}
+    return others | {name: value for name, value in labels.items() if value}
+
+
+def _tags(found: Experiment | Project) -> list[str]:
+    tags: list[str] = found.body.get("tags", [])
+    return tags
+
+
+def _has_tag(found: Experiment | Project, wanted: Collection[str] | None) -> bool:
+    """Whether an experiment or project has one of these tags; None: whatever its tags are."""
+    return wanted is None or not set(wanted).isdisjoint(_tags(found))
+
+
+def _tag_row(entity: str, found: Experiment | Project, tag: str) -> dict[str, Any]:
+    return {"entity": entity, "entityId": found.number, "tag": {"name": tag}}
 
 
 def _numeric(digits: str) -> tuple[int, str]:
@@ -254,6 +324,8 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
         "exitSignal": -exit_code if exit_code is not None and exit_code < 0 else None,
         "url": None if pages is None else pages + experiment.handle,
         **remarks,
+        "tags": [{"name": tag} for tag in _tags(experiment)],
+        "note": body.get("note"),
         "dtCreated": date(experiment.created),
         "dtModified": date(entered.get(state, experiment.created)),
         "dtProvisioningStarted": date(entered.get(State.PROVISIONING)),
@@ -269,7 +341,7 @@ def serialize_experiment(experiment: Experiment, clock: Clock) -> dict[str, Any]
             "dtCreated": date(experiment.created),
             "dtDeleted": None,
             "triggerEventId": None,
-            "params": {snake_case(name): value for name, value in body.items()},
+            "params": {snake_case(name): value for name, value in body.items() if name not in _LABELS},
         },
     }
 
@@ -283,6 +355,7 @@ def _serialize_project(project: Project, clock: Clock) -> dict[str, Any]:
         "repoNodeId": None,
         "repoName": project.body.get("repoName"),
         "repoUrl": project.body.get("repoUrl"),
+        "tags": _tags(project),
     }
 
 

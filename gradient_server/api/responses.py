@@ -69,13 +69,17 @@ def invalid_request(problems: Mapping[str, list[str]] | str) -> ApiResponse:
     return _error(400, "Experiment data error", problems)
 
 
-def invalid_project(problems: Mapping[str, list[str]] | str) -> ApiResponse:
-    """Return a 400 that lists the problems by the name of the field, as the host of projects wrote it."""
+def invalid_instance(context: str, problems: Mapping[str, list[str]] | str) -> ApiResponse:
+    """Return a 400 that lists the problems by the name of the field, as the host of projects and tags wrote it.
+
+    :param str context: what the request is about
+    :param problems: texts by the name of the field, or one text about the whole
+    """
     named = {"body": [problems]} if isinstance(problems, str) else dict(problems)
     text = " ".join(f"{name}: {' '.join(texts)}" for name, texts in named.items())
-    details = {"context": "project", "messages": named}
+    details = {"context": context, "messages": named}
     more = {"statusCode": 400, "details": details}
-    return project_error(400, f"The `project` instance is not valid. {text}", "ValidationError", more)
+    return project_error(400, f"The `{context}` instance is not valid. {text}", "ValidationError", more)
 
 
 def project_error(

@@ -71,9 +71,17 @@ class DashboardData:
         self._operations = operations
         self._clock = clock
 
-    def experiments(self, offset: int, limit: int) -> tuple[list[BaseExperiment], int]:
-        """Return some experiments, the newest first, and the number of all experiments."""
-        body = self._operations.list_experiments({"offset": offset, "limit": limit}, {}).body
+    def experiments(
+        self, offset: int, limit: int, tags: Sequence[str] | None = None
+    ) -> tuple[list[BaseExperiment], int]:
+        """Return some experiments, the newest first, and the number of all experiments that have one of the tags.
+
+        :param int offset: how many to skip
+        :param int limit: how many to return
+        :param tags: the tags; None: whatever their tags are
+        """
+        parameters = {"offset": offset, "limit": limit} | ({} if tags is None else {"tag": tags})
+        body = self._operations.list_experiments(parameters, {}).body
         return [experiment_from(found) for found in body["data"]], body["meta"]["totalItems"]
 
     def experiment(self, handle: str) -> BaseExperiment | None:

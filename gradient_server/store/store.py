@@ -143,6 +143,10 @@ class Store:
         """Return the projects that were created, by their handles and the oldest first; deleted ones, too."""
         return dict(self._projects)
 
+    def update_project(self, project: Project, body: dict[str, Any]) -> None:
+        """Replace the body of a project."""
+        self._change(ProjectChanged(evolve(project, body=body)))
+
     def delete_project(self, project: Project) -> None:
         """Delete a project."""
         self._change(ProjectChanged(evolve(project, deleted=max(project.created, self._clock.timestamp()))))

@@ -153,7 +153,7 @@ def test_a_wrong_key_is_an_error_in_the_words_of_the_host(gradient_server):
 @pytest.mark.parametrize("kind_of_client", KINDS_OF_CLIENT.values())
 def test_help_says_what_a_method_does(kind_of_client):
     text = pydoc.plain(pydoc.render_doc(kind_of_client.list))
-    assert "list(self) -> 'gradient.ProjectList'" in text
+    assert "list(self, tags: 'str | Sequence[str] | None' = None) -> 'gradient.ProjectList'" in text
     assert "Return all projects, newest first" in text
 
 

@@ -33,7 +33,7 @@ from tests.fake_servers import EXPERIMENT, cut, drip, drop, endless, half, hang,
 from tests.tracebacks import everything_shown
 
 CREATES = ["create_single_node", "run_single_node", "create_multi_node", "run_multi_node", "rerun"]
-CHANGES = [*CREATES, "start", "stop", "delete"]
+CHANGES = [*CREATES, "start", "stop", "delete", "add_tags", "remove_tags", "set_note"]
 TRANSIENT = {
     "no response": drop,
     "a cut response": cut,

@@ -161,6 +161,7 @@ def test_keywords_have_the_names_of_the_contract(request_name):
 
 ONE_PROJECT = {"type": "string", "minLength": 1}
 ARGUMENT_NAMES = {"handle": "experiment_id", "experimentId": "experiment_id", "projectHandle": "project_id"}
+ARGUMENT_NAMES |= {"tag": "tags"}
 
 
 @pytest.fixture
@@ -238,5 +239,7 @@ def test_other_arguments(refused, method):
             name = {"limit": "page_size"}.get(name, name)
         many = parameter["schema"]["type"] == "object"
         schema = {"anyOf": [ONE_PROJECT, {"type": "array", "items": ONE_PROJECT}]} if many else parameter["schema"]
+        if name == "tags":  # One may be given as it is.
+            schema = {"anyOf": [schema["items"], schema]}
         for wrong in wrong_values(schema):
             refused(method, right, {name: wrong})

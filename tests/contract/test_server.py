@@ -29,6 +29,8 @@ NOT_PROVOKED = {
     ("createExperiment", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
     ("runExperiment", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
     ("createProject", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
+    ("setNote", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
+    ("updateTags", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
 }
 IN_ORDER = (
     *("createExperiment", "startExperiment", "getExperimentState"),
@@ -108,7 +110,8 @@ def test_a_wrong_key_is_refused(gradient_server, call, operation, wrong):
 def test_the_idempotency_key_of_another_request_is_refused(call, operation):
     """One that was given with another body, path or operation."""
     answered = []
-    bodies = (EXAMPLES["SingleNodeRequest"], EXAMPLES["MultiNodeRequest"])
+    own = {"updateTags": "TagsUpdate", "setNote": "NoteUpdate"}.get(id_of(operation), "MultiNodeRequest")
+    bodies = (EXAMPLES["SingleNodeRequest"], EXAMPLES[own])
     for called, body in zip((OPERATIONS["createExperiment"], operation), bodies, strict=True):
         given = {"body": body, "media_type": "application/json"} if called.body else {}
         headers = {IDEMPOTENCY_KEY["name"]: IDEMPOTENCY_KEY["example"]}
@@ -162,7 +165,8 @@ class Chains(SCHEMA.as_state_machine()):
         if response.status_code == 200 and case.operation.method == "post":
             self.chains[response.json()["handle"]] = [id_of(case.operation)]
         else:
-            handle = (case.path_parameters or {}).get("handle") or (case.query or {}).get("experimentId")
+            named = {**(case.query or {}), **(case.path_parameters or {})}
+            handle = next((str(named[name]) for name in ("handle", "experimentId", "entityIds") if name in named), "")
             self.chains.get(handle, []).append(id_of(case.operation))
         # Simulated time passes between the calls and only there: runs are met in all their phases, always in the same.
         self.server.advance(1.5)
@@ -196,6 +200,18 @@ def test_links_in_every_order(gradient_server, call, create):
             linked = {name: created[value.removeprefix("$response.body#/")] for name, value in LINKS[step].items()}
             place = "query" if OPERATIONS[step].query.get(next(iter(linked))) else "path_parameters"
             call(OPERATIONS[step], **{place: linked})
+
+
+def test_tags_that_others_have_changed_are_not_replaced(call):
+    created = call(OPERATIONS["createExperiment"], body=EXAMPLES["SingleNodeRequest"], media_type="application/json")
+    body = {**EXAMPLES["TagsUpdate"], "entityId": created.json()["handle"]}
+    statuses = [
+        call(OPERATIONS["updateTags"], body={**body, **known}, media_type="application/json").status_code
+        for known in ({"known": []}, {"known": []}, {"known": body["tags"]})
+    ]
+    assert statuses == [200, 409, 200]
+    missing = {"query": {"entity": "experiment", "entityIds": ["es1"]}}
+    assert call(OPERATIONS["getTags"], **missing).status_code == 404
 
 
 def test_projects_are_listed_and_one_that_is_not_there_is_not_found(call):

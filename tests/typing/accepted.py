@@ -61,7 +61,17 @@ single: SingleNodeParameters = {
     "experiment_env": {"EPOCHS": 10, "RATE": 0.1, "DEBUG": True, "NAME": "mnist", "NOTHING": None},
     "is_preemptible": True,
 }
+single["tags"] = ["baseline"]
+single["note"] = "first try"
 assert_type(client.create_single_node(**single), str)
+client.add_tags("es1", ["baseline"])
+client.remove_tags("es1", "baseline")
+assert_type(client.list_tags(["es1"]), list[dict[str, list[str]]])
+client.set_note("es1", None)
+client.list(tags=("baseline", "best"))
+client.iter_experiments(tags="best")
+assert_type(client.get("es1").tags, list[str] | None)
+assert_type(client.get("es1").note, str | None)
 assert_type(client.run_single_node(**single), str)
 single["ports"] = "5000:5000"
 client.create_single_node(

@@ -49,10 +49,13 @@ single: SingleNodeParameters = {
 }
 single["machine_typo"] = "K80"  # refused
 single["command"] = 5  # refused
+single["tags"] = [5]  # refused
 client.run_multi_node(**single)  # refused
 client.create_single_node(**{"name": "mnist", "project_id": 5})  # refused
 
 # Calls.
+client.add_tags("es1", 5)  # refused
+client.set_note("es1")  # refused
 client.create_single_node(
     name="mnist",
     project_id="prlvf0u05",

@@ -13,6 +13,7 @@ TEXTS = st.text() | st.lists(SPECIAL | st.text(max_size=5), max_size=4).map("".j
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
 OBJECTS = st.dictionaries(TEXTS, SCALARS | st.lists(SCALARS, max_size=2), max_size=3)
 VALUES = {"string": TEXTS, "integer": st.integers(), "boolean": st.booleans(), "object": OBJECTS}
+VALUES["array"] = st.lists(TEXTS, max_size=3)
 
 
 def experiments_of(kind):

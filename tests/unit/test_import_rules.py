@@ -29,7 +29,7 @@ FLOORS = {
         ],
         ["gradient_ext.logs", "gradient_ext.pagination"],
         ["gradient_ext.polling", "gradient_ext.async_transport", "gradient_ext.transport"],
-        ["gradient_ext.async_base_client", "gradient_ext.base_client"],
+        ["gradient_ext.async_base_client", "gradient_ext.base_client", "gradient_ext.async_tags", "gradient_ext.tags"],
         [
             *("gradient_ext.async_client", "gradient_ext.client"),
             *("gradient_ext.async_projects_client", "gradient_ext.projects_client"),
@@ -67,6 +67,7 @@ ONLY_IN = {
     "gradient_api.api": [
         *("gradient_ext.async_client", "gradient_ext.client"),
         *("gradient_ext.async_projects_client", "gradient_ext.projects_client"),
+        *("gradient_ext.async_tags", "gradient_ext.tags"),
     ],
     "gradient_server": ["gradient_server", "gradient_cli.server"],
     "click": ["gradient_cli"],

@@ -19,6 +19,7 @@ VALUES = {
     "integer": st.integers(1, 1000),
     "boolean": st.booleans(),
     "object": st.dictionaries(TEXT, st.none() | st.booleans() | st.integers() | TEXT),
+    "array": st.lists(st.text("ab ,é", min_size=1), max_size=5),
 }
 
 

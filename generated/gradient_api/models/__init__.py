@@ -3,6 +3,8 @@
 
 from .created import Created
 from .done import Done
+from .entity import Entity
+from .entity_tags import EntityTags
 from .error_body import ErrorBody
 from .error_body_details_type_1 import ErrorBodyDetailsType1
 from .error_body_error_type_1 import ErrorBodyErrorType1
@@ -16,16 +18,20 @@ from .multi_node_request import MultiNodeRequest
 from .multi_node_request_experiment_env import MultiNodeRequestExperimentEnv
 from .multi_node_request_experiment_type_id import MultiNodeRequestExperimentTypeId
 from .new_project import NewProject
+from .note_update import NoteUpdate
 from .project_list import ProjectList
 from .project_list_meta import ProjectListMeta
 from .single_node_request import SingleNodeRequest
 from .single_node_request_experiment_env import SingleNodeRequestExperimentEnv
 from .state_answer import StateAnswer
 from .state_reading import StateReading
+from .tags_update import TagsUpdate
 
 __all__ = (
     "Created",
     "Done",
+    "Entity",
+    "EntityTags",
     "ErrorBody",
     "ErrorBodyDetailsType1",
     "ErrorBodyErrorType1",
@@ -39,10 +45,12 @@ __all__ = (
     "MultiNodeRequestExperimentEnv",
     "MultiNodeRequestExperimentTypeId",
     "NewProject",
+    "NoteUpdate",
     "ProjectList",
     "ProjectListMeta",
     "SingleNodeRequest",
     "SingleNodeRequestExperimentEnv",
     "StateAnswer",
     "StateReading",
+    "TagsUpdate",
 )

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -18,16 +18,27 @@ class Created:
     Attributes:
         handle (str): The id of the new experiment.
         message (str | Unset): Always `success`.
+        tags (list[str] | None | Unset): The tags that the experiment has got, if the request had some. An extension.
     """
 
     handle: str
     message: str | Unset = UNSET
+    tags: list[str] | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         handle = self.handle
 
         message = self.message
+
+        tags: list[str] | None | Unset
+        if isinstance(self.tags, Unset):
+            tags = UNSET
+        elif isinstance(self.tags, list):
+            tags = self.tags
+
+        else:
+            tags = self.tags
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -38,6 +49,8 @@ class Created:
         )
         if message is not UNSET:
             field_dict["message"] = message
+        if tags is not UNSET:
+            field_dict["tags"] = tags
 
         return field_dict
 
@@ -50,9 +63,27 @@ class Created:
 
         message = d.pop("message", UNSET)
 
+        def _parse_tags(data: object) -> list[str] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                tags_type_0 = cast(list[str], data)
+
+                return tags_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | None | Unset, data)
+
+        tags = _parse_tags(d.pop("tags", UNSET))
+
         created = cls(
             handle=handle,
             message=message,
+            tags=tags,
         )
 
         created.additional_properties = d

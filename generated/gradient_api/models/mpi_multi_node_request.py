@@ -53,6 +53,8 @@ class MpiMultiNodeRequest:
             be one of Tensorflow, ONNX, or Custom
         model_path (str | Unset): Model path
         is_preemptible (bool | Unset): Whether the machine may be taken away while the experiment runs
+        tags (list[str] | Unset): Tags by which experiments are found again, each of up to 100 characters
+        note (str | Unset): Free text about the experiment, for people
         worker_container_user (str | Unset): Worker container user
         worker_registry_username (str | Unset): Registry username for accessing private docker registry container if
             nessesary
@@ -92,6 +94,8 @@ class MpiMultiNodeRequest:
     model_type: str | Unset = UNSET
     model_path: str | Unset = UNSET
     is_preemptible: bool | Unset = UNSET
+    tags: list[str] | Unset = UNSET
+    note: str | Unset = UNSET
     worker_container_user: str | Unset = UNSET
     worker_registry_username: str | Unset = UNSET
     worker_registry_password: str | Unset = UNSET
@@ -151,6 +155,12 @@ class MpiMultiNodeRequest:
 
         is_preemptible = self.is_preemptible
 
+        tags: list[str] | Unset = UNSET
+        if not isinstance(self.tags, Unset):
+            tags = self.tags
+
+        note = self.note
+
         worker_container_user = self.worker_container_user
 
         worker_registry_username = self.worker_registry_username
@@ -209,6 +219,10 @@ class MpiMultiNodeRequest:
             field_dict["modelPath"] = model_path
         if is_preemptible is not UNSET:
             field_dict["isPreemptible"] = is_preemptible
+        if tags is not UNSET:
+            field_dict["tags"] = tags
+        if note is not UNSET:
+            field_dict["note"] = note
         if worker_container_user is not UNSET:
             field_dict["workerContainerUser"] = worker_container_user
         if worker_registry_username is not UNSET:
@@ -290,6 +304,10 @@ class MpiMultiNodeRequest:
 
         is_preemptible = d.pop("isPreemptible", UNSET)
 
+        tags = cast(list[str], d.pop("tags", UNSET))
+
+        note = d.pop("note", UNSET)
+
         worker_container_user = d.pop("workerContainerUser", UNSET)
 
         worker_registry_username = d.pop("workerRegistryUsername", UNSET)
@@ -330,6 +348,8 @@ class MpiMultiNodeRequest:
             model_type=model_type,
             model_path=model_path,
             is_preemptible=is_preemptible,
+            tags=tags,
+            note=note,
             worker_container_user=worker_container_user,
             worker_registry_username=worker_registry_username,
             worker_registry_password=worker_registry_password,

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -48,6 +48,8 @@ class MultiNodeRequest:
             be one of Tensorflow, ONNX, or Custom
         model_path (str | Unset): Model path
         is_preemptible (bool | Unset): Whether the machine may be taken away while the experiment runs
+        tags (list[str] | Unset): Tags by which experiments are found again, each of up to 100 characters
+        note (str | Unset): Free text about the experiment, for people
         worker_container_user (str | Unset): Worker container user
         worker_registry_username (str | Unset): Registry username for accessing private docker registry container if
             nessesary
@@ -87,6 +89,8 @@ class MultiNodeRequest:
     model_type: str | Unset = UNSET
     model_path: str | Unset = UNSET
     is_preemptible: bool | Unset = UNSET
+    tags: list[str] | Unset = UNSET
+    note: str | Unset = UNSET
     worker_container_user: str | Unset = UNSET
     worker_registry_username: str | Unset = UNSET
     worker_registry_password: str | Unset = UNSET
@@ -146,6 +150,12 @@ class MultiNodeRequest:
 
         is_preemptible = self.is_preemptible
 
+        tags: list[str] | Unset = UNSET
+        if not isinstance(self.tags, Unset):
+            tags = self.tags
+
+        note = self.note
+
         worker_container_user = self.worker_container_user
 
         worker_registry_username = self.worker_registry_username
@@ -203,6 +213,10 @@ class MultiNodeRequest:
             field_dict["modelPath"] = model_path
         if is_preemptible is not UNSET:
             field_dict["isPreemptible"] = is_preemptible
+        if tags is not UNSET:
+            field_dict["tags"] = tags
+        if note is not UNSET:
+            field_dict["note"] = note
         if worker_container_user is not UNSET:
             field_dict["workerContainerUser"] = worker_container_user
         if worker_registry_username is not UNSET:
@@ -282,6 +296,10 @@ class MultiNodeRequest:
 
         is_preemptible = d.pop("isPreemptible", UNSET)
 
+        tags = cast(list[str], d.pop("tags", UNSET))
+
+        note = d.pop("note", UNSET)
+
         worker_container_user = d.pop("workerContainerUser", UNSET)
 
         worker_registry_username = d.pop("workerRegistryUsername", UNSET)
@@ -322,6 +340,8 @@ class MultiNodeRequest:
             model_type=model_type,
             model_path=model_path,
             is_preemptible=is_preemptible,
+            tags=tags,
+            note=note,
             worker_container_user=worker_container_user,
             worker_registry_username=worker_registry_username,
             worker_registry_password=worker_registry_password,

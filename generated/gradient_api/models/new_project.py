@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -20,11 +20,13 @@ class NewProject:
         name (str): Name of the project
         repo_name (str | Unset): Name of the repository
         repo_url (str | Unset): URL of the repository
+        tags (list[str] | Unset): Tags by which projects are found again, each of up to 100 characters
     """
 
     name: str
     repo_name: str | Unset = UNSET
     repo_url: str | Unset = UNSET
+    tags: list[str] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -33,6 +35,10 @@ class NewProject:
         repo_name = self.repo_name
 
         repo_url = self.repo_url
+
+        tags: list[str] | Unset = UNSET
+        if not isinstance(self.tags, Unset):
+            tags = self.tags
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -45,6 +51,8 @@ class NewProject:
             field_dict["repoName"] = repo_name
         if repo_url is not UNSET:
             field_dict["repoUrl"] = repo_url
+        if tags is not UNSET:
+            field_dict["tags"] = tags
 
         return field_dict
 
@@ -59,10 +67,13 @@ class NewProject:
 
         repo_url = d.pop("repoUrl", UNSET)
 
+        tags = cast(list[str], d.pop("tags", UNSET))
+
         new_project = cls(
             name=name,
             repo_name=repo_name,
             repo_url=repo_url,
+            tags=tags,
         )
 
         new_project.additional_properties = d

@@ -46,6 +46,8 @@ class SingleNodeRequest:
             be one of Tensorflow, ONNX, or Custom
         model_path (str | Unset): Model path
         is_preemptible (bool | Unset): Whether the machine may be taken away while the experiment runs
+        tags (list[str] | Unset): Tags by which experiments are found again, each of up to 100 characters
+        note (str | Unset): Free text about the experiment, for people
         container_user (str | Unset): Container user for running the specified command in the container. If no
             containerUser is specified, the user will default to 'root' in the container.
         registry_username (str | Unset): Registry username for accessing private docker registry container if nessesary
@@ -71,6 +73,8 @@ class SingleNodeRequest:
     model_type: str | Unset = UNSET
     model_path: str | Unset = UNSET
     is_preemptible: bool | Unset = UNSET
+    tags: list[str] | Unset = UNSET
+    note: str | Unset = UNSET
     container_user: str | Unset = UNSET
     registry_username: str | Unset = UNSET
     registry_password: str | Unset = UNSET
@@ -116,6 +120,12 @@ class SingleNodeRequest:
 
         is_preemptible = self.is_preemptible
 
+        tags: list[str] | Unset = UNSET
+        if not isinstance(self.tags, Unset):
+            tags = self.tags
+
+        note = self.note
+
         container_user = self.container_user
 
         registry_username = self.registry_username
@@ -160,6 +170,10 @@ class SingleNodeRequest:
             field_dict["modelPath"] = model_path
         if is_preemptible is not UNSET:
             field_dict["isPreemptible"] = is_preemptible
+        if tags is not UNSET:
+            field_dict["tags"] = tags
+        if note is not UNSET:
+            field_dict["note"] = note
         if container_user is not UNSET:
             field_dict["containerUser"] = container_user
         if registry_username is not UNSET:
@@ -223,6 +237,10 @@ class SingleNodeRequest:
 
         is_preemptible = d.pop("isPreemptible", UNSET)
 
+        tags = cast(list[str], d.pop("tags", UNSET))
+
+        note = d.pop("note", UNSET)
+
         container_user = d.pop("containerUser", UNSET)
 
         registry_username = d.pop("registryUsername", UNSET)
@@ -250,6 +268,8 @@ class SingleNodeRequest:
             model_type=model_type,
             model_path=model_path,
             is_preemptible=is_preemptible,
+            tags=tags,
+            note=note,
             container_user=container_user,
             registry_username=registry_username,
             registry_password=registry_password,

@@ -22,9 +22,10 @@ from judging.contract import (
     snake_case,
 )
 from judging.generated import values
+from tests.conftest import METHODS
 
 MEMBERS = {ExperimentList: BaseExperiment, LogRows: LogRow, ProjectList: Project}
-JSON_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict}
+JSON_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}
 CLASSES = {
     number: SCHEMAS[request]["x-experiment"]
     for request in KINDS_OF_BODY
@@ -78,6 +79,8 @@ def check_well_formed(result: Any) -> None:
             for one in result:
                 assert isinstance(one, MEMBERS[type(result)])
                 check_well_formed(one)
+        case [dict(), *_]:
+            assert all(type(tag) is str for each in result for tags in each.values() for tag in tags)
         case list():
             for one in result:
                 assert isinstance(one, BaseExperiment | LogRow)  # out of a generator
@@ -129,6 +132,11 @@ def check_faithful(result: Any, operation: str, body: Any) -> None:
             assert [(*row, row.job_id) for row in result] == _rows(body)
         case "createProject":
             assert result == body["handle"]
+        case "getTags" if result is not None:
+            assert result == [
+                {handle: [row["tag"]["name"] for row in body.get(handle, ())]}
+                for handle in METHODS["list_tags"]["entity_ids"]
+            ]
         case "listProjects":
             told = {one["handle"]: one for one in reversed(body["data"])}
             assert len(result) == len(told)
@@ -172,9 +180,12 @@ def _check_same_members(shown: BaseExperiment | Project, told: Mapping[str, Any]
 def _check_same(experiment: BaseExperiment, told: Mapping[str, Any]) -> None:
     assert experiment.experiment_type_id == told["experimentTypeId"]
     _check_same_members(experiment, told, "Experiment")
+    tags = told.get("tags")
     stored = (told.get("templateHistory") or {}).get("params") or {}
     for wire_name, schema in (member for request in KINDS_OF_BODY for member in members(request).items()):
         name = python_name(wire_name, schema)
         found = [stored[known] for known in (snake_case(wire_name), wire_name) if stored.get(known) is not None]
         if found and wire_name not in SCHEMAS["Experiment"]["required"] and hasattr(experiment, name):
             assert getattr(experiment, name) == found[0]
+        elif name == "tags":
+            assert experiment.tags == (None if tags is None else [tag["name"] for tag in tags])

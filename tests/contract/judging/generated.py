@@ -45,7 +45,7 @@ def _told() -> dict[str, Schema]:
     """
     experiment, history = SCHEMAS["Experiment"], SCHEMAS["TemplateHistory"]
     stored = {
-        name: {"type": schema["type"]}
+        name: {"type": schema["type"], "items": {"type": "string"}}
         for request in KINDS_OF_BODY
         for wire_name, schema in members(request).items()
         for name in (wire_name, snake_case(wire_name))

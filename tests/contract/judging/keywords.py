@@ -24,7 +24,9 @@ NAMES = {
 }
 MISSING = object()
 SIMPLE: dict[str, Any] = {"string": "text é", "integer": 2, "boolean": True, "object": {"A": "b", "C": None, "D": 0.5}}
+SIMPLE["array"] = ["text é"]
 ODD = ("", "text", 0, -1, -2, 1.5, True, [], ["text"], {}, {"A": []}, {"A": {"B": 1}}, {"A": float("nan")}, "\udc80")
+ODD += ([""], ["a\nb"], ["\x1b[31m"], ["x" * 101], ["x"] * 101, [1], ["\udc80"], "x" * 10_004)
 
 
 @frozen

@@ -31,6 +31,14 @@ WAITS = {"wait": ["getExperimentState", "getExperiment"]}
 ADDED_BY_THE_CLIENT = {"Idempotency-Key", "known", "wait"}
 """The parameters of the contract that no caller gives."""
 
+TAGS = {
+    "add_tags": ["getTags", "updateTags"],
+    "remove_tags": ["getTags"],
+    "list_tags": ["getTags"],
+    "set_note": ["setNote"],
+}
+"""The operations, in order, of those that are about tags and notes."""
+
 PROJECTS = {"projects.create": "createProject", "projects.list": "listProjects", "projects.delete": "deleteProject"}
 """The operations of the methods of the client of projects."""
 
@@ -39,13 +47,13 @@ ARGUMENTS |= {f"projects.{method}": keywords for method, keywords in PROJECT_MET
 """How each of them can be called, with everything that it takes."""
 
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]
-ANSWERED += [(method, one) for method, each in (NAMES_ONE | READS_LOGS | LISTS).items() for one in each]
-ANSWERED.remove(("get_logs", "getLogs"))
+ANSWERED += [(method, one) for method, each in (NAMES_ONE | READS_LOGS | LISTS | TAGS).items() for one in each]
+ANSWERED = [case for case in ANSWERED if case not in (("get_logs", "getLogs"), ("remove_tags", "getTags"))]
 ANSWERED += [("wait", "getExperiment"), ("rerun", "runExperiment"), *PROJECTS.items()]
 """Each method with each operation that answers it.
 
-`get_logs` is `logs` by another name, and `wait` reads a state as `state` does, but may do so for ever. `projects.get`
-looks for one project in what `projects.list` reads.
+`get_logs` is `logs` by another name, `remove_tags` reads tags as `add_tags` does, and `wait` reads a state as `state`
+does, but may do so for ever. `projects.get` looks for one project in what `projects.list` reads.
 """
 
 

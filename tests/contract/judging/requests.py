@@ -31,7 +31,7 @@ from judging.contract import KEY_HEADER, OPERATIONS, SPEC, Operation, Schema
 
 HOST = "http://recorded"
 EXPERIMENTS_PLACE = "/experiments/v1"
-PLACES = {"logs": "/where-logs-are", "projects": "/where-projects-are"}
+PLACES = {"logs": "/where-logs-are", "projects": "/where-projects-are", "tags": "/where-projects-are"}
 """Where the operations of each tag are that have a host of their own."""
 HTTPS_OWN_HEADERS = frozenset({"accept", "accept-encoding", "connection", "content-length", "host", "user-agent"})
 
@@ -152,7 +152,9 @@ def _additional(operation: Operation, request: SentRequest) -> Iterator[str]:
     for name in names:
         if not any(_is_named(parameter, name) for parameter in in_query):
             yield f"{operation.id} has no query parameter {name!r}"
-    if len(set(names)) < len(names):
+    lists = {parameter["name"] for parameter in in_query if parameter.get("schema", {}).get("type") == "array"}
+    once = [name for name in names if name not in lists]
+    if len(set(once)) < len(once):
         yield f"a query parameter is given twice in {request.target}"
     named = {parameter["name"].lower() for parameter in operation.parameters if parameter["in"] == "header"}
     about_body = {"content-type"} if operation.takes_body else set()

@@ -36,7 +36,8 @@ class Wire:
         experiments_url, logs_url = self.server.url + EXPERIMENTS_PLACE, self.server.url + PLACES["logs"]
         # Whatever fails is to be seen at once: tests of the retries have servers of their own.
         impatient = {"max_attempts": 1, "patience": 0.001}
-        client = ExperimentsClient(API_KEY, base_url=experiments_url, logs_url=logs_url, **impatient)
+        urls = {"base_url": experiments_url, "logs_url": logs_url, "api_url": self.server.url + PLACES["tags"]}
+        client = ExperimentsClient(API_KEY, **urls, **impatient)
         object.__setattr__(self, "client", client)
         projects = ProjectsClient(API_KEY, api_url=self.server.url + PLACES["projects"], max_attempts=1)
         object.__setattr__(self, "projects", projects)

@@ -24,7 +24,7 @@ def test_an_incorrect_key_is_rejected_by_every_operation(ask, contract, single_n
             if "operationId" not in operation:
                 continue
             body = single_node_body if "requestBody" in operation else None
-            if operation["tags"] == ["projects"]:
+            if "servers" in operation and operation["tags"] != ["logs"]:
                 response = ask(method.upper(), path.format(handle="prnothing"), body, {API_KEY_HEADER: key})
                 assert (response.status, response.body) == (401, {"status": 401, "message": "No such API token"})
             elif "servers" in operation:

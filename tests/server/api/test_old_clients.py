@@ -175,6 +175,26 @@ def test_0_3_7_lists_everything_and_numbers_projects(client_of, at):
     assert [group["data"] for group in groups] == [[]] * 8  # one of the letters comes twice
 
 
+@pytest.mark.parametrize("entity", ["experiment", "project"])
+def test_1_9_1_reads_tags_and_sends_all_of_them_again(client_of, entity):
+    """Once after a creation, to which it gives no tags, and then for each change; it filters lists by them."""
+    client = client_of("1.9.1")
+    at, body = (EXPERIMENTS, SINGLE) if entity == "experiment" else ("/projects/", {"name": "old"})
+    handle, other = (client.ask("POST", at, body)[1]["handle"] for _ in range(2))
+    read = f"/entityTags/getTags?{urlencode({'entity': entity, 'entityIds': handle})}"
+    assert client.ask("GET", read) == (200, {handle: []})
+    for tags in (["a", "b"], ["b"]):
+        status, written = client.ask(
+            "PUT", "/entityTags/updateTags", {"entity": entity, "entityId": handle, "tags": tags}
+        )
+        assert (status, [row["tag"]["name"] for row in written]) == (200, tags)
+        status, found = client.ask("GET", f"{read}&entityIds={other}")
+        assert (status, [[row["tag"]["name"] for row in found[each]] for each in (handle, other)]) == (200, [tags, []])
+    asked = {"experiment": f"{EXPERIMENTS_V2}?tag=b&tag=c", "project": "/projects/?tagFilter=b&tagFilter=c"}
+    (listed,) = client.ask("GET", asked[entity])[1]["data"]
+    assert (listed["handle"], listed["tags"]) == (handle, [{"name": "b"}] if entity == "experiment" else ["b"])
+
+
 def test_missing_fields_have_the_recorded_error_body(client_of):
     body = {name: value for name, value in SINGLE.items() if name not in ("container", "projectHandle")}
     assert client_of("0.3.7").ask("POST", EXPERIMENTS, body) == (

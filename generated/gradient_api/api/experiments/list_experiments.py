@@ -17,6 +17,7 @@ def _get_kwargs(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
+    tag: list[str] | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
@@ -30,6 +31,12 @@ def _get_kwargs(
         json_project_handle = project_handle.to_dict()
     if not isinstance(json_project_handle, Unset):
         params.update({f"projectHandle[{key}]": value for key, value in json_project_handle.items()})
+
+    json_tag: list[str] | Unset = UNSET
+    if not isinstance(tag, Unset):
+        json_tag = tag
+
+    params["tag"] = json_tag
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -83,6 +90,7 @@ def sync_detailed(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
+    tag: list[str] | Unset = UNSET,
 ) -> Response[ErrorBody | ExperimentList]:
     """List experiments, newest first.
 
@@ -93,6 +101,7 @@ def sync_detailed(
         limit (int | Unset):
         offset (int | Unset):
         project_handle (ListExperimentsProjectHandle | Unset):
+        tag (list[str] | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -106,6 +115,7 @@ def sync_detailed(
         limit=limit,
         offset=offset,
         project_handle=project_handle,
+        tag=tag,
     )
 
     response = client.get_httpx_client().request(
@@ -121,6 +131,7 @@ def sync(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
+    tag: list[str] | Unset = UNSET,
 ) -> ErrorBody | ExperimentList | None:
     """List experiments, newest first.
 
@@ -131,6 +142,7 @@ def sync(
         limit (int | Unset):
         offset (int | Unset):
         project_handle (ListExperimentsProjectHandle | Unset):
+        tag (list[str] | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -145,6 +157,7 @@ def sync(
         limit=limit,
         offset=offset,
         project_handle=project_handle,
+        tag=tag,
     ).parsed
 
 
@@ -154,6 +167,7 @@ async def asyncio_detailed(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
+    tag: list[str] | Unset = UNSET,
 ) -> Response[ErrorBody | ExperimentList]:
     """List experiments, newest first.
 
@@ -164,6 +178,7 @@ async def asyncio_detailed(
         limit (int | Unset):
         offset (int | Unset):
         project_handle (ListExperimentsProjectHandle | Unset):
+        tag (list[str] | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -177,6 +192,7 @@ async def asyncio_detailed(
         limit=limit,
         offset=offset,
         project_handle=project_handle,
+        tag=tag,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -190,6 +206,7 @@ async def asyncio(
     limit: int | Unset = UNSET,
     offset: int | Unset = UNSET,
     project_handle: ListExperimentsProjectHandle | Unset = UNSET,
+    tag: list[str] | Unset = UNSET,
 ) -> ErrorBody | ExperimentList | None:
     """List experiments, newest first.
 
@@ -200,6 +217,7 @@ async def asyncio(
         limit (int | Unset):
         offset (int | Unset):
         project_handle (ListExperimentsProjectHandle | Unset):
+        tag (list[str] | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -215,5 +233,6 @@ async def asyncio(
             limit=limit,
             offset=offset,
             project_handle=project_handle,
+            tag=tag,
         )
     ).parsed

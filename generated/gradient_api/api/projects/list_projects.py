@@ -14,11 +14,18 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     filter_: str | Unset = UNSET,
+    tag_filter: list[str] | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
 
     params["filter"] = filter_
+
+    json_tag_filter: list[str] | Unset = UNSET
+    if not isinstance(tag_filter, Unset):
+        json_tag_filter = tag_filter
+
+    params["tagFilter"] = json_tag_filter
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -70,6 +77,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
     filter_: str | Unset = UNSET,
+    tag_filter: list[str] | Unset = UNSET,
 ) -> Response[ErrorBody | ProjectList]:
     """List projects, newest first.
 
@@ -78,6 +86,7 @@ def sync_detailed(
 
     Args:
         filter_ (str | Unset):
+        tag_filter (list[str] | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -89,6 +98,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         filter_=filter_,
+        tag_filter=tag_filter,
     )
 
     response = client.get_httpx_client().request(
@@ -102,6 +112,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     filter_: str | Unset = UNSET,
+    tag_filter: list[str] | Unset = UNSET,
 ) -> ErrorBody | ProjectList | None:
     """List projects, newest first.
 
@@ -110,6 +121,7 @@ def sync(
 
     Args:
         filter_ (str | Unset):
+        tag_filter (list[str] | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -122,6 +134,7 @@ def sync(
     return sync_detailed(
         client=client,
         filter_=filter_,
+        tag_filter=tag_filter,
     ).parsed
 
 
@@ -129,6 +142,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
     filter_: str | Unset = UNSET,
+    tag_filter: list[str] | Unset = UNSET,
 ) -> Response[ErrorBody | ProjectList]:
     """List projects, newest first.
 
@@ -137,6 +151,7 @@ async def asyncio_detailed(
 
     Args:
         filter_ (str | Unset):
+        tag_filter (list[str] | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -148,6 +163,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         filter_=filter_,
+        tag_filter=tag_filter,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -159,6 +175,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     filter_: str | Unset = UNSET,
+    tag_filter: list[str] | Unset = UNSET,
 ) -> ErrorBody | ProjectList | None:
     """List projects, newest first.
 
@@ -167,6 +184,7 @@ async def asyncio(
 
     Args:
         filter_ (str | Unset):
+        tag_filter (list[str] | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -180,5 +198,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             filter_=filter_,
+            tag_filter=tag_filter,
         )
     ).parsed
