@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,7 +53,9 @@ class _Patterns(NamedTuple):
     patterns: tuple[_Pattern, ...]
 
 
-def workspace_files(folder: Path, ignore_files: Iterable[str] = ()) -> Iterator[FoundFile]:
+def workspace_files(
+    folder: Path, ignore_files: Iterable[str] = (), on_ignored: Callable[[str], object] = lambda path: None
+) -> Iterator[FoundFile]:
     """Yield what belongs to a workspace, in the order of names; a folder comes before what is in it.
 
     It is ignored if the first of these that has a matching pattern says so: `ignore_files`; `.gradientignore`, that of
@@ -63,6 +65,7 @@ def workspace_files(folder: Path, ignore_files: Iterable[str] = ()) -> Iterator[
 
     :param Path folder: the top; it may be a link
     :param ignore_files: patterns relative to the top
+    :param on_ignored: receives the paths of what `.gradientignore` and `.gitignore` leave out; folders end with a slash
 
     :raises OSError: a folder or a file of patterns cannot be read; the error has its `filename`
     """
@@ -83,7 +86,10 @@ def workspace_files(folder: Path, ignore_files: Iterable[str] = ()) -> Iterator[
             except FileNotFoundError:
                 continue
             is_folder = stat.S_ISDIR(status.st_mode)
-            if _is_ignored(f"{path}/" if is_folder else path, (given, *own, default, *of_git)):
+            place = f"{path}/" if is_folder else path
+            if _is_ignored(place, (given, *own, default, *of_git)):
+                if not _is_ignored(place, (given, default)):
+                    on_ignored(place)
                 continue
             yield FoundFile(path, status)
             if is_folder:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from gradient_server.runners.process.limits import SetupError
+from gradient_server.runners.process.limits import SetupError, listed
 from gradient_server.runners.process.workspace_url import Credentials, redact_urls, redacted, without_credentials
 
 _TIMEOUT = 60
@@ -73,13 +73,14 @@ def clone(
     _check_large_files(git, remark)
 
 
+def is_bare_repository(path: Path) -> bool:
+    """Whether a folder is a git repository itself, and not the work tree of one."""
+    return all((path / name).exists() for name in ("HEAD", "objects", "refs"))
+
+
 def _branches(git: _Git) -> str:
     names = git.output("for-each-ref", "--format=%(refname:strip=3)", "refs/remotes/origin").split()
-    return _listed([name for name in names if name != "HEAD"])
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    return listed([name for name in names if name != "HEAD"])
 
 
 def _fetch_submodules(git: _Git) -> None:
@@ -101,7 +102,7 @@ def _check_large_files(git: _Git, remark: Callable[[str], object]) -> None:
     """
     places = git.output("submodule", "--quiet", "foreach", "--recursive", r'printf "%s/\0" "$displaypath"')
     pointers = [
-        f"{place}{name}".encode(errors="replace").decode()
+        f"{place}{name}"
         for place in ["", *places.split("\0")[:-1]]
         for name in git.output("-C", f"./{place}", "ls-files", "-z", "--", ":(attr:filter=lfs)").split("\0")[:-1]
         if _is_pointer(git.folder / place / name)
@@ -111,9 +112,9 @@ def _check_large_files(git: _Git, remark: Callable[[str], object]) -> None:
     if not shutil.which("git-lfs"):
         raise SetupError(
             f"The workspace {git.shown} has files in Git LFS, and git-lfs is not installed on this machine; install "
-            f"it for {_listed(pointers)}"
+            f"it for {listed(pointers)}"
         )
-    remark(f"The settings of the repository keep files in Git LFS from being fetched: {_listed(pointers)}")
+    remark(f"The settings of the repository keep files in Git LFS from being fetched: {listed(pointers)}")
 
 
 def _is_pointer(path: Path) -> bool:

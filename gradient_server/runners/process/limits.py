@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import define
 
 MAX_BYTES = 4 * 1024**3
-"""Bytes of the files in a workspace, and of one that is downloaded."""
+"""Bytes of the files in an archive, and of one that is downloaded."""
 MAX_FILES = 200_000
-"""Files and folders in a workspace."""
+"""Files and folders in an archive."""
 _ADVICE = "keep data outside of it, and give commands the path"
 
 
@@ -42,6 +43,12 @@ class Quota:
             )
         if self.files < 0:
             raise SetupError(f"The workspace has more than {MAX_FILES} files, the most that is allowed; {_ADVICE}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first ten of some names for a text; what is not UTF-8 in them is replaced."""
+    text = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    return text.encode(errors="replace").decode()
 
 
 def real_path(path: Path) -> Path:

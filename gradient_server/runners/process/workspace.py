@@ -11,9 +11,10 @@ from typing import IO, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from gradient_server.runners.process.archives import extract
-from gradient_server.runners.process.folder_copy import copy_folder, is_bare_repository
-from gradient_server.runners.process.git import clone
-from gradient_server.runners.process.limits import MAX_BYTES, Quota, SetupError, real_path
+from gradient_server.runners.process.deletion import remove_tree
+from gradient_server.runners.process.folder_copy import copy_folder
+from gradient_server.runners.process.git import clone, is_bare_repository
+from gradient_server.runners.process.limits import MAX_BYTES, Quota, SetupError, listed, real_path
 from gradient_server.runners.process.workspace_url import (
     EXPECTED,
     Credentials,
@@ -44,9 +45,13 @@ def prepare_workspace(
     """
     try:
         folder.mkdir(mode=0o700)
-        _fill(folder, body, leave_out, remark)
-        directory = _working_directory(folder, body.get("workingDirectory"))
-        _make_artifact_directory(folder, body.get("artifactDirectory"))
+        try:
+            _fill(folder, body, leave_out, remark)
+            directory = _working_directory(folder, body.get("workingDirectory"))
+            _make_artifact_directory(folder, body.get("artifactDirectory"))
+        except (OSError, SetupError):
+            remove_tree(folder)  # half of it may fill the disk
+            raise
     except OSError as error:
         place = f" ({redacted(os.fsdecode(error.filename))})" if isinstance(error.filename, str | bytes) else ""
         raise SetupError(f"The workspace cannot be set up: {error.strerror or error}{place}") from error
@@ -162,8 +167,8 @@ def _working_directory(folder: Path, given: str | None) -> Path:
         return folder
     directory = _inside(folder, given, "workingDirectory")
     if not directory.is_dir():
-        names = sorted(entry.name for entry in folder.iterdir())
-        found = f"it has {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}" if names else "which is empty"
+        names = sorted(os.listdir(folder))
+        found = f"it has {listed(names)}" if names else "which is empty"
         raise SetupError(f"workingDirectory {given} is no folder of the workspace: {found}")
     return directory
 

@@ -227,9 +227,9 @@ def test_the_folder_of_the_runs_is_no_workspace(tmp_path):
         prepare_workspace({"workspaceUrl": str(tmp_path / "runs")}, tmp_path / "runs" / "es1" / "w", tmp_path / "runs")
 
 
-def test_a_folder_with_a_pipe_is_refused_by_its_name(error_of, project):
-    os.mkfifo(project / "pipe")
-    assert "pipe in the workspace is neither a file nor a folder" in error_of(project)
+def test_a_workspace_that_cannot_be_set_up_takes_no_room(error_of, project, tmp_path):
+    assert "is no folder of the workspace" in error_of(project, workingDirectory="no")
+    assert not (tmp_path / "workspace 1").exists()
 
 
 def test_a_local_archive_is_extracted(prepared, archive):
