@@ -39,7 +39,7 @@ def copy_folder(source: Path, folder: Path, leave_out: Path, remark: Callable[[s
     :raises SetupError: files cannot be read, or the disk has no room for them
     """
     real_source, left_out = real_path(source), real_path(leave_out)
-    patterns = []
+    patterns: list[str] = []
     if left_out.is_relative_to(real_source) and left_out != real_source:
         patterns.append("/" + re.sub(r"([^\w/])", r"\\\1", str(left_out.relative_to(real_source))))
     ignored: list[str] = []
@@ -53,8 +53,8 @@ def copy_folder(source: Path, folder: Path, leave_out: Path, remark: Callable[[s
         largest = heapq.nlargest(3, ((_space(status), path) for path, status in files))
         names = listed([f"{path} ({_shown(size)})" for size, path in largest])
         raise SetupError(
-            f"The workspace {source} needs {_shown(total)}, and the disk of the runs has {error} free. Its "
-            f"largest files are {names}: name in .gradientignore what a run does not need, or give commands its path"
+            f"The workspace {source} {error}. Its largest files are {names}: name in .gradientignore what a run does "
+            "not need, or give commands its path"
         ) from None
     if ignored:
         ignored.sort(key=lambda path: (path.rstrip("/").count("/"), path))
@@ -62,7 +62,7 @@ def copy_folder(source: Path, folder: Path, leave_out: Path, remark: Callable[[s
 
 
 class _NoSpaceError(Exception):
-    """The disk has no room for the rest of the files. The text is how much is free."""
+    """The disk has no room for the rest of the files. The text has the figures."""
 
 
 class _Copy:
@@ -130,7 +130,8 @@ class _Copy:
         if not self._is_space_checked:
             free = shutil.disk_usage(self._folder).free
             if self._total - self._done > free:
-                raise _NoSpaceError(_shown(free))
+                needed = _shown(self._total - self._done)
+                raise _NoSpaceError(f"needs {needed}, and the disk of the runs has {_shown(free)} free")
             self._is_space_checked = True
 
     def _copy_content(self, source: int, target: int, size: int) -> None:
