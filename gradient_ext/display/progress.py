@@ -114,6 +114,8 @@ class TerminalLine(_Line):
             if self._live is not None:
                 try:
                     self._live.stop()
+                except IndexError:  # Ctrl-C came while it started, and rich removes what it had not added yet.
+                    self._console.show_cursor(True)
                 finally:
                     self._live = TerminalLine._current = None
 

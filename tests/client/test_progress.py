@@ -116,6 +116,22 @@ def test_errors_remove_the_line_and_restore_the_cursor(live, client, terminal):
     assert terminal.written.count(SHOWN) == terminal.written.count(HIDDEN) > 1
 
 
+@pytest.mark.parametrize("step", ["set_live", "push_render_hook", "show_cursor"])
+def test_ctrl_c_while_the_line_starts_ends_the_wait_and_leaves_the_cursor(plain_client, terminal, monkeypatch, step):
+    def interrupted(*args):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with terminal.printed_to():
+        monkeypatch.setattr(Console, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            plain_client.wait("es1", progress=True)
+        print("over")
+    terminal.wait_for("over\r\n")
+    assert HIDDEN not in terminal.written or terminal.written.rindex(SHOWN) > terminal.written.rindex(HIDDEN)
+    assert TerminalLine._current is None
+
+
 def test_a_loop_that_is_left_removes_the_line(live, client, terminal):
     """Even while nobody has closed the generator."""
     live.print(2)
