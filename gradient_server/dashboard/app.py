@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from importlib.resources import files
 from urllib.parse import parse_qs, quote
 
@@ -18,6 +20,7 @@ from gradient_server.api.security import Authentication
 from gradient_server.clock import Clock
 from gradient_server.dashboard import views
 from gradient_server.dashboard.data import DashboardData, parse_lines
+from gradient_server.dashboard.listing import Query, RunList
 from gradient_server.dashboard.login import LOGIN_PATH, LoginLinks
 from gradient_server.dashboard.sessions import Sessions, delete_token, owner_of, set_token, tokens_of
 from gradient_server.store.store import Store
@@ -39,6 +42,9 @@ _MAX_WAIT = 30.0
 _MEDIA_TYPES = {
     "page.css": "text/css",
     "page.js": "text/javascript",
+    "list.js": "text/javascript",
+    "chart.js": "text/javascript",
+    "updates.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "uPlot.iife.min.js": "text/javascript",
     "uPlot.min.css": "text/css",
@@ -46,7 +52,8 @@ _MEDIA_TYPES = {
 _LIST = "/page/"
 EXPERIMENTS = f"{_LIST}experiments/"
 """The path of the page of an experiment, without its handle."""
-_OWN_PAGE = re.compile(_LIST + r"(experiments/[\w.~-]+)?(\?[\w=&-]*)?")
+_COMPARE = f"{_LIST}compare"
+_OWN_PAGE = re.compile(_LIST + r"(experiments/[\w.~-]+|compare)?(\?[\w=&%+.:*~-]*)?", re.ASCII)
 _LINK_REFUSED = (
     "This login link does not work any more: a link works once, within an hour, and for the user who made it. "
     "Enter the key, or make a new link with: gradient server open"
@@ -75,6 +82,8 @@ class Dashboard:
         links: LoginLinks,
     ) -> None:
         self._data = DashboardData(store, operations, clock)
+        self._runs = RunList(store, clock, self._data.last_metrics)
+        self._clock = clock
         self._polls = polls
         self._authentication = authentication
         self._links = links
@@ -85,6 +94,8 @@ class Dashboard:
         return {
             "/": {"GET": _protected(_to_list)},
             _LIST: {"GET": self._with_session(self._list)},
+            _COMPARE: {"GET": self._with_session(self._compare)},
+            f"{_COMPARE}/charts": {"GET": self._with_session(self._compared_charts, is_page=False)},
             LOGIN_PATH: {"GET": _protected(self._login_form), "POST": _protected(self._log_in)},
             "/page/logout": {"POST": _protected(self._log_out)},
             "/page/files/{name}": {"GET": _protected(_static_file)},
@@ -106,9 +117,22 @@ class Dashboard:
         return _protected(checked)
 
     async def _list(self, request: Request) -> Response:
-        offset = _whole_number(request, "offset") or 0
-        experiments, total = self._data.experiments(offset, views.PAGE_SIZE)
-        return HTMLResponse(views.list_page(experiments, offset, total))
+        query = Query.read(request.query_params)
+        return HTMLResponse(views.list_page(await self._runs.page(query), query, self._clock))
+
+    async def _compare(self, request: Request) -> Response:
+        query = Query.read(request.query_params)
+        return HTMLResponse(views.compare_page(await self._runs.selected(query), query))
+
+    async def _compared_charts(self, request: Request) -> Response:
+        runs = await self._runs.selected(Query.read(request.query_params))
+        names = Counter(run.facts.name for run in runs)
+        # The id tells runs with the same name apart.
+        named = {
+            f"{run.facts.name} {run.handle}" if names[run.facts.name] > 1 else run.facts.name or run.handle: run.run
+            for run in runs
+        }
+        return JSONResponse(await self._data.comparison(named))
 
     async def _experiment(self, request: Request) -> Response:
         handle, after = request.path_params["handle"], _whole_number(request, "after")
@@ -120,7 +144,7 @@ class Dashboard:
         experiment = self._data.experiment(handle)
         if experiment is None:
             return HTMLResponse(views.message_page("Not found", _NOT_FOUND), 404)
-        return HTMLResponse(views.experiment_page(experiment, log))
+        return HTMLResponse(views.experiment_page(experiment, log, self._now()))
 
     async def _updates(self, request: Request) -> Response:
         handle, state = request.path_params["handle"], _whole_number(request, "state")
@@ -140,10 +164,11 @@ class Dashboard:
         experiment = self._data.experiment(handle)
         if experiment is None:
             return JSONResponse(EXPERIMENT_NOT_FOUND.body, 404)
-        return JSONResponse(views.update(experiment, log))
+        return JSONResponse(views.update(experiment, log, self._now()))
 
     async def _charts(self, request: Request) -> Response:
-        run = self._data.run(request.path_params["handle"])
+        handle = request.path_params["handle"]
+        run = self._data.run(handle)
         return JSONResponse(await self._data.charts(run)) if run else JSONResponse(EXPERIMENT_NOT_FOUND.body, 404)
 
     async def _login_form(self, request: Request) -> Response:
@@ -180,6 +205,9 @@ class Dashboard:
         response = RedirectResponse(LOGIN_PATH, 303)
         delete_token(response, request)
         return response
+
+    def _now(self) -> datetime:
+        return self._clock.date(self._clock.now())
 
     def _has_session(self, request: Request) -> bool:
         return any(self._sessions.use(token, lambda: owner_of(request)) for token in tokens_of(request))

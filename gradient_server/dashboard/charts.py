@@ -28,8 +28,12 @@ def charts_of(metrics: RunMetrics) -> tuple[list[dict[str, Any]], str]:
         totals[name] = totals.get(name, 0) + series.total
     names = sorted((name for name in found if _is_line(found[name])), key=lambda name: -totals[name])
     charts = [_chart(name, found[name]) for name in names[:MAX_CHARTS]]
-    more = len(names) - len(charts)
-    return charts, f"{more} more metric{'' if more == 1 else 's'} not shown." if more else ""
+    return charts, more_metrics(len(names) - len(charts))
+
+
+def more_metrics(count: int) -> str:
+    """Return a note on metrics that have no chart."""
+    return f"{count} more metric{'' if count == 1 else 's'} not shown." if count else ""
 
 
 def _is_line(series: dict[str, Columns]) -> bool:

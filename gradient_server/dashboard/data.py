@@ -13,12 +13,18 @@ from gradient_ext.experiments import BaseExperiment, experiment_from
 from gradient_server.api.operations import Operations
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending
 from gradient_server.clock import Clock
-from gradient_server.dashboard.charts import charts_of
+from gradient_server.dashboard.charts import MAX_CHARTS, charts_of, more_metrics
+from gradient_server.metrics.rows import RowParser
+from gradient_server.metrics.series import Series
 from gradient_server.runners.base import Job, LogRow, Run, next_state_at, state_at
 from gradient_server.store.store import Store
 
 MAX_ROWS = 500
 """How many log rows a page shows."""
+LAST_ROWS = 200
+"""How many rows at the end of the log of each job are searched for the last value of each metric."""
+MAX_KNOWN_RUNS = 10_000
+"""Of how many runs the last metrics are kept in memory."""
 
 Lines = Mapping[str, int]
 """The last line of each job; 0: it has no row yet."""
@@ -70,19 +76,8 @@ class DashboardData:
         self._store = store
         self._operations = operations
         self._clock = clock
-
-    def experiments(
-        self, offset: int, limit: int, tags: Sequence[str] | None = None
-    ) -> tuple[list[BaseExperiment], int]:
-        """Return some experiments, the newest first, and the number of all experiments that have one of the tags.
-
-        :param int offset: how many to skip
-        :param int limit: how many to return
-        :param tags: the tags; None: whatever their tags are
-        """
-        parameters = {"offset": offset, "limit": limit} | ({} if tags is None else {"tag": tags})
-        body = self._operations.list_experiments(parameters, {}).body
-        return [experiment_from(found) for found in body["data"]], body["meta"]["totalItems"]
+        self._last_metrics: dict[str, tuple[Lines, dict[str, float]]] = {}
+        """Of each run the last lines up to which its log was searched, and what was found."""
 
     def experiment(self, handle: str) -> BaseExperiment | None:
         """Return an experiment; None: there is no such experiment."""
@@ -144,6 +139,52 @@ class DashboardData:
         lines = self._last_lines(run)
         rows = self._block(run, line, _lines_per_job(lines))
         return self._log_part(run, rows, lines, is_complete=is_complete, after=line)
+
+    def last_metrics(self, handle: str, run: Run) -> Mapping[str, float]:
+        """Return the last number of each metric in a log; with several jobs, that of the first one that has it.
+
+        Only the last rows of a log are searched: there may be many runs with long logs. What was found earlier is kept.
+
+        :param str handle: the experiment
+        """
+        lines = self._last_lines(run)
+        known_lines, known = self._last_metrics.pop(handle, ({}, {}))
+        found = known if known_lines == lines else {**known, **self._metrics_at_end(run, lines)}
+        self._last_metrics[handle] = (lines, found)
+        if len(self._last_metrics) > MAX_KNOWN_RUNS:
+            del self._last_metrics[next(iter(self._last_metrics))]
+        return found
+
+    def _metrics_at_end(self, run: Run, lines: Lines) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for job in run.jobs:
+            series: dict[str, Series] = {}
+            last: dict[str, float] = {}
+            end = lines.get(job.id, 0)
+            start = max(0, end - LAST_ROWS)
+            for points in RowParser().parse(run.job_rows(job, start, end - start, self._clock.now())):
+                series.setdefault(points.name, Series()).extend(points)
+                last[points.name] = points.values[-1]
+            found = {name: last[name] for name in last if series[name].is_metric} | found
+        return found
+
+    async def comparison(self, runs: Mapping[str, Run]) -> dict[str, Any]:
+        """Return charts with the series of several runs as JSON values, and a note on what they leave out.
+
+        :param runs: the runs by their names
+        """
+        merged: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for number, (name, run) in enumerate(runs.items()):
+            for chart in (await self.charts(run))["charts"]:
+                several = len(chart["series"]) > 1
+                merged.setdefault((chart["name"], chart["axis"]), []).extend(
+                    {**series, "name": f"{name} · {series['name']}" if several else name, "run": number, "node": node}
+                    for node, series in enumerate(chart["series"])
+                )
+        # A metric that most runs have comes first.
+        shared = sorted(merged.items(), key=lambda item: -len({series["run"] for series in item[1]}))
+        charts = [{"name": name, "axis": axis, "series": series} for (name, axis), series in shared[:MAX_CHARTS]]
+        return {"charts": charts, "note": more_metrics(len(shared) - len(charts))}
 
     async def charts(self, run: Run) -> dict[str, Any]:
         """Return the charts of a log as JSON values, and a note on what they leave out.

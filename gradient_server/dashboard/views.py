@@ -8,44 +8,72 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gradient_ext.display.tables import BACKGROUNDS, Column, elapsed_text
-from gradient_ext.experiments import BaseExperiment, experiment_table, list_table
+from gradient_ext.display.tables import BACKGROUNDS, elapsed_text
+from gradient_ext.experiments import BaseExperiment, experiment_table
 from gradient_ext.redaction import escape_control_characters, redact, remove_escape_sequences
-from gradient_ext.states import ExperimentType, state_style, state_word
+from gradient_ext.states import ExperimentType, has_ended, state_style, state_word
+from gradient_server.clock import Clock
 from gradient_server.dashboard.data import MAX_ROWS, LogPart, format_lines
+from gradient_server.dashboard.listing import (
+    ALWAYS,
+    PAGE_SIZE,
+    ListedRun,
+    Query,
+    RunPage,
+    differing,
+    has_numbers,
+    readable,
+)
 
-PAGE_SIZE = 100
-"""How many experiments are on a page."""
 MAX_CHARACTERS = 2_000
 """How many characters of a log row are shown."""
 RELOAD_SECONDS = 5
-"""How often a browser without JavaScript loads a page again."""
+"""How often a browser without JavaScript loads the page of a run again."""
+LIST_RELOAD_SECONDS = 30
+"""How often it loads the list again, in which somebody may be typing."""
 
 
-def list_page(experiments: Sequence[BaseExperiment], offset: int, total: int) -> str:
-    """Return the page that lists experiments.
+def list_page(page: RunPage, query: Query, clock: Clock) -> str:
+    """Return the page that lists runs.
 
-    :param experiments: the experiments on this page, the newest first
-    :param int offset: how many newer ones there are
-    :param int total: how many there are
+    :param RunPage page: the runs that it lists
+    :param Query query: what its URL asks for
+    :param Clock clock: the clock of their timestamps
     """
-    table = list_table(experiments)
+    on_page = {run.handle for run in page.runs}
     return _render(
         "list.html",
-        columns=table.columns,
-        rows=list(zip(experiments, table.rows, strict=True)),
-        offset=offset,
-        total=total,
+        page=page,
+        query=query,
+        elsewhere=[handle for handle in query.run if handle not in on_page],
+        iso=lambda timestamp: clock.date(timestamp).isoformat(timespec="seconds"),
+        sortable=[*ALWAYS, *page.columns],
+        numeric={column for column in page.columns if has_numbers(page.runs, column)},
         page_size=PAGE_SIZE,
-        reload_seconds=RELOAD_SECONDS,
+        reload_seconds=LIST_RELOAD_SECONDS,
     )
 
 
-def experiment_page(experiment: BaseExperiment, log: LogPart) -> str:
-    """Return the page of an experiment: its state, charts, log and parameters."""
+def compare_page(runs: Sequence[ListedRun], query: Query) -> str:
+    """Return the page that compares the selected runs: what differs in their parameters, their metrics and curves."""
+    metrics = dict.fromkeys(f"metric:{name}" for run in runs for name in run.metrics)
+    columns = [*differing(runs), *metrics]
+    return _render(
+        "compare.html",
+        runs=runs,
+        query=query,
+        columns=columns,
+        numeric={column for column in columns if has_numbers(runs, column)},
+        reload_seconds=RELOAD_SECONDS if any(not has_ended(run.state) for run in runs) else None,
+    )
+
+
+def experiment_page(experiment: BaseExperiment, log: LogPart, now: datetime) -> str:
+    """Return the page of an experiment as of now: its state, charts, log and parameters."""
     return _render(
         "experiment.html",
         experiment=experiment,
+        now=now,
         title=_title(experiment),
         table=experiment_table(experiment),
         log=log,
@@ -54,15 +82,16 @@ def experiment_page(experiment: BaseExperiment, log: LogPart) -> str:
     )
 
 
-def update(experiment: BaseExperiment, log: LogPart | None) -> dict[str, Any]:
+def update(experiment: BaseExperiment, log: LogPart | None, now: datetime) -> dict[str, Any]:
     """Return what brings the page of an experiment up to date, as JSON values.
 
     :param LogPart log: the rows that the page does not show yet; None: it does not show the end of the log
+    :param datetime now: until when a running experiment has run
     """
     body: dict[str, Any] = {
         "state": experiment.state,
         "title": _title(experiment),
-        "summary": _render("_summary.html", experiment=experiment),
+        "summary": _render("_summary.html", experiment=experiment, now=now),
     }
     if log:
         body |= {
@@ -90,8 +119,9 @@ def message_page(title: str, text: str) -> str:
 
 
 def badge_styles() -> str:
-    """Return the style rules for the colours of states, which are those of notebooks."""
-    return "".join(f".badge.{style} {{ background: {color}; }}\n" for style, color in BACKGROUNDS.items())
+    """Return the style rules for the colours of states, which are those of notebooks, and of curves."""
+    badges = "".join(f".badge.{style} {{ background: {color}; }}\n" for style, color in BACKGROUNDS.items())
+    return badges + "".join(f".color-{number} {{ background: var(--line-{number}); }}\n" for number in range(8))
 
 
 def _render(template: str, **context: object) -> str:
@@ -100,12 +130,7 @@ def _render(template: str, **context: object) -> str:
 
 def _title(experiment: BaseExperiment) -> str:
     """Return the title of the window; the state comes first, so that it can be read in a narrow tab."""
-    return f"{state_word(experiment.state)} · {_readable(experiment.name or experiment.id)} · Gradient"
-
-
-def _readable(text: str) -> str:
-    """Return a text without escape sequences, with secrets redacted and control characters escaped."""
-    return escape_control_characters(redact(remove_escape_sequences(text)))
+    return f"{state_word(experiment.state)} · {readable(experiment.name or experiment.id)} · Gradient"
 
 
 def _message(text: str) -> str:
@@ -125,18 +150,27 @@ def _format_date(stamp: str) -> str:
     return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M:%S}"
 
 
-def _run_time(experiment: BaseExperiment) -> str | None:
-    """Return how long an experiment ran; None: it has not finished."""
-    if experiment.dt_started is None or experiment.dt_finished is None:
+def _run_seconds(experiment: BaseExperiment, now: datetime) -> float | None:
+    """Return how long an experiment ran, or has been running; None: it did not run."""
+    if experiment.dt_started is None or (experiment.dt_finished is None and has_ended(experiment.state)):
         return None
-    run_time = datetime.fromisoformat(experiment.dt_finished) - datetime.fromisoformat(experiment.dt_started)
-    return elapsed_text(run_time.total_seconds())
+    end = datetime.fromisoformat(experiment.dt_finished) if experiment.dt_finished else now
+    return max(0.0, (end - datetime.fromisoformat(experiment.dt_started)).total_seconds())
 
 
-def _column_classes(column: Column) -> str:
-    """Return the classes with which the style sheet aligns columns, and hides some in a narrow window."""
-    name = column.name.replace("_", "-")
-    return f"column-{name}{' number' if column.is_number else ''}{' wraps' if column.wraps else ''}"
+def _label(column: str) -> str:
+    """Return the head of a column.
+
+    >>> _label("env:LR"), _label("project")
+    ('LR', 'project')
+    """
+    return column.partition(":")[2] or column
+
+
+def _column_text(run: ListedRun, column: str) -> str:
+    """Return the text in a column; numbers to five digits."""
+    value = run.value(column)
+    return "" if value is None else f"{value:.5g}" if isinstance(value, float) else value
 
 
 _TEMPLATES = Environment(
@@ -148,12 +182,14 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.globals.update(
     dict[str, Any](
-        column_classes=_column_classes,
+        column_text=_column_text,
+        elapsed_text=elapsed_text,
         format_date=_format_date,
         format_lines=format_lines,
+        label=_label,
         message=_message,
-        readable=_readable,
-        run_time=_run_time,
+        readable=readable,
+        run_seconds=_run_seconds,
         state_style=state_style,
         state_word=state_word,
         thousands="{:,}".format,

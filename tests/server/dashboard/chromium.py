@@ -95,6 +95,10 @@ class Chromium:
         """Turn the scripts of pages on or off."""
         self._call("Emulation.setScriptExecutionDisabled", value=not run)
 
+    def type(self, text: str) -> None:
+        """Type a text into the element that has the focus."""
+        self._call("Input.insertText", text=text)
+
     def open(self, url: str) -> None:
         """Open a page and wait until it is loaded."""
         loader = self._call("Page.navigate", url=url)["loaderId"]
@@ -128,7 +132,7 @@ class Chromium:
         """Type the key into the login form and send it."""
         self.wait_for("document.querySelector('#key') !== null")
         self.run("document.querySelector('#key').focus()")
-        self._call("Input.insertText", text=key)
+        self.type(key)
         self.run("document.querySelector('form.login button').click()")
         self.wait_for("location.pathname !== '/page/login' && document.readyState === 'complete'")
 

@@ -1,5 +1,7 @@
 """The pages in Chromium: they keep themselves up to date, charts can be zoomed, and the console stays empty."""
 
+import threading
+
 import pytest
 
 from tests.server.dashboard.chromium import PROGRAM, Chromium
@@ -36,7 +38,7 @@ def test_rows_state_and_charts_appear_while_an_experiment_runs(browser, gradient
     assert "no experiments yet" in browser.text()
     gradient_server.clock.scale = 5
     handle = run(name="mnist", rows=40, seconds=40)
-    browser.wait_for("document.querySelector('td .badge')?.textContent === 'running'")
+    browser.wait_for("document.querySelector('.runs .badge')?.textContent === 'running'")
     browser.run("document.querySelector('tbody a').click()")
     browser.wait_for("location.pathname.startsWith('/page/experiments/') && document.readyState === 'complete'")
     assert handle in browser.text()
@@ -93,6 +95,88 @@ def test_a_zoomed_chart_stays_zoomed_while_rows_are_added(browser, gradient_serv
     assert int(browser.wait_for(f"{LEGEND}[0] < {last} && {LEGEND}[0]")) == pytest.approx(last / 2, abs=2)
 
 
+NAMES = "[...document.querySelectorAll('.runs tbody th a')].map((link) => link.textContent).join()"
+STATUS = "document.querySelector('#status').textContent"
+FIRST_BADGE = "document.querySelector('.badge').textContent"
+
+
+def test_what_is_typed_chosen_and_selected_is_in_the_link(browser, gradient_server, run):
+    for name in ("one", "two", "three"):
+        run(name=name, experiment_env={"LR": len(name)})
+    gradient_server.advance(30)
+    browser.open(f"{gradient_server.url}/page/")
+    browser.run("document.querySelector('[name=q]').focus()")
+    browser.type("LR=3")
+    browser.wait_for(f"{NAMES} === 'two,one'")
+    assert browser.run("document.activeElement.name + document.activeElement.value") == "qLR=3"
+    browser.run("document.querySelector('#sort-name').click()")
+    browser.run("document.querySelector('[value=\"env:LR\"]').click()")
+    browser.wait_for("document.querySelector('[data-label=LR]') !== null")
+    browser.run("document.querySelectorAll('.runs [name=run]').forEach((box) => box.click())")
+    browser.wait_for("document.querySelector('[role=status]').textContent.includes('2 selected')")
+    link = browser.run("location.search")
+    assert "q=LR%3D3" in link
+    assert link.count("column=") == 3, link
+    browser.open(f"{gradient_server.url}/page/{link}")
+    assert browser.run(f"document.querySelectorAll('.runs :checked').length + {NAMES}") == "2one,two"
+    browser.run("document.querySelector('[formaction]').click()")
+    browser.wait_for("document.querySelectorAll('.chart canvas').length === 2")
+    assert browser.run(
+        "[...document.querySelector('.chart').querySelectorAll('.u-label')].map((one) => one.textContent)"
+    ) == [
+        "step",
+        "one",
+        "two",
+    ]
+    assert browser.run("document.querySelector('main a').getAttribute('href')") == f"/page/{link}"
+
+
+def test_curves_are_smoothed_and_drawn_on_a_log_scale_by_options_in_the_link(browser, gradient_server, run):
+    handles = [run(name=name, rows=rows) for name, rows in (("one", 40), ("two", 30))]
+    gradient_server.advance(30)
+    browser.open(f"{gradient_server.url}/page/compare?run={handles[0]}&run={handles[1]}")
+    raw = browser.wait_for(f"{LEGEND}[1] && {LEGEND}")
+    browser.run("document.querySelector('[name=smooth]').value = 0.9")
+    browser.run("document.querySelector('[name=smooth]').dispatchEvent(new Event('input', {bubbles: true}))")
+    browser.run("document.querySelector('[name=log]').click()")
+    assert browser.run("location.search").endswith("&smooth=0.9&log=1")
+    browser.open(f"{gradient_server.url}/page/compare{browser.run('location.search')}")
+    smooth = browser.wait_for(f"{LEGEND}[1] && {LEGEND}")
+    assert float(smooth[2]) > float(raw[1]), "the loss goes down, and its average lags behind"
+    assert browser.run("document.querySelector('[name=log]').checked")
+    # Steps that one run does not have show its nearest value.
+    box = "document.querySelector('.u-over').getBoundingClientRect()"
+    browser.move_mouse(browser.run(f"{box}.right - 2"), browser.run(f"{box}.top + 20"))
+    assert browser.wait_for(f"{LEGEND}.slice(0, 5).every(Boolean) && {LEGEND}[0]") == "40"
+
+
+def test_a_server_that_is_gone_is_said_and_what_was_running_is_unknown_until_it_is_back(browser, gradient_server, run):
+    handle = run(name="mnist", seconds=1000)
+    gradient_server.clock.scale = 0
+    gradient_server.advance(500)
+    browser.open(f"{gradient_server.url}/page/experiments/{handle}")
+    assert browser.run(FIRST_BADGE) == "running"
+    restart = threading.Thread(target=gradient_server.restart, kwargs={"pause": 1.5})
+    restart.start()
+    browser.wait_for(f"{STATUS}.includes('has not responded') && {FIRST_BADGE} === 'unknown'")
+    assert browser.run("document.title") == "unknown · mnist · Gradient"
+    browser.wait_for(f"{STATUS} === '' && {FIRST_BADGE} === 'running'")
+    assert browser.run("document.title") == "running · mnist · Gradient"
+    restart.join()
+    browser.errors.clear()
+
+
+def test_how_long_a_run_has_been_running_counts_up_and_times_have_the_local_time(browser, gradient_server, run):
+    run(seconds=1000)
+    gradient_server.advance(500)
+    browser.open(f"{gradient_server.url}/page/")
+    elapsed = "document.querySelector('[data-elapsed]').textContent"
+    before = browser.wait_for(elapsed)
+    browser.wait_for(f"{elapsed} !== '{before}'")
+    browser.run("document.querySelector('time').dispatchEvent(new Event('mouseover', {bubbles: true}))")
+    assert "(local time)" in browser.run("document.querySelector('time').title")
+
+
 @pytest.mark.parametrize(
     "y", [[1e15, -1e15], [1e15, 1e15 - 1], [1e-300, 2e-300], [0, 0], [0.1, 0.1 + 1e-16], [5e-324, 1e15]]
 )
@@ -102,7 +186,7 @@ def test_numbers_of_any_size_can_be_charted(browser, gradient_server, run, y):
     for x in ([1, 2], [1e15 - 1, 1e15], [0, 1e-300], [-1e15, 1e15]):
         chart = {"name": "n", "axis": "step", "series": [{"name": "worker", "x": x, "y": y}]}
         browser.run(
-            "import('/page/files/page.js').then(({Chart}) => {"
+            "import('/page/files/chart.js').then(({Chart}) => {"
             f"window.chart = new Chart({chart}); document.querySelector('.charts').append(window.chart.figure);"
             "window.chart.draw(); })"
         )
@@ -145,7 +229,9 @@ def test_everything_but_charts_is_there_without_javascript(browser, gradient_ser
     handle = run(rows=10)
     gradient_server.advance(30)
     browser.set_scripts(False)
-    browser.open(f"{gradient_server.url}/")
+    browser.open(f"{gradient_server.url}/page/?q=single")
+    for text in ("1 run", "Apply", "stopped", "loss"):
+        assert text in browser.text()
     browser.open(f"{gradient_server.url}/page/experiments/{handle}")
     for text in ("stopped", "step 10/10", "loss", "Parameters", "Charts need JavaScript"):
         assert text in browser.text()
@@ -168,7 +254,7 @@ def test_no_page_is_wider_than_the_window(browser, gradient_server, run, width, 
     gradient_server.advance(30)
     browser.resize(width, 800)
     browser.set_dark(dark)
-    for path in ("/page/", f"/page/experiments/{handle}", "/page/login"):
+    for path in ("/page/", f"/page/experiments/{handle}", f"/page/compare?run={handle}", "/page/login"):
         browser.open(gradient_server.url + path)
         if handle in path:
             browser.wait_for(CHARTS)
