@@ -14,6 +14,7 @@ from gradient_api.constants import TERMINAL_STATES, ExperimentType
 from gradient_api.constants import ExperimentState as State
 from starlette.datastructures import QueryParams
 
+from gradient_ext._json import is_object
 from gradient_ext.experiments import experiment_from
 from gradient_ext.redaction import escape_control_characters, redact, remove_escape_sequences
 from gradient_ext.states import state_word
@@ -280,7 +281,7 @@ def _read_facts(found: Experiment, clock: Clock) -> Facts:
         return ", ".join(dict.fromkeys(readable(text) for text in texts if isinstance(text, str)))
 
     variables = values.get("experiment_env")
-    items = variables.items() if isinstance(variables, dict) else ()
+    items = variables.items() if is_object(variables) else ()
     environment = {readable(str(name)): readable(str(value)) for name, value in items}
     name, project, note = (readable(text or "") for text in (experiment.name, experiment.project_id, experiment.note))
     tags = tuple(map(readable, experiment.tags or ()))

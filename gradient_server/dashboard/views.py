@@ -46,7 +46,7 @@ def list_page(page: RunPage, query: Query, clock: Clock) -> str:
         page=page,
         query=query,
         elsewhere=[handle for handle in query.run if handle not in on_page],
-        iso=lambda timestamp: clock.date(timestamp).isoformat(timespec="seconds"),
+        created={run.handle: clock.date(run.created).isoformat(timespec="seconds") for run in page.runs},
         sortable=[*ALWAYS, *page.columns],
         numeric={column for column in page.columns if has_numbers(page.runs, column)},
         page_size=PAGE_SIZE,
@@ -170,7 +170,7 @@ def _label(column: str) -> str:
 def _column_text(run: ListedRun, column: str) -> str:
     """Return the text in a column; numbers to five digits."""
     value = run.value(column)
-    return "" if value is None else f"{value:.5g}" if isinstance(value, float) else value
+    return "" if value is None else value if isinstance(value, str) else f"{value:.5g}"
 
 
 _TEMPLATES = Environment(
