@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     "gradient_ext": [
         ["gradient_ext"],
-        ["gradient_ext._json", "gradient_ext.states", "gradient_ext.workspace_files"],
+        ["gradient_ext._json", "gradient_ext.states"],
         ["gradient_ext.redaction"],
         ["gradient_ext.errors"],
         [
@@ -87,7 +87,6 @@ LATE = {
     "gradient_ext.async_base_client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.base_client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.display.tables._rich_text": "rich is in an extra",
-    "gradient_ext.workspace_files._parsed": "most programs upload nothing",
     "gradient_server.__getattr__": "pytest imports the package for its plugin, also without the extra `server`",
     "gradient_server.runners.process.workspace._download": "most supervisors download nothing",
 }

@@ -1,7 +1,4 @@
-"""The files of a folder that belong to a workspace: all but those that an ignore list names.
-
-Both sides use it: the client for folders that it uploads, and the server for folders on its own machine.
-"""
+"""The files of a folder that belong to a workspace: all but those that an ignore list names."""
 
 from __future__ import annotations
 
@@ -10,13 +7,12 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from pathspec import Pattern
+from pathspec import GitIgnoreSpec, Pattern
 
 IGNORED = (".git", ".venv", "__pycache__", "node_modules")
-"""What is left out whatever `.gitignore` says of it."""
+"""Names that are left out, whatever `.gitignore` contains."""
 
 
 class FoundFile(NamedTuple):
@@ -123,8 +119,6 @@ def _lines(path: Path) -> list[str]:
 
 
 def _parsed(lines: Iterable[str]) -> tuple[_Pattern, ...]:
-    from pathspec import GitIgnoreSpec
-
     found: list[_Pattern] = []
     for line in lines:
         # Git does not take `folder/**` for the folder itself, so that something in it can be taken back with a `!`.
