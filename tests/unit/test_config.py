@@ -364,10 +364,11 @@ def test_the_defaults_are_those_of_the_documentation(client):
 
 
 def test_each_host_that_gets_a_key_over_plain_http_has_its_own_warning():
-    hosts = {"base_url": "http://one.example.com", "logs_url": "http://two.example.com"}
+    names = ["one.example.com", "two.example.com", "three.example.com"]
+    hosts = dict(zip(("base_url", "logs_url", "api_url"), map("http://{}".format, names), strict=True))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(2):
             with ExperimentsClient("sesame-key", **hosts) as client:
                 client.with_options(timeout=3)
-    assert [str(warning.message).split()[5] for warning in caught] == ["one.example.com", "two.example.com"]
+    assert [str(warning.message).split()[5] for warning in caught] == names
