@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from attrs import frozen
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
@@ -13,7 +14,7 @@ from gradient_ext.experiments import BaseExperiment, experiment_from
 from gradient_server.api.operations import Operations
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, ApiResponse, Pending
 from gradient_server.clock import Clock
-from gradient_server.dashboard.charts import MAX_CHARTS, charts_of, more_metrics
+from gradient_server.dashboard.charts import charts_of, compared, first_charts
 from gradient_server.metrics.rows import RowParser
 from gradient_server.metrics.series import Series
 from gradient_server.runners.base import Job, LogRow, Run, next_state_at, state_at
@@ -23,8 +24,6 @@ MAX_ROWS = 500
 """How many log rows a page shows."""
 LAST_ROWS = 200
 """How many rows at the end of the log of each job are searched for the last value of each metric."""
-MAX_KNOWN_RUNS = 10_000
-"""Of how many runs the last metrics are kept in memory."""
 
 Lines = Mapping[str, int]
 """The last line of each job; 0: it has no row yet."""
@@ -76,7 +75,7 @@ class DashboardData:
         self._store = store
         self._operations = operations
         self._clock = clock
-        self._last_metrics: dict[str, tuple[Lines, dict[str, float]]] = {}
+        self._last_metrics: WeakKeyDictionary[Run, tuple[Lines, dict[str, float]]] = WeakKeyDictionary()
         """Of each run the last lines up to which its log was searched, and what was found."""
 
     def experiment(self, handle: str) -> BaseExperiment | None:
@@ -140,19 +139,15 @@ class DashboardData:
         rows = self._block(run, line, _lines_per_job(lines))
         return self._log_part(run, rows, lines, is_complete=is_complete, after=line)
 
-    def last_metrics(self, handle: str, run: Run) -> Mapping[str, float]:
+    def last_metrics(self, run: Run) -> Mapping[str, float]:
         """Return the last number of each metric in a log; with several jobs, that of the first one that has it.
 
         Only the last rows of a log are searched: there may be many runs with long logs. What was found earlier is kept.
-
-        :param str handle: the experiment
         """
         lines = self._last_lines(run)
-        known_lines, known = self._last_metrics.pop(handle, ({}, {}))
+        known_lines, known = self._last_metrics.get(run, ({}, {}))
         found = known if known_lines == lines else {**known, **self._metrics_at_end(run, lines)}
-        self._last_metrics[handle] = (lines, found)
-        if len(self._last_metrics) > MAX_KNOWN_RUNS:
-            del self._last_metrics[next(iter(self._last_metrics))]
+        self._last_metrics[run] = (lines, found)
         return found
 
     def _metrics_at_end(self, run: Run, lines: Lines) -> dict[str, float]:
@@ -169,30 +164,19 @@ class DashboardData:
         return found
 
     async def comparison(self, runs: Mapping[str, Run]) -> dict[str, Any]:
-        """Return charts with the series of several runs as JSON values, and a note on what they leave out.
+        """Return the charts that compare runs as JSON values, and a note on what they leave out.
 
         :param runs: the runs by their names
         """
-        merged: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for number, (name, run) in enumerate(runs.items()):
-            for chart in (await self.charts(run))["charts"]:
-                several = len(chart["series"]) > 1
-                merged.setdefault((chart["name"], chart["axis"]), []).extend(
-                    {**series, "name": f"{name} · {series['name']}" if several else name, "run": number, "node": node}
-                    for node, series in enumerate(chart["series"])
-                )
-        # A metric that most runs have comes first.
-        shared = sorted(merged.items(), key=lambda item: -len({series["run"] for series in item[1]}))
-        charts = [{"name": name, "axis": axis, "series": series} for (name, axis), series in shared[:MAX_CHARTS]]
-        return {"charts": charts, "note": more_metrics(len(shared) - len(charts))}
+        found = {name: charts_of(await self._operations.metrics.read(run)) for name, run in runs.items()}
+        return first_charts(compared(found))
 
     async def charts(self, run: Run) -> dict[str, Any]:
         """Return the charts of a log as JSON values, and a note on what they leave out.
 
         Other requests have their turn while a long log is read.
         """
-        charts, note = charts_of(await self._operations.metrics.read(run))
-        return {"charts": charts, "note": note}
+        return first_charts(charts_of(await self._operations.metrics.read(run)))
 
     def _has_ended(self, run: Run) -> bool:
         """Whether a run has ended. Ask this before the last lines: the log is complete then."""

@@ -37,12 +37,12 @@ _DEFAULT_METRICS = 2
 _MAX_TEXT = 500
 
 Value = str | float
-LastMetrics = Callable[[str, Run], Mapping[str, float]]
+LastMetrics = Callable[[Run], Mapping[str, float]]
 
 
 @frozen(kw_only=True)
 class Query:
-    """What the query of a URL asks for. The attributes are the names in the URL.
+    """The query of a URL: filters, order, columns and selection. The attributes are the names in the URL.
 
     :param str q: words that each run has in its name, id, command, tags, note or environment
     :param str project: the project of the runs; empty: all
@@ -91,7 +91,7 @@ _DEFAULTS = asdict(Query())
 
 @frozen(kw_only=True)
 class Facts:
-    """What of an experiment changes only when it is updated. Secrets are masked.
+    """The facts about an experiment that change only when it is updated. Secrets are masked.
 
     :param body: the request that it was created with
     :param parameters: the columns of `PARAMETERS` that it has a value for
@@ -239,7 +239,7 @@ class RunList:
         """Return runs with their metrics and errors. Other requests have their turn in between."""
         complete: list[ListedRun] = []
         for run in runs:
-            metrics = run.metrics or self._last_metrics(run.handle, run.run)
+            metrics = run.metrics or self._last_metrics(run.run)
             error = readable(run.run.error(self._clock.now()) or "")
             complete.append(evolve(run, metrics=metrics, error=error))
             await asyncio.sleep(0)
@@ -341,7 +341,7 @@ def _sorted(runs: Iterable[ListedRun], column: str, *, is_descending: bool) -> l
 
 
 def _sort_key(value: Value | None) -> tuple[bool, Value] | None:
-    """Return what sorts numbers by their size, also those that are texts, and before other texts."""
+    """Return a sort key: numbers come first, by size, also where they are written as text; None has no place."""
     if value is None:
         return None
     try:

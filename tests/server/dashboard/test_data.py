@@ -110,6 +110,15 @@ def visitor(runner, multi_node):
         yield visitor
 
 
+@pytest.mark.parametrize("path", ["experiments/{}/charts", "compare/charts?run={}"])
+def test_charts_name_how_many_metrics_they_leave_out(visitor, runner, path):
+    (run,) = runner.kept.values()
+    message = " ".join(f"loss_{name} 0.5" for name in "abcdefghij")
+    run._printed[run.jobs[0]] += [LogRow(line, 0.0, message) for line in (1, 2)]
+    answer = visitor.get(f"/page/{path.format(run.handle)}").json
+    assert (len(answer["charts"]), answer["note"]) == (8, "2 more metrics not shown.")
+
+
 def test_a_log_of_many_jobs_is_read_in_few_pieces(visitor, runner):
     (run,) = runner.kept.values()
     lengths = [1 + 7 * number % 50 for number in range(NODES)]

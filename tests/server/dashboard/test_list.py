@@ -104,6 +104,15 @@ def test_last_metrics_follow_the_log(listed, run, frozen_server):
     assert len(losses) == 3
 
 
+def test_metrics_of_a_deleted_run_are_not_those_of_another_one_with_its_id(listed, run, frozen_server):
+    run()
+    frozen_server.advance(60)
+    assert column_of(listed()[0], "loss")
+    frozen_server.reset()
+    run(start=False)
+    assert column_of(listed()[0], "loss") == []
+
+
 def test_tags_and_notes_are_shown_and_found_also_when_they_change(listed, visitor, run, client, frozen_server):
     handle = run(start=False, name="one", tags=["first try", "<b>"], note="looks good")
     run(start=False, name="two")
