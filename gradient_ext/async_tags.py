@@ -31,7 +31,7 @@ class AsyncTags(NamedTuple):
     transport: AsyncTransport
     api_url: str
     entity: str
-    """What has the tags, as the contract calls it."""
+    """The kind of what has the tags, as the contract names it: `experiment` or `project`."""
 
     async def read(self, ids: Sequence[str]) -> dict[str, list[str]]:
         """Return the tags of entities by their ids."""

@@ -232,7 +232,7 @@ def _member_problem(parameter: Parameter, value: Any) -> str | None:
 def _text_problem(parameter: Parameter, text: str) -> str | None:
     if parameter.member_max_length is not None and len(text) > parameter.member_max_length:
         return f"has more than {parameter.member_max_length} characters"
-    if parameter.member_pattern is None or re.fullmatch(parameter.member_pattern.strip("^$"), text):
+    if parameter.member_pattern is None or re.fullmatch(parameter.member_pattern, text):
         return None
     return "has a line break or another control character" if text else "is empty"
 

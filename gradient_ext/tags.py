@@ -32,7 +32,7 @@ class Tags(NamedTuple):
     transport: Transport
     api_url: str
     entity: str
-    """What has the tags, as the contract calls it."""
+    """The kind of what has the tags, as the contract names it: `experiment` or `project`."""
 
     def read(self, ids: Sequence[str]) -> dict[str, list[str]]:
         """Return the tags of entities by their ids."""

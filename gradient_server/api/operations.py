@@ -42,7 +42,7 @@ SIGNAL_OFFSET = 128
 experiment_pages: ContextVar[str | None] = ContextVar("experiment_pages", default=None)
 """The URL, as the client of the current request calls the server, to which a handle is appended; None: no pages."""
 _LABELS = ("tags", "note")
-"""What is changed without changing the experiment; responses have it beside the parameters."""
+"""The members of a body that can change later; responses have them beside the parameters."""
 _SUCCESS = ApiResponse(200, {"message": "success"})
 
 

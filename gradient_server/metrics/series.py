@@ -32,7 +32,7 @@ class Columns:
 
 @define
 class _Steps:
-    """What is known of the steps with one name."""
+    """The steps with one name, and whether they can be an axis."""
 
     values: array[float]
     count: int = 0
@@ -152,7 +152,7 @@ class Series:
 def _thinned(values: Sequence[float], start: int, end: int, size: int) -> list[int]:
     """Return the indices of two points of each stretch of some size: the lowest and the highest; the first one, too.
 
-    A number that is none, or infinite, is told rather than the extremes beside it.
+    A stretch with NaN or infinity is represented by the first of these, instead of by its extremes.
     """
     found: list[int] = [start] if end > start else []
     for begin in range(start, end, size):

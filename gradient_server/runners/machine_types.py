@@ -28,7 +28,7 @@ _GPU = re.compile("[A-Za-z0-9][A-Za-z0-9/:._-]*")
 
 @frozen(kw_only=True)
 class MachineType:
-    """What a machine type stands for.
+    """A machine type: the resources that its name stands for.
 
     :param int gpus: GPUs of each node
     :param int cpus: processors of each node; 0: they are not counted
@@ -66,7 +66,7 @@ def parse_gpus(text: str) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Request:
-    """What an experiment needs while it runs. Without machine types: a slot.
+    """The resources that an experiment needs while it runs. Without machine types: a slot.
 
     :param gpus: the number for each node; empty without machine types
     """
@@ -88,7 +88,7 @@ def _tuples(nodes: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
 
 @frozen(kw_only=True)
 class Claim:
-    """What an experiment has while it runs.
+    """The resources that an experiment has while it runs.
 
     :param gpus: the names of those of each node; empty without machine types
     """
@@ -107,7 +107,7 @@ class Claim:
 
 @frozen(kw_only=True)
 class Capacity:
-    """What there is for all experiments together, or what is left of it.
+    """The resources for all experiments together, or those that are left.
 
     :param gpus: their names, as `CUDA_VISIBLE_DEVICES` takes them
     """

@@ -108,7 +108,7 @@ class RunMonitor:
 
     @property
     def claim(self) -> Claim:
-        """What of the machine it has until it is over."""
+        """The resources of the machine that it has until it has ended."""
         return self.history.claim or self._claim or Claim()
 
     def launch(self, record: Callable[[], bool] = lambda: True, claim: Claim | None = None) -> None:

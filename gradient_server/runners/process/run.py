@@ -66,7 +66,7 @@ class ProcessRun(Run):
         self.ignored: str | None = None
         """Which parameters of the experiment are not used, in words."""
         self.request = Request()
-        """What it needs of the machine."""
+        """The resources of the machine that it needs."""
         self.problem: str | None = None
         """Why it cannot be run any more, although it was started."""
         self.waits_for: str | None = None

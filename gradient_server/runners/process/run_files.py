@@ -248,7 +248,7 @@ class History:
     exit_code: int | None = None
     """That of the command that decided how it has ended; -N: killed by the signal N."""
     claim: Claim | None = None
-    """What of the machine it has while it runs, which never changes; None: a slot."""
+    """The resources of the machine that it has while it runs, which never change; None: a slot."""
 
     @property
     def has_ended(self) -> bool:

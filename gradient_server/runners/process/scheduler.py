@@ -170,7 +170,7 @@ class Scheduler:
                 free = self._free(run)
                 # None overtakes the first one, so that each gets its turn.
                 if reason := waiting_reason(run.request, free, self._capacity):
-                    self._say_why_they_wait(reason)
+                    self._set_waiting_reasons(reason)
                     return
                 self._queue.popleft()
                 run.phase, run.waits_for = Phase.ACTIVE, None
@@ -195,7 +195,7 @@ class Scheduler:
         kept = {name for gpus in run.monitor.claim.gpus for name in gpus}
         return evolve(free, gpus=tuple(sorted(free.gpus, key=lambda name: name not in kept))) if kept else free
 
-    def _say_why_they_wait(self, reason: str) -> None:
+    def _set_waiting_reasons(self, reason: str) -> None:
         for place, run in enumerate(self._queue, 1):
             if run.request.gpus:  # with machine types
                 run.waits_for = reason if place == 1 else f"It waits for its turn: it is number {place} in the queue."
