@@ -68,7 +68,8 @@ def test_killing_a_run_spares_later_processes_with_its_numbers(stranger):
     kill_run(earlier, [earlier])
     assert stranger.poll() is None
     kill_run(None, [ProcessId.of(stranger.pid)])
-    assert stranger.wait() == -signal.SIGKILL
+    # It would sleep for a minute. The signal is not known if `kill_run` was the one that waited for it.
+    assert stranger.wait(timeout=20) in (-signal.SIGKILL, 0)
 
 
 @only_linux
