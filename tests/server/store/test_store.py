@@ -93,7 +93,7 @@ def test_a_simulated_run_continues_while_no_server_runs(serve, single_node_body)
         handle = post(client, {**single_node_body, "experimentEnv": rows}, "run/").json()["handle"]
         server.advance(10)
         before = client.get(f"{EXPERIMENTS}{handle}/").json()["data"]
-        seen, began = logs(client, handle), time.monotonic()
+        began, seen = time.monotonic(), logs(client, handle)
     assert before["state"] == State.RUNNING
     assert 50 < len(seen) < 190
     with serve(time_scale=1e-9) as (server, client):
