@@ -52,7 +52,7 @@ _STORAGE = PurePosixPath("/storage")
 _TYPES = {"parameterServer": "ps"}
 # Parameters that are used, or that only describe the experiment. Any other one, also a future one, is reported.
 _USED = frozenset(
-    {"name", "projectHandle", "experimentTypeId", "modelType", "modelPath", "experimentEnv"}
+    {"name", "tags", "note", "projectHandle", "experimentTypeId", "modelType", "modelPath", "experimentEnv"}
     | {"workspaceUrl", "workspaceRef", "workspaceUsername", "workspacePassword"}
     | {"workingDirectory", "artifactDirectory"}
 )

@@ -289,6 +289,11 @@ def test_ignored_parameters_of_several_nodes_are_named_once_without_secrets():
     )
 
 
+def test_what_only_describes_an_experiment_is_not_named_as_ignored():
+    described = {"name": "mnist", "tags": ["baseline"], "note": "Diverges.", "projectHandle": "pr1"}
+    assert ignored_parameters(nodes_of(["worker 0"], SINGLE), {**SINGLE, **described}) is None
+
+
 def test_mpirun_can_be_started_by_root_and_binds_no_process_to_a_processor():
     found = environment(*nodes_of(["worker 0"], SINGLE), host_file=Path("/runs/es1/hostfile"))
     expected = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
