@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gradient_ext.client import ExperimentsClient
     from gradient_ext.experiments import BaseExperiment, ExperimentList, MultiNodeExperiment, SingleNodeExperiment
     from gradient_ext.logs import LogRow, LogRows
+    from gradient_ext.metrics import MetricList, MetricPoint, MetricSeries
     from gradient_ext.projects import Project, ProjectList
     from gradient_ext.projects_client import ProjectsClient
     from gradient_ext.states import ExperimentState, ExperimentType
@@ -71,6 +72,9 @@ __all__ = [
     "LogsInterruptedError",
     "LogsTimeoutError",
     "MalformedResponseError",
+    "MetricList",
+    "MetricPoint",
+    "MetricSeries",
     "MultiNodeExperiment",
     "MultiNodeParameters",
     "NotFoundError",
@@ -112,6 +116,7 @@ if not TYPE_CHECKING:  # A type checker would accept any name of a module with `
         "gradient_ext.client": ("ExperimentsClient", "MultiNodeParameters", "SingleNodeParameters"),
         "gradient_ext.experiments": ("BaseExperiment", "ExperimentList", "MultiNodeExperiment", "SingleNodeExperiment"),
         "gradient_ext.logs": ("LogRow", "LogRows"),
+        "gradient_ext.metrics": ("MetricList", "MetricPoint", "MetricSeries"),
         "gradient_ext.projects": ("Project", "ProjectList"),
         "gradient_ext.projects_client": ("ProjectsClient",),
         "gradient_ext.states": ("ExperimentState", "ExperimentType"),

@@ -1,14 +1,15 @@
-"""`gradient experiments`: create, run, start, stop, list, inspect, wait for and delete experiments; read their logs."""
+"""`gradient experiments`: create, run, start, stop, list, inspect, wait for, delete; read logs and metrics."""
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 from gradient_api.parameters import MULTI_NODE_PARAMETERS, SINGLE_NODE_PARAMETERS, ParameterSet
@@ -19,6 +20,7 @@ from gradient import (
     ExperimentsClient,
     ExperimentState,
     LogRow,
+    MetricPoint,
     MultiNodeExperiment,
 )
 from gradient_cli.options import (
@@ -72,6 +74,17 @@ class FollowingCommand(Command):
             else:
                 joined.append(argument)
         return super().parse_args(ctx, joined)
+
+
+class MetricsCommand(Command):
+    """A command that is also called as the historical group was: `metrics get`, `metrics list`, `metrics stream`."""
+
+    _HISTORICAL: ClassVar[Mapping[str, list[str]]] = {"get": [], "list": ["--names"], "stream": ["--follow"]}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, with an option in place of a historical command."""
+        first, rest = args[:1], args[1:]
+        return super().parse_args(ctx, [*self._HISTORICAL.get("".join(first), first), *rest])
 
 
 class _Age(click.ParamType[timedelta]):
@@ -275,6 +288,45 @@ def logs(
         click.get_current_context().exit(follow(experiment_id, after=rows, node=node, **shown))
     if not rows:
         note("No logs found")
+
+
+@experiments.command(cls=MetricsCommand)
+@id_options(_ID)
+@click.option("--name", "--metric", "names", multiple=True, metavar="NAME", help="Only this metric; can be repeated.")
+@click.option("--names", "lists_names", is_flag=True, help="Print the names of the metrics.")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Print each point as it comes, until the end.")
+@click.option("--limit", type=click.IntRange(min=1), help="The most points of each series (with --json).")
+@click.option("--interval", expose_value=False, hidden=True)  # historical
+@AS_JSON
+def metrics(
+    *, names: Sequence[str], lists_names: bool, follows: bool, limit: int | None, as_json: bool, **ids: Any
+) -> None:
+    """Print the numbers that an experiment has printed: losses, accuracies, rewards."""
+    (experiment_id,) = given_ids(ids, _NOUN)
+    this, chosen = client(), list(names) or None
+    if follows:
+        for point in this.stream_metrics(experiment_id, chosen):
+            click.echo(json.dumps(point.to_dict(), ensure_ascii=False) if as_json else _point_text(point))
+        return
+    found = this.metrics(experiment_id, chosen, limit=limit)
+    if lists_names:
+        existing = list(dict.fromkeys(series.name for series in found))
+        if as_json:
+            print_json(existing)
+        else:
+            click.echo("".join(f"{escape_control_characters(name)}\n" for name in existing), nl=False)
+    elif as_json:
+        print_json(found.to_dict())
+    elif found:
+        found.show()
+    if not found and not as_json:
+        note("No metrics found")
+
+
+def _point_text(point: MetricPoint) -> str:
+    step = "" if point.step is None else f"{point.step:g}" if isinstance(point.step, float) else f"{point.step}"
+    name, node = (escape_control_characters(text or "") for text in (point.name, point.node))
+    return f"{node}\t{step}\t{name}\t{point.value:.6g}"
 
 
 @experiments.command("list")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -49,33 +49,42 @@ if TYPE_CHECKING:
     from gradient_api import models
     from gradient_api.api import experiments as experiments_api
     from gradient_api.api import logs as logs_api
+    from gradient_api.api import metrics as metrics_api
     from gradient_api.api import state as state_api
     from gradient_api.api import tags as tags_api
-    from gradient_api.models import Created, StateAnswer
+    from gradient_api.models import Created, MetricsAnswer, StateAnswer
     from gradient_api.types import Response
 
     import gradient
-    from gradient_ext import experiments, logs, pagination, polling
+    from gradient_ext import experiments, logs, metrics, pagination, polling
     from gradient_ext.display import progress as live_display
 else:
     # Annotations name what is imported later, so that it can be found when they are evaluated.
     gradient, httpx = map(LazyModule, ("gradient", "httpx"))
-    experiments_api, logs_api, state_api, tags_api, models, experiments, logs, pagination, polling, live_display = map(
+    experiments_api, logs_api, metrics_api, state_api, tags_api, models = map(
         LazyModule,
         (
             "gradient_api.api.experiments",
             "gradient_api.api.logs",
+            "gradient_api.api.metrics",
             "gradient_api.api.state",
             "gradient_api.api.tags",
             "gradient_api.models",
+        ),
+    )
+    experiments, logs, metrics, pagination, polling, live_display = map(
+        LazyModule,
+        (
             "gradient_ext.experiments",
             "gradient_ext.logs",
+            "gradient_ext.metrics",
             "gradient_ext.pagination",
             "gradient_ext.polling",
             "gradient_ext.display.progress",
         ),
     )
 
+Answer = TypeVar("Answer")
 Event = TypeVar("Event")
 
 
@@ -541,6 +550,64 @@ class AsyncExperimentsClient(AsyncBaseClient):
         )
         return self._poll(follower, _reporter(follower.handle, progress=progress))
 
+    async def metrics(
+        self, experiment_id: str, names: str | Sequence[str] | None = None, *, limit: int | None = None
+    ) -> gradient.MetricList:
+        """Return the numbers that an experiment has printed: losses, accuracies, rewards and the like.
+
+        They are found in the rows of its log, as people and libraries print them: `loss 0.5`, `loss=tensor(0.5)`,
+        `{'loss': 0.5, 'epoch': 0.1}`, tables of Stable-Baselines3 and Lightning.
+
+        >>> found = await client.metrics(experiment_id, "loss")
+        >>> [(series.name, series.node, len(series.values)) for series in found]
+        []
+
+        :param str experiment_id: Experiment ID
+        :param names: only metrics with these names: a str, or a list or tuple of str
+        :param int limit: the most values of each series; default: as many as the server keeps, which is 10,000 for the
+            local one. Of more, the first, the last, the lowest and the highest are returned: see `is_thinned`.
+
+        :returns: a series for each metric and node, in a list that is shown as a table in a notebook
+        :rtype: MetricList of MetricSeries
+
+        :raises ResourceFetchingError: there is no such experiment, or the server does not know metrics (status 404)
+        """
+        handle, wanted = checked_handle(experiment_id, "metrics()"), metrics.checked_names(names, "metrics()")
+        parameters: dict[str, Any] = {} if wanted is None else {"name": wanted}
+        if limit is not None:
+            check_whole("limit", limit, "metrics()", minimum=1)
+            parameters["limit"] = limit
+        return await self._metrics(handle, parameters, lambda answer: metrics.metrics_from(answer.data))
+
+    def stream_metrics(
+        self, experiment_id: str, names: str | Sequence[str] | None = None, *, timeout: float | None = None
+    ) -> AsyncGenerator[gradient.MetricPoint, None]:
+        """Follow the metrics of an experiment until it has ended, over a network that fails now and then.
+
+        Nothing is requested before the first point is asked for. The points that are there come first, then those that
+        are printed, each once and none left out. Transient failures are retried for as long as the client's `patience`.
+
+        >>> await client.start(experiment_id)
+        >>> [point.step async for point in client.stream_metrics(experiment_id, "loss")]
+        [1, 2, 3]
+
+        :param str experiment_id: Experiment ID
+        :param names: only metrics with these names: a str, or a list or tuple of str
+        :param float timeout: seconds to follow for, from the first point that is asked for; default: until the end
+
+        :returns: an asynchronous generator of MetricPoint
+
+        :raises ResourceFetchingError: there is no such experiment, or the server does not know metrics (status 404)
+        :raises WaitTimeoutError: the timeout is over
+        """
+        follower = polling.MetricFollower(
+            handle=checked_handle(experiment_id, "stream_metrics()"),
+            names=metrics.checked_names(names, "stream_metrics()"),
+            timeout=checked_seconds("timeout", timeout, "stream_metrics()"),
+            patience=self._options.patience,
+        )
+        return self._poll(follower, ProgressReporter())
+
     async def wait(
         self,
         experiment_id: str,
@@ -667,6 +734,26 @@ class AsyncExperimentsClient(AsyncBaseClient):
             within=query.within,
         )
 
+    async def _metrics(
+        self,
+        handle: str,
+        parameters: Mapping[str, Any],
+        read: Callable[[MetricsAnswer], Answer],
+        query: polling.Query | None = None,
+    ) -> Answer:
+        try:
+            return await self._transport.call(
+                lambda client: metrics_api.get_metrics.asyncio_detailed(handle, client=client, **parameters),
+                read,
+                wait=query.wait if query else 0.0,
+                within=query.within if query else None,
+            )
+        except ResourceFetchingError as error:
+            if error.status in (404, 405, 501):
+                await self._experiment(handle, query)  # Raises the same error if there is no such experiment.
+                error.add_note("The experiment is there: this server does not know metrics.")
+            raise
+
     async def _poll(self, poller: polling.Poller[Event], reporter: ProgressReporter) -> AsyncGenerator[Event, None]:
         """Take the steps of a poller until it is done, yield its events, and report progress."""
         with reporter:
@@ -695,6 +782,8 @@ class AsyncExperimentsClient(AsyncBaseClient):
                 return await self._state(handle, query)
             case polling.LogsQuery():
                 return await self._rows(handle, query)
+            case polling.MetricsQuery():
+                return await self._metrics(handle, query.parameters, _points_in, query)
             case _:
                 return await self._experiment(handle, query)
 
@@ -702,6 +791,12 @@ class AsyncExperimentsClient(AsyncBaseClient):
 def _reporter(experiment_id: str, *, progress: bool) -> ProgressReporter:
     # The live line needs rich, which is an extra.
     return live_display.live_line(experiment_id) if progress else ProgressReporter()
+
+
+def _points_in(answer: MetricsAnswer) -> polling.MetricsPage:
+    cursor: str = require("string", answer.cursor, "cursor", min_length=1)
+    points = metrics.points_of(metrics.metrics_from(answer.data))
+    return polling.MetricsPage(points, cursor, require("boolean", answer.complete, "complete"))
 
 
 def _created_in(created: Created) -> tuple[str, bool]:

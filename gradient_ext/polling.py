@@ -7,6 +7,7 @@ sleeps a :class:`Pause`, and sends a :class:`Query` and hands the response back.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Generic, Self, TypeVar, cast
 
@@ -25,6 +26,7 @@ from gradient_ext.errors import (
 )
 from gradient_ext.experiments import BaseExperiment, job_count
 from gradient_ext.logs import LogCursor, LogPosition, LogRange, LogRow, LogTail
+from gradient_ext.metrics import START, MetricPoint
 from gradient_ext.states import has_ended, has_failed, state_word
 
 LONGEST_HOLD = 20.0
@@ -111,6 +113,34 @@ class LogsQuery(Query):
     def parameters(self) -> dict[str, Any]:
         """The query parameters of the request."""
         return {"line": self.range.line, "limit": self.range.limit, **super().parameters}
+
+
+@frozen(kw_only=True)
+class MetricsQuery(Query):
+    """Request the points after a cursor; the response is a `MetricsPage`."""
+
+    names: Sequence[str] | None = None
+    after: str = START
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The query parameters of the request."""
+        names = {} if self.names is None else {"name": list(self.names)}
+        return {"after": self.after, **names, **super().parameters}
+
+
+@frozen
+class MetricsPage:
+    """The points after a cursor.
+
+    :param points: the points, ordered by time
+    :param str cursor: where to go on
+    :param bool is_complete: whether no more points will come
+    """
+
+    points: Sequence[MetricPoint]
+    cursor: str
+    is_complete: bool
 
 
 @define(kw_only=True)
@@ -381,6 +411,42 @@ class LogFollower(Poller[LogRow]):
         interrupted = LogsInterruptedError(self.handle, self.line, f"{reason}: {error}", error, cursor=cursor)
         interrupted.__cause__ = error
         return interrupted
+
+
+@define(kw_only=True)
+class MetricFollower(Poller[MetricPoint]):
+    """Follow the metrics of an experiment until it has ended, and return every point once.
+
+    :param names: the metrics; None: all
+    """
+
+    names: Sequence[str] | None = None
+    _cursor: str = field(default=START, init=False)
+    _is_complete: bool = field(default=False, init=False)
+
+    def _next_query(self) -> Query | None:
+        if self._is_complete:
+            return None
+        return MetricsQuery(names=self.names, after=self._cursor, wait=self._hold(LONGEST_HOLD))
+
+    def _take(self, query: Query, response: object) -> list[MetricPoint]:
+        page = cast(MetricsPage, response)
+        has_moved = page.cursor != self._cursor
+        self._cursor, self._is_complete = page.cursor, page.is_complete
+        if has_moved:
+            # Rows without points are read at once; the more points come, the later the next query may be.
+            self._reset_interval()
+            self._pause_until = self._queried_at + min(SHORTEST_INTERVAL, _SECONDS_PER_ROW * len(page.points))
+        else:
+            self._back_off()
+        return list(page.points)
+
+    def _timeout_error(self) -> GradientSdkError:
+        return WaitTimeoutError(self.handle, self.state, cast(float, self.timeout), self._last_error)
+
+    def _patience_error(self, error: GradientSdkError, reason: str) -> GradientSdkError:
+        error.add_note(f"Following the metrics of {self.handle} ended: {reason}.")
+        return error
 
 
 @define(kw_only=True)

@@ -95,6 +95,8 @@ METHODS = {
     "logs": {"experiment_id": "es1", "line": 7},
     "get_logs": {"experiment_id": "es1"},
     "yield_logs": {"experiment_id": "es1"},
+    "metrics": {"experiment_id": "es1", "names": ["loss"], "limit": 100},
+    "stream_metrics": {"experiment_id": "es1", "names": "loss"},
     "wait": {"experiment_id": "es1"},
 }
 """The public methods that send something, with the arguments of a call; `test_client` checks that none is missing."""

@@ -41,6 +41,18 @@ def log_dataframe(rows: Sequence[dict[str, object]], names: Sequence[str]) -> pa
     return pandas.DataFrame({name: _column([row[name] for row in rows], types.get(name, _TEXT)) for name in names})
 
 
+def metric_dataframe(
+    series: Iterable[tuple[str, str | None, Sequence[Any], Sequence[Any], Sequence[float]]],
+) -> pandas.DataFrame:
+    """Return a data frame with a row for each value of some series: name, node, steps, times and values."""
+    rows: dict[str, list[Any]] = {"name": [], "node": [], "step": [], "time": [], "value": []}
+    for name, node, steps, times, values in series:
+        for column, found in zip(rows, ([name] * len(values), [node] * len(values), steps, times, values), strict=True):
+            rows[column] += found
+    types = {"step": "float64", "time": _TIME, "value": "float64"}
+    return pandas.DataFrame({name: pandas.Series(rows[name], dtype=types.get(name, _TEXT)) for name in rows})
+
+
 def _type_of(field: ExperimentField) -> Any:
     if field.json_type == "string" and field.name.startswith("dt_"):  # The contract names all of its times like this.
         return _TIME

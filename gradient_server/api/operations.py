@@ -15,6 +15,7 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.api.contract import snake_case
+from gradient_server.api.metrics import metrics_response
 from gradient_server.api.responses import (
     EXPERIMENT_NOT_FOUND,
     PROJECT_NOT_FOUND,
@@ -151,6 +152,13 @@ class Operations:
         if not rows:
             return ApiResponse(204, pending=_pending(experiment, next_row_at))
         return ApiResponse(200, [serialize_log_row(job, row, self._clock) for job, row in rows])
+
+    async def get_metrics(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Return the metrics of an experiment, or the points after a cursor."""
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
+            return EXPERIMENT_NOT_FOUND
+        return await metrics_response(self.metrics, experiment, parameters, self._clock)
 
     def list_projects(self, parameters: Parameters, body: Body) -> ApiResponse:
         """List projects, newest first."""

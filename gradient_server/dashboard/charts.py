@@ -23,7 +23,7 @@ def charts_of(metrics: RunMetrics) -> list[Chart]:
     """Return the charts of a run, those with most points first.
 
     Every metric with several points is a chart with a series for each job. Its x-axis is a step where all series have
-    the same one, otherwise the line in the log. A value that is no number, or too large to draw, is a gap.
+    the same one and none repeats, otherwise the line in the log. What is no number, or too large to draw, is a gap.
     """
     found: dict[str, dict[str, Columns]] = {}
     totals: dict[str, int] = {}
@@ -63,7 +63,7 @@ def _is_line(series: dict[str, Columns]) -> bool:
 
 
 def _chart(name: str, jobs: dict[str, Columns]) -> Chart:
-    axes = {columns.axis for columns in jobs.values()}
+    axes = {columns.axis if columns.is_unique else None for columns in jobs.values()}
     axis = axes.pop() if len(axes) == 1 else None
     return {
         "name": name,

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from gradient_server.clock import Clock
 from gradient_server.metrics.rows import RowParser
 from gradient_server.metrics.series import Series
+from gradient_server.metrics.stream import MetricCursor, PointsPage, points_after
 from gradient_server.runners.base import Job, Run
 
 MAX_NAMES = 200
@@ -33,9 +34,11 @@ class RunMetrics:
         self._series: dict[str, dict[Job, Series]] = {}
 
     @property
-    def lines(self) -> dict[Job, int]:
-        """The last line of each job that was read."""
-        return dict(self._lines)
+    def cursor(self) -> MetricCursor:
+        """Where a reader goes on who has these points."""
+        return MetricCursor(
+            {job.id: (parser.line, parser.context_line) for job, parser in self._parsers.items() if parser.line}
+        )
 
     @property
     def point_count(self) -> int:
@@ -61,10 +64,18 @@ class RunMetrics:
     def series(self) -> Iterator[tuple[str, Job, Series]]:
         """Yield the series of all metrics: name, job and points."""
         for name, jobs in list(self._series.items()):
-            if any(series.is_metric for series in jobs.values()):
+            if self.is_metric(name):
                 for job in self.run.jobs:
                     if job in jobs:
                         yield name, job, jobs[job]
+
+    def find(self, name: str, job: Job) -> Series | None:
+        """Return the series of one metric of one job; None: there is none."""
+        return self._series.get(name, {}).get(job)
+
+    def is_metric(self, name: str) -> bool:
+        """Whether the numbers with a name measure something."""
+        return any(series.is_metric for series in list(self._series[name].values()))
 
 
 class MetricIndex:
@@ -89,3 +100,8 @@ class MetricIndex:
         ):
             self._runs.popitem(last=False)
         return found
+
+    async def read_after(self, metrics: RunMetrics, start: MetricCursor) -> PointsPage:
+        """Return points after a cursor, from some rows of each job of a run."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(_READING, points_after, metrics.run, start, self._clock.now())

@@ -21,6 +21,7 @@ class Columns:
 
     :param str axis: the name of the steps; None: there are none
     :param steps: NaN where a point has none; empty without an axis
+    :param bool is_unique: whether no step occurs twice
     """
 
     lines: Sequence[int]
@@ -28,6 +29,7 @@ class Columns:
     values: Sequence[float]
     axis: str | None
     steps: Sequence[float]
+    is_unique: bool = False
 
 
 @define
@@ -38,13 +40,17 @@ class _Steps:
     count: int = 0
     """How many points have one."""
     latest: float = -math.inf
-    grows: bool = True
-    """Whether each is larger than the one before."""
+    falls: bool = False
+    """Whether any is smaller than the one before."""
+    repeats: bool = False
+    """Whether any is the same as the one before."""
 
     def extend(self, steps: Sequence[float]) -> None:
         present = [step for step in steps if step == step]
         if present:
-            self.grows = self.grows and self.latest < present[0] and all(a < b for a, b in pairwise(present))
+            pairs = list(pairwise([self.latest, *present]))
+            self.falls = self.falls or any(before > after for before, after in pairs)
+            self.repeats = self.repeats or any(before == after for before, after in pairs)
             self.latest = present[-1]
             self.count += len(present)
         self.values.extend(steps)
@@ -80,15 +86,12 @@ class Series:
 
     @property
     def axis(self) -> str | None:
-        """The name of the steps that most points have, and that grow; None: there are none."""
-        return next(
-            (
-                name
-                for name in STEPS
-                if (found := self._steps.get(name)) and found.grows and found.count * 2 > self.total
-            ),
-            None,
-        )
+        """The name of steps that most points have, and that never fall; rather one whose steps differ; None: none."""
+        names = [name for name in STEPS if (steps := self._steps.get(name)) and self._may_be_axis(steps)]
+        return min(names, key=lambda name: self._steps[name].repeats, default=None)
+
+    def _may_be_axis(self, steps: _Steps) -> bool:
+        return steps.count * 2 > self.total and not steps.falls
 
     def extend(self, points: Points) -> None:
         """Add points."""
@@ -124,6 +127,7 @@ class Series:
             [self._values[index] for index in indices],
             axis,
             [steps[index] for index in indices] if axis else (),
+            is_unique=axis is not None and not self._steps[axis].repeats,
         )
 
     def _thin(self) -> None:

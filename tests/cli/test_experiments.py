@@ -239,6 +239,29 @@ def test_logs_can_be_limited_to_a_node_and_go_on_after_a_cursor(cli, client):
 # Lists and details
 
 
+def test_metrics_are_a_table_json_names_or_points_as_they_come(cli, client):
+    experiment_id = made(client)
+    client.wait(experiment_id)
+    found = client.metrics(experiment_id)
+    assert cli("experiments", "metrics", experiment_id).output == f"{found.pretty()}\n"
+    assert json.loads(cli("experiments", "metrics", experiment_id, "--json").output) == found.to_dict()
+    assert cli("experiments", "metrics", experiment_id, "--names").output == "loss\naccuracy\n"
+    loss = found[:1]
+    assert (
+        cli("experiments", "metrics", "get", "--id", experiment_id, "--metric", "loss").output == f"{loss.pretty()}\n"
+    )
+    assert (
+        cli("experiments", "metrics", "list", "--id", experiment_id, "--interval", "30s").output == "loss\naccuracy\n"
+    )
+    followed = cli("experiments", "metrics", experiment_id, "-f", "--name", "loss").output.splitlines()
+    points = [(point.step, point.value) for point in loss[0].points]
+    assert followed == [f"worker 0\t{step}\tloss\t{value:.6g}" for step, value in points]
+    streamed = cli("experiments", "metrics", "stream", "--id", experiment_id, "--json").output.splitlines()
+    assert len(streamed) == sum(series.total for series in found)
+    nothing = cli("experiments", "metrics", experiment_id, "--name", "nothing")
+    assert (nothing.code, "No metrics found" in nothing.errors) == (0, True)
+
+
 def test_list_prints_ids_json_or_a_table(cli, client):
     assert cli("experiments", "list") == (0, "", "No experiments found\n")
     waiting, ended = made(client, start=False), made(client)

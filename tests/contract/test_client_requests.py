@@ -20,6 +20,7 @@ from judging.methods import (
     LISTS,
     NAMES_ONE,
     READS_LOGS,
+    READS_METRICS,
     WAITS,
     call,
 )
@@ -106,6 +107,25 @@ def test_logs_are_asked_of_their_own_host(wire, sent, share, method):
     check()
 
 
+@pytest.mark.parametrize("method", READS_METRICS)
+def test_metrics_are_asked_for_by_name(wire, sent, share, method):
+    """With the names that were given; a stream begins at the beginning."""
+
+    @share(4)
+    @given(HANDLES, st.lists(PROJECTS, min_size=1, max_size=4), LIMITS)
+    def check(handle, names, limit):
+        wire.answers["getMetrics"] = as_json({"data": [], "cursor": "js1:1@0", "complete": True})
+        if method == "metrics":
+            wire.client.metrics(handle, names, limit=limit)
+        else:
+            list(wire.client.stream_metrics(handle, names))
+        (judgement,) = sent()
+        more = {"limit": limit} if method == "metrics" else {"after": "0"}
+        assert given_by_caller(judgement) == {"handle": handle, "name": names, **more}
+
+    check()
+
+
 def test_lists_are_filtered_and_cut(wire, sent, share):
     """Projects are numbered in the order given, each once; an offset is sent as it is, a limit is not exceeded."""
 
@@ -161,7 +181,7 @@ def test_keywords_have_the_names_of_the_contract(request_name):
 
 ONE_PROJECT = {"type": "string", "minLength": 1}
 ARGUMENT_NAMES = {"handle": "experiment_id", "experimentId": "experiment_id", "projectHandle": "project_id"}
-ARGUMENT_NAMES |= {"tag": "tags"}
+ARGUMENT_NAMES |= {"tag": "tags", "name": "names"}
 
 
 @pytest.fixture
@@ -224,22 +244,24 @@ def test_unknown_keywords_are_named(wire, method):
     assert wire.server.requests == []
 
 
-@pytest.mark.parametrize("method", [*NAMES_ONE, *READS_LOGS, *LISTS, *WAITS])
+@pytest.mark.parametrize("method", [*NAMES_ONE, *READS_LOGS, *LISTS, *WAITS, "metrics"])
 def test_other_arguments(refused, method):
     """What the contract does not allow for a parameter is refused before the call."""
-    operation = OPERATIONS[(NAMES_ONE | READS_LOGS | LISTS | WAITS)[method][-1]]
+    operation = OPERATIONS[(NAMES_ONE | READS_LOGS | LISTS | WAITS | READS_METRICS)[method][-1]]
     right = {} if method in LISTS else {"experiment_id": "es1"}
     for parameter in operation.parameters:
         if parameter["name"] in ADDED_BY_THE_CLIENT:
             continue
         name = ARGUMENT_NAMES.get(parameter["name"], parameter["name"])
+        if name == "after":
+            continue  # Streams begin at the beginning.
         if method == "iter_experiments":
             if name == "offset":
                 continue  # It goes through everything.
             name = {"limit": "page_size"}.get(name, name)
         many = parameter["schema"]["type"] == "object"
         schema = {"anyOf": [ONE_PROJECT, {"type": "array", "items": ONE_PROJECT}]} if many else parameter["schema"]
-        if name == "tags":  # One may be given as it is.
+        if name in ("tags", "names"):  # One may be given as it is.
             schema = {"anyOf": [schema["items"], schema]}
         for wrong in wrong_values(schema):
             refused(method, right, {name: wrong})

@@ -315,9 +315,10 @@ def test_one_odd_row_in_a_log(answered, subtests, method):
 def test_every_method_is_tried():
     """With each operation that answers it; a delete is answered with nothing that could be wrong.
 
-    `projects.get` looks for a project in a list, and tags of projects are read as those of experiments.
+    `projects.get` looks for a project in a list, tags of projects are read as those of experiments,
+    and streams of metrics as metrics.
     """
-    others = {"delete", "get_logs", "remove_tags", "projects.delete", "projects.get"}
+    others = {"delete", "get_logs", "remove_tags", "stream_metrics", "projects.delete", "projects.get"}
     others |= {f"projects.{each}_tags" for each in ("add", "remove", "list")}
     assert {method for method, _ in CASES} == set(ARGUMENTS) - others
     assert ExperimentsClient.get_logs is ExperimentsClient.logs

@@ -18,6 +18,8 @@ from gradient import (
     LogRow,
     LogsInterruptedError,
     LogsTimeoutError,
+    MetricList,
+    MetricPoint,
     MultiNodeExperiment,
     MultiNodeParameters,
     NotFoundError,
@@ -115,6 +117,9 @@ client.delete(handle)
 rows: list[LogRow] = client.logs(handle, line=10, limit=100)
 client.get_logs(handle)
 assert_type(client.yield_logs(handle, 0, 1000, timeout=60), Generator[LogRow, None, None])
+assert_type(client.metrics(handle, ["loss"], limit=10), MetricList)
+value: float = client.metrics(handle, "loss")[0].values[-1]
+assert_type(client.stream_metrics(handle, ("loss", "accuracy")), Generator[MetricPoint, None, None])
 for row in client.yield_logs(handle):
     assert_type(row, LogRow)
     assert_type(row.line, int)
@@ -211,6 +216,8 @@ async def main() -> None:
         listed: list[BaseExperiment] = await client.list(["prlvf0u05"], limit=5)
         rows: list[LogRow] = await client.logs(handle)
         assert_type(client.yield_logs(handle), AsyncGenerator[LogRow, None])
+        assert_type(client.stream_metrics(handle), AsyncGenerator[MetricPoint, None])
+        assert_type(await client.metrics(handle), MetricList)
         async for row in client.yield_logs(handle, timeout=60):
             assert_type(row, LogRow)
         async for experiment in client.iter_experiments():

@@ -3,7 +3,8 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 import attrs
 import httpx
@@ -21,6 +22,8 @@ _OURS = ("gradient", "gradient_api", "gradient_ext", "gradient_server")
 _NAMES = {
     # What the modules of the clients name and do not load.
     "AsyncTransport": async_transport.AsyncTransport,
+    "datetime": datetime,
+    "Sequence": Sequence,
     "Configuration": config.Configuration,
     "RetryPolicy": retries.RetryPolicy,
     "Transport": transport.Transport,

@@ -80,6 +80,8 @@ ExperimentsClient(api_token="a key")  # refused
 client.start(5)  # refused
 client.get()  # refused
 client.list(limit="10")  # refused
+client.metrics("esxfbgzu7xanst", 5)  # refused
+client.metrics("esxfbgzu7xanst")["loss"]  # refused
 client.wait("esxfbgzu7xanst", until=4.5)  # refused
 client.wait("esxfbgzu7xanst", on_state=lambda state: state.upper())  # refused
 client.with_options(time_out=5)  # refused

@@ -27,7 +27,7 @@ FLOORS = {
             "gradient_ext.projects",
             "gradient_ext.retries",
         ],
-        ["gradient_ext.logs", "gradient_ext.pagination"],
+        ["gradient_ext.logs", "gradient_ext.metrics", "gradient_ext.pagination"],
         ["gradient_ext.polling", "gradient_ext.async_transport", "gradient_ext.transport"],
         ["gradient_ext.async_base_client", "gradient_ext.base_client", "gradient_ext.async_tags", "gradient_ext.tags"],
         [

@@ -12,6 +12,7 @@ from .experiment_answer import ExperimentAnswer
 from .experiment_list import ExperimentList
 from .list_experiments_project_handle import ListExperimentsProjectHandle
 from .list_meta import ListMeta
+from .metrics_answer import MetricsAnswer
 from .mpi_multi_node_request import MpiMultiNodeRequest
 from .mpi_multi_node_request_experiment_env import MpiMultiNodeRequestExperimentEnv
 from .multi_node_request import MultiNodeRequest
@@ -39,6 +40,7 @@ __all__ = (
     "ExperimentList",
     "ListExperimentsProjectHandle",
     "ListMeta",
+    "MetricsAnswer",
     "MpiMultiNodeRequest",
     "MpiMultiNodeRequestExperimentEnv",
     "MultiNodeRequest",

@@ -3,12 +3,23 @@
 import functools
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
-from gradient import BaseExperiment, ExperimentList, LogRow, LogRows, Project, ProjectList
+from gradient import (
+    BaseExperiment,
+    ExperimentList,
+    LogRow,
+    LogRows,
+    MetricList,
+    MetricPoint,
+    MetricSeries,
+    Project,
+    ProjectList,
+)
 from judging.contract import (
     END_OF_LOG,
     KINDS_OF_BODY,
@@ -24,7 +35,7 @@ from judging.contract import (
 from judging.generated import values
 from tests.conftest import METHODS
 
-MEMBERS = {ExperimentList: BaseExperiment, LogRows: LogRow, ProjectList: Project}
+MEMBERS = {ExperimentList: BaseExperiment, LogRows: LogRow, MetricList: MetricSeries, ProjectList: Project}
 JSON_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}
 CLASSES = {
     number: SCHEMAS[request]["x-experiment"]
@@ -72,7 +83,7 @@ def _validator(operation: str) -> OAS31Validator:
 def check_well_formed(result: Any) -> None:
     """Check that what a method returned is what its type says, down to each attribute, prints, shows and is JSON."""
     match result:
-        case ExperimentList() | LogRows() | ProjectList():
+        case ExperimentList() | LogRows() | MetricList() | ProjectList():
             assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
             assert result.pretty()
             assert result._repr_html_()
@@ -83,13 +94,22 @@ def check_well_formed(result: Any) -> None:
             assert all(type(tag) is str for each in result for tags in each.values() for tag in tags)
         case list():
             for one in result:
-                assert isinstance(one, BaseExperiment | LogRow)  # out of a generator
+                assert isinstance(one, BaseExperiment | LogRow | MetricPoint)  # out of a generator
                 check_well_formed(one)
         case BaseExperiment():
             assert type(result).__name__ == CLASSES.get(result.experiment_type_id, "BaseExperiment")
             _check_attributes(result)
         case Project():
             _check_attributes(result)
+        case MetricSeries():
+            assert len(result.values) == len(result.times) == len(result.steps) == len(result.points)
+            for point in result.points:
+                check_well_formed(point)
+        case MetricPoint():
+            assert type(result.value) is float
+            assert type(result.name) is str
+            assert result.time.utcoffset() == timedelta()
+            json.dumps(result.to_dict(), allow_nan=False)
         case LogRow():
             assert [type(value) for value in result] == [int, str, str]
             assert result.job_id is None or type(result.job_id) is str
@@ -130,6 +150,13 @@ def check_faithful(result: Any, operation: str, body: Any) -> None:
                 _check_same(experiment, one)
         case "getLogs":
             assert [(*row, row.job_id) for row in result] == _rows(body)
+        case "getMetrics":
+            assert [one.name for one in result] == [one["name"] for one in body["data"]]
+            for series, told in zip(result, body["data"], strict=True):
+                count = min(len(told["times"]), len(told["values"]))
+                assert list(map(str, series.values)) == [str(float(value)) for value in told["values"][:count]]
+                shifts = [one.timestamp() - time for one, time in zip(series.times, told["times"], strict=False)]
+                assert all(abs(shift) < 1e-3 for shift in shifts)
         case "createProject":
             assert result == body["handle"]
         case "getTags" if result is not None:

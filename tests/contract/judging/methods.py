@@ -25,6 +25,8 @@ NAMES_ONE = {
 """The operations, in order, of those that take an experiment and nothing else."""
 READS_LOGS = {"logs": ["getLogs"], "get_logs": ["getLogs"], "yield_logs": ["getExperiment", "getLogs"]}
 """The operations, in order, of those that take an experiment, a line and a limit."""
+READS_METRICS = {"metrics": ["getMetrics"], "stream_metrics": ["getMetrics"]}
+"""The operations, in order, of those that take an experiment and names of metrics."""
 LISTS = {"list": ["listExperiments"], "iter_experiments": ["listExperiments"]}
 WAITS = {"wait": ["getExperimentState", "getExperiment"]}
 """The operations, in order, of those that ask until an experiment has ended."""
@@ -47,8 +49,11 @@ ARGUMENTS |= {f"projects.{method}": keywords for method, keywords in PROJECT_MET
 """How each of them can be called, with everything that it takes."""
 
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]
-ANSWERED += [(method, one) for method, each in (NAMES_ONE | READS_LOGS | LISTS | TAGS).items() for one in each]
-ANSWERED = [case for case in ANSWERED if case not in (("get_logs", "getLogs"), ("remove_tags", "getTags"))]
+ANSWERED += [
+    (method, one) for method, each in (NAMES_ONE | READS_LOGS | READS_METRICS | LISTS | TAGS).items() for one in each
+]
+AS_ANOTHER = (("get_logs", "getLogs"), ("remove_tags", "getTags"), ("stream_metrics", "getMetrics"))
+ANSWERED = [case for case in ANSWERED if case not in AS_ANOTHER]
 ANSWERED += [("wait", "getExperiment"), ("rerun", "runExperiment"), *PROJECTS.items()]
 """Each method with each operation that answers it.
 

@@ -27,15 +27,24 @@ def series_of(values, steps=None, *, at_once=1000, is_decimal=True):
     [
         ({"epoch": [1.0, 2.0, 3.0, 4.0], "step": [1.0, 2.0, 1.0, 2.0]}, "epoch"),
         ({"step": [1.0, 2.0, 1.0, 2.0]}, None),
-        ({"step": [1.0, 1.0, 2.0, 2.0]}, None),
+        ({"step": [1.0, 1.0, 2.0, 2.0]}, "step"),
+        ({"step": [1.0, 1.0, 2.0, 2.0], "epoch": [1.0, 2.0, 3.0, 4.0]}, "epoch"),
         ({"step": [1.0, math.nan, 2.0, 3.0]}, "step"),
         ({"step": [1.0, math.nan, 2.0, math.nan]}, None),
         ({}, None),
     ],
-    ids=["restarting steps", "steps that start again", "steps that repeat", "most rows", "half of the rows", "none"],
+    ids=[
+        "restarting steps",
+        "steps that start again",
+        "steps that repeat",
+        "others do not",
+        "most rows",
+        "half of the rows",
+        "none",
+    ],
 )
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_the_axis_is_a_step_that_most_rows_have_and_that_grows(steps, axis, at_once):
+def test_the_axis_is_a_step_that_most_rows_have_and_that_never_falls(steps, axis, at_once):
     assert series_of([0.5] * 4, steps, at_once=at_once).axis == axis
 
 
