@@ -139,15 +139,6 @@ class _Table:
     numbers: list[_Number] = field(factory=list[_Number])
 
 
-def numbers_in(message: str) -> dict[str, float]:
-    """Return the numbers in a log message by name; of a name that occurs twice, the last number.
-
-    >>> numbers_in("epoch  7/30  loss 0.1234  val loss: tensor(0.2, device='cuda:0')  accuracy=95.5%")
-    {'epoch': 7.0, 'loss': 0.1234, 'val loss': 0.2, 'accuracy': 95.5}
-    """
-    return {found.step or found.name: float(found.text) for found in _numbers_in(_clean(message))}
-
-
 class RowParser:
     """Finds the points in the rows of one job, which are given in order.
 

@@ -219,6 +219,16 @@ def test_tags_of_what_is_not_there_are_not_found(call):
     assert call(OPERATIONS["updateTags"], body=body, media_type="application/json").status_code == 404
 
 
+def test_metrics_of_a_run_are_answered(gradient_server, call):
+    gradient_server.clock.scale = 0
+    example = EXAMPLES["SingleNodeRequest"]
+    created = call(OPERATIONS["runExperiment"], body=example, media_type="application/json").json()
+    gradient_server.advance(100)
+    for query in ({}, {"after": "0"}, {"name": ["loss"], "limit": 2}):
+        found = call(OPERATIONS["getMetrics"], path_parameters={"handle": created["handle"]}, query=query)
+        assert (found.status_code, found.json()["complete"]) == (200, True)
+
+
 def test_lists_are_answered_and_a_project_that_is_not_there_is_not_found(call):
     assert call(OPERATIONS["listExperiments"]).status_code == 200
     assert call(OPERATIONS["listProjects"]).status_code == 200
