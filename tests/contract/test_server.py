@@ -227,6 +227,7 @@ def test_metrics_of_a_run_are_answered(gradient_server, call):
     for query in ({}, {"after": "0"}, {"name": ["loss"], "limit": 2}):
         found = call(OPERATIONS["getMetrics"], path_parameters={"handle": created["handle"]}, query=query)
         assert (found.status_code, found.json()["complete"]) == (200, True)
+    assert call(OPERATIONS["getMetrics"], path_parameters={"handle": "es1"}).status_code == 404
 
 
 def test_lists_are_answered_and_a_project_that_is_not_there_is_not_found(call):
