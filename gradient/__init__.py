@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from gradient_ext.projects import Project, ProjectList
     from gradient_ext.projects_client import ProjectsClient
     from gradient_ext.states import ExperimentState, ExperimentType
+    from gradient_ext.storage import Removal, StorageEntry, StorageList
 
     __version__: str
 
@@ -83,6 +84,7 @@ __all__ = [
     "ProjectList",
     "ProjectsClient",
     "RateLimitError",
+    "Removal",
     "RequestFailedError",
     "RequestTimeoutError",
     "ResourceCreatingDataError",
@@ -93,6 +95,8 @@ __all__ = [
     "SingleNodeExperiment",
     "SingleNodeParameters",
     "StateNotReachedError",
+    "StorageEntry",
+    "StorageList",
     "WaitTimeoutError",
     "constants",
     "errors",
@@ -120,6 +124,7 @@ if not TYPE_CHECKING:  # A type checker would accept any name of a module with `
         "gradient_ext.projects": ("Project", "ProjectList"),
         "gradient_ext.projects_client": ("ProjectsClient",),
         "gradient_ext.states": ("ExperimentState", "ExperimentType"),
+        "gradient_ext.storage": ("Removal", "StorageEntry", "StorageList"),
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -39,6 +39,7 @@ from gradient_cli.targets import (
     YES,
     act_on_each,
     confirm_deletion,
+    delete_each,
     given_ids,
     id_options,
     opened,
@@ -461,7 +462,7 @@ def stop(*, waits: bool, **ids: Any) -> None:
 @click.option("--older-than", type=_Age(), metavar="AGE", help="Only those that ended this long ago: 30m, 12h, 7d.")
 @YES
 def delete(*, states: Sequence[str], older_than: timedelta | None, yes: bool, **ids: Any) -> None:
-    """Delete experiments with their logs and files; running ones are ended first."""
+    """Delete experiments with their logs and files, and print what that has freed; running ones are ended first."""
     this = client()
     chosen = given_ids(ids, _NOUN, several=True, required=not states and older_than is None)
     if states or older_than is not None:
@@ -472,7 +473,7 @@ def delete(*, states: Sequence[str], older_than: timedelta | None, yes: bool, **
         return
     if not yes:
         confirm_deletion(chosen, "experiment", loses=" with logs and files")
-    act_on_each(chosen, this.delete, "Experiment deleted")
+    delete_each(this, chosen)
 
 
 def _is_chosen(experiment: BaseExperiment, states: Sequence[str], older_than: timedelta | None) -> bool:

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 
 import click
 
+from gradient import ExperimentsClient
 from gradient_cli.options import Group
 from gradient_cli.outcomes import ExitCode
-from gradient_cli.output import note
+from gradient_cli.output import note, print_json
+from gradient_cli.targets import AS_JSON, opened
 from gradient_ext.config import RunningServer, running_server, server_file
 
 _REAL_RUNS = ("--runner", "process")
@@ -106,6 +108,19 @@ def stop() -> None:
             raise click.ClickException(f"Process {found.pid} has not ended within {_STOP_TIMEOUT:.0f} seconds")
         time.sleep(_POLL_INTERVAL)
     note("Server stopped")
+
+
+@server.command()
+@AS_JSON
+def du(*, as_json: bool) -> None:
+    """Print how much of the disk of the server the files of each experiment take, the largest first."""
+    found = opened(ExperimentsClient).storage()
+    if as_json:
+        print_json({"entries": found.to_dict(), "total": found.total})
+    elif found:
+        found.show()
+    else:
+        note("The server keeps nothing")
 
 
 @server.command("open")

@@ -8,15 +8,19 @@ from typing import Any, TypeVar
 
 import click
 
-from gradient import ExperimentsClient, GradientSdkError, ProjectsClient
+from gradient import ExperimentsClient, GradientSdkError, ProjectsClient, Removal
 from gradient_cli.options import Group, list_options, spellings
 from gradient_cli.outcomes import ExitCode, exit_code_of_error, print_error
 from gradient_cli.output import note
+from gradient_ext.display.tables import size_text
+from gradient_ext.redaction import escape_control_characters
 
 Client = TypeVar("Client", ExperimentsClient, ProjectsClient)
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_REMOVAL_TIMEOUT = 60.0
+"""Seconds to wait for the removal of the files of one experiment."""
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
@@ -92,6 +96,46 @@ def confirm_deletion(ids: Sequence[str], noun: str, *, loses: str = "") -> None:
         note(each)
     what = f"this {noun}" if len(ids) == 1 else f"these {len(ids)} {noun}s"
     click.confirm(f"Delete {what}{loses}?", abort=True, err=True)
+
+
+def delete_each(client: ExperimentsClient, ids: Sequence[str]) -> None:
+    """Delete experiments, wait until their files are removed, print what that has freed, and exit.
+
+    :param client: the client
+    :param ids: the experiments; those that cannot be deleted do not keep it from the others
+    """
+    code, deleted, freed = ExitCode.OK, list[str](), 0
+    for each in ids:
+        try:
+            client.delete(each)
+        except GradientSdkError as error:
+            code = max(code, exit_code_of_error(error))
+            print_error(error)
+        else:
+            deleted.append(each)
+    for each in deleted:
+        removal = _removal(client, each)
+        freed += removal.freed if removal else 0
+        note(f"Experiment deleted{f': {each}' if len(ids) > 1 else ''}{_removal_text(removal)}")
+    if len(deleted) > 1 and freed:
+        note(f"Freed {size_text(freed)}")
+    click.get_current_context().exit(code)
+
+
+def _removal(client: ExperimentsClient, experiment_id: str) -> Removal | None:
+    try:
+        return client.wait_for_removal(experiment_id, timeout=_REMOVAL_TIMEOUT)
+    except GradientSdkError:  # It is deleted; the server cannot say more.
+        return None
+
+
+def _removal_text(removal: Removal | None) -> str:
+    if removal is None:
+        return ""
+    if not removal.is_done:
+        return "; its files are being removed"
+    text = f"; freed {size_text(removal.freed)}" if removal.freed else ""
+    return text + (f"; {escape_control_characters(removal.reason)}" if removal.reason else "")
 
 
 def act_on_each(ids: Sequence[str], act: Callable[[str], object], done: str) -> None:

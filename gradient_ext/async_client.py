@@ -6,6 +6,7 @@ The synchronous module is derived from this one by `make generate`; a `sync` com
 from __future__ import annotations
 
 import builtins
+import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -51,28 +52,30 @@ if TYPE_CHECKING:
     from gradient_api.api import logs as logs_api
     from gradient_api.api import metrics as metrics_api
     from gradient_api.api import state as state_api
+    from gradient_api.api import storage as storage_api
     from gradient_api.api import tags as tags_api
     from gradient_api.models import Created, MetricsAnswer, StateAnswer
     from gradient_api.types import Response
 
     import gradient
-    from gradient_ext import experiments, logs, metrics, pagination, polling
+    from gradient_ext import experiments, logs, metrics, pagination, polling, storage
     from gradient_ext.display import progress as live_display
 else:
     # Annotations name what is imported later, so that it can be found when they are evaluated.
     gradient, httpx = map(LazyModule, ("gradient", "httpx"))
-    experiments_api, logs_api, metrics_api, state_api, tags_api, models = map(
+    experiments_api, logs_api, metrics_api, state_api, storage_api, tags_api, models = map(
         LazyModule,
         (
             "gradient_api.api.experiments",
             "gradient_api.api.logs",
             "gradient_api.api.metrics",
             "gradient_api.api.state",
+            "gradient_api.api.storage",
             "gradient_api.api.tags",
             "gradient_api.models",
         ),
     )
-    experiments, logs, metrics, pagination, polling, live_display = map(
+    experiments, logs, metrics, pagination, polling, storage, live_display = map(
         LazyModule,
         (
             "gradient_ext.experiments",
@@ -80,6 +83,7 @@ else:
             "gradient_ext.metrics",
             "gradient_ext.pagination",
             "gradient_ext.polling",
+            "gradient_ext.storage",
             "gradient_ext.display.progress",
         ),
     )
@@ -665,6 +669,59 @@ class AsyncExperimentsClient(AsyncBaseClient):
     @property
     def _tags(self) -> AsyncTags:
         return AsyncTags(self._transport, self._configuration.api_url, "experiment")
+
+    async def storage(self) -> gradient.StorageList:
+        """Return what the server keeps on its disk, with the space that it takes, the largest first.
+
+        Measuring the files of thousands of experiments may take minutes. Files of simulated experiments take none.
+
+        >>> [(entry.name, entry.size) for entry in await client.storage()]
+        [('mnist', 0)]
+
+        :returns: an entry for each experiment, and for what else is kept, in a list that is shown as a table
+        :rtype: StorageList of StorageEntry
+
+        :raises ResourceFetchingError: the server does not know this operation (status 404)
+        """
+        cursor, found = storage.StorageCursor(), storage.StorageList()
+        while not cursor.finished:
+            found += await self._transport.call(
+                lambda client: storage_api.list_storage.asyncio_detailed(client=client, **cursor.parameters),
+                cursor.take,
+                action="Failed to measure what the server keeps",
+            )
+        return storage.StorageList(sorted(found, key=lambda entry: (-entry.size, -entry.shared, entry.id)))
+
+    async def wait_for_removal(self, experiment_id: str, *, timeout: float | None = 60.0) -> gradient.Removal:
+        """Wait until the files of a deleted experiment are removed, and return how much that has freed.
+
+        >>> await client.delete(experiment_id)
+        >>> removal = await client.wait_for_removal(experiment_id)
+        >>> removal.is_done, removal.freed
+        (True, 0)
+
+        :param str experiment_id: Experiment ID
+        :param float timeout: seconds after which it returns how far the removal has come; default: 60. None: no limit.
+
+        :returns: the removal
+        :rtype: Removal
+
+        :raises NotFoundError: the experiment was not deleted since the server started, or the server does not know
+            this operation
+        """
+        handle = checked_handle(experiment_id, "wait_for_removal()")
+        seconds = checked_seconds("timeout", timeout, "wait_for_removal()")
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        pause = 0.02
+        while True:
+            removal = await self._transport.call(
+                lambda client: storage_api.get_removal.asyncio_detailed(handle, client=client), storage.removal_from
+            )
+            remaining = until - time.monotonic()
+            if removal.is_done or remaining <= 0:
+                return removal
+            await anyio.sleep(min(pause, remaining))
+            pause = min(2 * pause, 1.0)
 
     async def _create(self, endpoint: Callable[..., Awaitable[Response[Any]]], body: Any) -> str:
         key = str(uuid.uuid4())

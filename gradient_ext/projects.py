@@ -4,31 +4,28 @@ Which attributes there are and under which names answers carry them comes from `
 is generated from the contract.
 """
 
-# The generated half of the class belongs to this package, too.
-# pyright: reportPrivateUsage=false
-
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from attrs import define, field
-from gradient_api.experiment_fields import ExperimentField, ProjectFields
+from gradient_api.experiment_fields import ProjectFields
 from gradient_api.models import ProjectList as ProjectPage
 from gradient_api.models import ProjectListMeta
 from gradient_api.types import UNSET, Unset
 
 from gradient_ext import public
-from gradient_ext._json import as_array, as_object, coerce, require, texts
-from gradient_ext.display.tables import Cell, Column, Displayed, DisplayedList, Table, local_minute
+from gradient_ext._json import as_array, coerce
+from gradient_ext.display.fields import ShownFields, read_fields
+from gradient_ext.display.tables import Cell, Column, DisplayedList, Table, local_minute
 from gradient_ext.errors import NotFoundError
-from gradient_ext.redaction import escape_control_characters, redact, redact_json
+from gradient_ext.redaction import escape_control_characters, redact
 
 
 @public
 @define(repr=False, kw_only=True)
-class Project(ProjectFields, Displayed):
+class Project(ProjectFields, ShownFields):
     """A project, which groups experiments.
 
     Attributes that the answer of the server did not carry are None. Passwords in URLs are masked in the repr, and in
@@ -46,32 +43,6 @@ class Project(ProjectFields, Displayed):
     :param str created: when it was created, as text
     :param list tags: the tags
     """
-
-    def __repr__(self) -> str:
-        values = ((each.name, getattr(self, each.name)) for each in self._fields)
-        shown = ", ".join(f"{name}={redact(repr(value))}" for name, value in values)
-        return f"{type(self).__name__}({shown})"
-
-    def to_dict(self) -> dict[str, object]:
-        """Return all attributes by their names, in the order of the repr, in a dictionary that can be written as JSON.
-
-        >>> Project(id="prlvf0u05", name="mnist").to_dict()["name"]
-        'mnist'
-
-        :returns: a value for every attribute, None where it has none; passwords in URLs are masked
-        :rtype: dict
-        """
-        values = {each.name: getattr(self, each.name) for each in self._fields}
-        return {name: redact_json(value) for name, value in values.items()}
-
-    def _table(self, max_rows: int | None = None) -> Table:
-        values = self.to_dict() | {"tags": ", ".join(self.tags or ()) or None}
-        return Table(
-            caption=escape_control_characters(f"Project {self.id}"),
-            columns=(Column("name"), Column("value", wraps=True)),
-            rows=tuple((Cell(name), _cell(str(value))) for name, value in values.items() if value is not None),
-            has_head=False,
-        )
 
 
 @public
@@ -173,18 +144,11 @@ def project_from(answer: object) -> Project:
     :raises TypeError: it is no object
     :raises ValueError: it lacks its id
     """
-    found = as_object(answer)
-    return Project(**{each.name: _value(each, found.get(each.outer_name or "")) for each in Project._fields})
+    return read_fields(Project, answer)
 
 
 def _projects(page: ProjectPage) -> list[Project]:
     return [project_from(each) for each in as_array(page.data)]
-
-
-def _value(field: ExperimentField, value: object) -> Any:
-    if field.required:
-        return require(field.json_type, value, str(field.outer_name), min_length=field.min_length)
-    return texts(value, field.member) if field.json_type == "array" else coerce(field.json_type, value)
 
 
 def _list_table(projects: Sequence[Project], max_rows: int | None) -> Table:

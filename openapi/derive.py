@@ -42,7 +42,7 @@ def derive(spec: Schema) -> dict[str, Any]:
         "terminal_states": tuple(schemas["ExperimentState"]["x-terminal"]),
         "constants": [_constants(schema) for schema in schemas.values() if "x-constants" in schema],
         "requests": [_request(spec, name) for name, schema in schemas.items() if "x-parameters" in schema],
-        "views": [*views(spec), _project_view(spec)],
+        "views": [*views(spec), *_class_views(spec)],
         "stored_parameters": _stored_parameters(spec),
         "log_row_fields": _log_row_fields(spec, schemas["LogRow"]),
     }
@@ -339,9 +339,11 @@ def views(spec: Schema) -> Iterator[dict[str, Any]]:
         yield _view(name, _description(same[0]), "BaseExperiment", head, specific, tail, types)
 
 
-def _project_view(spec: Schema) -> dict[str, Any]:
-    project = spec["components"]["schemas"]["Project"]
-    return _view("Project", _description(project), None, list(_outer(spec, project)), [], [], None)
+def _class_views(spec: Schema) -> Iterator[dict[str, Any]]:
+    """Yield the other classes that show answers: those named by `x-class`."""
+    for schema in spec["components"]["schemas"].values():
+        if name := schema.get("x-class"):
+            yield _view(name, _description(schema), None, list(_outer(spec, schema)), [], [], None)
 
 
 def _stored_parameters(spec: Schema) -> tuple[str, ...]:

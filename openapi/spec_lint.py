@@ -22,7 +22,7 @@ from derive import (
 from openapi_python_client.strings import PythonIdentifier
 
 _WORDS = ("x-enum-varnames", "x-enum-texts", "x-enum-aliases")
-_DERIVED = ("x-constants", "x-parameters", "x-experiment")
+_DERIVED = ("x-constants", "x-parameters", "x-experiment", "x-class")
 
 
 def problems(spec: Schema) -> list[str]:
@@ -35,9 +35,8 @@ def problems(spec: Schema) -> list[str]:
         found += _of_enumeration(name, schema)
         if "x-parameters" in schema or "x-experiment" in schema:
             found += _of_request(spec, name, schema)
-    if "description" not in schemas["Project"]:
-        found.append("Project needs a description; it becomes documentation.")
-    for owner in ("Experiment", "Project", "LogRow"):
+    classes = [name for name, schema in schemas.items() if "x-class" in schema]
+    for owner in ("Experiment", "LogRow", *classes):
         for wire, member in schemas[owner]["properties"].items():
             if owner != "LogRow" and "x-python-name" not in member:
                 continue  # It is not shown.

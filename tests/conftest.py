@@ -98,6 +98,8 @@ METHODS = {
     "metrics": {"experiment_id": "es1", "names": ["loss"], "limit": 100},
     "stream_metrics": {"experiment_id": "es1", "names": "loss"},
     "wait": {"experiment_id": "es1"},
+    "storage": {},
+    "wait_for_removal": {"experiment_id": "es1", "timeout": 0.1},
 }
 """The public methods that send something, with the arguments of a call; `test_client` checks that none is missing."""
 PROJECT_METHODS = {

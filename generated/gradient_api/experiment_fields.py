@@ -1073,6 +1073,143 @@ class ProjectFields:
     """The attributes in the order in which they are shown."""
 
 
+@define(kw_only=True, repr=False)
+class StorageEntryFields:
+    """Files that a server keeps, and the space that they take on its disk.
+
+    :param str id: Id of the experiment; of other files, the name of their folder
+    :param str kind: What the files are: \"experiment\", \"removing\" (of a deleted experiment, until they are removed), \"leftover\" (of a deleted experiment, and could not be removed), \"kept\" (of an experiment that the server does not know any more), or \"uploads\"
+    :param int size: Bytes on the disk that their removal frees
+    :param int shared: Bytes on the disk that are shared with other files by hard links, and are not freed alone; of a file with three links, a third
+    :param str name: Name of the experiment
+    :param int state: Number of the state of the experiment
+    :param str dt_created: When the experiment was created
+    :param str dt_ended: When the experiment has ended, also before it ran
+    :param str reason: Why files of no experiment are still there
+    """
+
+    id: str
+    """Id of the experiment; of other files, the name of their folder"""
+    kind: str
+    """What the files are: \"experiment\", \"removing\" (of a deleted experiment, until they are removed), \"leftover\" (of a deleted experiment, and could not be removed), \"kept\" (of an experiment that the server does not know any more), or \"uploads\""""
+    size: int
+    """Bytes on the disk that their removal frees"""
+    shared: int
+    """Bytes on the disk that are shared with other files by hard links, and are not freed alone; of a file with three links, a third"""
+    name: str | None = None
+    """Name of the experiment"""
+    state: int | None = None
+    """Number of the state of the experiment"""
+    dt_created: str | None = None
+    """When the experiment was created"""
+    dt_ended: str | None = None
+    """When the experiment has ended, also before it ran"""
+    reason: str | None = None
+    """Why files of no experiment are still there"""
+
+    _fields: ClassVar[tuple[ExperimentField, ...]] = (
+        ExperimentField(
+            name="id",
+            json_type="string",
+            outer_name="handle",
+            required=True,
+            min_length=1,
+        ),
+        ExperimentField(
+            name="kind",
+            json_type="string",
+            outer_name="kind",
+            required=True,
+        ),
+        ExperimentField(
+            name="size",
+            json_type="integer",
+            outer_name="size",
+            required=True,
+        ),
+        ExperimentField(
+            name="shared",
+            json_type="integer",
+            outer_name="shared",
+            required=True,
+        ),
+        ExperimentField(
+            name="name",
+            json_type="string",
+            outer_name="name",
+        ),
+        ExperimentField(
+            name="state",
+            json_type="integer",
+            outer_name="state",
+        ),
+        ExperimentField(
+            name="dt_created",
+            json_type="string",
+            outer_name="dtCreated",
+        ),
+        ExperimentField(
+            name="dt_ended",
+            json_type="string",
+            outer_name="dtEnded",
+        ),
+        ExperimentField(
+            name="reason",
+            json_type="string",
+            outer_name="reason",
+        ),
+    )
+    """The attributes in the order in which they are shown."""
+
+
+@define(kw_only=True, repr=False)
+class RemovalFields:
+    """How far the removal of the files of a deleted experiment has come.
+
+    :param str id: Id of the experiment
+    :param bool is_done: Whether it is over
+    :param int freed: Bytes on the disk that it has freed
+    :param str reason: What could not be removed, and why
+    """
+
+    id: str
+    """Id of the experiment"""
+    is_done: bool
+    """Whether it is over"""
+    freed: int
+    """Bytes on the disk that it has freed"""
+    reason: str | None = None
+    """What could not be removed, and why"""
+
+    _fields: ClassVar[tuple[ExperimentField, ...]] = (
+        ExperimentField(
+            name="id",
+            json_type="string",
+            outer_name="handle",
+            required=True,
+            min_length=1,
+        ),
+        ExperimentField(
+            name="is_done",
+            json_type="boolean",
+            outer_name="done",
+            required=True,
+        ),
+        ExperimentField(
+            name="freed",
+            json_type="integer",
+            outer_name="freed",
+            required=True,
+        ),
+        ExperimentField(
+            name="reason",
+            json_type="string",
+            outer_name="reason",
+        ),
+    )
+    """The attributes in the order in which they are shown."""
+
+
 STORED_PARAMETERS = ("templateHistory", "params")
 """The names that lead from an experiment to the parameters that it was created with."""
 

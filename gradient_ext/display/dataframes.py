@@ -30,7 +30,8 @@ def experiment_dataframe(rows: Sequence[dict[str, object]], fields: Iterable[Exp
     for field in sorted(fields, key=lambda field: _FIRST.get(field.name, len(_FIRST))):
         columns[field.name] = _column([row.get(field.name) for row in rows], _type_of(field))
         if field.name == "state":
-            words = [ExperimentState.get_state_str(coerce("integer", row["state"])) for row in rows]
+            numbers = [coerce("integer", row["state"]) for row in rows]
+            words = [None if number is None else ExperimentState.get_state_str(number) for number in numbers]
             columns["state_name"] = _column(words, _TEXT)
     return pandas.DataFrame(columns)
 

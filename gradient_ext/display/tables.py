@@ -33,6 +33,10 @@ TERMINAL_STYLES: Final[dict[Style | None, str]] = {
 }
 """Styles of rich."""
 
+_THOUSAND = 1000
+_MAX_SIZE = 10**21
+"""A server may say any number; a float does not hold all."""
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
 _WIDTH_WITHOUT_TERMINAL = 100
 _MAX_NOTEBOOK_ROWS = 50
 _LEAST_WIDTH = 12
@@ -213,6 +217,20 @@ def elapsed_text(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as text, in units of a thousand.
+
+    >>> size_text(512), size_text(4096), size_text(1_249_999_999)
+    ('512 B', '4.1 kB', '1.2 GB')
+    """
+    if count < _THOUSAND:
+        return f"{count} B"
+    size, unit = min(count, _MAX_SIZE) / _THOUSAND, 0
+    while size >= _THOUSAND - 0.05 and unit < len(_UNITS) - 1:
+        size, unit = size / _THOUSAND, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}"
 
 
 def parsed_timestamp(text: str | None) -> datetime | None:

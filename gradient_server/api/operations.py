@@ -6,6 +6,7 @@ parameters and its body are validated, and its response is sent, without further
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
@@ -18,6 +19,7 @@ from gradient_server.api.contract import snake_case
 from gradient_server.api.metrics import metrics_response
 from gradient_server.api.responses import (
     EXPERIMENT_NOT_FOUND,
+    NO_REMOVAL,
     PROJECT_NOT_FOUND,
     ApiResponse,
     Pending,
@@ -25,6 +27,7 @@ from gradient_server.api.responses import (
     invalid_request,
     project_error,
 )
+from gradient_server.api.storage import MEASURING, storage_page
 from gradient_server.api.validation import shorten
 from gradient_server.clock import Clock
 from gradient_server.metrics.index import MetricIndex
@@ -159,6 +162,20 @@ class Operations:
         if experiment is None:
             return EXPERIMENT_NOT_FOUND
         return await metrics_response(self.metrics, experiment, parameters, self._clock)
+
+    async def list_storage(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """List what is kept on the disk, which a thread measures."""
+        arguments = self._store, parameters.get("after", ""), self._clock
+        return await asyncio.get_running_loop().run_in_executor(MEASURING, storage_page, *arguments)
+
+    def get_removal(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Return how far the removal of a deleted experiment has come."""
+        handle = parameters["handle"]
+        removal = None if self._store.get(handle) else self._store.removal(handle)
+        if removal is None:
+            return NO_REMOVAL
+        data = {"handle": handle, "done": removal.is_done, "freed": removal.freed, "reason": removal.reason}
+        return ApiResponse(200, {"data": data, "message": "success"})
 
     def list_projects(self, parameters: Parameters, body: Body) -> ApiResponse:
         """List projects, newest first."""

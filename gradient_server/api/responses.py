@@ -52,6 +52,7 @@ MAX_BODY_BYTES = 2**20
 INCORRECT_API_KEY = _error(403, "Forbidden", "Incorrect API Key provided")
 UNAUTHORIZED = ApiResponse(401, "Authentication failed")
 EXPERIMENT_NOT_FOUND = _error(404, "Object not found", "Experiment not found")
+NO_REMOVAL = _error(404, "Object not found", "The experiment was not deleted since the server started")
 INVALID_TOKEN = ApiResponse(401, {"status": 401, "message": "No such API token"})
 INCORRECT_KEY_RESPONSES = (INVALID_TOKEN, UNAUTHORIZED, INCORRECT_API_KEY)
 """The responses to an incorrect key; an operation has the first of them that the contract allows."""

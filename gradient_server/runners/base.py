@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple, Self
 
 import attrs
-from attrs import converters, frozen
+from attrs import converters, define, frozen
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
@@ -89,6 +89,40 @@ class RunRecord:
         return bool(self.transitions) and self.transitions[-1][1] in TERMINAL_STATES
 
 
+class DiskUsage(NamedTuple):
+    """The space that files take on the disk, in bytes."""
+
+    own: int = 0
+    """What their removal frees."""
+    shared: int = 0
+    """Their part of files that have hard links elsewhere, too: of one with three links, a third for each."""
+
+
+class StoredFiles(NamedTuple):
+    """Files that a runner keeps, and that belong to no experiment."""
+
+    name: str
+    """Of the folder."""
+    kind: str
+    """What they are, as the contract says: `removing`, `leftover`, `kept` or `uploads`."""
+    reason: str | None
+    """Why they are still there, in words."""
+    usage: Callable[[], DiskUsage]
+    """Measures them."""
+
+
+@define
+class Removal:
+    """How far the removal of the files of a deleted run has come. It is updated while that goes on."""
+
+    is_done: bool = False
+    """Whether nothing more is removed until the server starts again."""
+    freed: int = 0
+    """The bytes that it has freed."""
+    reason: str | None = None
+    """What could not be removed and why, in words; None: nothing is left."""
+
+
 @frozen(kw_only=True)
 class RunSpec:
     """An experiment as the server knows it.
@@ -130,6 +164,11 @@ class Run(ABC):
     """Whether no command is executed, so that clients have to be told."""
 
     @property
+    def removal(self) -> Removal:
+        """How far the removal of its files has come, once it is deleted; by default, it is over at once."""
+        return Removal(is_done=True)
+
+    @property
     def remark(self) -> str | None:
         """Which parameters of the experiment are not used, what it waits for or has, in words; None: nothing to say."""
         return None
@@ -154,6 +193,10 @@ class Run(ABC):
         None if there is none, as for a run that was canceled, or if the runner does not know it.
         """
         return None
+
+    def disk_usage(self) -> DiskUsage:
+        """Return the space that its files take. The only method that may take long; none by default."""
+        return DiskUsage()
 
     @abstractmethod
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
@@ -286,6 +329,10 @@ class Runner(ABC):
 
         :raises RunRejectedError: it cannot be run as requested
         """
+
+    def other_files(self) -> Sequence[StoredFiles]:
+        """Return the files that it keeps beside those of experiments; none by default."""
+        return ()
 
     @abstractmethod
     def recover(self) -> None:

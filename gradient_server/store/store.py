@@ -18,11 +18,13 @@ from gradient_api.constants import ExperimentState as State
 from gradient_server.clock import Clock
 from gradient_server.runners.base import (
     RejectedRun,
+    Removal,
     Run,
     Runner,
     RunRecord,
     RunRejectedError,
     RunSpec,
+    StoredFiles,
     new_handle,
     new_project_handle,
     state_at,
@@ -44,6 +46,7 @@ from gradient_server.store.sqlite import StoreFile, StoreWriteError
 
 # The changes of the transaction that is open in this task; requests that are served in between have their own.
 _open_transaction: ContextVar[list[Change] | None] = ContextVar("open_transaction", default=None)
+_KNOWN_REMOVALS = 10_000
 
 
 class Store:
@@ -69,6 +72,8 @@ class Store:
         self.unfinished = [spec.handle for spec in specs.values() if _is_unfinished(spec)]
         """The experiments whose runs had not ended as far as the file knew, oldest first."""
         self._experiments = {spec.handle: self._readmit(number, spec) for number, spec in specs.items()}
+        self._removals: dict[str, Removal] = {}
+        """Those of runs that were deleted lately, the oldest first."""
         self._projects = {project.handle: project for project in file.contents.projects} if file else {}
         self._project_number = len(self._projects)
         self._responses = file.contents.responses if file else {}
@@ -110,6 +115,14 @@ class Store:
     def newest_first(self) -> list[Experiment]:
         """Return all experiments."""
         return list(reversed(self._experiments.values()))
+
+    def other_files(self) -> Sequence[StoredFiles]:
+        """Return the files that the runner keeps beside those of experiments."""
+        return self._runner.other_files()
+
+    def removal(self, handle: str) -> Removal | None:
+        """Return how far the removal of a deleted run has come; None: no such run was deleted lately."""
+        return self._removals.get(handle)
 
     def update(self, experiment: Experiment, body: dict[str, Any]) -> None:
         """Replace the body of an experiment; a run that has started is not affected."""
@@ -240,6 +253,9 @@ class Store:
                 experiment.run.stop(timestamp)
             case Deleted(experiment):
                 del self._experiments[experiment.handle]
+                self._removals[experiment.handle] = experiment.run.removal
+                if len(self._removals) > _KNOWN_REMOVALS:
+                    del self._removals[next(iter(self._removals))]
                 experiment.run.delete()
 
     def _readmit(self, number: int, spec: RunSpec) -> Experiment:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from gradient_api.parameters import MULTI_NODE_PARAMETERS, SINGLE_NODE_PARAMETERS
 
-from gradient import ExperimentState
+from gradient import ExperimentsClient, ExperimentState, NotFoundError, Removal
 from gradient_cli.app import command_line
 from tests.client.terminals import Terminal
 from tests.conftest import SINGLE_NODE
@@ -367,3 +367,42 @@ def test_delete_asks_in_a_terminal(client):
         terminal.type(f"{answer}\n")
         process.wait(30)
         assert len(client.list()) == left
+
+
+def test_delete_says_what_it_has_freed(cli, client, monkeypatch):
+    experiment_ids = [made(client), made(client)]
+
+    def removal(self, experiment_id, *, timeout):
+        return Removal(id=experiment_id, is_done=True, freed=1_204_224, reason=None)
+
+    monkeypatch.setattr(ExperimentsClient, "wait_for_removal", removal)
+    first, second = experiment_ids
+    assert cli("experiments", "delete", *experiment_ids, "-y").errors.splitlines() == [
+        f"Experiment deleted: {first}; freed 1.2 MB",
+        f"Experiment deleted: {second}; freed 1.2 MB",
+        "Freed 2.4 MB",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("removal", "text"),
+    [
+        (Removal(id="es1", is_done=True, freed=0), "Experiment deleted"),
+        (Removal(id="es1", is_done=False, freed=0), "Experiment deleted; its files are being removed"),
+        (
+            Removal(id="es1", is_done=True, freed=4096, reason="1 file is left (mounted)"),
+            "Experiment deleted; freed 4.1 kB; 1 file is left (mounted)",
+        ),
+        (NotFoundError("Failed", status=404, method="GET", url="http://server/"), "Experiment deleted"),
+    ],
+    ids=["nothing", "not yet", "left over", "unknown to the server"],
+)
+def test_delete_says_what_is_left(cli, client, monkeypatch, removal, text):
+    def answer(self, experiment_id, *, timeout):
+        if isinstance(removal, NotFoundError):
+            raise removal
+        return removal
+
+    monkeypatch.setattr(ExperimentsClient, "wait_for_removal", answer)
+    result = cli("experiments", "delete", made(client), "-y")
+    assert (result.code, result.errors) == (0, f"{text}\n")

@@ -176,3 +176,17 @@ def test_another_package_called_gradient_beside_this_one_is_a_warning_at_import(
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
     assert "UserWarning: The package `gradient` of PyPI, which is another one" in found.stderr
+
+
+def test_du_shows_what_each_experiment_takes_and_delete_frees_it(cli, running):
+    run = cli("run", "--env", "N=1", "--", "sh", "-c", "head -c 2000000 /dev/urandom > model")
+    assert run.code == 0
+    found = json.loads(cli("server", "du", "--json").output)
+    (entry,) = found["entries"]
+    assert found["total"] == entry["size"] > 2_000_000
+    head, row, total = cli("server", "du").output.splitlines()
+    assert head.split() == ["id", "name", "state", "created", "size"]
+    assert entry["id"] in row
+    assert "2.0 MB" in total
+    assert "freed 2.0 MB" in cli("experiments", "delete", entry["id"], "-y").errors
+    assert cli("server", "du").errors == "The server keeps nothing\n"

@@ -230,6 +230,16 @@ def test_metrics_of_a_run_are_answered(gradient_server, call):
     assert call(OPERATIONS["getMetrics"], path_parameters={"handle": "es1"}).status_code == 404
 
 
+def test_storage_and_removals_are_answered(call):
+    created = call(OPERATIONS["createExperiment"], body=EXAMPLES["SingleNodeRequest"], media_type="application/json")
+    named = {"path_parameters": {"handle": created.json()["handle"]}}
+    assert call(OPERATIONS["listStorage"]).json()["data"][0]["handle"] == created.json()["handle"]
+    statuses = [
+        call(OPERATIONS[name], **named).status_code for name in ("getRemoval", "deleteExperiment", "getRemoval")
+    ]
+    assert statuses == [404, 204, 200]
+
+
 def test_lists_are_answered_and_a_project_that_is_not_there_is_not_found(call):
     assert call(OPERATIONS["listExperiments"]).status_code == 200
     assert call(OPERATIONS["listProjects"]).status_code == 200

@@ -27,6 +27,7 @@ from gradient import (
     ProjectList,
     ProjectsClient,
     RateLimitError,
+    Removal,
     RequestFailedError,
     RequestTimeoutError,
     ResourceFetchingError,
@@ -34,6 +35,7 @@ from gradient import (
     SingleNodeExperiment,
     SingleNodeParameters,
     StateNotReachedError,
+    StorageList,
     WaitTimeoutError,
     constants,
 )
@@ -105,6 +107,10 @@ assert_type(handle, str)
 
 assert_type(client.get(handle), BaseExperiment)
 assert_type(client.state(handle), int)
+assert_type(client.storage(), StorageList)
+assert_type([entry.size for entry in client.storage()], list[int])
+assert_type(client.storage().total, int)
+assert_type(client.wait_for_removal(handle, timeout=None), Removal)
 assert_type(constants.ExperimentState.get_state_str(client.state(handle)), str)
 assert_type(constants.ExperimentType.get_type_str(constants.ExperimentType.SINGLE_NODE), str)
 listed: list[BaseExperiment] = client.list()

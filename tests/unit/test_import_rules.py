@@ -20,12 +20,14 @@ FLOORS = {
             "gradient_ext.display.dataframes",
             "gradient_ext.display.tables",
         ],
+        ["gradient_ext.display.fields"],
         [
             "gradient_ext.display.progress",
             "gradient_ext.experiments",
             "gradient_ext.parameters",
             "gradient_ext.projects",
             "gradient_ext.retries",
+            "gradient_ext.storage",
         ],
         ["gradient_ext.logs", "gradient_ext.metrics", "gradient_ext.pagination"],
         ["gradient_ext.polling", "gradient_ext.async_transport", "gradient_ext.transport"],
@@ -37,7 +39,7 @@ FLOORS = {
         ["gradient.*"],
     ],
     "gradient_cli": [
-        *[[]] * 11,
+        *[[]] * 12,
         ["gradient_cli.options", "gradient_cli.output"],
         ["gradient_cli.outcomes"],
         ["gradient_cli.targets"],

@@ -22,10 +22,13 @@ from .new_project import NewProject
 from .note_update import NoteUpdate
 from .project_list import ProjectList
 from .project_list_meta import ProjectListMeta
+from .removal_answer import RemovalAnswer
 from .single_node_request import SingleNodeRequest
 from .single_node_request_experiment_env import SingleNodeRequestExperimentEnv
 from .state_answer import StateAnswer
 from .state_reading import StateReading
+from .storage_page import StoragePage
+from .storage_page_meta import StoragePageMeta
 from .tags_update import TagsUpdate
 
 __all__ = (
@@ -50,9 +53,12 @@ __all__ = (
     "NoteUpdate",
     "ProjectList",
     "ProjectListMeta",
+    "RemovalAnswer",
     "SingleNodeRequest",
     "SingleNodeRequestExperimentEnv",
     "StateAnswer",
     "StateReading",
+    "StoragePage",
+    "StoragePageMeta",
     "TagsUpdate",
 )

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+BLOCK = 512
+"""Bytes of a block, as the system counts those of a file."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 # Opens a folder that may not be read, too. Only Linux has it.
 _HANDLE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -33,11 +35,13 @@ class _Level(NamedTuple):
     """How many there were before it."""
 
 
-def remove_tree(path: Path) -> list[Leftover]:
+def remove_tree(path: Path, on_freed: Callable[[int], object] = int) -> list[Leftover]:
     """Remove a folder with all that is in it, and return what had to be left.
 
     Links are removed and never followed. What is mounted in it is left, with the folders above. Folders may be
     read-only, and nested deeper than the system takes a path or this process may open files: one is open at a time.
+
+    :param on_freed: receives the bytes that are freed, again and again; a file frees nothing while it has other links
     """
     leftovers: list[Leftover] = []
     try:
@@ -49,7 +53,9 @@ def remove_tree(path: Path) -> list[Leftover]:
     def attempt(action: Callable[..., object], name: str, folder: int) -> None:
         depth = len(levels)
         try:
+            freed = 0 if action is enter else _own_bytes(name, folder)
             action(name, dir_fd=folder)
+            on_freed(freed)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -61,7 +67,9 @@ def remove_tree(path: Path) -> list[Leftover]:
         try:
             opened = _open_folder(name, dir_fd)
         except NotADirectoryError:  # a file, or a link that has taken the place of the folder
+            freed = _own_bytes(name, dir_fd)
             os.unlink(name, dir_fd=dir_fd)
+            on_freed(freed)
             return
         os.close(current)
         current = opened
@@ -91,6 +99,13 @@ def remove_tree(path: Path) -> list[Leftover]:
     finally:
         os.close(current)
     return leftovers
+
+
+def _own_bytes(name: str, folder: int) -> int:
+    """Return the bytes that a file or an empty folder frees when it is removed."""
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    has_other_links = found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode)
+    return 0 if has_other_links else found.st_blocks * BLOCK
 
 
 def _open_folder(name: str, parent: int) -> int:

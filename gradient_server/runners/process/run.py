@@ -14,8 +14,9 @@ from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Job, LogRow, Run, RunRecord, Transitions
+from gradient_server.runners.base import DiskUsage, Job, LogRow, Removal, Run, RunRecord, Transitions
 from gradient_server.runners.machine_types import Claim, Request
+from gradient_server.runners.process.disk_usage import disk_usage
 from gradient_server.runners.process.log_file import LOST_ROW, LogReader
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run_files import error_text
@@ -102,6 +103,15 @@ class ProcessRun(Run):
     def exit_code(self, now: float) -> int | None:
         """Return that of the first node that failed, or 0."""
         return self._seen.exit_code
+
+    @property
+    def removal(self) -> Removal:
+        """How far the removal of its directory has come."""
+        return self.monitor.directory.removal
+
+    def disk_usage(self) -> DiskUsage:
+        """Return the space that its directory takes."""
+        return disk_usage(self.monitor.directory.path)
 
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Return rows of all jobs from their files, about `MAX_CHARACTERS` of text at most."""

@@ -13,7 +13,8 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -22,8 +23,10 @@ from attrs import asdict, define, field, frozen
 from gradient_api.constants import TERMINAL_STATES
 
 from gradient_server.private_files import make_private_folder
+from gradient_server.runners.base import Removal, StoredFiles
 from gradient_server.runners.machine_types import Claim
-from gradient_server.runners.process.deletion import remove_tree
+from gradient_server.runners.process.deletion import Leftover, remove_tree
+from gradient_server.runners.process.disk_usage import disk_usage
 from gradient_server.runners.process.environment import Node
 from gradient_server.runners.process.log_file import open_file
 from gradient_server.runners.process.processes import ProcessId
@@ -77,6 +80,8 @@ class RunDirectory:
         """The nodes, for `mpirun`."""
         self.supervisor_log = path / "supervisor.log"
         """The errors of the supervisor itself."""
+        self.removal = Removal()
+        """How far its removal has come, once its run is deleted."""
         self._stop_request = path / "stop"
         self._jobs = path / "jobs"
         self._spec = path / "spec.json"
@@ -90,6 +95,11 @@ class RunDirectory:
     def is_run(self) -> bool:
         """Whether it is the directory of a run, and not something else, such as a folder that only root may enter."""
         return os.path.isdir(self._jobs) and (os.path.isfile(self.events) or os.path.isfile(self._spec))
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its run was deleted, and it was renamed to be removed."""
+        return self.path.name.startswith(_DELETED)
 
     @property
     def is_stop_requested(self) -> bool:
@@ -166,6 +176,8 @@ class RunsDirectory:
         self.path = Path(os.path.realpath(path.parent), path.name)
         self.is_new = False
         """Whether this server has created it."""
+        self._leftovers: dict[str, str] = {}
+        """Why directories of deleted runs are still there, by their names."""
 
     @contextlib.contextmanager
     def in_use(self) -> Generator[None, None, None]:
@@ -193,18 +205,36 @@ class RunsDirectory:
         name = run.path.name
         if name.startswith((_DELETED, _KEPT)):
             return run
-        return self.run(f"{_KEPT if keep else _DELETED}{name}-{token_hex(4)}")
+        new = self.run(f"{_KEPT if keep else _DELETED}{name}-{token_hex(4)}")
+        new.removal = run.removal
+        return new
 
     def remove(self, run: RunDirectory) -> None:
         """Remove a run, and log what could not be removed. Of one that is kept, only the spec is removed."""
         if run.path.name.startswith(_KEPT):
             run.remove_spec()
             return
-        leftovers = remove_tree(run.path)
-        if leftovers:
-            shown = "; ".join(f"{path[-_SHOWN:]!r}: {reason}" for path, reason in leftovers[:3])
-            text = "%d files or folders of a deleted run are still there, and the next server tries again (%s%s)"
-            _log.warning(text, len(leftovers), shown, "; ..." if len(leftovers) > 3 else "")
+
+        def on_freed(count: int) -> None:
+            run.removal.freed += count
+
+        if leftovers := remove_tree(run.path, on_freed):
+            self._leftovers[run.path.name] = run.removal.reason = reason = _leftover_text(leftovers)
+            _log.warning("Of %s, which was deleted, %s. The next server tries again", handle_of(run), reason)
+        run.removal.is_done = True
+
+    def other_files(self) -> list[StoredFiles]:
+        """Return what is there beside the runs of experiments: runs that are kept, and those that are being removed."""
+        found: list[StoredFiles] = []
+        for run in self._runs():
+            kind, reason = "kept", "it has no experiment any more"
+            if run.is_deleted:
+                reason = self._leftovers.get(run.path.name, "it was deleted")
+                kind = "leftover" if run.path.name in self._leftovers else "removing"
+            elif not run.path.name.startswith(_KEPT):
+                continue
+            found.append(StoredFiles(run.path.name, kind, reason, partial(disk_usage, run.path)))
+        return found
 
     def remove_all(self) -> None:
         """Remove all runs that are not kept, and the directory too if this server created it."""
@@ -343,6 +373,19 @@ def error_text(text: str) -> str:
     except UnicodeEncodeError:
         data = text.encode(errors="backslashreplace")
     return data.decode(errors="backslashreplace")
+
+
+def handle_of(run: RunDirectory) -> str:
+    """Return the handle that a run had before its directory was renamed."""
+    name = run.path.name
+    return name.removeprefix(_DELETED).rpartition("-")[0] if run.is_deleted else name
+
+
+def _leftover_text(leftovers: Sequence[Leftover]) -> str:
+    """Return what could not be removed, and why; of many files, the first ones are named."""
+    shown = "; ".join(f"{path[-_SHOWN:]!r}: {reason}" for path, reason in leftovers[:3])
+    count = "1 file or folder is" if len(leftovers) == 1 else f"{len(leftovers)} files or folders are"
+    return error_text(f"{count} left ({shown}{'; ...' if len(leftovers) > 3 else ''})")
 
 
 def _restore_rights(path: Path, rights: int, is_expected: Callable[[int], bool]) -> None:

@@ -15,7 +15,15 @@ from typing import Self
 from attrs import evolve
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import ArgumentGroup, Runner, RunRecord, RunRejectedError, RunSpec, jobs_of
+from gradient_server.runners.base import (
+    ArgumentGroup,
+    Runner,
+    RunRecord,
+    RunRejectedError,
+    RunSpec,
+    StoredFiles,
+    jobs_of,
+)
 from gradient_server.runners.machine_types import (
     Capacity,
     MachineType,
@@ -220,6 +228,10 @@ class ProcessRunner(Runner):
             # An earlier server has started it, with other machine types; it may run.
             return Request(), (), f"It cannot be run any more: {error}"
         return request, tuple(base_variables(found.cpus, os.environ) for found in types), None
+
+    def other_files(self) -> Sequence[StoredFiles]:
+        """Return the directories of runs that are being removed, could not be removed, or have no experiment."""
+        return self._directory.other_files()
 
     def recover(self) -> None:
         """Start what is in the queue. Runs without an experiment are stopped, and their files are kept."""

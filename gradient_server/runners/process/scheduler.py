@@ -17,7 +17,7 @@ from attrs import evolve
 from gradient_server.runners.machine_types import Capacity, waiting_reason
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run import Phase, ProcessRun
-from gradient_server.runners.process.run_files import FILES_REMOVED, RunDirectory, RunsDirectory
+from gradient_server.runners.process.run_files import FILES_REMOVED, RunDirectory, RunsDirectory, handle_of
 
 _log = logging.getLogger(__name__)
 _POLL_INTERVAL = 0.005
@@ -67,6 +67,8 @@ class Scheduler:
         elif run.phase is Phase.ACTIVE and run not in self._active:
             self._active.append(run)
         self._wakeup.set()
+        if run.phase is Phase.ENDED and self._thread.is_alive():
+            self.on_change(run.handle)  # It was canceled while it waited.
 
     def recover(self, run: ProcessRun, started: float, stopped: float | None) -> None:
         """Take over a run that an earlier server was asked to start, and perhaps to stop."""
@@ -304,6 +306,10 @@ class Scheduler:
 
     def _remove(self, directory: RunDirectory) -> None:
         try:
-            self._remover.submit(self._directory.remove, directory)
+            self._remover.submit(self._remove_now, directory)
         except RuntimeError:  # there can be no more threads
-            self._directory.remove(directory)
+            self._remove_now(directory)
+
+    def _remove_now(self, directory: RunDirectory) -> None:
+        self._directory.remove(directory)
+        self.on_change(handle_of(directory))

@@ -19,6 +19,9 @@ from gradient import (
     MetricSeries,
     Project,
     ProjectList,
+    Removal,
+    StorageEntry,
+    StorageList,
 )
 from judging.contract import (
     END_OF_LOG,
@@ -35,7 +38,13 @@ from judging.contract import (
 from judging.generated import values
 from tests.conftest import METHODS
 
-MEMBERS = {ExperimentList: BaseExperiment, LogRows: LogRow, MetricList: MetricSeries, ProjectList: Project}
+MEMBERS = {
+    ExperimentList: BaseExperiment,
+    LogRows: LogRow,
+    MetricList: MetricSeries,
+    ProjectList: Project,
+    StorageList: StorageEntry,
+}
 JSON_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}
 CLASSES = {
     number: SCHEMAS[request]["x-experiment"]
@@ -83,7 +92,7 @@ def _validator(operation: str) -> OAS31Validator:
 def check_well_formed(result: Any) -> None:
     """Check that what a method returned is what its type says, down to each attribute, prints, shows and is JSON."""
     match result:
-        case ExperimentList() | LogRows() | MetricList() | ProjectList():
+        case ExperimentList() | LogRows() | MetricList() | ProjectList() | StorageList():
             assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
             assert result.pretty()
             assert result._repr_html_()
@@ -99,7 +108,7 @@ def check_well_formed(result: Any) -> None:
         case BaseExperiment():
             assert type(result).__name__ == CLASSES.get(result.experiment_type_id, "BaseExperiment")
             _check_attributes(result)
-        case Project():
+        case Project() | Removal() | StorageEntry():
             _check_attributes(result)
         case MetricSeries():
             assert len(result.values) == len(result.times) == len(result.steps) == len(result.points)
@@ -120,7 +129,7 @@ def check_well_formed(result: Any) -> None:
             assert result is None or type(result) is int
 
 
-def _check_attributes(experiment: BaseExperiment | Project) -> None:
+def _check_attributes(experiment: BaseExperiment | Project | Removal | StorageEntry) -> None:
     declared = get_type_hints(type(experiment))
     for field in experiment._fields:
         value = getattr(experiment, field.name)
@@ -157,6 +166,12 @@ def check_faithful(result: Any, operation: str, body: Any) -> None:
                 assert list(map(str, series.values)) == [str(float(value)) for value in told["values"][:count]]
                 shifts = [one.timestamp() - time for one, time in zip(series.times, told["times"], strict=False)]
                 assert all(abs(shift) < 1e-3 for shift in shifts)
+        case "listStorage":
+            told = {one["handle"]: one for one in body["data"]}
+            assert {entry.id: entry.size for entry in result} == {name: one["size"] for name, one in told.items()}
+        case "getRemoval":
+            assert (result.id, result.is_done) == (body["data"]["handle"], body["data"]["done"])
+            assert result.freed == body["data"]["freed"]
         case "createProject":
             assert result == body["handle"]
         case "getTags" if result is not None:

@@ -21,6 +21,7 @@ NAMES_ONE = {
     "delete": ["deleteExperiment"],
     "get": ["getExperiment"],
     "state": ["getExperimentState"],
+    "wait_for_removal": ["getRemoval"],
 }
 """The operations, in order, of those that take an experiment and nothing else."""
 READS_LOGS = {"logs": ["getLogs"], "get_logs": ["getLogs"], "yield_logs": ["getExperiment", "getLogs"]}
@@ -55,6 +56,7 @@ ANSWERED += [
 AS_ANOTHER = (("get_logs", "getLogs"), ("remove_tags", "getTags"), ("stream_metrics", "getMetrics"))
 ANSWERED = [case for case in ANSWERED if case not in AS_ANOTHER]
 ANSWERED += [("wait", "getExperiment"), ("rerun", "runExperiment"), *PROJECTS.items()]
+ANSWERED += [("storage", "listStorage")]
 """Each method with each operation that answers it.
 
 `get_logs` is `logs` by another name, `remove_tags` reads tags as `add_tags` does, and `wait` reads a state as `state`
