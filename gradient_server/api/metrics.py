@@ -40,7 +40,7 @@ async def metrics_response(
     start = MetricCursor.parse(parameters["after"])
     page = await index.read_after(metrics, start)
     data = [found for job, points in page.points if (found := _serialize_points(metrics, job, points, names, shift))]
-    if data or page.is_full or (page.is_last and has_ended):
+    if data or not page.is_last or has_ended:
         return ApiResponse(200, _body(data, page.cursor, is_complete=page.is_last and has_ended))
     # A log of rows without metrics does not keep the client busy: they are read again with those that follow.
     next_row_at = run.next_row_at(page.line, now)
@@ -70,7 +70,7 @@ def _serialize_points(
 ) -> dict[str, Any] | None:
     """Return points of a series, if it is one that was asked for."""
     series = metrics.find(points.name, job)
-    if series is None or not metrics.is_metric(points.name) or (names is not None and points.name not in names):
+    if series is None or series.source != points.source or (names is not None and points.name not in names):
         return None
     axis = series.axis
     steps = points.steps.get(axis or "", [math.nan] * len(points.values))

@@ -67,7 +67,7 @@ def _chart(name: str, jobs: dict[str, Columns]) -> Chart:
     axis = axes.pop() if len(axes) == 1 else None
     return {
         "name": name,
-        "axis": axis or "line",
+        "axis": axis or next(iter(jobs.values())).source,
         "series": [{"name": job, **_points(columns, has_axis=axis is not None)} for job, columns in jobs.items()],
     }
 

@@ -23,7 +23,7 @@ from gradient_server.store.store import Store
 MAX_ROWS = 500
 """How many log rows a page shows."""
 LAST_ROWS = 200
-"""How many rows at the end of the log of each job are searched for the last value of each metric."""
+"""How many rows, and how many pushed values, of each job are searched for the last value of each metric."""
 
 Lines = Mapping[str, int]
 """The last line of each job; 0: it has no row yet."""
@@ -75,8 +75,8 @@ class DashboardData:
         self._store = store
         self._operations = operations
         self._clock = clock
-        self._last_metrics: WeakKeyDictionary[Run, tuple[Lines, dict[str, float]]] = WeakKeyDictionary()
-        """Of each run the last lines up to which its log was searched, and what was found."""
+        self._last_metrics: WeakKeyDictionary[Run, tuple[object, dict[str, float]]] = WeakKeyDictionary()
+        """Of each run how far it was searched, and what was found."""
 
     def experiment(self, handle: str) -> BaseExperiment | None:
         """Return an experiment; None: there is no such experiment."""
@@ -140,15 +140,17 @@ class DashboardData:
         return self._log_part(run, rows, lines, is_complete=is_complete, after=line)
 
     def last_metrics(self, run: Run) -> Mapping[str, float]:
-        """Return the last number of each metric in a log; with several jobs, that of the first one that has it.
+        """Return the last number of each metric of a run; with several jobs, that of the first one that has it.
 
-        Only the last rows of a log are searched: there may be many runs with long logs. What was found earlier is kept.
+        Only the last rows of a log and the last values that were pushed are searched: there may be many runs with long
+        logs. What was found earlier is kept.
         """
-        lines = self._last_lines(run)
-        known_lines, known = self._last_metrics.get(run, ({}, {}))
-        found = known if known_lines == lines else {**known, **self._metrics_at_end(run, lines)}
-        self._last_metrics[run] = (lines, found)
-        return found
+        lines, counts = self._last_lines(run), run.pushed_counts()
+        searched, known = self._last_metrics.get(run, (None, {}))
+        if searched != (lines, counts):
+            known = {**known, **self._metrics_at_end(run, lines), **_last_pushed(run, counts)}
+            self._last_metrics[run] = ((lines, counts), known)
+        return known
 
     def _metrics_at_end(self, run: Run, lines: Lines) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -218,6 +220,14 @@ class DashboardData:
             skipped=skipped,
             is_complete=is_complete,
         )
+
+
+def _last_pushed(run: Run, counts: Mapping[Job, int]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for job, count in counts.items():
+        values = run.pushed_values(job, max(0, count - LAST_ROWS), LAST_ROWS)
+        found = {pushed.name: pushed.value for pushed in values} | found
+    return found
 
 
 def _ascending(rows: Sequence[tuple[Job, LogRow]]) -> Iterator[float]:

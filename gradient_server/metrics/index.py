@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from gradient_server.clock import Clock
-from gradient_server.metrics.rows import RowParser
-from gradient_server.metrics.series import Series
-from gradient_server.metrics.stream import MetricCursor, PointsPage, points_after
+from gradient_server.metrics.rows import Points, RowParser
+from gradient_server.metrics.series import Series, pushed_points
+from gradient_server.metrics.stream import MetricCursor, Place, PointsPage, points_after
 from gradient_server.runners.base import Job, Run
 
 MAX_NAMES = 200
-"""How many different metrics are kept of a run."""
+"""How many different metrics are kept of those that a run prints, and of those that it pushes."""
 _MAX_RUNS = 32
 """The metrics of how many runs are kept in memory; those of others are read again when they are asked for."""
+_Series = dict[str, dict[Job, Series]]
 _ROWS_AT_ONCE = 10_000
 _MAX_KEPT = 1_000_000
 """How many points of all runs are kept in memory, unless one run alone has more."""
@@ -31,19 +33,24 @@ class RunMetrics:
         self.run = run
         self._parsers = {job: RowParser() for job in run.jobs}
         self._lines = dict.fromkeys(run.jobs, 0)
-        self._series: dict[str, dict[Job, Series]] = {}
+        self._pushed_numbers = dict.fromkeys(run.jobs, 0)
+        self._printed: _Series = {}
+        self._pushed: _Series = {}
 
     @property
     def cursor(self) -> MetricCursor:
         """Where a reader goes on who has these points."""
         return MetricCursor(
-            {job.id: (parser.line, parser.context_line) for job, parser in self._parsers.items() if parser.line}
+            {
+                job.id: Place(parser.line, parser.context_line, self._pushed_numbers[job])
+                for job, parser in self._parsers.items()
+            }
         )
 
     @property
     def point_count(self) -> int:
         """How many points are kept."""
-        return sum(len(series) for jobs in self._series.values() for series in jobs.values())
+        return sum(len(series) for found in (self._printed, self._pushed) for series in _all(found))
 
     def advance(self, now: float) -> bool:
         """Read some rows that are new, and return whether there may be more."""
@@ -56,26 +63,41 @@ class RunMetrics:
                 continue
             read += len(rows)
             self._lines[job] = rows[-1].line
-            for points in self._parsers[job].parse(rows):
-                if points.name in self._series or len(self._series) < MAX_NAMES:
-                    self._series.setdefault(points.name, {}).setdefault(job, Series()).extend(points)
+            _add(self._printed, job, self._parsers[job].parse(rows))
+        for job, count in self.run.pushed_counts().items():
+            number = self._pushed_numbers[job]
+            if count > number and (values := self.run.pushed_values(job, number, _ROWS_AT_ONCE)):
+                read += len(values)
+                self._pushed_numbers[job] = values[-1].number
+                _add(self._pushed, job, pushed_points(values))
         return read > 0
 
     def series(self) -> Iterator[tuple[str, Job, Series]]:
         """Yield the series of all metrics: name, job and points."""
-        for name, jobs in list(self._series.items()):
-            if self.is_metric(name):
-                for job in self.run.jobs:
-                    if job in jobs:
-                        yield name, job, jobs[job]
+        for name in list({**self._printed, **self._pushed}):
+            for job in self.run.jobs:
+                if series := self.find(name, job):
+                    yield name, job, series
 
     def find(self, name: str, job: Job) -> Series | None:
-        """Return the series of one metric of one job; None: there is none."""
-        return self._series.get(name, {}).get(job)
+        """Return the series of one metric of one job; None: there is none, or its numbers measure nothing.
 
-    def is_metric(self, name: str) -> bool:
-        """Whether the numbers with a name measure something."""
-        return any(series.is_metric for series in list(self._series[name].values()))
+        What a job pushes takes the place of what it prints under the same name.
+        """
+        if pushed := self._pushed.get(name, {}).get(job):
+            return pushed
+        printed = self._printed.get(name, {})
+        return printed.get(job) if any(series.is_metric for series in list(printed.values())) else None
+
+
+def _add(found: _Series, job: Job, added: Iterable[Points]) -> None:
+    for points in added:
+        if points.name in found or len(found) < MAX_NAMES:
+            found.setdefault(points.name, {}).setdefault(job, Series()).extend(points)
+
+
+def _all(found: _Series) -> Iterator[Series]:
+    return itertools.chain.from_iterable(jobs.values() for jobs in found.values())
 
 
 class MetricIndex:

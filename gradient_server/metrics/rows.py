@@ -14,7 +14,7 @@ import re
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from attrs import define, field, frozen
 
@@ -91,6 +91,8 @@ class Points(NamedTuple):
     """The steps of the rows by name; NaN where a row has none of this name."""
     is_decimal: bool
     """Whether any number was written with a fraction or an exponent, so that it counts nothing."""
+    source: Literal["line", "push"] = "line"
+    """What `lines` counts: lines of the log, or values that were pushed."""
 
 
 class _Number(NamedTuple):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from attrs import define, field, frozen
 
 from gradient_server.metrics.rows import STEPS, Points
+from gradient_server.runners.base import PushedValue
 
 MAX_POINTS = 10_000
 """The most points that are kept of a series, and returned."""
@@ -22,6 +23,7 @@ class Columns:
     :param str axis: the name of the steps; None: there are none
     :param steps: NaN where a point has none; empty without an axis
     :param bool is_unique: whether no step occurs twice
+    :param str source: what `lines` counts, as `Points` say
     """
 
     lines: Sequence[int]
@@ -30,6 +32,7 @@ class Columns:
     axis: str | None
     steps: Sequence[float]
     is_unique: bool = False
+    source: str = "line"
 
 
 @define
@@ -64,6 +67,8 @@ class Series:
     """How many points were added."""
     is_decimal: bool = False
     """Whether any of its numbers was written with a fraction or an exponent."""
+    source: str = "line"
+    """What its lines count, as `Points` say."""
     _lines: array[int] = field(factory=lambda: array("q"))
     _timestamps: array[float] = field(factory=lambda: array("d"))
     _values: array[float] = field(factory=lambda: array("d"))
@@ -97,7 +102,7 @@ class Series:
         """Add points."""
         values = points.values
         if not self.total:
-            self._first = values[0]
+            self._first, self.source = values[0], points.source
         self._varies = self._varies or any(value != self._first for value in values)
         self.is_decimal = self.is_decimal or points.is_decimal
         for name in points.steps:
@@ -128,6 +133,7 @@ class Series:
             axis,
             [steps[index] for index in indices] if axis else (),
             is_unique=axis is not None and not self._steps[axis].repeats,
+            source=self.source,
         )
 
     def _thin(self) -> None:
@@ -151,6 +157,18 @@ class Series:
             steps.values = array("d", [steps.values[index] for index in indices])
         self._timestamps = array("d", [self._timestamps[index] for index in indices])
         self._values = array("d", [self._values[index] for index in indices])
+
+
+def pushed_points(values: Sequence[PushedValue]) -> Iterator[Points]:
+    """Yield the points in values that a job has pushed."""
+    by_name: dict[str, list[PushedValue]] = {}
+    for pushed in values:
+        by_name.setdefault(pushed.name, []).append(pushed)
+    for name, found in by_name.items():
+        numbers, timestamps, _, given, floats = zip(*found, strict=True)
+        steps = [math.nan if step is None else step for step in given]
+        # A metric that was named is one, whatever its numbers look like.
+        yield Points(name, numbers, timestamps, floats, {"step": steps}, is_decimal=True, source="push")
 
 
 def _thinned(values: Sequence[float], start: int, end: int, size: int) -> list[int]:

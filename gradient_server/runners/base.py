@@ -55,6 +55,18 @@ class LogRow(NamedTuple):
     message: str
 
 
+class PushedValue(NamedTuple):
+    """One value of a metric that a command has pushed. A tuple, because there are many."""
+
+    number: int
+    """Counts from 1 for each job."""
+    timestamp: float
+    name: str
+    step: float | None
+    """The step that it belongs to; None: it has none."""
+    value: float
+
+
 def _transitions(found: Iterable[Sequence[Any]]) -> tuple[tuple[float, int], ...]:
     return tuple((timestamp, state) for timestamp, state in found)
 
@@ -219,6 +231,17 @@ class Run(ABC):
 
         The server calls this often, also for logs with millions of rows. It must not read a whole log.
         """
+
+    def pushed_counts(self) -> Mapping[Job, int]:
+        """Return the number of the last value that each job has pushed; none if no job can push any."""
+        return {}
+
+    def pushed_values(self, job: Job, number: int, limit: int) -> list[PushedValue]:
+        """Return the pushed values of one job after one, at most `limit`. The runner reports new ones as it does rows.
+
+        :raises KeyError: the job cannot push any
+        """
+        raise KeyError(job)
 
     @abstractmethod
     def next_row_at(self, line: int, now: float) -> float | None:

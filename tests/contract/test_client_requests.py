@@ -114,7 +114,7 @@ def test_metrics_are_asked_for_by_name(wire, sent, share, method):
     @share(4)
     @given(HANDLES, st.lists(PROJECTS, min_size=1, max_size=4), LIMITS)
     def check(handle, names, limit):
-        wire.answers["getMetrics"] = as_json({"data": [], "cursor": "js1:1@0", "complete": True})
+        wire.answers["getMetrics"] = as_json({"data": [], "cursor": "js1:1:0:0", "complete": True})
         if method == "metrics":
             wire.client.metrics(handle, names, limit=limit)
         else:

@@ -90,6 +90,7 @@ LATE = {
     "gradient_ext.base_client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.display.tables._rich_text": "rich is in an extra",
     "gradient_server.__getattr__": "pytest imports the package for its plugin, also without the extra `server`",
+    "gradient_server.runners.process.push_gateway.finish_request": "most supervisors receive no pushes",
     "gradient_server.runners.process.workspace._download": "most supervisors download nothing",
 }
 """The functions that import something, each with its reason."""

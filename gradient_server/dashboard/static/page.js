@@ -60,10 +60,8 @@ async function keepExperimentUpdated(article) {
       document.title = update.title;
       article.querySelector("#summary").outerHTML = update.summary;
     }
-    if (update.lines !== undefined) {
-      log.append(update);
-      if (update.count) charts.refresh();
-    }
+    if (update.lines !== undefined) log.append(update);
+    charts.refresh(); // also without new rows: metrics can be pushed
     await pause(UPDATE_INTERVAL);
   }
 }

@@ -201,6 +201,7 @@ def node_environment(
     storage: Path,
     host_file: Path | None = None,
     machine: Mapping[str, str] | None = None,
+    push_gateway: str | None = None,
 ) -> dict[str, str]:
     """Return the environment of a node.
 
@@ -211,6 +212,7 @@ def node_environment(
     :param Path storage: the folder for data and models
     :param Path host_file: the list of nodes for `mpirun`
     :param machine: variables about its machine type; None: there are no machine types
+    :param str push_gateway: where it can push metrics
     """
     variables = {
         **server,
@@ -227,6 +229,8 @@ def node_environment(
         "WORK_ENV": "local",
         **_torch_variables(node, network, body),
     }
+    if push_gateway:
+        variables["PAPERSPACE_METRIC_PUSHGATEWAY"] = push_gateway
     if machine:
         variables |= machine
         if "LOCAL_RANK" in variables:

@@ -57,12 +57,13 @@ _SUPERVISOR_KILLED = (
 class RunMonitor:
     """Starts the supervisor of a run, follows its files, and ends the run if the supervisor dies.
 
-    Only one thread may use it, but for `history` and `logs`.
+    Only one thread may use it, but for `history`, `logs` and `pushed`.
     """
 
     def __init__(self, directory: RunDirectory, jobs: int, spec: LaunchSpec | None = None) -> None:
         self.directory = directory
         self.logs = [LogReader(directory.log(index)) for index in range(jobs)]
+        self.pushed = [LogReader(directory.pushed(index)) for index in range(jobs)]
         self._spec = spec
         self._events = EventReader(directory.events)
         self._launcher: subprocess.Popen[bytes] | None = None
@@ -153,7 +154,7 @@ class RunMonitor:
         return has_changed
 
     def _read_files(self) -> bool:
-        sizes = [_size(self.directory.events), *(_size(log.path) for log in self.logs)]
+        sizes = [_size(self.directory.events), *(_size(log.path) for log in (*self.logs, *self.pushed))]
         if sizes != self._sizes:
             self._events.read()
             self._sizes, self._has_changed = sizes, True
@@ -201,7 +202,7 @@ class RunMonitor:
         self.directory = directory
         self._events.path = directory.events
         self._events.read()
-        self.logs = []
+        self.logs = self.pushed = []
 
     def fail(self, error: str) -> None:
         """End a run without a supervisor: kill its processes, and write the error unless its files cannot be read.

@@ -14,9 +14,10 @@ from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import DiskUsage, Job, LogRow, Removal, Run, RunRecord, Transitions
+from gradient_server.runners.base import DiskUsage, Job, LogRow, PushedValue, Removal, Run, RunRecord, Transitions
 from gradient_server.runners.machine_types import Claim, Request
 from gradient_server.runners.process.disk_usage import disk_usage
+from gradient_server.runners.process.exposition import decode
 from gradient_server.runners.process.log_file import LOST_ROW, LogReader
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run_files import error_text
@@ -135,6 +136,17 @@ class ProcessRun(Run):
         else:
             counts = [log.count() for log in self._logs]
         return dict(zip(self.jobs, counts or [0] * len(self.jobs), strict=True))
+
+    def pushed_counts(self) -> Mapping[Job, int]:
+        """Return the counts in the files of the push gateway."""
+        readers = self.monitor.pushed if self._logs else ()
+        return {job: reader.count() for job, reader in zip(self.jobs, readers, strict=False)}
+
+    def pushed_values(self, job: Job, number: int, limit: int) -> list[PushedValue]:
+        """Return values from the file of the push gateway, without those that are damaged."""
+        rows = islice(self.monitor.pushed[self.jobs.index(job)].after(number), limit)
+        decoded = (decode(count, written + self._shift, text) for count, written, text in rows)
+        return [value for value in decoded if value]
 
     def next_row_at(self, line: int, now: float) -> float | None:
         """Return now or infinity: future rows are never known."""

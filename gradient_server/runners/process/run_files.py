@@ -110,6 +110,10 @@ class RunDirectory:
         """Return the path of the log of a job."""
         return self._jobs / f"{index}.log"
 
+    def pushed(self, index: int) -> Path:
+        """Return the path of the metrics that a job has pushed."""
+        return self._jobs / f"{index}.pushed"
+
     def create(self, spec: LaunchSpec) -> None:
         """Create it for a run. The spec may hold secrets."""
         self.create_empty()

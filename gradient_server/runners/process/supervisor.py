@@ -31,6 +31,7 @@ from gradient_server.runners.process.processes import (
     kill_descendants,
     not_ended,
 )
+from gradient_server.runners.process.push_gateway import PushGateway
 from gradient_server.runners.process.run_files import FILES_REMOVED, EventReader, EventWriter, RunDirectory
 from gradient_server.runners.process.workspace import prepare_workspace
 
@@ -75,8 +76,9 @@ class Supervisor:
         self._events.write(state=State.NETWORK_SETTING_UP)
         nodes: list[NodeProcess] = []
         group = None
+        gateway = PushGateway([LogWriter(self._directory.pushed(index)) for index in range(len(self._spec.nodes))])
         try:
-            self._start(nodes, workspace)
+            self._start(nodes, workspace, gateway)
             self._events.write(state=State.NETWORK_SETUP)
             self._events.write(state=State.RUNNING)
             group = NodeGroup(nodes, self._stop_signal)
@@ -86,6 +88,7 @@ class Supervisor:
             self._try_to_enter(State.NETWORK_TEARING_DOWN)
         finally:
             (group or NodeGroup(nodes, self._stop_signal)).tear_down(self._spec.grace)
+            gateway.close()
         self._try_to_enter(State.NETWORK_TEARDOWN)
         return outcome
 
@@ -119,7 +122,7 @@ class Supervisor:
             self._files.restore_access()
             return None
 
-    def _start(self, nodes: list[NodeProcess], workspace: Path) -> None:
+    def _start(self, nodes: list[NodeProcess], workspace: Path, gateway: PushGateway) -> None:
         spec, own_id = self._spec, str(ProcessId.of(os.getpid()))
         host_file = None
         if is_mpi(spec.body):
@@ -127,7 +130,7 @@ class Supervisor:
             write_host_file(host_file, spec.nodes, spec.variables.get("PATH"))
         network = free_network(spec.nodes)
         machines = spec.machines or [None] * len(spec.nodes)
-        for node, log, machine in zip(spec.nodes, self.logs, machines, strict=True):
+        for index, (node, log, machine) in enumerate(zip(spec.nodes, self.logs, machines, strict=True)):
             environment = node_environment(
                 node,
                 network,
@@ -137,6 +140,7 @@ class Supervisor:
                 storage=self._files.storage,
                 host_file=host_file,
                 machine=machine,
+                push_gateway=gateway.url(index),
             )
             nodes.append(NodeProcess(node, log, workspace, {**environment, RUN_VARIABLE: own_id}))
             self._events.write(group=nodes[-1].id)
