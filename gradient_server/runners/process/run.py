@@ -144,7 +144,9 @@ class ProcessRun(Run):
 
     def pushed_values(self, job: Job, number: int, limit: int) -> list[PushedValue]:
         """Return values from the file of the push gateway, without those that are damaged."""
-        rows = islice(self.monitor.pushed[self.jobs.index(job)].after(number), limit)
+        # There are none any more once the run is deleted.
+        reader = next(iter(self.monitor.pushed[self.jobs.index(job) :]), None)
+        rows = islice(reader.after(number), limit) if reader else ()
         decoded = (decode(count, written + self._shift, text) for count, written, text in rows)
         return [value for value in decoded if value]
 
