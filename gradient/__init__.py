@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         BadRequestError,
         ConfigurationError,
         ConflictError,
+        DownloadError,
         ExperimentFailedError,
         GradientSdkError,
         InvalidParametersError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         WaitTimeoutError,
     )
     from gradient.sdk_client import SdkClient
+    from gradient_ext.artifacts import Artifact, ArtifactList
     from gradient_ext.async_client import AsyncExperimentsClient
     from gradient_ext.async_projects_client import AsyncProjectsClient
     from gradient_ext.client import ExperimentsClient
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Artifact",
+    "ArtifactList",
     "AsyncExperimentsClient",
     "AsyncProjectsClient",
     "AuthenticationError",
@@ -61,6 +65,7 @@ __all__ = [
     "BaseExperiment",
     "ConfigurationError",
     "ConflictError",
+    "DownloadError",
     "ExperimentFailedError",
     "ExperimentList",
     "ExperimentState",
@@ -115,6 +120,7 @@ if not TYPE_CHECKING:  # A type checker would accept any name of a module with `
     _MODULES = {
         "gradient": ("constants", "errors"),
         "gradient.sdk_client": ("SdkClient",),
+        "gradient_ext.artifacts": ("Artifact", "ArtifactList"),
         "gradient_ext.async_client": ("AsyncExperimentsClient",),
         "gradient_ext.async_projects_client": ("AsyncProjectsClient",),
         "gradient_ext.client": ("ExperimentsClient", "MultiNodeParameters", "SingleNodeParameters"),

@@ -60,6 +60,8 @@ _ID = "experiment_id"
 _NOUN = "an experiment"
 _STATE = click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Only in this state.")
 
+_PATTERN = click.option("--pattern", metavar="PATTERN", help="Only those whose name fits, such as '*.pt'.")
+
 
 class FollowingCommand(Command):
     """A command whose `--follow` may have a value, as the historical one had: `--follow true`."""
@@ -474,6 +476,41 @@ def delete(*, states: Sequence[str], older_than: timedelta | None, yes: bool, **
     if not yes:
         confirm_deletion(chosen, "experiment", loses=" with logs and files")
     delete_each(this, chosen)
+
+
+@experiments.group(cls=Group)
+def artifacts() -> None:
+    """List and download the files that an experiment writes."""
+
+
+@artifacts.command("list")
+@id_options(_ID)
+@_PATTERN
+@AS_JSON
+def list_artifacts(*, pattern: str | None, as_json: bool, **ids: Any) -> None:
+    """List the files in the artifact directory and the model path of an experiment."""
+    (experiment_id,) = given_ids(ids, _NOUN)
+    found = client().artifacts(experiment_id, pattern)
+    if as_json:
+        print_json(found.to_dict())
+    elif found:
+        found.show()
+    else:
+        note("No artifacts found")
+
+
+@artifacts.command()
+@id_options(_ID)
+@_PATTERN
+@click.option("-o", "--output", metavar="DIR", help="The folder to write to (default: one named like the experiment).")
+def download(*, pattern: str | None, output: str | None, **ids: Any) -> None:
+    """Download them, or go on with it; print the path of each."""
+    (experiment_id,) = given_ids(ids, _NOUN)
+    paths = client().download(experiment_id, output or experiment_id, pattern, progress=sys.stderr.isatty())
+    for path in paths:
+        click.echo(str(path))
+    if not paths:
+        note("No artifacts found")
 
 
 def _is_chosen(experiment: BaseExperiment, states: Sequence[str], older_than: timedelta | None) -> bool:

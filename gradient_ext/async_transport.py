@@ -9,12 +9,15 @@ import codecs
 import functools
 import json
 import os
+import re
 import ssl
 import time
 import urllib.request
 import zlib
+from base64 import b64encode
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
+from hashlib import sha256
 from http.cookiejar import Cookie, CookieJar
 from typing import Any, TypeVar, cast
 from urllib.parse import urljoin
@@ -61,6 +64,7 @@ _NO_TLS = "WRONG_VERSION_NUMBER"
 """The error of OpenSSL when it reads something else than TLS, such as a response in plain http."""
 # The logs host reports errors in plain text.
 _ACCEPT = "application/json, */*;q=0.5"
+_DIGEST = re.compile("sha-256=:([^:]*):")
 ByteStream = httpx.AsyncByteStream  # sync: ByteStream = httpx.SyncByteStream
 Result = TypeVar("Result")
 
@@ -226,6 +230,7 @@ class AsyncAttempt:
         response.stream = httpx.ByteStream(b"")
         if not 200 <= response.status_code < 300:
             raise httpx.HTTPStatusError("no success", request=request, response=response)
+        _check_digest(response)
         return response
 
     def _timeout(self) -> httpx.Timeout:
@@ -547,6 +552,16 @@ def _proxy(url: httpx.URL) -> str | None:
 
 class _BodyTooLargeError(Exception):
     """The body of a successful response is larger than what is read."""
+
+
+def _check_digest(response: httpx.Response) -> None:
+    """Check that a body has the SHA-256 that the server gives for it (RFC 9530).
+
+    :raises httpx.DecodingError: it has another one
+    """
+    found = _DIGEST.search(response.headers.get("content-digest", ""))
+    if found and found[1] != b64encode(sha256(response.content).digest()).decode():
+        raise httpx.DecodingError("its body does not have the digest that the server gives for it")
 
 
 async def _read(response: httpx.Response, deadline: float | None) -> None:

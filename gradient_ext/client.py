@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import builtins
 import math
+import os
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from gradient_api.parameters import (
@@ -24,10 +26,11 @@ from gradient_api.parameters import (
 from gradient_ext import LazyModule, config, public
 from gradient_ext._json import require
 from gradient_ext.base_client import BaseClient
-from gradient_ext.display import ProgressReporter
+from gradient_ext.display import ProgressReporter, TransferReporter
 from gradient_ext.errors import (
     GradientSdkError,
     InvalidParametersError,
+    NotFoundError,
     ResourceCreatingError,
     ResourceFetchingError,
 )
@@ -35,6 +38,8 @@ from gradient_ext.parameters import (
     check_whole,
     checked_handle,
     checked_note,
+    checked_path,
+    checked_pattern,
     checked_projects,
     checked_seconds,
     checked_states,
@@ -48,6 +53,7 @@ from gradient_ext.tags import Tags
 if TYPE_CHECKING:
     import httpx
     from gradient_api import models
+    from gradient_api.api import artifacts as artifacts_api
     from gradient_api.api import experiments as experiments_api
     from gradient_api.api import logs as logs_api
     from gradient_api.api import metrics as metrics_api
@@ -58,14 +64,25 @@ if TYPE_CHECKING:
     from gradient_api.types import Response
 
     import gradient
-    from gradient_ext import experiments, logs, metrics, pagination, polling, storage
+    from gradient_ext import artifacts as artifacts_module
+    from gradient_ext import (
+        download_folder,
+        downloads,
+        experiments,
+        logs,
+        metrics,
+        pagination,
+        polling,
+        storage,
+    )
     from gradient_ext.display import progress as live_display
 else:
     # Annotations name what is imported later, so that it can be found when they are evaluated.
     gradient, httpx = map(LazyModule, ("gradient", "httpx"))
-    experiments_api, logs_api, metrics_api, state_api, storage_api, tags_api, models = map(
+    artifacts_api, experiments_api, logs_api, metrics_api, state_api, storage_api, tags_api, models, live_display = map(
         LazyModule,
         (
+            "gradient_api.api.artifacts",
             "gradient_api.api.experiments",
             "gradient_api.api.logs",
             "gradient_api.api.metrics",
@@ -73,18 +90,21 @@ else:
             "gradient_api.api.storage",
             "gradient_api.api.tags",
             "gradient_api.models",
+            "gradient_ext.display.progress",
         ),
     )
-    experiments, logs, metrics, pagination, polling, storage, live_display = map(
+    artifacts_module, downloads, download_folder, experiments, logs, metrics, pagination, polling, storage = map(
         LazyModule,
         (
+            "gradient_ext.artifacts",
+            "gradient_ext.downloads",
+            "gradient_ext.download_folder",
             "gradient_ext.experiments",
             "gradient_ext.logs",
             "gradient_ext.metrics",
             "gradient_ext.pagination",
             "gradient_ext.polling",
             "gradient_ext.storage",
-            "gradient_ext.display.progress",
         ),
     )
 
@@ -666,6 +686,74 @@ class ExperimentsClient(BaseClient):
                     on_state(each)
         return waiter.result()
 
+    def artifacts(self, experiment_id: str, pattern: str | None = None) -> gradient.ArtifactList:
+        """Return the artifacts of an experiment: the files in its artifact directory and its model path.
+
+        They are there also while it runs.
+
+        >>> client.start(experiment_id)
+        >>> experiment = client.wait(experiment_id, timeout=60)
+        >>> [artifact.name for artifact in client.artifacts(experiment_id, "*.txt")]
+        ['model/model.txt']
+
+        :param str experiment_id: Experiment ID
+        :param str pattern: only those whose name fits, such as `"*.pt"`; `*` stands for any characters. A pattern with
+            `/` is for the whole name, another one for its last part.
+
+        :returns: the artifacts, ordered by name, in a list that is shown as a table in a notebook
+        :rtype: ArtifactList of Artifact
+
+        :raises ResourceFetchingError: there is no such experiment, or the server knows no artifacts (status 404)
+        """
+        handle = checked_handle(experiment_id, "artifacts()")
+        return self._artifacts(handle, checked_pattern(pattern, "artifacts()"))
+
+    def download(
+        self,
+        experiment_id: str,
+        path: str | os.PathLike[str],
+        pattern: str | None = None,
+        *,
+        progress: bool = False,
+    ) -> Sequence[Path]:
+        """Download the artifacts of an experiment to a folder, each to the path below it that its name says.
+
+        What is there with the same size and time is not requested again, and what was interrupted goes on. A file that
+        differs is replaced. Nothing is ever written outside of the folder, and no file has its name before it is
+        complete. May be called while the experiment runs: a file that changes meanwhile is requested again.
+
+        >>> client.start(experiment_id)
+        >>> experiment = client.wait(experiment_id, timeout=60)
+        >>> [path.name for path in client.download(experiment_id, "results", "*.txt")]
+        ['model.txt']
+
+        :param str experiment_id: Experiment ID
+        :param path: the folder, a str or a path; it is created if it is missing
+        :param str pattern: only those whose name fits, such as `"*.pt"`, as for `artifacts`
+        :param bool progress: whether a bar in a terminal (stderr) or a notebook shows how much has come; needs the
+            extra `progress`
+
+        :returns: the paths of all artifacts that fit, also of those that were there already, ordered by name
+        :rtype: list of pathlib.Path
+
+        :raises DownloadError: they cannot be written, another download uses the folder, or they go on changing
+        :raises ResourceFetchingError: there is no such experiment, or the server knows no artifacts (status 404)
+        :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
+        """
+        handle = checked_handle(experiment_id, "download()")
+        folder = checked_path(path, "download()")
+        pattern = checked_pattern(pattern, "download()")
+        with (
+            live_display.TransferBar(handle) if progress else TransferReporter() as reporter,
+            download_folder.DownloadFolder(folder, handle) as opened,
+        ):
+            return downloads.download(
+                opened,
+                lambda: self._artifacts(handle, pattern),
+                lambda batch, offset: self._content(handle, batch, offset),
+                reporter,
+            )
+
     @property
     def _tags(self) -> Tags:
         return Tags(self._transport, self._configuration.api_url, "experiment")
@@ -778,6 +866,34 @@ class ExperimentsClient(BaseClient):
                 raise
         # The historical service had no such path.
         return (self._experiment(handle, query)).state
+
+    def _artifacts(self, handle: str, pattern: str | None) -> gradient.ArtifactList:
+        cursor = artifacts_module.ArtifactCursor()
+        found = artifacts_module.ArtifactList()
+        while not cursor.finished:
+            try:
+                found += self._transport.call(
+                    lambda client: artifacts_api.list_artifacts.sync_detailed(
+                        handle, client=client, after=cursor.after, limit=cursor.limit
+                    ),
+                    cursor.take,
+                )
+            except NotFoundError as error:
+                self._experiment(handle)
+                # The historical service had no such path.
+                words = ["This server knows no artifacts"]
+                raise NotFoundError(
+                    "Failed to fetch data", status=error.status, method=error.method, url=error.url, words=words
+                ) from None
+        return artifacts_module.matching(found, pattern)
+
+    def _content(self, handle: str, batch: artifacts_module.Batch, offset: int) -> bytes:
+        return self._transport.call(
+            lambda client: artifacts_api.get_artifact_content.sync_detailed(
+                handle, client=client, name=batch.names, version=batch.versions, offset=offset
+            ),
+            lambda answer: batch.checked_content(answer.payload.read(), offset),
+        )
 
     def _rows(self, handle: str, query: polling.LogsQuery) -> Sequence[gradient.LogRow]:
         return self._transport.call(

@@ -20,6 +20,7 @@ GradientSdkError
  │   └─ LogsTimeoutError (also TimeoutError)      the timeout for following logs is over
  ├─ WaitTimeoutError (also TimeoutError)          the timeout for waiting is over; has the state
  ├─ StateNotReachedError                          the experiment ended in another state than the expected one
+ ├─ DownloadError                                 artifacts could not be written; what is complete stays
  └─ ExperimentFailedError                         the experiment failed; has the reason and the last log rows
 
 `ResourceFetchingError` is also raised by start, stop and create: the first clients used this name for every operation.
@@ -474,6 +475,34 @@ class StateNotReachedError(GradientSdkError):
         expected = " or ".join(state_word(state) for state in self.until)
         ended = state_word(self.state)
         return f"Experiment {self.experiment_id} has ended as {ended}; it will not be {expected} any more"
+
+
+@public
+class DownloadError(GradientSdkError):
+    """Artifacts could not be downloaded completely. What is complete stays, and the same call goes on from there.
+
+    >>> try:
+    ...     client.download(experiment_id, "/dev/null/results")
+    ... except DownloadError as error:
+    ...     error.path, error.reason
+    ('/dev/null/results', 'Not a directory: /dev/null/results')
+
+    :param str path: the folder to which they are downloaded
+    :param str reason: what was wrong
+    :param names: the artifacts that are missing because of it, as far as they are known
+    """
+
+    retryable = True
+
+    def __init__(self, path: str, reason: str, names: Sequence[str] = ()) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+        self.names: tuple[str, ...] = tuple(names)
+
+    def __str__(self) -> str:
+        named = f": {', '.join(self.names[:3])}{', ...' if len(self.names) > 3 else ''}" if self.names else ""
+        return escape_control_characters(f"The download to {self.path} is not complete. {self.reason}{named}")
 
 
 @public

@@ -10,6 +10,7 @@ import base64
 import difflib
 import inspect
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast, get_args
@@ -319,6 +320,30 @@ def _check_keyword(name: str, value: object, method: str) -> None:
     (parameter,) = (each for each in SINGLE_NODE_PARAMETERS.parameters if each.name == name)
     if problem := _problem(parameter, value):
         raise InvalidParametersError(method, [f"{name}: {problem}"])
+
+
+def checked_path(path: str | os.PathLike[str], method: str) -> str:
+    """Return the path of a folder as text, with `~` for the home directory.
+
+    :raises InvalidParametersError: it cannot be one
+    """
+    try:
+        found = os.fsdecode(path)
+    except TypeError:
+        found = ""
+    if found and "\0" not in found:
+        return os.path.expanduser(found)
+    raise InvalidParametersError(method, [f"path: must be the path of a folder such as 'results', not {path!r:.60}"])
+
+
+def checked_pattern(pattern: object, method: str) -> str | None:
+    """Return a pattern for names; None: all fit.
+
+    :raises InvalidParametersError: it cannot be one
+    """
+    if pattern is None or (isinstance(pattern, str) and pattern):
+        return pattern
+    raise InvalidParametersError(method, [f"pattern: must be a str such as '*.pt', not {pattern!r:.60}"])
 
 
 def checked_projects(project_id: object, method: str) -> tuple[str, ...] | None:

@@ -19,6 +19,7 @@ _JSON_TYPES = {
     dict: "object",
     list: "array",
 }
+_BYTES = "application/octet-stream"
 _PYTHON_TYPES = {
     "string": "str",
     "integer": "int",
@@ -103,7 +104,9 @@ def operations(spec: Schema) -> Iterator[dict[str, Any]]:
 
 
 def _without_format_and_title(node: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without its format and title; fields that are called so stay."""
+    """Return a schema without its format and title, but for bodies of bytes; fields that are called so stay."""
+    if _BYTES in node:
+        node[_BYTES]["schema"]["format"] = "binary"
     return {key: value for key, value in node.items() if key not in ("format", "title") or isinstance(value, dict)}
 
 

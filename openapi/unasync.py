@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "gradient_ext"
 DERIVED = {
     "async_base_client.py": "base_client.py",
     "async_client.py": "client.py",
+    "async_downloads.py": "downloads.py",
     "async_projects_client.py": "projects_client.py",
     "async_tags.py": "tags.py",
     "async_transport.py": "transport.py",

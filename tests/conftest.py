@@ -5,7 +5,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import hypothesis
 import pytest
@@ -75,6 +75,18 @@ MULTI_NODE = {
     "workspace_url": "https://github.com/Paperspace/mnist-sample.git",
     "model_type": "Tensorflow",
 }
+
+
+class NewFolder:
+    """A path that is another one each time: an empty folder, which is removed in the end."""
+
+    _made: ClassVar[list[tempfile.TemporaryDirectory]] = []
+
+    def __fspath__(self) -> str:
+        self._made.append(tempfile.TemporaryDirectory())
+        return self._made[-1].name
+
+
 METHODS = {
     "create_single_node": SINGLE_NODE,
     "run_single_node": SINGLE_NODE,
@@ -100,6 +112,8 @@ METHODS = {
     "wait": {"experiment_id": "es1"},
     "storage": {},
     "wait_for_removal": {"experiment_id": "es1", "timeout": 0.1},
+    "artifacts": {"experiment_id": "es1", "pattern": "*.pt"},
+    "download": {"experiment_id": "es1", "path": NewFolder(), "pattern": "*.pt"},
 }
 """The public methods that send something, with the arguments of a call; `test_client` checks that none is missing."""
 PROJECT_METHODS = {

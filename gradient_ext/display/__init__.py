@@ -27,3 +27,18 @@ class ProgressReporter:
 
     def hide(self) -> None:
         """Hide the progress: the code of the user goes on, and may print."""
+
+
+class TransferReporter:
+    """Something that is told how much has been transferred. This one ignores it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop reporting."""
+
+    def show(self, done: int, total: int) -> None:
+        """Display how many bytes have been transferred, and how many there are."""

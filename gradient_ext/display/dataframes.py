@@ -54,6 +54,12 @@ def metric_dataframe(
     return pandas.DataFrame({name: pandas.Series(rows[name], dtype=types.get(name, _TEXT)) for name in rows})
 
 
+def artifact_dataframe(rows: Sequence[dict[str, object]], names: Sequence[str]) -> pandas.DataFrame:
+    """Return a data frame of the dictionaries of artifacts, with these columns."""
+    types = {"size": "int64", "modified": _TIME}
+    return pandas.DataFrame({name: _column([row[name] for row in rows], types.get(name, _TEXT)) for name in names})
+
+
 def _type_of(field: ExperimentField) -> Any:
     if field.json_type == "string" and field.name.startswith("dt_"):  # The contract names all of its times like this.
         return _TIME

@@ -14,16 +14,17 @@ from datetime import UTC, datetime
 from html import escape
 from importlib import import_module
 from types import TracebackType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from gradient_ext import install_command
-from gradient_ext.display import ProgressReporter
+from gradient_ext.display import ProgressReporter, TransferReporter
 from gradient_ext.display.tables import TERMINAL_STYLES, badge, elapsed_text, parsed_timestamp
 from gradient_ext.states import ExperimentState, Style, state_style, state_word
 
 try:
     from rich.console import Console
     from rich.live import Live
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.spinner import Spinner
     from rich.text import Text
 except ModuleNotFoundError as missing:
@@ -42,6 +43,32 @@ def live_line(experiment_id: str) -> ProgressReporter:
     """Return a reporter for where the program runs: a notebook, or a process with a stderr."""
     console = Console(stderr=True)
     return NotebookLine(experiment_id) if console.is_jupyter else TerminalLine(experiment_id, console)
+
+
+class TransferBar(TransferReporter):
+    """A bar with the bytes of a transfer, its speed and the time that it still takes, on stderr or in a notebook.
+
+    :param str text: what is transferred
+    """
+
+    def __init__(self, text: str) -> None:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(binary_units=True))
+        self._progress = Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True))
+        self._task = self._progress.add_task(text, total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave the bar as it is."""
+        self._progress.stop()
+
+    def show(self, done: int, total: int) -> None:
+        """Display how much has been transferred."""
+        self._progress.update(self._task, completed=done, total=total)
 
 
 class _Line(ProgressReporter):

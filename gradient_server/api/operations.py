@@ -15,6 +15,7 @@ from typing import Any
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
+from gradient_server.api.artifacts import artifact_content, artifact_page
 from gradient_server.api.contract import snake_case
 from gradient_server.api.metrics import metrics_response
 from gradient_server.api.responses import (
@@ -176,6 +177,23 @@ class Operations:
             return NO_REMOVAL
         data = {"handle": handle, "done": removal.is_done, "freed": removal.freed, "reason": removal.reason}
         return ApiResponse(200, {"data": data, "message": "success"})
+
+    async def list_artifacts(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """List the artifacts of an experiment."""
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
+            return EXPERIMENT_NOT_FOUND
+        after = parameters.get("after", "")
+        return await asyncio.to_thread(artifact_page, experiment.run, after, parameters["limit"], self._clock)
+
+    async def get_artifact_content(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Return a part of the content of artifacts."""
+        experiment = self._store.get(parameters["handle"])
+        if experiment is None:
+            return EXPERIMENT_NOT_FOUND
+        names, versions = parameters["name"], parameters.get("version")
+        offset, limit, now = parameters["offset"], parameters["limit"], self._clock.now()
+        return await asyncio.to_thread(artifact_content, experiment.run, names, versions, offset, limit, now)
 
     def list_projects(self, parameters: Parameters, body: Body) -> ApiResponse:
         """List projects, newest first."""

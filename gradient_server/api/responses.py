@@ -23,7 +23,7 @@ class Pending:
 
 @frozen
 class ApiResponse:
-    """A status and a body: JSON, plain text, or none.
+    """A status and a body: JSON, plain text, bytes, or none.
 
     :param Pending pending: what a long poll would wait for; None: the response is final
     """
@@ -40,6 +40,8 @@ class ApiResponse:
             return Response(status_code=self.status, headers=headers)
         if isinstance(self.body, str):
             return PlainTextResponse(self.body, self.status, headers)
+        if isinstance(self.body, bytes):
+            return Response(self.body, self.status, headers, "application/octet-stream")
         return JSONResponse(self.body, self.status, headers)
 
 

@@ -289,9 +289,17 @@ def response_problem(operation: Operation, response: ApiResponse) -> str | None:
         return f"it has no status {response.status}"
     if not media_types:
         return None if response.body is None else f"status {response.status} has no body"
-    media_type = "text/plain" if isinstance(response.body, str) else "application/json"
+    media_type = _media_type(response.body)
     if media_type not in media_types:
         return f"status {response.status} has no body of {media_type}"
+    if isinstance(response.body, bytes):
+        return None
     errors = media_types[media_type].iter_errors(response.body)
     found = [f"{'.'.join(map(str, error.instance_path)) or 'the body'}: {error.message}" for error in errors]
     return "; ".join(found) or None
+
+
+def _media_type(body: object) -> str:
+    if isinstance(body, bytes):
+        return "application/octet-stream"
+    return "text/plain" if isinstance(body, str) else "application/json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections import Counter
@@ -11,8 +12,9 @@ from importlib.resources import files
 from urllib.parse import parse_qs, quote
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
+from gradient_server.api.artifacts import chunks
 from gradient_server.api.long_poll import LongPolls
 from gradient_server.api.operations import Operations
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, INCORRECT_API_KEY, ApiResponse
@@ -101,6 +103,7 @@ class Dashboard:
             "/page/files/{name}": {"GET": _protected(_static_file)},
             EXPERIMENTS + "{handle}": {"GET": self._with_session(self._experiment)},
             EXPERIMENTS + "{handle}/updates": {"GET": self._with_session(self._updates, is_page=False)},
+            EXPERIMENTS + "{handle}/artifact": {"GET": self._with_session(self._artifact)},
             EXPERIMENTS + "{handle}/charts": {"GET": self._with_session(self._charts, is_page=False)},
         }
 
@@ -144,7 +147,23 @@ class Dashboard:
         experiment = self._data.experiment(handle)
         if experiment is None:
             return HTMLResponse(views.message_page("Not found", _NOT_FOUND), 404)
-        return HTMLResponse(views.experiment_page(experiment, log, self._now()))
+        artifacts = await asyncio.to_thread(self._data.artifacts, run, views.MAX_ARTIFACTS + 1)
+        return HTMLResponse(views.experiment_page(experiment, log, artifacts, self._now()))
+
+    async def _artifact(self, request: Request) -> Response:
+        """Send a file, as one to save: no browser must take it for a page."""
+        run = self._data.run(request.path_params["handle"])
+        name = request.query_params.get("name", "")
+        reader = await asyncio.to_thread(self._data.open_artifact, run, name) if run else None
+        if reader is None:
+            return HTMLResponse(views.message_page("Not found", "There is no such artifact."), 404)
+        size = reader.artifact().size
+        headers = {
+            "Content-Length": str(size),
+            "Content-Disposition": f"attachment; filename*=utf-8''{quote(name.rpartition('/')[2], safe='')}",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return StreamingResponse(chunks(reader, size), headers=headers, media_type="application/octet-stream")
 
     async def _updates(self, request: Request) -> Response:
         handle, state = request.path_params["handle"], _whole_number(request, "state")

@@ -17,7 +17,7 @@ from gradient_server.clock import Clock
 from gradient_server.dashboard.charts import charts_of, compared, first_charts
 from gradient_server.metrics.rows import RowParser
 from gradient_server.metrics.series import Series
-from gradient_server.runners.base import Job, LogRow, Run, next_state_at, state_at
+from gradient_server.runners.base import Artifact, ArtifactReader, Job, LogRow, Run, next_state_at, state_at
 from gradient_server.store.store import Store
 
 MAX_ROWS = 500
@@ -87,6 +87,14 @@ class DashboardData:
         """Return the run of an experiment; None: there is no such experiment."""
         found = self._store.get(handle)
         return found.run if found else None
+
+    def artifacts(self, run: Run, limit: int) -> list[Artifact]:
+        """Return the first artifacts of a run."""
+        return run.artifacts("", limit, self._clock.now())
+
+    def open_artifact(self, run: Run, name: str) -> ArtifactReader | None:
+        """Open an artifact of a run; None: there is none of that name."""
+        return run.open_artifact(name, self._clock.now())
 
     def changes(self, handle: str, state: int | None, lines: Lines | None) -> ApiResponse:
         """Return 200 where there is something that a page does not show yet, otherwise 204 and when to look again.

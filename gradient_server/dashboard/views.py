@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gradient_ext.display.tables import BACKGROUNDS, elapsed_text
+from gradient_ext.display.tables import BACKGROUNDS, elapsed_text, size_text
 from gradient_ext.experiments import BaseExperiment, experiment_table
 from gradient_ext.redaction import escape_control_characters, redact, remove_escape_sequences
 from gradient_ext.states import ExperimentType, has_ended, state_style, state_word
@@ -24,7 +24,10 @@ from gradient_server.dashboard.listing import (
     has_numbers,
     readable,
 )
+from gradient_server.runners.base import Artifact
 
+MAX_ARTIFACTS = 200
+"""How many artifacts are listed."""
 MAX_CHARACTERS = 2_000
 """How many characters of a log row are shown."""
 RELOAD_SECONDS = 5
@@ -68,8 +71,8 @@ def compare_page(runs: Sequence[ListedRun], query: Query) -> str:
     )
 
 
-def experiment_page(experiment: BaseExperiment, log: LogPart, now: datetime) -> str:
-    """Return the page of an experiment as of now: its state, charts, log and parameters."""
+def experiment_page(experiment: BaseExperiment, log: LogPart, artifacts: Sequence[Artifact], now: datetime) -> str:
+    """Return the page of an experiment as of now: its state, charts, log, artifacts and parameters."""
     return _render(
         "experiment.html",
         experiment=experiment,
@@ -77,6 +80,8 @@ def experiment_page(experiment: BaseExperiment, log: LogPart, now: datetime) -> 
         title=_title(experiment),
         table=experiment_table(experiment),
         log=log,
+        artifacts=artifacts[:MAX_ARTIFACTS],
+        has_more_artifacts=len(artifacts) > MAX_ARTIFACTS,
         max_rows=MAX_ROWS,
         reload_seconds=None if log.is_complete else RELOAD_SECONDS,
     )
@@ -190,6 +195,7 @@ _TEMPLATES.globals.update(
         message=_message,
         readable=readable,
         run_seconds=_run_seconds,
+        size_text=size_text,
         state_style=state_style,
         state_word=state_word,
         thousands="{:,}".format,

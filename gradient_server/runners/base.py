@@ -67,6 +67,33 @@ class PushedValue(NamedTuple):
     value: float
 
 
+class Artifact(NamedTuple):
+    """A file that a run has written."""
+
+    name: str
+    """Relative, with `/`. Artifacts are ordered by the parts of their names."""
+    size: int
+    modified: float
+    """When it was last written."""
+    version: str
+    """Another one whenever the file has changed."""
+
+
+class ArtifactReader(ABC):
+    """An open artifact."""
+
+    @abstractmethod
+    def artifact(self) -> Artifact:
+        """Return what it is now; it may be written meanwhile."""
+
+    @abstractmethod
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes from an offset; fewer at its end."""
+
+    def close(self) -> None:  # noqa: B027 - not every reader has something to close
+        """Close it."""
+
+
 def _transitions(found: Iterable[Sequence[Any]]) -> tuple[tuple[float, int], ...]:
     return tuple((timestamp, state) for timestamp, state in found)
 
@@ -248,6 +275,17 @@ class Run(ABC):
         there or the run has ended. Infinity: not before the runner reports a change. None: the run has ended and all
         of its rows are there.
         """
+
+    def artifacts(self, after: str, limit: int, now: float) -> list[Artifact]:
+        """Return the files that it has written, after a name, at most `limit`. None by default.
+
+        The server calls this and `open_artifact` in a thread, so that they may take a while.
+        """
+        return []
+
+    def open_artifact(self, name: str, now: float) -> ArtifactReader | None:
+        """Open an artifact; None: there is none of that name."""
+        return None
 
     @abstractmethod
     def start(self, timestamp: float) -> None:

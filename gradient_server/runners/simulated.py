@@ -17,6 +17,8 @@ from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import (
+    Artifact,
+    ArtifactReader,
     Job,
     LogRow,
     Run,
@@ -24,6 +26,7 @@ from gradient_server.runners.base import (
     RunRejectedError,
     RunSpec,
     Transitions,
+    entries_until,
     jobs_of,
     state_at,
 )
@@ -150,6 +153,23 @@ class Simulation:
         return f"{job.name}: step {line}/{rows}  loss {loss:.4f}  accuracy {1 - loss / 2.6:.3f}{remark}"
 
 
+@frozen
+class SimulatedArtifact(ArtifactReader):
+    """A small file that never changes."""
+
+    name: str
+    content: bytes
+    modified: float
+
+    def artifact(self) -> Artifact:
+        """Return what it is."""
+        return Artifact(self.name, len(self.content), self.modified, f"{self.modified}")
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes of it."""
+        return self.content[offset : offset + size]
+
+
 class SimulatedRun(Run):
     """A run that only its simulation knows; a start or a stop replaces that as a whole, so that threads may read it."""
 
@@ -196,6 +216,24 @@ class SimulatedRun(Run):
         if state_at(simulation.transitions, now) in TERMINAL_STATES:
             return None
         return min(simulation.appears_at(line + 1), simulation.ended)
+
+    def artifacts(self, after: str, limit: int, now: float) -> list[Artifact]:
+        """Return a file that is there while the command runs, and one that is there when it has succeeded."""
+        return [reader.artifact() for reader in self._artifacts(now) if reader.artifact().name > after][:limit]
+
+    def open_artifact(self, name: str, now: float) -> ArtifactReader | None:
+        """Open one of them."""
+        return next((reader for reader in self._artifacts(now) if reader.artifact().name == name), None)
+
+    def _artifacts(self, now: float) -> list[SimulatedArtifact]:
+        entered, options = entries_until(self.transitions, now), self._simulation.options
+        found: list[SimulatedArtifact] = []
+        if (began := entered.get(State.RUNNING)) is not None:
+            settings = f'{{"simulated": true, "rows": {options.rows}}}\n'
+            found.append(SimulatedArtifact("artifacts/settings.json", settings.encode(), began))
+        if (ended := entered.get(State.STOPPED)) is not None:
+            found.append(SimulatedArtifact("model/model.txt", b"simulated: no command was executed\n", ended))
+        return found
 
     def start(self, timestamp: float) -> None:
         """Set when it started."""

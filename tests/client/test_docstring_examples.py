@@ -107,7 +107,10 @@ def run(source, names, loop):
 
 
 @pytest.mark.parametrize(("kind", "method"), [*CLIENT_METHODS, *((kind, None) for kind in CLIENTS)])
-def test_the_examples_of_the_clients_are_true_against_the_local_server(kind, method, names, gradient_server):
+def test_the_examples_of_the_clients_are_true_against_the_local_server(
+    kind, method, names, gradient_server, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # Downloads go there.
     found = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(kind, method) if method else kind))
     assert found
     mine = names(kind)

@@ -26,7 +26,7 @@ from judging.methods import (
 )
 from judging.wire import API_KEY
 
-from gradient import InvalidParametersError
+from gradient import InvalidParametersError, MalformedResponseError
 from gradient.constants import ExperimentState
 
 HANDLES = st.from_regex(r"[A-Za-z0-9._~-]+", fullmatch=True).filter(lambda handle: handle.strip("."))
@@ -160,6 +160,13 @@ def test_nothing_of_the_contract_is_left_out(wire, sent):
     # It is held open only while there is something to wait for.
     wire.client.wait("es1", on_state=has_ended)
     judgements += sent()
+    # A page that is full has another one after it.
+    page = json.loads(OPERATIONS["listArtifacts"].example(200)[2])
+    wire.answers["listArtifacts"] = as_json({"data": page["data"] * 5000})
+    with pytest.raises(MalformedResponseError, match="ends with the same one"):
+        wire.client.artifacts("es1")
+    judgements += sent()
+    del wire.answers["listArtifacts"]
     for method in ARGUMENTS:
         call(wire.client, wire.projects, method)
         judgements += sent()

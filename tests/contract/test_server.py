@@ -240,6 +240,24 @@ def test_storage_and_removals_are_answered(call):
     assert statuses == [404, 204, 200]
 
 
+def test_artifacts_are_listed_and_read_and_those_that_have_changed_or_are_not_there_are_refused(gradient_server, call):
+    body = EXAMPLES["SingleNodeRequest"]
+    run = {"path_parameters": call(OPERATIONS["runExperiment"], body=body, media_type="application/json").json()}
+    gradient_server.advance(3600)
+    listed = call(OPERATIONS["listArtifacts"], **run)
+    assert listed.status_code == 200
+    for found in listed.json()["data"]:
+        query = {"name": [found["name"]], "version": [found["version"]]}
+        answered = [
+            call(OPERATIONS["getArtifactContent"], **run, query=query | changed)
+            for changed in ({}, {"version": ["another"]}, {"name": ["artifacts/none"]})
+        ]
+        assert [each.status_code for each in answered] == [200, 409, 409]
+        assert len(answered[0].content) == found["size"] > 0
+    for operation, query in (("listArtifacts", {}), ("getArtifactContent", {"name": ["model/model.txt"]})):
+        assert call(OPERATIONS[operation], path_parameters={"handle": "es1"}, query=query).status_code == 404
+
+
 def test_lists_are_answered_and_a_project_that_is_not_there_is_not_found(call):
     assert call(OPERATIONS["listExperiments"]).status_code == 200
     assert call(OPERATIONS["listProjects"]).status_code == 200

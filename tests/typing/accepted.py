@@ -1,11 +1,14 @@
 """Code of users that type checkers accept. It is checked by `test_user_code.py`, and never run."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
+from pathlib import Path
 from typing import assert_type
 
 import httpx
 
 from gradient import (
+    Artifact,
+    ArtifactList,
     AsyncExperimentsClient,
     AsyncProjectsClient,
     AuthenticationError,
@@ -249,3 +252,15 @@ async def manage_projects(projects: AsyncProjectsClient) -> None:
     assert_type(await projects.list(), ProjectList)
     assert_type(await projects.get("prlvf0u05"), Project)
     await projects.delete("prlvf0u05")
+
+
+found = client.artifacts("es1", "*.pt")
+assert_type(found, ArtifactList)
+assert_type(found[0], Artifact)
+assert_type(found[0].size, int)
+assert_type(client.download("es1", Path("results"), pattern="*.pt", progress=True), Sequence[Path])
+
+
+async def download(client: AsyncExperimentsClient) -> None:
+    assert_type(await client.artifacts("es1"), ArtifactList)
+    assert_type(await client.download("es1", "results"), Sequence[Path])

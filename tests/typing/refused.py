@@ -111,3 +111,7 @@ projects = ProjectsClient()
 projects.create()  # refused
 projects.create("mnist", repository="mnist-sample")  # refused
 projects.get("prlvf0u05").title  # refused
+
+# Downloads: no folder, one that is no path.
+client.download("es1")  # refused
+client.download("es1", 5)  # refused

@@ -22,6 +22,7 @@ FLOORS = {
         ],
         ["gradient_ext.display.fields"],
         [
+            "gradient_ext.artifacts",
             "gradient_ext.display.progress",
             "gradient_ext.experiments",
             "gradient_ext.parameters",
@@ -29,8 +30,11 @@ FLOORS = {
             "gradient_ext.retries",
             "gradient_ext.storage",
         ],
-        ["gradient_ext.logs", "gradient_ext.metrics", "gradient_ext.pagination"],
-        ["gradient_ext.polling", "gradient_ext.async_transport", "gradient_ext.transport"],
+        ["gradient_ext.download_folder", "gradient_ext.logs", "gradient_ext.metrics", "gradient_ext.pagination"],
+        [
+            *("gradient_ext.async_downloads", "gradient_ext.downloads", "gradient_ext.polling"),
+            *("gradient_ext.async_transport", "gradient_ext.transport"),
+        ],
         ["gradient_ext.async_base_client", "gradient_ext.base_client", "gradient_ext.async_tags", "gradient_ext.tags"],
         [
             *("gradient_ext.async_client", "gradient_ext.client"),

@@ -1,6 +1,7 @@
 # Generated from openapi/experiments.yaml by `make generate`. Do not edit.
 """Contains all the data models used in inputs/outputs"""
 
+from .artifact_page import ArtifactPage
 from .created import Created
 from .done import Done
 from .entity import Entity
@@ -32,6 +33,7 @@ from .storage_page_meta import StoragePageMeta
 from .tags_update import TagsUpdate
 
 __all__ = (
+    "ArtifactPage",
     "Created",
     "Done",
     "Entity",

@@ -14,8 +14,20 @@ from gradient_api.constants import END_OF_LOG
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import DiskUsage, Job, LogRow, PushedValue, Removal, Run, RunRecord, Transitions
+from gradient_server.runners.base import (
+    Artifact,
+    ArtifactReader,
+    DiskUsage,
+    Job,
+    LogRow,
+    PushedValue,
+    Removal,
+    Run,
+    RunRecord,
+    Transitions,
+)
 from gradient_server.runners.machine_types import Claim, Request
+from gradient_server.runners.process.artifact_files import ArtifactFolder, list_artifacts, open_artifact
 from gradient_server.runners.process.disk_usage import disk_usage
 from gradient_server.runners.process.exposition import decode
 from gradient_server.runners.process.log_file import LOST_ROW, LogReader
@@ -73,6 +85,7 @@ class ProcessRun(Run):
         """Why it cannot be run any more, although it was started."""
         self.waits_for: str | None = None
         """Why it is in the queue, in words."""
+        self.artifact_folders: Sequence[ArtifactFolder] = ()
         self._clock = clock
         # Converts times since the epoch to timestamps of the server, so that rows have the same date in each server.
         self._shift = -clock.date(0.0).timestamp()
@@ -156,6 +169,17 @@ class ProcessRun(Run):
             timestamp = self._seen.transitions[-1][0]
             return None if timestamp <= now else timestamp
         return now if any(log.count() > line for log in self._logs) else math.inf
+
+    def artifacts(self, after: str, limit: int, now: float) -> list[Artifact]:
+        """Return the files in its artifact directory and its model path."""
+        if not self._seen.launched:
+            return []
+        found = list_artifacts(self.artifact_folders, after, limit)
+        return [each._replace(modified=each.modified + self._shift) for each in found]
+
+    def open_artifact(self, name: str, now: float) -> ArtifactReader | None:
+        """Open one of these files."""
+        return open_artifact(self.artifact_folders, name) if self._seen.launched else None
 
     def start(self, timestamp: float) -> None:
         """Append it to the queue."""

@@ -33,6 +33,7 @@ from gradient_server.runners.machine_types import (
     parse_machine_types,
 )
 from gradient_server.runners.process.admission import check_gpu_variables, check_node_count, check_request
+from gradient_server.runners.process.artifact_files import artifact_folders
 from gradient_server.runners.process.environment import (
     Node,
     check_passed_name,
@@ -201,6 +202,7 @@ class ProcessRunner(Runner):
         )
         run.request, run.problem = request, problem
         run.ignored = ignored_parameters(nodes, spec.body, uses_machine_types=self._machine_types is not None)
+        run.artifact_folders = artifact_folders(directory.storage, directory.workspace, spec.body)
         if spec.started is not None:
             scheduler.recover(run, spec.started, spec.stopped)
         elif spec.stopped is not None:

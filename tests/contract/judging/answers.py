@@ -4,12 +4,15 @@ import functools
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
 from gradient import (
+    Artifact,
+    ArtifactList,
     BaseExperiment,
     ExperimentList,
     LogRow,
@@ -39,6 +42,7 @@ from judging.generated import values
 from tests.conftest import METHODS
 
 MEMBERS = {
+    ArtifactList: Artifact,
     ExperimentList: BaseExperiment,
     LogRows: LogRow,
     MetricList: MetricSeries,
@@ -64,6 +68,10 @@ def answers(operation: str, status: int) -> st.SearchStrategy[Answer]:
     schema = schema_of(operation, status)
     if schema:
         return values(schema).map(lambda body: as_json(body, status))
+    if "application/octet-stream" in OPERATIONS[operation].answers[status].get("content", {}):
+        size = len(OPERATIONS[operation].example(status)[2])  # as the example of the list says
+        content = st.binary(min_size=size, max_size=size)
+        return content.map(lambda content: (status, "application/octet-stream", content))
     if "content" in OPERATIONS[operation].answers[status]:
         return st.text().map(lambda text: (status, "text/plain; charset=utf-8", text.encode()))
     return st.just((status, "application/json", b""))
@@ -92,7 +100,7 @@ def _validator(operation: str) -> OAS31Validator:
 def check_well_formed(result: Any) -> None:
     """Check that what a method returned is what its type says, down to each attribute, prints, shows and is JSON."""
     match result:
-        case ExperimentList() | LogRows() | MetricList() | ProjectList() | StorageList():
+        case ArtifactList() | ExperimentList() | LogRows() | MetricList() | ProjectList() | StorageList():
             assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
             assert result.pretty()
             assert result._repr_html_()
@@ -103,7 +111,9 @@ def check_well_formed(result: Any) -> None:
             assert all(type(tag) is str for each in result for tags in each.values() for tag in tags)
         case list():
             for one in result:
-                assert isinstance(one, BaseExperiment | LogRow | MetricPoint)  # out of a generator
+                assert isinstance(
+                    one, BaseExperiment | LogRow | MetricPoint | Path
+                )  # out of a generator, or downloaded
                 check_well_formed(one)
         case BaseExperiment():
             assert type(result).__name__ == CLASSES.get(result.experiment_type_id, "BaseExperiment")
@@ -123,6 +133,10 @@ def check_well_formed(result: Any) -> None:
             assert [type(value) for value in result] == [int, str, str]
             assert result.job_id is None or type(result.job_id) is str
             assert repr(result).startswith("LogRow(")
+        case Path():
+            assert result.is_file()
+        case Artifact():
+            assert [type(value) for value in result.to_dict().values()] == [str, int, str, str]
         case str():
             assert result
         case _:
@@ -172,6 +186,13 @@ def check_faithful(result: Any, operation: str, body: Any) -> None:
         case "getRemoval":
             assert (result.id, result.is_done) == (body["data"]["handle"], body["data"]["done"])
             assert result.freed == body["data"]["freed"]
+        case "listArtifacts":
+            names = ("name", "size", "modified", "version")
+            assert result.to_dict() == [
+                {name: one[name] for name in names} for one in body["data"] if one["name"].endswith(".pt")
+            ]
+        case "getArtifactContent":
+            assert [path.read_bytes() for path in result] == [body]
         case "createProject":
             assert result == body["handle"]
         case "getTags" if result is not None:

@@ -39,7 +39,7 @@ class Operation:
         """Return the first example of a response that the contract has for a status."""
         for content_type, content in self.answers[status].get("content", {}).items():
             value = resolved(next(iter(content["examples"].values())))["value"]
-            raw = value.encode() if content_type == "text/plain" else json.dumps(value).encode()
+            raw = json.dumps(value).encode() if content_type == "application/json" else value.encode()
             return status, content_type, raw
         return status, "application/json", b""
 

@@ -28,6 +28,8 @@ READS_LOGS = {"logs": ["getLogs"], "get_logs": ["getLogs"], "yield_logs": ["getE
 """The operations, in order, of those that take an experiment, a line and a limit."""
 READS_METRICS = {"metrics": ["getMetrics"], "stream_metrics": ["getMetrics"]}
 """The operations, in order, of those that take an experiment and names of metrics."""
+READS_ARTIFACTS = {"artifacts": ["listArtifacts"]}
+"""The operations of those that take an experiment and a pattern."""
 LISTS = {"list": ["listExperiments"], "iter_experiments": ["listExperiments"]}
 WAITS = {"wait": ["getExperimentState", "getExperiment"]}
 """The operations, in order, of those that ask until an experiment has ended."""
@@ -50,18 +52,21 @@ ARGUMENTS |= {f"projects.{method}": keywords for method, keywords in PROJECT_MET
 """How each of them can be called, with everything that it takes."""
 
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]
-ANSWERED += [
-    (method, one) for method, each in (NAMES_ONE | READS_LOGS | READS_METRICS | LISTS | TAGS).items() for one in each
-]
+_READS = NAMES_ONE | READS_LOGS | READS_METRICS | READS_ARTIFACTS | LISTS | TAGS
+ANSWERED += [(method, one) for method, each in _READS.items() for one in each]
 AS_ANOTHER = (("get_logs", "getLogs"), ("remove_tags", "getTags"), ("stream_metrics", "getMetrics"))
 ANSWERED = [case for case in ANSWERED if case not in AS_ANOTHER]
 ANSWERED += [("wait", "getExperiment"), ("rerun", "runExperiment"), *PROJECTS.items()]
-ANSWERED += [("storage", "listStorage")]
+ANSWERED += [("storage", "listStorage"), ("download", "getArtifactContent")]
 """Each method with each operation that answers it.
 
 `get_logs` is `logs` by another name, `remove_tags` reads tags as `add_tags` does, and `wait` reads a state as `state`
 does, but may do so for ever. `projects.get` looks for one project in what `projects.list` reads.
 """
+
+
+READ_AGAIN = ("getArtifactContent", 409)
+"""The operation and the status after which the client reads the list again, for some times."""
 
 
 def call(client: ExperimentsClient, projects: ProjectsClient, method: str) -> Any:

@@ -293,7 +293,7 @@ def test_every_numeric_parameter_with_an_invalid_value_is_named():
         for parameter in operation.parameters:
             if parameter.schema["type"] not in ("integer", "number"):
                 continue
-            name, others = parameter.name, [("experimentId", "es1")]
+            name, others = parameter.name, [("experimentId", "es1"), ("name", "model/weights.pt")]
             for texts in [*([text] for text in invalid_texts(parameter.schema)), ["1", "1"]]:
                 query = [*others, *((name, text) for text in texts)]
                 with pytest.raises(InvalidRequestError) as caught:

@@ -1,6 +1,7 @@
 """What the pages show, over HTTP."""
 
 import asyncio
+import html
 import re
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -365,3 +366,22 @@ def test_an_update_of_a_page_that_does_not_show_the_end_has_no_rows(visitor, run
     update = visitor.get(f"/page/experiments/{handle}/updates?state=1").json
     assert set(update) == {"state", "title", "summary"}
     assert "running" in update["summary"]
+
+
+def test_artifacts_are_listed_and_their_links_download_them(visitor, stranger, run, frozen_server):
+    handle = run(seconds=10)
+    assert "Artifacts" not in visitor.get(f"/page/experiments/{handle}").text
+    frozen_server.advance(20)
+    page = visitor.get(f"/page/experiments/{handle}")
+    links = [html.unescape(link) for link in re.findall('href="([^"]*)" download', page.body)]
+    assert links == [
+        f"/page/experiments/{handle}/artifact?name={name}" for name in ("artifacts/settings.json", "model/model.txt")
+    ]
+    content = visitor.get(links[1])
+    assert content.body == "simulated: no command was executed\n"
+    assert content.headers["Content-Disposition"] == "attachment; filename*=utf-8''model.txt"
+    assert content.headers["Content-Type"] == "application/octet-stream"
+    assert content.headers["Content-Length"] == str(len(content.body))
+    assert visitor.get(links[1].replace("model.txt", "none")).status == 404
+    visitor.cookies.clear()
+    assert visitor.get(links[1]).status == 303

@@ -25,7 +25,7 @@ SINGLE_NODE = {"experimentTypeId": 1, "projectHandle": "p"}
 MULTI_NODE = {"experimentTypeId": 2, "projectHandle": "p", "workerCount": 2, "parameterServerCount": 1}
 ALL = 10**6
 """More rows than any run of the suite prints."""
-ABILITIES = ("prints", "prints_on_several_nodes", "waits", "cannot_be_set_up", "is_rejected")
+ABILITIES = ("writes_artifacts", "prints", "prints_on_several_nodes", "waits", "cannot_be_set_up", "is_rejected")
 
 
 class Kind(ABC):
@@ -34,6 +34,8 @@ class Kind(ABC):
     name: str
     prints: Callable[..., dict] | None = None
     """Optional: `prints(rows, code=0)` prints some rows and ends with an exit code."""
+    writes_artifacts: Callable[[], dict] | None = None
+    """Optional: writes a file to its artifact directory and one to its model path, and succeeds."""
     prints_on_several_nodes: Callable[[int], dict] | None = None
     """Optional: several nodes print some rows each, and succeed."""
     waits: Callable[[], dict] | None = None
@@ -85,6 +87,9 @@ class Simulated(Kind):
         # The reason of a failure is the last of its rows.
         return self._request(SINGLE_NODE, OUTCOME="failed" if code else "stopped", LOG_LINES=rows + bool(code))
 
+    def writes_artifacts(self) -> dict:
+        return self.succeeds()
+
     def prints_on_several_nodes(self, rows: int) -> dict:
         return self._request(MULTI_NODE, LOG_LINES=rows)
 
@@ -117,6 +122,10 @@ class Process(Kind):
 
     def prints(self, rows: int, code: int = 0) -> dict:
         return {**SINGLE_NODE, "command": f"{_print_rows(rows)}; exit {code}"}
+
+    def writes_artifacts(self) -> dict:
+        command = "echo settings > out/settings.json; echo weights > $PS_MODEL_PATH/weights.pt"
+        return {**SINGLE_NODE, "command": command, "artifactDirectory": "out"}
 
     def prints_on_several_nodes(self, rows: int) -> dict:
         # The parameter server is stopped after the workers, and must have printed its rows by then.
@@ -299,4 +308,4 @@ def _ability(name: str):
     return pytest.fixture(name=name)(lambda kind: getattr(kind, name))
 
 
-prints, prints_on_several_nodes, waits, cannot_be_set_up, is_rejected = map(_ability, ABILITIES)
+writes_artifacts, prints, prints_on_several_nodes, waits, cannot_be_set_up, is_rejected = map(_ability, ABILITIES)
