@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -47,12 +46,12 @@ from gradient_cli.targets import (
 )
 from gradient_ext.logs import LogPosition
 from gradient_ext.redaction import escape_control_characters, redact
+from gradient_ext.retention import parse_age
 from gradient_ext.states import has_ended, state_word
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _WATCH_INTERVAL = 2.0
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _STATES = [
     ExperimentState.get_state_str(number) for number in vars(ExperimentState).values() if isinstance(number, int)
 ]
@@ -96,9 +95,10 @@ class _Age(click.ParamType[timedelta]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         if isinstance(value, timedelta):
             return value
-        if (match := re.fullmatch(r"(\d{1,6})([smhdw])", value)) is None:
-            self.fail(f"{value!r} is no age such as 30m, 12h or 7d", param, ctx)
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        try:
+            return parse_age(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def client() -> ExperimentsClient:

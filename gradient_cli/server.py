@@ -10,6 +10,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -17,8 +18,10 @@ from gradient import ExperimentsClient
 from gradient_cli.options import Group
 from gradient_cli.outcomes import ExitCode
 from gradient_cli.output import note, print_json
-from gradient_cli.targets import AS_JSON, opened
+from gradient_cli.targets import AS_JSON, YES, confirm_deletion, delete_each, opened
 from gradient_ext.config import RunningServer, running_server, server_file
+from gradient_ext.retention import Limit, parse_limit
+from gradient_ext.storage import entries_beyond
 
 _REAL_RUNS = ("--runner", "process")
 _START_TIMEOUT = 30.0
@@ -121,6 +124,42 @@ def du(*, as_json: bool) -> None:
         found.show()
     else:
         note("The server keeps nothing")
+
+
+class _Limit(click.ParamType[Limit]):
+    name = "LIMIT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limit:
+        try:
+            return value if isinstance(value, Limit) else parse_limit(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@server.command()
+@click.option(
+    "--keep",
+    "limits",
+    type=_Limit(),
+    multiple=True,
+    help="Keep the latest: a number (50), up to an age (30d) or a size (200GB); can be given again.",
+)
+@click.option("--dry-run", is_flag=True, help="Only print what would be deleted.")
+@YES
+def prune(*, limits: Sequence[Limit], dry_run: bool, yes: bool) -> None:
+    """Delete experiments that have ended, with their logs and files: all, or those beyond what is to be kept."""
+    client = opened(ExperimentsClient)
+    chosen = entries_beyond(client.storage(), limits, time.time())
+    if not chosen:
+        note("No experiment is to be deleted")
+        return
+    chosen.show()
+    if dry_run:
+        return
+    ids = [entry.id for entry in chosen]
+    if not yes:
+        confirm_deletion(ids, "experiment", loses=" with logs and files", is_shown=True)
+    delete_each(client, ids)
 
 
 @server.command("open")

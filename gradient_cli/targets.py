@@ -83,16 +83,17 @@ def tags_commands(kind: type[Client], keyword: str, noun: str) -> click.Group:
     return tags
 
 
-def confirm_deletion(ids: Sequence[str], noun: str, *, loses: str = "") -> None:
+def confirm_deletion(ids: Sequence[str], noun: str, *, loses: str = "", is_shown: bool = False) -> None:
     """Ask whether to delete, in a terminal; elsewhere raise the usage error that names `--yes`.
 
     :param ids: what would be deleted
     :param str noun: what that is
     :param str loses: what else would be lost
+    :param bool is_shown: whether that has been printed
     """
     if not sys.stdin.isatty():
         raise click.UsageError(f"This would delete {', '.join(ids)}; with --yes it does")
-    for each in ids:
+    for each in ids if not is_shown else ():
         note(each)
     what = f"this {noun}" if len(ids) == 1 else f"these {len(ids)} {noun}s"
     click.confirm(f"Delete {what}{loses}?", abort=True, err=True)

@@ -8,6 +8,7 @@ Which attributes there are comes from `gradient_api.experiment_fields`, which is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -17,8 +18,9 @@ from gradient_api.models import RemovalAnswer, StoragePage
 from gradient_ext import LazyModule, public
 from gradient_ext._json import as_array, coerce
 from gradient_ext.display.fields import ShownFields, read_fields
-from gradient_ext.display.tables import Cell, Column, DisplayedList, Table, local_minute, size_text
+from gradient_ext.display.tables import Cell, Column, DisplayedList, Table, local_minute, parsed_timestamp, size_text
 from gradient_ext.redaction import escape_control_characters, redact
+from gradient_ext.retention import EndedRun, Limit, beyond_limits
 from gradient_ext.states import state_style, state_word
 
 if TYPE_CHECKING:
@@ -137,6 +139,17 @@ class StorageCursor:
         self._next = coerce("string", page.meta.next_)
         self.finished = self._next is None or not new
         return new
+
+
+def entries_beyond(entries: StorageList, limits: Sequence[Limit], now: float) -> StorageList:
+    """Return the experiments that limits do not allow to keep, the one that ended first first; without limits, all."""
+    found = {entry.id: entry for entry in entries}
+    runs = [
+        EndedRun(entry.id, ended.timestamp(), entry.size + entry.shared)
+        for entry in entries
+        if (ended := parsed_timestamp(entry.dt_ended))
+    ]
+    return StorageList(found[run.id] for run in beyond_limits(runs, limits, now))
 
 
 def removal_from(answer: RemovalAnswer) -> Removal:

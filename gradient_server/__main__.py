@@ -94,6 +94,7 @@ def _server(options: argparse.Namespace, key: ServerKey) -> LocalServer:
             runner=options.runner.from_arguments(options),
             allow_hosts=options.allow_host,
             expose=options.expose,
+            keep=[limit.text for limit in options.keep],
         )
     except OSError as error:
         if error.filename is not None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
+from gradient_ext.retention import parse_limit
 from gradient_server.runners.base import Runner, runners
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import (
@@ -36,7 +37,8 @@ Real runs: with --runner process, commands run on this machine, as the user who 
 can run any command. Files are kept in the folder gradient-experiments of the user's state directory (~/.local/state
 on Linux), which nobody else can read: config.json, with the random key; {STORE}, the store; {STORE}.runs, a folder
 for each run. With --store FILE, the runs are in FILE.runs. When the server ends, running commands go on; the next
-server with the same store follows them to their end. A line for each run that starts or ends goes to stderr.
+server with the same store follows them to their end. A line for each run that starts, ends or is deleted goes to
+stderr.
 
 Ctrl-C, SIGINT and SIGTERM stop the server with exit code 0. The exit code is 1 if it cannot start, and 2 if an option
 is wrong. With a store, nothing that the server has acknowledged is lost, not even by kill -9; only a power failure can
@@ -147,6 +149,15 @@ def _add_options(parser: argparse.ArgumentParser, known: Collection[type[Runner]
     )
     text = "file to keep experiments in, so that a later server goes on with them (default: none; real runs: see below)"
     add("--store", "FILE", check_file, text)
+    parser.add_argument(
+        "--keep",
+        metavar="LIMIT",
+        type=_argument_type(parse_limit),
+        default=[],
+        action="append",
+        help="delete ended runs beyond a number (50), an age (30d) or a size (200GB), the oldest first; can be given "
+        "again (default: all are kept)",
+    )
     text = "file, readable by you alone, to write addresses, key and pid to, in JSON, once it serves"
     add("--ready-file", "PATH", check_file, text)
     text = "simulated seconds in a real second, where nothing is executed (default: %(default)s)"
@@ -170,6 +181,8 @@ def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -
         return f"--time-scale: commands run in real time; it does not go with --runner {runner.name}"
     if runner.executes_commands and options.seed is not None:
         return f"--seed: ids of real runs are random; it does not go with --runner {runner.name}"
+    if options.keep and not runner.executes_commands:
+        return f"--keep: with --runner {runner.name}, runs have no files"
     if options.expose and not runner.executes_commands:
         return f"--expose: nothing is executed with --runner {runner.name}; another --host needs a key only"
     for name, owner in owners.items():

@@ -1,4 +1,4 @@
-"""The log of a server with real runs, and the console that shows it: a line for each start and each end of a run."""
+"""The log of a server with real runs, and the console that shows it: what starts, ends and is deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TextIO
 from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_ext.display.tables import elapsed_text
+from gradient_ext.display.tables import elapsed_text, size_text
 from gradient_ext.redaction import escape_control_characters, redact
 from gradient_server.clock import Clock
 from gradient_server.runners.base import state_at
@@ -35,7 +35,7 @@ class _Stage(IntEnum):
 
 
 class RunReporter:
-    """Logs, at INFO, when runs start and end.
+    """Logs, at INFO, when runs start and end, and when their files are removed.
 
     :param Store store: the experiments; nothing is logged about those that have ended before
     :param Clock clock: the clock of the server
@@ -44,20 +44,35 @@ class RunReporter:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._stages = {experiment.handle: self._stage(experiment) for experiment in store.newest_first()}
+        self._known = {each.handle: (self._stage(each), _title(each)) for each in store.newest_first()}
 
     def report(self, handle: str) -> None:
         """Log what is new of a run."""
         experiment = self._store.get(handle)
         if experiment is None:
-            self._stages.pop(handle, None)
+            self._report_removal(handle)
             return
-        known, stage = self._stages.get(handle, _Stage.WAITS), self._stage(experiment)
-        self._stages[handle] = stage
+        known, _ = self._known.get(handle, (_Stage.WAITS, ""))
+        stage = self._stage(experiment)
+        self._known[handle] = stage, _title(experiment)
         if known < _Stage.STARTED and _started_at(experiment) is not None:
             logger.info("%s started", _title(experiment))
         if known < _Stage.ENDED <= stage:
             logger.info("%s ended as %s", _title(experiment), self._outcome(experiment))
+
+    def _report_removal(self, handle: str) -> None:
+        removal = self._store.removal(handle)
+        if removal is None or not removal.is_done or handle not in self._known:
+            return
+        stage, title = self._known.pop(handle)
+        words = [f"{title} was deleted{' while it ran' if stage is _Stage.STARTED else ''}"]
+        if removal.freed:
+            words.append(f"which freed {size_text(removal.freed)}")
+        logger.info("%s", ", ".join(words))
+
+    def report_retention(self, experiments: Collection[Experiment], limits: str) -> None:
+        """Log which runs are deleted because there are limits of what is kept."""
+        logger.info("With %s, these are deleted: %s", limits, self._listed(experiments))
 
     def report_takeover(self) -> None:
         """Log which runs of an earlier server go on, and which have ended since."""

@@ -23,6 +23,7 @@ from gradient_server.faults.injection import FaultInjection, FaultPeriod
 from gradient_server.faults.settings import Faults
 from gradient_server.http_server import http_server, listen
 from gradient_server.keys import embedded_key
+from gradient_server.retention import Retention
 from gradient_server.runners.base import Runner
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import check_bind_host, check_host_name, check_port, check_time_scale
@@ -72,13 +73,17 @@ class LocalServer:
     :param Runner runner: runs the experiments of this server only, which attaches and closes it; default: a simulation
     :param allow_hosts: further names by which clients may call it, such as that of a proxy in front of it
     :param bool expose: whether other machines may reach a server that executes commands; default: False
+    :param keep: limits of what is kept of ended runs, such as `["50", "30d", "200GB"]`: those beyond one of them are
+        deleted a minute after their end or later, the oldest first; default: all are kept
 
-    The logger `gradient_server` gets a record at INFO when a real run starts or ends, and when runs are taken over.
+    The logger `gradient_server` gets a record at INFO when a real run starts, ends or is deleted, and when runs are
+    taken over.
 
     :raises OSError: the port is in use, the machine does not have the address, or the store cannot be used; then the
         error has its `filename`
-    :raises ValueError: the key, the port, the time scale or a name is invalid; the key is too short or easy to guess,
-        and the server executes commands; other machines could reach it; or the runner cannot run with these settings
+    :raises ValueError: the key, the port, the time scale, a name or a limit is invalid; the key is too short or easy to
+        guess, and the server executes commands; other machines could reach it; or the runner cannot run with these
+        settings
 
     >>> with LocalServer() as server:
     ...     server.experiments_url.endswith("/experiments/v1/")
@@ -98,6 +103,7 @@ class LocalServer:
         runner: Runner | None = None,
         allow_hosts: Iterable[str] = (),
         expose: bool = False,
+        keep: Iterable[str] = (),
     ) -> None:
         self._runner = runner or SimulatedRunner()
         executes_commands = self._runner.executes_commands
@@ -121,6 +127,7 @@ class LocalServer:
             opened.callback(self._runner.close)
             self._store = Store(self.clock, None if executes_commands else seed, self._runner, file)
             self._reporter = RunReporter(self._store, self.clock)
+            self._retention = Retention(self._store, self.clock, keep, self._reporter.report_retention)
             self._opened = opened.pop_all()
         self._injection = FaultInjection(self._store, self.clock)
         self._rate_limiter = RateLimiter()
@@ -247,7 +254,8 @@ class LocalServer:
         if not self.simulated:
             self._reporter.report_takeover()
         self._runner.recover()
-        self._http.run(sockets=self._sockets)
+        with self._retention:
+            self._http.run(sockets=self._sockets)
 
     def start(self) -> Self:
         """Serve in a thread; connections are accepted from now on."""

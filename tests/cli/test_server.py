@@ -190,3 +190,30 @@ def test_du_shows_what_each_experiment_takes_and_delete_frees_it(cli, running):
     assert "2.0 MB" in total
     assert "freed 2.0 MB" in cli("experiments", "delete", entry["id"], "-y").errors
     assert cli("server", "du").errors == "The server keeps nothing\n"
+
+
+def test_prune_shows_what_it_would_delete_and_deletes_the_oldest(cli, running):
+    for name in ("first", "second", "third"):
+        assert cli("run", "--name", name, "--", "true").code == 0
+    listed = json.loads(cli("experiments", "list", "--json").output)
+    oldest, *_ = ids = [each["id"] for each in reversed(listed)]
+    head, row, _ = cli("server", "prune", "--keep", "2", "--keep", "1w", "--dry-run").output.splitlines()
+    assert head.split()[:3] == ["id", "name", "state"]
+    assert row.split()[:3] == [oldest, "first", "stopped"]
+    refused = cli("server", "prune", "--keep", "2")
+    assert (refused.code, refused.errors.splitlines()[-1]) == (
+        2,
+        f"Error: This would delete {oldest}; with --yes it does",
+    )
+    assert len(cli("experiments", "list", "-q").output.split()) == 3
+    assert "Experiment deleted; freed" in cli("server", "prune", "--keep", "2", "-y").errors
+    assert cli("experiments", "list", "-q").output.split() == ids[:0:-1]
+    assert cli("server", "prune", "--keep", "2", "-y").errors == "No experiment is to be deleted\n"
+    assert cli("server", "prune", "-y").code == 0
+    assert cli("experiments", "list", "-q").output == ""
+
+
+def test_prune_refuses_what_is_no_limit(cli, running):
+    refused = cli("server", "prune", "--keep", "many")
+    assert refused.code == 2
+    assert "'many' is neither a number such as 50, nor an age such as 30d, nor a size such as 200GB" in refused.errors

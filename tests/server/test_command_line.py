@@ -114,6 +114,8 @@ def test_an_invalid_option_is_named_in_one_line(capsys, options):
         (("--runner", "process", "--seed", "7"), "--seed: ids of real runs are random"),
         (("--pass-env", "A"), "--pass-env: it goes with --runner process"),
         (("--expose",), "--expose: nothing is executed"),
+        (("--keep", "50"), "--keep: with --runner simulated, runs have no files"),
+        (("--runner", "process", "--keep", "lots"), "--keep: 'lots' is neither a number such as 50, nor an age"),
         (("--runner", "process", "--time-scale", "2"), "--time-scale: commands run in real time"),
         (("--runner", "process", "--host", "0.0.0.0"), "--host 0.0.0.0: anyone who reaches 0.0.0.0 and has the key"),
         (("--host", "0.0.0.0"), "--host 0.0.0.0: anyone who reaches 0.0.0.0 could use the documented key"),

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     "gradient_ext": [
         ["gradient_ext"],
-        ["gradient_ext._json", "gradient_ext.states"],
+        ["gradient_ext._json", "gradient_ext.retention", "gradient_ext.states"],
         ["gradient_ext.redaction"],
         ["gradient_ext.errors"],
         [
@@ -58,7 +58,10 @@ FLOORS = {
         ["gradient_server.runners.*", "gradient_server.store.*", "gradient_server.metrics.*"],
         ["gradient_server.api.*"],
         ["gradient_server.dashboard.*", "gradient_server.faults.*"],
-        ["gradient_server.app", "gradient_server.console", "gradient_server.http_server", "gradient_server.keys"],
+        [
+            *("gradient_server.app", "gradient_server.console", "gradient_server.http_server", "gradient_server.keys"),
+            "gradient_server.retention",
+        ],
         ["gradient_server.local_server", "gradient_server.cli"],
         ["gradient_server.__main__", "gradient_server.pytest_plugin"],
     ],

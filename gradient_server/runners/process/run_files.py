@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import logging
+import math
 import os
 import stat
 import time
@@ -168,6 +169,10 @@ class RunDirectory:
         return _locked(self.path / "lock", timeout)
 
 
+class _OutOfTime(Exception):
+    """A removal takes longer than its server serves."""
+
+
 class RunsDirectory:
     """The directory of all runs, one subdirectory for each handle. It may contain files of others.
 
@@ -180,6 +185,8 @@ class RunsDirectory:
         self.path = Path(os.path.realpath(path.parent), path.name)
         self.is_new = False
         """Whether this server has created it."""
+        self.removal_deadline = math.inf
+        """When a removal is given up, of `time.monotonic()`; the next server goes on with it."""
         self._leftovers: dict[str, str] = {}
         """Why directories of deleted runs are still there, by their names."""
 
@@ -221,8 +228,15 @@ class RunsDirectory:
 
         def on_freed(count: int) -> None:
             run.removal.freed += count
+            if time.monotonic() > self.removal_deadline:
+                raise _OutOfTime
 
-        if leftovers := remove_tree(run.path, on_freed):
+        try:
+            on_freed(0)
+            leftovers = remove_tree(run.path, on_freed)
+        except _OutOfTime:
+            return
+        if leftovers:
             self._leftovers[run.path.name] = run.removal.reason = reason = _leftover_text(leftovers)
             _log.warning("Of %s, which was deleted, %s. The next server tries again", handle_of(run), reason)
         run.removal.is_done = True

@@ -29,6 +29,8 @@ _CLOSE_TIMEOUT = 15.0
 """Seconds after which runs that do not end are left alone, if none is to outlive the server."""
 _CLOSE_TIMEOUT_IF_KEPT = 1.0
 """Seconds to wait for the end of deleted runs, if a later server can end them as well."""
+_REMOVAL_TIMEOUT = 5.0
+"""Seconds to wait for the removal of deleted runs, if a later server can remove them as well."""
 
 
 class Scheduler:
@@ -38,7 +40,7 @@ class Scheduler:
         self.lock = threading.RLock()
         """Is held while the phase of a run changes."""
         self.on_change: Callable[[str], object] = lambda handle: None
-        """Receives the handle of a run that has entered a state or has new rows."""
+        """Receives the handle of a run that has entered a state, has new rows, or is removed."""
         self._directory = directory
         self._capacity = capacity
         self._queue: deque[ProcessRun] = deque()
@@ -67,8 +69,8 @@ class Scheduler:
         elif run.phase is Phase.ACTIVE and run not in self._active:
             self._active.append(run)
         self._wakeup.set()
-        if run.phase is Phase.ENDED and self._thread.is_alive():
-            self.on_change(run.handle)  # It was canceled while it waited.
+        if not run.is_deleted and self._thread.is_alive():
+            self.on_change(run.handle)  # It waits, or was canceled while it waited.
 
     def recover(self, run: ProcessRun, started: float, stopped: float | None) -> None:
         """Take over a run that an earlier server was asked to start, and perhaps to stop."""
@@ -132,6 +134,8 @@ class Scheduler:
             for run in self._active:
                 self._detach(run.monitor)
         self._detach_deleted()
+        if keep:
+            self._directory.removal_deadline = time.monotonic() + _REMOVAL_TIMEOUT
         deadline = time.monotonic() + (_CLOSE_TIMEOUT_IF_KEPT if keep else _CLOSE_TIMEOUT)
         while self._detached and time.monotonic() < deadline:
             self._reap()

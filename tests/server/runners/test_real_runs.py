@@ -37,6 +37,13 @@ print(json.dumps([rows, [each.state for each in found], [each.experiment_error f
 """
 OPEN_TO_ALL = "import os, runpy; os.umask(0); runpy.run_module('gradient_server', run_name='__main__', alter_sys=True)"
 
+WITHOUT_DELAY = """
+import runpy
+from gradient_server import retention
+retention.INTERVAL, retention.GRACE_PERIOD = 0.05, 0.0
+runpy.run_module("gradient_server", run_name="__main__", alter_sys=True)
+"""
+
 
 @pytest.fixture
 def home(tmp_path) -> Path:
@@ -161,6 +168,39 @@ def test_the_console_has_a_line_for_each_run_that_starts_and_ends_and_names_once
     assert lines[6].startswith(f'{ids[2]} "gone" ended as error after 0.1 s: ')
     assert "/no/such/folder" in lines[6]
     assert len(lines) == 7
+
+
+def test_the_console_has_a_line_for_each_run_that_is_canceled_or_deleted_in_time_or_not(home, launch):
+    ready = home / "ready.json"
+    process = launch("--ready-file", str(ready), "--slots", "1")
+    with served(process, ready) as client:
+        running, canceled, waiting = (client.run_single_node(**RUN, name="n", command="sleep 600") for _ in range(3))
+        client.wait(running, until="running", timeout=TIMEOUT)
+        client.stop(canceled)
+        for experiment_id in (waiting, running):
+            client.delete(experiment_id)
+            client.wait_for_removal(experiment_id)
+    assert [re.sub(r"freed \d+\.\d kB", "freed 4.1 kB", line) for line in stopped(process, ready)] == [
+        f'{running} "n" started',
+        f'{canceled} "n" ended as canceled',
+        f'{waiting} "n" was deleted',
+        f'{running} "n" was deleted while it ran, which freed 4.1 kB',
+    ]
+
+
+def test_keep_limits_what_is_kept_of_ended_runs(home, launch):
+    ready = home / "ready.json"
+    options = ("--keep", "1", "--keep", "200GB")
+    process = launch("--ready-file", str(ready), *options, program=("-c", WITHOUT_DELAY))
+    with served(process, ready) as client:
+        first, second = (client.run_single_node(**RUN, name="n", command="true") for _ in range(2))
+        deadline = time.monotonic() + TIMEOUT
+        while len(client.list()) > 1:
+            assert time.monotonic() < deadline
+    lines = [line for line in stopped(process, ready) if line.startswith("With")]
+    assert lines in [
+        [f'With --keep 1 --keep 200GB, these are deleted: 1 run: {each} "n" (stopped)'] for each in (first, second)
+    ]
 
 
 def test_a_server_that_ends_names_the_runs_that_go_on_and_the_next_one_those_that_it_takes_over(home, launch):

@@ -99,12 +99,15 @@ def test_a_program_with_a_server_gets_what_the_console_shows_from_its_logger(run
             runner.step()
         assert client.delete(f"{EXPERIMENTS}{handles[1]}/").status_code == 204
         runner.on_change(handles[1])
-        assert caplog.messages == [f"{title} started" for title in titles[1:]]
+        assert caplog.messages == [
+            *(f"{title} started" for title in titles[1:]),
+            f"{titles[1]} was deleted while it ran",
+        ]
         for handle in handles[2:]:
             client.put(f"{EXPERIMENTS}{handle}/stop/")
         for _ in range(3):
             runner.step()
-        ends = [message.partition(" after ")[0] for message in caplog.messages[6:]]
+        ends = [message.partition(" after ")[0] for message in caplog.messages[7:]]
         assert ends == [f"{title} ended as canceled" for title in titles[2:]]
         assert server.unfinished is None
 

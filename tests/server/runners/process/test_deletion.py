@@ -4,11 +4,12 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from gradient_server.runners.process import deletion
+from gradient_server.runners.process import deletion, scheduler
 from gradient_server.runners.process.deletion import remove_tree
 from tests.server.runners.process.conftest import only_linux, wait_until
 
@@ -217,3 +218,23 @@ def test_the_server_logs_what_it_could_not_remove_and_tries_again_when_it_is_sta
     monkeypatch.undo()
     make_bench(keep=True)
     wait_until(lambda: not Path(left).exists(), "the removal")
+
+
+def test_a_server_that_ends_leaves_a_long_removal_to_the_next_one(make_bench, monkeypatch):
+    unlink = os.unlink
+
+    def slow(name, **options):
+        time.sleep(0.01)
+        unlink(name, **options)
+
+    monkeypatch.setattr(deletion.os, "unlink", slow)
+    monkeypatch.setattr(scheduler, "_REMOVAL_TIMEOUT", 0.0)
+    bench = make_bench(keep=True)
+    bench.done("seq 1000 | xargs touch", handle="es1").delete()
+    wait_until(lambda: list(bench.directory.glob(".forgotten-es1-*")), "the removal")
+    bench.runner.close()
+    (left,) = bench.directory.glob(".forgotten-es1-*")
+    assert (left / "workspace").exists()
+    monkeypatch.undo()
+    make_bench(keep=True)
+    wait_until(lambda: not left.exists(), "the removal")

@@ -57,6 +57,7 @@ def test_a_deleted_run_occupies_its_slot_until_it_has_ended_and_leaves_nothing(m
 def test_a_run_that_cannot_be_monitored_ends_with_an_error_and_does_not_block_others(make_bench, caplog):
     bench = make_bench(slots=1)
     raised = []
+    broken = bench.admit("echo $$; exec sleep 60")
 
     def fail_once(handle):
         if not raised and bench.rows(broken):
@@ -64,7 +65,7 @@ def test_a_run_that_cannot_be_monitored_ends_with_an_error_and_does_not_block_ot
             raise RuntimeError("on purpose")
 
     bench.on_change = fail_once
-    broken = bench.run("echo $$; exec sleep 60")
+    broken.start(bench.clock.now())
     other = bench.run("echo other")
     bench.wait_for_end(other)
     assert (raised, bench.rows(other)) == ([broken.handle], ["other"])
