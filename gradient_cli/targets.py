@@ -21,6 +21,8 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _REMOVAL_TIMEOUT = 60.0
 """Seconds to wait for the removal of the files of one experiment."""
+_QUIET_SECONDS = 2.0
+"""Seconds after which a message says what is waited for."""
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
@@ -125,6 +127,10 @@ def delete_each(client: ExperimentsClient, ids: Sequence[str]) -> None:
 
 def _removal(client: ExperimentsClient, experiment_id: str) -> Removal | None:
     try:
+        removal = client.wait_for_removal(experiment_id, timeout=_QUIET_SECONDS)
+        if removal.is_done:
+            return removal
+        note(f"Removing the files of {experiment_id}")
         return client.wait_for_removal(experiment_id, timeout=_REMOVAL_TIMEOUT)
     except GradientSdkError:  # It is deleted; the server cannot say more.
         return None
@@ -134,7 +140,7 @@ def _removal_text(removal: Removal | None) -> str:
     if removal is None:
         return ""
     if not removal.is_done:
-        return "; its files are being removed"
+        return f"; its files are still being removed, freed {size_text(removal.freed)} so far"
     text = f"; freed {size_text(removal.freed)}" if removal.freed else ""
     return text + (f"; {escape_control_characters(removal.reason)}" if removal.reason else "")
 

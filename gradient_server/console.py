@@ -44,6 +44,8 @@ class RunReporter:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._limits: dict[str, str] = {}
+        """By which limits runs are deleted."""
         self._known = {each.handle: (self._stage(each), _title(each)) for each in store.newest_first()}
 
     def report(self, handle: str) -> None:
@@ -65,14 +67,14 @@ class RunReporter:
         if removal is None or not removal.is_done or handle not in self._known:
             return
         stage, title = self._known.pop(handle)
-        words = [f"{title} was deleted{' while it ran' if stage is _Stage.STARTED else ''}"]
-        if removal.freed:
-            words.append(f"which freed {size_text(removal.freed)}")
-        logger.info("%s", ", ".join(words))
+        limits = self._limits.pop(handle, None)
+        reason = f" by {limits}" if limits else " while it ran" if stage is _Stage.STARTED else ""
+        freed = f", which freed {size_text(removal.freed)}" if removal.freed else ""
+        logger.info("%s was deleted%s%s", title, reason, freed)
 
-    def report_retention(self, experiments: Collection[Experiment], limits: str) -> None:
-        """Log which runs are deleted because there are limits of what is kept."""
-        logger.info("With %s, these are deleted: %s", limits, self._listed(experiments))
+    def on_retention(self, handle: str, limits: str) -> None:
+        """Have the line of a run that is going to be deleted name the limits of what is kept."""
+        self._limits[handle] = limits
 
     def report_takeover(self) -> None:
         """Log which runs of an earlier server go on, and which have ended since."""

@@ -103,7 +103,7 @@ class LocalServer:
         runner: Runner | None = None,
         allow_hosts: Iterable[str] = (),
         expose: bool = False,
-        keep: Iterable[str] = (),
+        keep: str | Iterable[str] = (),
     ) -> None:
         self._runner = runner or SimulatedRunner()
         executes_commands = self._runner.executes_commands
@@ -127,7 +127,7 @@ class LocalServer:
             opened.callback(self._runner.close)
             self._store = Store(self.clock, None if executes_commands else seed, self._runner, file)
             self._reporter = RunReporter(self._store, self.clock)
-            self._retention = Retention(self._store, self.clock, keep, self._reporter.report_retention)
+            self._retention = Retention(self._store, self.clock, keep, self._reporter.on_retention)
             self._opened = opened.pop_all()
         self._injection = FaultInjection(self._store, self.clock)
         self._rate_limiter = RateLimiter()

@@ -30,18 +30,18 @@ class Retention:
 
     :param Store store: the experiments
     :param Clock clock: the clock of the server
-    :param keep: the limits, as `--keep` takes them; without any, nothing is deleted
-    :param on_delete: receives the runs before they are deleted, and the limits in words
+    :param keep: the limits, or one, as `--keep` takes them; without any, nothing is deleted
+    :param on_delete: receives the handle of each run before it is deleted, and the limits in words
 
     :raises ValueError: a limit is invalid
     """
 
     def __init__(
-        self, store: Store, clock: Clock, keep: Iterable[str], on_delete: Callable[[list[Experiment], str], object]
+        self, store: Store, clock: Clock, keep: str | Iterable[str], on_delete: Callable[[str, str], object]
     ) -> None:
         self._store = store
         self._clock = clock
-        self._limits = [parse_limit(text) for text in keep]
+        self._limits = [parse_limit(text) for text in ([keep] if isinstance(keep, str) else keep)]
         self._on_delete = on_delete
         self._sizes: dict[str, int] = {}
         """Those of ended runs, which are measured once."""
@@ -79,12 +79,12 @@ class Retention:
         self._sizes = {handle: size for handle, size in self._sizes.items() if handle in ended}
         runs = [EndedRun(handle, _ended_at(each), self._size(each)) for handle, each in ended.items()]
         surplus = [run for run in beyond_limits(runs, self._limits, now) if now - run.ended >= GRACE_PERIOD]
-        if not surplus or self._is_stopped.is_set():
-            return
-        self._on_delete([ended[run.id] for run in surplus], " ".join(f"--keep {limit.text}" for limit in self._limits))
+        limits = " ".join(f"--keep {limit.text}" for limit in self._limits)
         for run in surplus:
-            if not self._is_stopped.is_set():
-                self._store.delete(ended[run.id])
+            if self._is_stopped.is_set():
+                return
+            self._on_delete(run.id, limits)
+            self._store.delete(ended[run.id])
 
     def _size(self, experiment: Experiment) -> int:
         if all(limit.size == math.inf for limit in self._limits) or self._is_stopped.is_set():

@@ -388,7 +388,10 @@ def test_delete_says_what_it_has_freed(cli, client, monkeypatch):
     ("removal", "text"),
     [
         (Removal(id="es1", is_done=True, freed=0), "Experiment deleted"),
-        (Removal(id="es1", is_done=False, freed=0), "Experiment deleted; its files are being removed"),
+        (
+            Removal(id="es1", is_done=False, freed=4096),
+            "Removing the files of es1\nExperiment deleted; its files are still being removed, freed 4.1 kB so far",
+        ),
         (
             Removal(id="es1", is_done=True, freed=4096, reason="1 file is left (mounted)"),
             "Experiment deleted; freed 4.1 kB; 1 file is left (mounted)",
@@ -404,5 +407,6 @@ def test_delete_says_what_is_left(cli, client, monkeypatch, removal, text):
         return removal
 
     monkeypatch.setattr(ExperimentsClient, "wait_for_removal", answer)
-    result = cli("experiments", "delete", made(client), "-y")
-    assert (result.code, result.errors) == (0, f"{text}\n")
+    experiment_id = made(client)
+    result = cli("experiments", "delete", experiment_id, "-y")
+    assert (result.code, result.errors.replace(experiment_id, "es1")) == (0, f"{text}\n")

@@ -197,10 +197,10 @@ def test_keep_limits_what_is_kept_of_ended_runs(home, launch):
         deadline = time.monotonic() + TIMEOUT
         while len(client.list()) > 1:
             assert time.monotonic() < deadline
-    lines = [line for line in stopped(process, ready) if line.startswith("With")]
-    assert lines in [
-        [f'With --keep 1 --keep 200GB, these are deleted: 1 run: {each} "n" (stopped)'] for each in (first, second)
-    ]
+        (left,) = [each.id for each in client.list()]
+    (deleted,) = {first, second} - {left}
+    lines = [line.partition(", which freed")[0] for line in stopped(process, ready) if "deleted" in line]
+    assert lines == [f'{deleted} "n" was deleted by --keep 1 --keep 200GB']
 
 
 def test_a_server_that_ends_names_the_runs_that_go_on_and_the_next_one_those_that_it_takes_over(home, launch):
