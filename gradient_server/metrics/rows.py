@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Literal, NamedTuple
 
@@ -35,6 +35,8 @@ MAX_WHOLE = 1e15
 _MAX_TABLE_ROWS = 200
 _MAX_LAYOUTS = 500
 """How many layouts of rows are remembered."""
+_BLOCK = 1_000
+"""How many rows are compared with the expected layout at once."""
 _FREQUENT = 32
 """After how many rows of a layout the next one is expected to have it too."""
 _WORDS = (
@@ -114,8 +116,15 @@ class _Layout:
     metrics: Sequence[tuple[str, int]]
     steps: Sequence[tuple[str, int]]
     count: int = 0
-    rows: list[tuple[int, Sequence[str]]] = field(factory=list[tuple[int, Sequence[str]]])
-    """The rows since the last flush: their index and their numbers."""
+    rows: list[int] = field(factory=list[int])
+    """The index of each row since the last flush."""
+    numbers: list[Sequence[str]] = field(factory=list[Sequence[str]])
+    """The numbers of each of these rows."""
+
+    def add(self, rows: Iterable[int], numbers: Iterable[Sequence[str]]) -> None:
+        """Add rows, and their numbers."""
+        self.rows.extend(rows)
+        self.numbers.extend(numbers)
 
 
 @frozen
@@ -167,18 +176,32 @@ class RowParser:
     def parse(self, rows: Sequence[LogRow]) -> list[Points]:
         """Return the points in the rows that follow. Those of a table come when it ends."""
         self._contexts = [(-1, self._context)]
-        for index, row in enumerate(rows):
-            message = row.message
-            if self._expected and not self._table and (match := self._expected[0].fullmatch(message)):
-                self._expected[1].rows.append((index, match.groups()))
-            else:
-                self._read(index, row.line, message)
+        for begin in range(0, len(rows), _BLOCK):
+            block = rows[begin : begin + _BLOCK]
+            if not self._take_expected(begin, block):
+                for index, row in enumerate(block, begin):
+                    self._read(index, row.line, row.message)
         if rows:
             self._line = rows[-1].line
         self._context = self._contexts[-1][1]
         return list(self._flush(rows))
 
+    def _take_expected(self, begin: int, block: Sequence[LogRow]) -> bool:
+        """Take rows if all of them have the expected layout. Return whether they have: this is fast."""
+        if not self._expected or self._table:
+            return False
+        pattern, layout = self._expected
+        matches = [pattern.fullmatch(row.message) for row in block]
+        found = [match.groups() for match in matches if match]
+        if len(found) < len(block):
+            return False
+        layout.add(range(begin, begin + len(found)), found)
+        return True
+
     def _read(self, index: int, line: int, message: str) -> None:
+        if self._expected and not self._table and (match := self._expected[0].fullmatch(message)):
+            self._expected[1].add([index], [match.groups()])
+            return
         if not message.isprintable() or len(message) > MAX_CHARACTERS:
             message = _clean(message)
         if (self._table or "|" in message or "│" in message or "┃" in message) and self._read_cells(
@@ -197,7 +220,7 @@ class RowParser:
         if layout is None:
             return
         if layout.metrics:
-            layout.rows.append((index, numbers))
+            layout.add([index], [numbers])
             layout.count += 1
             if layout.count % _FREQUENT == 0 and not (self._expected and self._expected[1] is layout):
                 pattern = rf"(?<![\w.])({_NUMBER})".join(map(re.escape, key))
@@ -251,24 +274,25 @@ class RowParser:
             if layout and layout.rows:
                 for name, part in self._parts(layout):
                     parts.setdefault(name, []).append(part)
-                layout.rows = []
+                layout.rows, layout.numbers = [], []
+        all_lines, all_timestamps = [row.line for row in rows], [row.timestamp for row in rows]
         for name, found in parts.items():
             indices, values, steps = _merge(found)
-            points = rows if len(indices) == len(rows) else [rows[index] for index in indices]
-            lines, timestamps, _ = zip(*points, strict=True)
+            lines, timestamps = all_lines, all_timestamps
+            if len(indices) < len(rows):
+                lines, timestamps = [lines[index] for index in indices], [timestamps[index] for index in indices]
             yield Points(name, lines, timestamps, values, steps, any(part.is_decimal for part in found))
 
     def _parts(self, layout: _Layout) -> Iterator[tuple[str, _Part]]:
-        indices, numbers = zip(*layout.rows, strict=True)
-        columns = list(zip(*numbers, strict=True))
+        columns = list(zip(*layout.numbers, strict=True))
         steps: Mapping[str, Sequence[float]] = {name: list(map(float, columns[place])) for name, place in layout.steps}
         if not steps:
-            steps = _inherited(indices, self._contexts)
+            steps = _inherited(layout.rows, self._contexts)
         for name, place in layout.metrics:
             texts = columns[place]
             values = list(map(float, texts))
             is_decimal = not all(map(str.isdecimal, (text.lstrip("+-") for text in texts)))
-            yield name, _Part(indices, values, steps, is_decimal)
+            yield name, _Part(layout.rows, values, steps, is_decimal)
 
 
 def _inherited(

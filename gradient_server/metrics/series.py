@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from operator import eq, gt
 
 from attrs import define, field, frozen
 
@@ -51,9 +51,9 @@ class _Steps:
     def extend(self, steps: Sequence[float]) -> None:
         present = [step for step in steps if step == step]
         if present:
-            pairs = list(pairwise([self.latest, *present]))
-            self.falls = self.falls or any(before > after for before, after in pairs)
-            self.repeats = self.repeats or any(before == after for before, after in pairs)
+            before = [self.latest, *present[:-1]]
+            self.falls = self.falls or any(map(gt, before, present))
+            self.repeats = self.repeats or any(map(eq, before, present))
             self.latest = present[-1]
             self.count += len(present)
         self.values.extend(steps)

@@ -179,9 +179,7 @@ class LogReader:
                 *lines, rest = (rest + chunk).split(b"\n")
                 # After a power failure there may be any number of zeros.
                 rest = rest.lstrip(b"\0")[:_MAX_LINE_SIZE]
-                for row in _parse(lines[max(0, line - rows) :], max(line, rows) + 1, latest):
-                    latest = row[1]
-                    yield row
+                latest = yield from _parse(lines[max(0, line - rows) :], max(line, rows) + 1, latest)
                 rows += len(lines)
 
     def _position_before(self, line: int) -> tuple[int, int]:
@@ -211,13 +209,15 @@ class LogReader:
                 self._offsets.append(self._size)
 
 
-def _parse(lines: list[bytes], first: int, latest: float) -> Iterator[tuple[int, float, str]]:
+def _parse(lines: list[bytes], first: int, latest: float) -> Generator[tuple[int, float, str], None, float]:
+    """Yield the rows in some lines, and return the time of the last one."""
     # Not all at once: a reader of many logs takes a few rows of each.
     for begin in range(0, len(lines), _PARSED_AT_ONCE):
         some = lines[begin : begin + _PARSED_AT_ONCE]
         for line, row in enumerate(_rows(some) or [_row(line) for line in some], first + begin):
             latest, message = row or (latest, LOST_ROW)
             yield line, latest, message
+    return latest
 
 
 def _rows(lines: list[bytes]) -> list[tuple[float, str]] | None:

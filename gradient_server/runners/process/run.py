@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
-from itertools import islice
+from itertools import islice, repeat
 
 from attrs import evolve
 from gradient_api.constants import END_OF_LOG
@@ -130,7 +130,8 @@ class ProcessRun(Run):
     def rows(self, line: int, limit: int, now: float) -> list[tuple[Job, LogRow]]:
         """Return rows of all jobs from their files, about `MAX_CHARACTERS` of text at most."""
         ended_at = self._ended_at(now)
-        logs = [self._rows_after(index, line, ended_at) for index in range(len(self._logs))]
+        jobs = self.jobs[: len(self._logs)]
+        logs = [zip(repeat(job), self._rows_after(i, line, ended_at), strict=False) for i, job in enumerate(jobs)]
         rows = heapq.merge(*logs, key=lambda row: row[1].line) if len(logs) > 1 else logs[0] if logs else iter(())
         return list(islice(_limit_characters(rows), limit))
 
@@ -139,8 +140,13 @@ class ProcessRun(Run):
         index = self.jobs.index(job)
         if index >= len(self._logs):
             return []
-        rows = self._rows_after(index, line, self._ended_at(now))
-        return [row for _, row in islice(_limit_characters(rows), limit)]
+        rows, remaining = list[LogRow](), MAX_CHARACTERS
+        for row in islice(self._rows_after(index, line, self._ended_at(now)), limit):
+            rows.append(row)
+            remaining -= len(row.message)
+            if remaining <= 0:
+                break
+        return rows
 
     def last_lines(self, now: float) -> Mapping[Job, int]:
         """Return the last lines, from the events if it has ended and from the files otherwise."""
@@ -306,21 +312,21 @@ class ProcessRun(Run):
         timestamp = self._seen.transitions[-1][0]
         return timestamp if timestamp <= now else None
 
-    def _rows_after(self, index: int, line: int, ended_at: float | None) -> Iterator[tuple[Job, LogRow]]:
-        job, shift = self.jobs[index], self._shift
+    def _rows_after(self, index: int, line: int, ended_at: float | None) -> Iterator[LogRow]:
+        shift = self._shift
         last = None if ended_at is None else self._seen.rows[index]
         number = line
         for number, written, message in self.monitor.logs[index].after(line):
             if last is not None and number > last:
                 break
-            yield job, LogRow(number, written + shift, message)
+            yield LogRow(number, written + shift, message)
         if ended_at is not None and last is not None:
             # The file may be cut off; readers rely on lines without gaps.
             for lost in range(number + 1, last + 1):
-                yield job, LogRow(lost, ended_at, LOST_ROW)
+                yield LogRow(lost, ended_at, LOST_ROW)
             for number, message in enumerate(self._ending(index), last + 1):
                 if number > line:
-                    yield job, LogRow(number, ended_at, message)
+                    yield LogRow(number, ended_at, message)
 
     def _ending(self, index: int) -> list[str]:
         """Return the rows that follow those that a job has printed, once the run has ended."""
