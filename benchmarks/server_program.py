@@ -11,6 +11,7 @@ import resource
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,6 +22,8 @@ from gradient_server.api.validation import validate_body
 from gradient_server.app import application
 from gradient_server.clock import Clock
 from gradient_server.http_server import http_server, listen
+from gradient_server.runners.base import Runner
+from gradient_server.runners.process.runner import ProcessRunner
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import DEFAULT_KEY
 from gradient_server.store.store import Store
@@ -51,7 +54,7 @@ def main() -> None:
     if settings["processor"] is not None:
         os.sched_setaffinity(0, {settings["processor"]})
     clock = Clock(settings["time_scale"])
-    polls, runner = LongPolls(clock), SimulatedRunner()
+    polls, runner = LongPolls(clock), _runner(settings["runs"])
     runner.attach(clock, polls.wake)
     store = Store(clock, 0, runner)
     runner.recover()
@@ -69,6 +72,11 @@ def main() -> None:
         print(json.dumps(figures), flush=True)
     http.should_exit = True
     serving.join()
+    runner.close()
+
+
+def _runner(directory: str | None) -> Runner:
+    return SimulatedRunner() if directory is None else ProcessRunner(Path(directory), slots=1, keep=False)
 
 
 def _filled(store: Store, wanted: list[dict[str, Any]]) -> Iterator[str]:

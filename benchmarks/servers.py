@@ -26,7 +26,6 @@ _PARAMETERS = {
     "project_id": "prbenchmark",
     "machine_type": "K80",
     "container": "tensorflow/tensorflow:1.13.1-gpu-py3",
-    "command": "python mnist.py --epochs 10",
 }
 
 
@@ -37,17 +36,19 @@ class Wanted:
     :param int count: how many
     :param int rows: how many log rows each of them prints, if it is started
     :param float seconds: for how many simulated seconds each of them runs; None: it is not started
+    :param str command: what each of them runs, in a server with real runs
     """
 
     count: int = 1
     rows: int = 20
     seconds: float | None = None
+    command: str = "python mnist.py --epochs 10"
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The keyword arguments of such an experiment."""
         simulation = {"GRADIENT_MOCK_LOG_LINES": self.rows, "GRADIENT_MOCK_SECONDS": self.seconds or 0}
-        return {**_PARAMETERS, "experiment_env": simulation}
+        return {**_PARAMETERS, "command": self.command, "experiment_env": simulation}
 
     @property
     def body(self) -> dict[str, Any]:
@@ -91,7 +92,11 @@ class Server:
 
 @contextlib.contextmanager
 def serving(
-    *wanted: Wanted, time_scale: float = 1.0, tls: bool = False, processor: int | None = None
+    *wanted: Wanted,
+    time_scale: float = 1.0,
+    tls: bool = False,
+    processor: int | None = None,
+    runs: Path | None = None,
 ) -> Iterator[Server]:
     """Run a server for the time of a block.
 
@@ -99,6 +104,7 @@ def serving(
     :param float time_scale: simulated seconds in a real second
     :param bool tls: whether it speaks TLS, with a certificate of an authority of its own
     :param int processor: the only processor that it may use
+    :param Path runs: the folder of real runs; None: runs are simulated
     """
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as ending:
         authority, certificate = _certified(Path(directory)) if tls else (None, None)
@@ -109,6 +115,7 @@ def serving(
             "time_scale": time_scale,
             "certificate": certificate,
             "processor": processor,
+            "runs": None if runs is None else str(runs),
             "experiments": experiments,
         }
         program = [sys.executable, "-m", "benchmarks.server_program", json.dumps(settings)]

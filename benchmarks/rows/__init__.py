@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Line
-from benchmarks.rows import calls, concurrency, following, growth, imports, pages, server
+from benchmarks.rows import calls, concurrency, following, growth, imports, metrics, pages, server
 
 Row = Callable[[Bench], list[Line]]
 ROWS: dict[str, Row] = {
@@ -17,6 +17,7 @@ ROWS: dict[str, Row] = {
     "logs_100k": pages.logs_100k,
     "follow_idle": following.follow_idle,
     "follow_latency": following.follow_latency,
+    "metrics_1m": metrics.metrics_1m,
     "async_1000": concurrency.async_1000,
     "import": imports.importing,
     "growth": growth.growth,

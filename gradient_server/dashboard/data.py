@@ -167,7 +167,7 @@ class DashboardData:
             last: dict[str, float] = {}
             end = lines.get(job.id, 0)
             start = max(0, end - LAST_ROWS)
-            for points in RowParser().parse(run.job_rows(job, start, end - start, self._clock.now())):
+            for points in RowParser().parse(run.job_columns(job, start, end - start, self._clock.now())):
                 series.setdefault(points.name, Series()).extend(points)
                 last[points.name] = points.values[-1]
             found = {name: last[name] for name in last if series[name].is_metric} | found

@@ -58,11 +58,9 @@ class RunMetrics:
         for job, last in self.run.last_lines(now).items():
             if last <= self._lines[job]:
                 continue
-            rows = self.run.job_rows(job, self._lines[job], _ROWS_AT_ONCE, now)
-            if not rows:
-                continue
-            read += len(rows)
-            self._lines[job] = rows[-1].line
+            rows = self.run.job_columns(job, self._lines[job], _ROWS_AT_ONCE, now)
+            read += len(rows.messages)
+            self._lines[job] = rows.last
             _add(self._printed, job, self._parsers[job].parse(rows))
         for job, count in self.run.pushed_counts().items():
             number = self._pushed_numbers[job]

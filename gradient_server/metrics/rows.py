@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 from attrs import define, field, frozen
 
 from gradient_ext.redaction import ESCAPE_SEQUENCES
-from gradient_server.runners.base import LogRow
+from gradient_server.runners.base import LogColumns
 
 STEPS = (
     *("global_step", "total_timesteps", "num_timesteps", "timesteps", "timestep", "step", "steps"),
@@ -173,26 +173,25 @@ class RowParser:
         """The line after which another parser finds all points that this one has not returned."""
         return self._table.before if self._table else self._line
 
-    def parse(self, rows: Sequence[LogRow]) -> list[Points]:
+    def parse(self, rows: LogColumns) -> list[Points]:
         """Return the points in the rows that follow. Those of a table come when it ends."""
         self._contexts = [(-1, self._context)]
-        for begin in range(0, len(rows), _BLOCK):
-            block = rows[begin : begin + _BLOCK]
+        for begin in range(0, len(rows.messages), _BLOCK):
+            block = rows.messages[begin : begin + _BLOCK]
             if not self._take_expected(begin, block):
-                for index, row in enumerate(block, begin):
-                    self._read(index, row.line, row.message)
-        if rows:
-            self._line = rows[-1].line
+                for index, message in enumerate(block, begin):
+                    self._read(index, rows.line + 1 + index, message)
+        if rows.messages:
+            self._line = rows.last
         self._context = self._contexts[-1][1]
         return list(self._flush(rows))
 
-    def _take_expected(self, begin: int, block: Sequence[LogRow]) -> bool:
+    def _take_expected(self, begin: int, block: Sequence[str]) -> bool:
         """Take rows if all of them have the expected layout. Return whether they have: this is fast."""
         if not self._expected or self._table:
             return False
         pattern, layout = self._expected
-        matches = [pattern.fullmatch(row.message) for row in block]
-        found = [match.groups() for match in matches if match]
+        found = [match.groups() for match in map(pattern.fullmatch, block) if match]
         if len(found) < len(block):
             return False
         layout.add(range(begin, begin + len(found)), found)
@@ -268,18 +267,18 @@ class RowParser:
             # All numbers of a table are metrics: somebody has laid them out.
             self._others.setdefault(name, []).append(_Part([index], [float(found.text)], own, is_decimal=True))
 
-    def _flush(self, rows: Sequence[LogRow]) -> Iterator[Points]:
+    def _flush(self, rows: LogColumns) -> Iterator[Points]:
         parts, self._others = self._others, {}
         for layout in self._layouts.values():
             if layout and layout.rows:
                 for name, part in self._parts(layout):
                     parts.setdefault(name, []).append(part)
                 layout.rows, layout.numbers = [], []
-        all_lines, all_timestamps = [row.line for row in rows], [row.timestamp for row in rows]
         for name, found in parts.items():
             indices, values, steps = _merge(found)
-            lines, timestamps = all_lines, all_timestamps
-            if len(indices) < len(rows):
+            lines: Sequence[int] = range(rows.line + 1, rows.last + 1)
+            timestamps = rows.timestamps
+            if len(indices) < len(lines):
                 lines, timestamps = [lines[index] for index in indices], [timestamps[index] for index in indices]
             yield Points(name, lines, timestamps, values, steps, any(part.is_decimal for part in found))
 

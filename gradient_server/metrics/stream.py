@@ -76,16 +76,16 @@ def points_after(run: Run, start: MetricCursor, now: float) -> PointsPage:
         line, context, number = start.jobs.get(job.id, Place())
         parser = RowParser()
         if context:
-            parser.parse(run.job_rows(job, context - 1, 1, now))
-        rows = run.job_rows(job, line, MAX_ROWS, now) if line < last else []
+            parser.parse(run.job_columns(job, context - 1, 1, now))
+        rows = run.job_columns(job, line, MAX_ROWS if line < last else 0, now)
         found += [(job, points) for points in parser.parse(rows)]
-        read = rows[-1].line if rows else line
         count = pushed_counts.get(job, 0)
         pushed = run.pushed_values(job, number, MAX_ROWS) if number < count else []
         found += [(job, points) for points in pushed_points(pushed)]
         pushed_to = pushed[-1].number if pushed else number
         # A table that is open is read again when it has ended.
-        places[job.id] = Place(min(parser.line, read) if rows else line, parser.context_line or context, pushed_to)
-        is_last = is_last and read >= last and pushed_to >= count
-        furthest = max(furthest, read)
+        end = parser.line if rows.messages else line
+        places[job.id] = Place(end, parser.context_line or context, pushed_to)
+        is_last = is_last and rows.last >= last and pushed_to >= count
+        furthest = max(furthest, rows.last)
     return PointsPage(points=found, cursor=MetricCursor(places), line=furthest, is_last=is_last)

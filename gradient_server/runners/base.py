@@ -55,6 +55,20 @@ class LogRow(NamedTuple):
     message: str
 
 
+class LogColumns(NamedTuple):
+    """Rows of a job that follow each other, in columns: reading very many is faster than as `LogRow`."""
+
+    line: int
+    """The line before the first one."""
+    timestamps: Sequence[float]
+    messages: Sequence[str]
+
+    @property
+    def last(self) -> int:
+        """The line of the last one."""
+        return self.line + len(self.messages)
+
+
 class PushedValue(NamedTuple):
     """One value of a metric that a command has pushed. A tuple, because there are many."""
 
@@ -251,6 +265,11 @@ class Run(ABC):
     @abstractmethod
     def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
         """Return the rows of one job after a line, at most `limit`, or fewer if they are too long for memory."""
+
+    def job_columns(self, job: Job, line: int, limit: int, now: float) -> LogColumns:
+        """Return the rows that `job_rows` returns, in columns."""
+        rows = self.job_rows(job, line, limit, now)
+        return LogColumns(line, [row.timestamp for row in rows], [row.message for row in rows])
 
     @abstractmethod
     def last_lines(self, now: float) -> Mapping[Job, int]:

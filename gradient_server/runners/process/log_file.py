@@ -30,6 +30,8 @@ _MAX_LINE_SIZE = 8 * MAX_ROW_LENGTH
 _LATEST = 2.5e11
 """Seconds since the epoch; dates end with the year 9999."""
 _PARSED_AT_ONCE = 32
+Columns = tuple[list[float], list[str]]
+"""The times of some rows, in seconds since the epoch, and their messages."""
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _decode = json.JSONDecoder(parse_constant=lambda name: None).decode
@@ -166,6 +168,12 @@ class LogReader:
 
     def after(self, line: int) -> Iterator[tuple[int, float, str]]:
         """Yield the rows after a line: line, time in seconds since the epoch, message."""
+        for times, messages in self.columns_after(line):
+            yield from zip(range(line + 1, line + 1 + len(times)), times, messages, strict=True)
+            line += len(times)
+
+    def columns_after(self, line: int) -> Iterator[Columns]:
+        """Yield the rows after a line, a few at a time: a reader of many logs takes a few rows of each."""
         with _open(self.path) as file:
             with self._lock:
                 if line > self._count:
@@ -179,7 +187,9 @@ class LogReader:
                 *lines, rest = (rest + chunk).split(b"\n")
                 # After a power failure there may be any number of zeros.
                 rest = rest.lstrip(b"\0")[:_MAX_LINE_SIZE]
-                latest = yield from _parse(lines[max(0, line - rows) :], max(line, rows) + 1, latest)
+                for columns in _parse(lines[max(0, line - rows) :], latest):
+                    latest = columns[0][-1]
+                    yield columns
                 rows += len(lines)
 
     def _position_before(self, line: int) -> tuple[int, int]:
@@ -209,32 +219,36 @@ class LogReader:
                 self._offsets.append(self._size)
 
 
-def _parse(lines: list[bytes], first: int, latest: float) -> Generator[tuple[int, float, str], None, float]:
-    """Yield the rows in some lines, and return the time of the last one."""
-    # Not all at once: a reader of many logs takes a few rows of each.
+def _parse(lines: list[bytes], latest: float) -> Iterator[Columns]:
     for begin in range(0, len(lines), _PARSED_AT_ONCE):
         some = lines[begin : begin + _PARSED_AT_ONCE]
-        for line, row in enumerate(_rows(some) or [_row(line) for line in some], first + begin):
-            latest, message = row or (latest, LOST_ROW)
-            yield line, latest, message
-    return latest
+        columns = _columns(some) or _columns_with_gaps(some, latest)
+        latest = columns[0][-1]
+        yield columns
 
 
-def _rows(lines: list[bytes]) -> list[tuple[float, str]] | None:
+def _columns(lines: list[bytes]) -> Columns | None:
     """Return the rows of some lines, or None if any of them is damaged."""
     try:
         rows = _decode(f"[{b','.join(lines).decode()}]")
         # Fast, because it is done for every row that is read.
-        times, _ = [written for written, _ in rows], "".join([message for _, message in rows])
+        times, messages = [written for written, _ in rows], [message for _, message in rows]
+        "".join(messages)  # raises a TypeError if one is no text
         is_valid = len(rows) == len(lines) and min(times) >= 0 and max(times) < _LATEST
     except (ValueError, TypeError, RecursionError):
         return None
-    return rows if is_valid else None
+    return (times, messages) if is_valid else None
 
 
-def _row(line: bytes) -> tuple[float, str] | None:
-    rows = _rows([line.lstrip(b"\0")])
-    return rows[0] if rows else None
+def _columns_with_gaps(lines: list[bytes], latest: float) -> Columns:
+    """Return the rows of some lines, of which any may be damaged; these have the time of the one before."""
+    times: list[float] = []
+    messages: list[str] = []
+    for line in lines:
+        (latest,), (message,) = _columns([line.lstrip(b"\0")]) or ([latest], [LOST_ROW])
+        times.append(latest)
+        messages.append(message)
+    return times, messages
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from gradient_server.runners.base import (
     ArtifactReader,
     DiskUsage,
     Job,
+    LogColumns,
     LogRow,
     PushedValue,
     Removal,
@@ -30,7 +31,7 @@ from gradient_server.runners.machine_types import Claim, Request
 from gradient_server.runners.process.artifact_files import ArtifactFolder, list_artifacts, open_artifact
 from gradient_server.runners.process.disk_usage import disk_usage
 from gradient_server.runners.process.exposition import decode
-from gradient_server.runners.process.log_file import LOST_ROW, LogReader
+from gradient_server.runners.process.log_file import LOST_ROW, Columns, LogReader
 from gradient_server.runners.process.monitor import RunMonitor
 from gradient_server.runners.process.run_files import error_text
 
@@ -137,16 +138,21 @@ class ProcessRun(Run):
 
     def job_rows(self, job: Job, line: int, limit: int, now: float) -> list[LogRow]:
         """Return rows of a job from its file, about `MAX_CHARACTERS` of text at most."""
-        index = self.jobs.index(job)
-        if index >= len(self._logs):
-            return []
-        rows, remaining = list[LogRow](), MAX_CHARACTERS
-        for row in islice(self._rows_after(index, line, self._ended_at(now)), limit):
-            rows.append(row)
-            remaining -= len(row.message)
-            if remaining <= 0:
-                break
-        return rows
+        rows = self.job_columns(job, line, limit, now)
+        return list(map(LogRow, range(line + 1, rows.last + 1), rows.timestamps, rows.messages))
+
+    def job_columns(self, job: Job, line: int, limit: int, now: float) -> LogColumns:
+        """Return rows of a job from its file, about `MAX_CHARACTERS` of text at most."""
+        index, remaining = self.jobs.index(job), MAX_CHARACTERS
+        timestamps, messages = list[float](), list[str]()
+        if index < len(self._logs):
+            for times, texts in self._columns_after(index, line, self._ended_at(now)):
+                timestamps += times
+                messages += texts
+                remaining -= sum(map(len, texts))
+                if remaining <= 0 or len(messages) >= limit:
+                    break
+        return LogColumns(line, timestamps[:limit], messages[:limit])
 
     def last_lines(self, now: float) -> Mapping[Job, int]:
         """Return the last lines, from the events if it has ended and from the files otherwise."""
@@ -313,20 +319,26 @@ class ProcessRun(Run):
         return timestamp if timestamp <= now else None
 
     def _rows_after(self, index: int, line: int, ended_at: float | None) -> Iterator[LogRow]:
-        shift = self._shift
+        for times, messages in self._columns_after(index, line, ended_at):
+            yield from map(LogRow, range(line + 1, line + 1 + len(times)), times, messages)
+            line += len(times)
+
+    def _columns_after(self, index: int, line: int, ended_at: float | None) -> Iterator[Columns]:
+        """Yield the rows of a job after a line, a few at a time."""
+        shift, number = self._shift, line
         last = None if ended_at is None else self._seen.rows[index]
-        number = line
-        for number, written, message in self.monitor.logs[index].after(line):
-            if last is not None and number > last:
+        for times, messages in self.monitor.logs[index].columns_after(line):
+            end = len(times) if last is None else last - number
+            if end <= 0:
                 break
-            yield LogRow(number, written + shift, message)
+            yield [written + shift for written in times[:end]], messages[:end]
+            number += len(times)
         if ended_at is not None and last is not None:
             # The file may be cut off; readers rely on lines without gaps.
-            for lost in range(number + 1, last + 1):
-                yield LogRow(lost, ended_at, LOST_ROW)
-            for number, message in enumerate(self._ending(index), last + 1):
-                if number > line:
-                    yield LogRow(number, ended_at, message)
+            for _ in range(number, last):
+                yield [ended_at], [LOST_ROW]
+            if ending := self._ending(index)[max(0, line - last) :]:
+                yield [ended_at] * len(ending), ending
 
     def _ending(self, index: int) -> list[str]:
         """Return the rows that follow those that a job has printed, once the run has ended."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient_server.metrics.rows import RowParser
-from gradient_server.runners.base import LogRow
+from gradient_server.runners.base import LogColumns
 
 SUBJECTS = ("training", "train", "validation", "valid", "val", "testing", "test", "evaluation", "eval", "dev", "best")
 NAMES = st.from_regex(r"metric_[A-Za-z0-9_]{0,9}[a-z]", fullmatch=True)
@@ -19,7 +19,7 @@ TEXTS = st.text(max_size=300) | st.text("loss =:0123456789.e+-%/|│\x1b[mnaif()
 def numbers_in(message):
     """Return the numbers of a row by name, steps included."""
     found = {}
-    for points in RowParser().parse([LogRow(1, 1.0, message)]):
+    for points in RowParser().parse(LogColumns(0, [1.0], [message])):
         found |= {name: steps[0] for name, steps in points.steps.items()} | {points.name: points.values[-1]}
     return found
 
@@ -111,9 +111,9 @@ def test_every_number_is_found_whatever_separates_it(numbers, between, after):
 def parsed(*messages, at_once=1000):
     """Return the points of rows, as (step, value) by name."""
     parser, found = RowParser(), {}
-    rows = [LogRow(line, float(line), message) for line, message in enumerate(messages, start=1)]
-    for start in range(0, len(rows), at_once):
-        for points in parser.parse(rows[start : start + at_once]):
+    for start in range(0, len(messages), at_once):
+        part = messages[start : start + at_once]
+        for points in parser.parse(LogColumns(start, [float(start)] * len(part), part)):
             steps = next(iter(points.steps.values()), [None] * len(points.values))
             found.setdefault(points.name, []).extend(zip(steps, points.values, strict=True))
     return found
@@ -177,10 +177,10 @@ def test_the_table_of_a_validation_is_read():
     ],
 )
 def test_no_row_takes_long(part):
-    row = LogRow(1, 1.0, part * (64 * 1024 // len(part)))
+    rows = LogColumns(0, [1.0], [part * (64 * 1024 // len(part))])
     parser = RowParser()
-    parser.parse([row])
+    parser.parse(rows)
     began = time.process_time()
     for _ in range(10):
-        parser.parse([row])
+        parser.parse(rows)
     assert time.process_time() - began < 0.5

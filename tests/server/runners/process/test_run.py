@@ -103,7 +103,6 @@ def test_little_text_is_returned_at_once_but_all_rows_of_a_line(bench, monkeypat
     pages = [run.rows(line, 1000, bench.clock.now()) for line in range(5)]
     assert [page[0][1].line for page in pages] == [page[-1][1].line for page in pages] == [1, 2, 3, 4, 5]
     assert [found for page in pages for found in page] == everything
-    assert run.job_rows(run.jobs[0], 0, 1000, bench.clock.now()) == [everything[0][1]]
 
 
 def test_about_32_mib_of_text_are_returned_at_once(bench):
