@@ -48,7 +48,8 @@ def metric_dataframe(
     """Return a data frame with a row for each value of some series: name, node, steps, times and values."""
     rows: dict[str, list[Any]] = {"name": [], "node": [], "step": [], "time": [], "value": []}
     for name, node, steps, times, values in series:
-        for column, found in zip(rows, ([name] * len(values), [node] * len(values), steps, times, values), strict=True):
+        columns: list[Sequence[Any]] = [[name] * len(values), [node] * len(values), steps, times, values]
+        for column, found in zip(rows, columns, strict=True):
             rows[column] += found
     types = {"step": "float64", "time": _TIME, "value": "float64"}
     return pandas.DataFrame({name: pandas.Series(rows[name], dtype=types.get(name, _TEXT)) for name in rows})
