@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ServerError,
         StateNotReachedError,
         WaitTimeoutError,
+        WorkspaceError,
     )
     from gradient.sdk_client import SdkClient
     from gradient_ext.artifacts import Artifact, ArtifactList
@@ -103,6 +104,7 @@ __all__ = [
     "StorageEntry",
     "StorageList",
     "WaitTimeoutError",
+    "WorkspaceError",
     "constants",
     "errors",
 ]

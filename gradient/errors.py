@@ -24,6 +24,7 @@ from gradient_ext.errors import (
     ServerError,
     StateNotReachedError,
     WaitTimeoutError,
+    WorkspaceError,
 )
 
 __doc__ = _errors.__doc__
@@ -51,4 +52,5 @@ __all__ = [
     "ServerError",
     "StateNotReachedError",
     "WaitTimeoutError",
+    "WorkspaceError",
 ]

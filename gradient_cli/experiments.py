@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import click
@@ -131,6 +130,8 @@ def creating_options(
     :param defaults: the keywords that the command has values for
     """
 
+    (workspace,) = (parameter for parameter in accepted.parameters if parameter.name == "workspace")
+
     def decorate(command: Decorated) -> Decorated:
         for decorator in (
             click.option("--vpc", is_flag=True, expose_value=False, hidden=True),  # historical
@@ -146,10 +147,9 @@ def creating_options(
                 "-w",
                 "--workspace",
                 metavar="PATH",
-                type=click.Path(exists=True, path_type=Path),
-                help="Folder or archive on this machine; the command works in a copy of it.",
+                help=f"{workspace.description}.",
             ),
-            parameter_options(accepted, without=without, defaults=defaults or {}),
+            parameter_options(accepted, without=("workspace", "progress", without), defaults=defaults or {}),
         ):
             command = decorator(command)
         return command
@@ -162,11 +162,9 @@ def keywords_from(accepted: ParameterSet, options: Mapping[str, Any]) -> dict[st
     keywords = given_parameters(accepted, options)
     if options["assignments"]:
         keywords["experiment_env"] = {**keywords.get("experiment_env", {}), **dict(options["assignments"])}
-    if options["workspace"] is not None:
-        if "workspace_url" in keywords:
-            raise click.UsageError("Give either --workspace or --workspace-url")
-        keywords["workspace_url"] = str(options["workspace"].resolve())
-    return keywords
+    if keywords.get("workspace") == "none":  # The historical command uploaded the current folder without this word.
+        del keywords["workspace"]
+    return {**keywords, "progress": sys.stderr.isatty()}
 
 
 def follow(experiment_id: str, *, line: int = 0, after: str | Sequence[LogRow] | None = None, **shown: Any) -> ExitCode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,18 +82,18 @@ def spellings(name: str, *, shortened: bool = False) -> list[str]:
 
 
 def parameter_options(
-    accepted: ParameterSet, *, without: str | None, defaults: Mapping[str, str]
+    accepted: ParameterSet, *, without: Collection[str | None] = (), defaults: Mapping[str, str]
 ) -> Callable[[Decorated], Decorated]:
     """Return a decorator that adds an option for each keyword of an experiment.
 
     :param ParameterSet accepted: the keywords, as the contract has them
-    :param str without: the keyword that the command gives otherwise
+    :param without: the keywords that the command gives otherwise
     :param defaults: the keywords that the command has values for
     """
 
     def decorate(command: Decorated) -> Decorated:
         for parameter in reversed(accepted.parameters):
-            if parameter.name != without:
+            if parameter.name not in without:
                 command = _option(parameter, defaults.get(parameter.name))(command)
         return command
 
@@ -119,12 +119,9 @@ def list_options(name: str, described: str) -> Callable[[Decorated], Decorated]:
         context.params[name] = [*(context.params.get(name) or ()), *value]
 
     def decorate(command: Decorated) -> Decorated:
-        one = click.option(
-            f"--{name.removesuffix('s')}", multiple=True, expose_value=False, callback=append, help=described
-        )
-        several = click.option(
-            f"--{name}", type=_Commas(), default=(), expose_value=False, callback=append, help="The same, with commas."
-        )
+        shared: Any = {"expose_value": False, "callback": append}
+        one = click.option(*spellings(name.removesuffix("s")), multiple=True, help=described, **shared)
+        several = click.option(*spellings(name), type=_Commas(), default=(), help="The same, with commas.", **shared)
         return one(several(command))
 
     return decorate

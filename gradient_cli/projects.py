@@ -32,7 +32,7 @@ def projects() -> None:
 
 
 @projects.command()
-@parameter_options(PROJECT_PARAMETERS, without=None, defaults={})
+@parameter_options(PROJECT_PARAMETERS, defaults={})
 def create(**options: Any) -> None:
     """Create a project; print its id."""
     keywords: Any = {"name": None, **given_parameters(PROJECT_PARAMETERS, options)}

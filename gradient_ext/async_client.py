@@ -20,6 +20,7 @@ from gradient_api.parameters import (
     MULTI_NODE_PARAMETERS,
     SINGLE_NODE_PARAMETERS,
     MultiNodeParameters,
+    ParameterSet,
     SingleNodeParameters,
 )
 
@@ -67,10 +68,12 @@ if TYPE_CHECKING:
     from gradient_ext import artifacts as artifacts_module
     from gradient_ext import (
         async_downloads,
+        async_uploads,
         download_folder,
         experiments,
         logs,
         metrics,
+        packing,
         pagination,
         polling,
         storage,
@@ -93,19 +96,21 @@ else:
             "gradient_ext.display.progress",
         ),
     )
-    artifacts_module, async_downloads, download_folder, experiments, logs, metrics, pagination, polling, storage = map(
+    artifacts_module, async_downloads, async_uploads, download_folder, experiments, logs, metrics = map(
         LazyModule,
         (
             "gradient_ext.artifacts",
             "gradient_ext.async_downloads",
+            "gradient_ext.async_uploads",
             "gradient_ext.download_folder",
             "gradient_ext.experiments",
             "gradient_ext.logs",
             "gradient_ext.metrics",
-            "gradient_ext.pagination",
-            "gradient_ext.polling",
-            "gradient_ext.storage",
         ),
+    )
+    packing, pagination, polling, storage = map(
+        LazyModule,
+        ("gradient_ext.packing", "gradient_ext.pagination", "gradient_ext.polling", "gradient_ext.storage"),
     )
 
 Answer = TypeVar("Answer")
@@ -196,8 +201,8 @@ class AsyncExperimentsClient(AsyncBaseClient):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        body = request_model(SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
-        return await self._create(experiments_api.create_experiment.asyncio_detailed, body)
+        endpoint = experiments_api.create_experiment.asyncio_detailed
+        return await self._create(endpoint, SINGLE_NODE_PARAMETERS, parameters, "create_single_node()")
 
     @takes(SINGLE_NODE_PARAMETERS)
     async def run_single_node(self, **parameters: Unpack[SingleNodeParameters]) -> str:
@@ -214,8 +219,8 @@ class AsyncExperimentsClient(AsyncBaseClient):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        body = request_model(SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
-        return await self._create(experiments_api.run_experiment.asyncio_detailed, body)
+        endpoint = experiments_api.run_experiment.asyncio_detailed
+        return await self._create(endpoint, SINGLE_NODE_PARAMETERS, parameters, "run_single_node()")
 
     @takes(MULTI_NODE_PARAMETERS)
     async def create_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -237,8 +242,8 @@ class AsyncExperimentsClient(AsyncBaseClient):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        body = request_model(MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
-        return await self._create(experiments_api.create_experiment.asyncio_detailed, body)
+        endpoint = experiments_api.create_experiment.asyncio_detailed
+        return await self._create(endpoint, MULTI_NODE_PARAMETERS, parameters, "create_multi_node()")
 
     @takes(MULTI_NODE_PARAMETERS)
     async def run_multi_node(self, **parameters: Unpack[MultiNodeParameters]) -> str:
@@ -260,8 +265,8 @@ class AsyncExperimentsClient(AsyncBaseClient):
         :raises TypeError: there is an unknown keyword
         :raises InvalidParametersError: values are missing or wrong; nothing has been sent
         """
-        body = request_model(MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
-        return await self._create(experiments_api.run_experiment.asyncio_detailed, body)
+        endpoint = experiments_api.run_experiment.asyncio_detailed
+        return await self._create(endpoint, MULTI_NODE_PARAMETERS, parameters, "run_multi_node()")
 
     async def start(self, experiment_id: str) -> None:
         """Start an existing experiment that has not run.
@@ -409,8 +414,49 @@ class AsyncExperimentsClient(AsyncBaseClient):
                 accepted = MULTI_NODE_PARAMETERS
             case _:
                 raise InvalidParametersError("rerun()", [f"experiment_id: {experiment_id} is of an unknown kind"])
-        body = request_model(accepted, {**parameters_of(accepted, experiment), **changes}, "rerun()")
-        return await self._create(experiments_api.run_experiment.asyncio_detailed, body)
+        parameters = parameters_of(accepted, experiment)
+        if changes.get("workspace") is not None:
+            parameters.pop("workspace_url", None)
+        endpoint = experiments_api.run_experiment.asyncio_detailed
+        return await self._create(endpoint, accepted, {**parameters, **changes}, "rerun()")
+
+    async def upload_workspace(
+        self,
+        workspace: str | os.PathLike[str],
+        *,
+        ignore_files: Sequence[str] | str | None = None,
+        progress: bool = False,
+    ) -> str:
+        """Upload a folder or an archive, and return the URL by which experiments get it.
+
+        The keyword `workspace` of the methods that create experiments does the same; this method is for a workspace of
+        several experiments. What the server has is not sent again: of an unchanged folder nothing, of a changed one
+        about what has changed, and of an interrupted upload what had not arrived. The server keeps a workspace for as
+        long as an experiment has it, and for a day before one has it.
+
+        Left out are `.git`, `.venv`, `__pycache__`, `node_modules`, what `.gitignore` and `.gradientignore` name,
+        sockets, pipes and devices. Links within the folder stay links. Times and owners of files are not uploaded.
+
+        >>> workspace_url = await client.upload_workspace("project", ignore_files=["*.ckpt"])
+        >>> workspace_url.rpartition("/")[0]
+        'upload:project'
+
+        :param workspace: the path of a folder, of a zip file or of a tar file, which may be compressed
+        :param ignore_files: more patterns of what to leave out of a folder, in the syntax of .gitignore: a list of str,
+            or a str with commas between them
+        :param bool progress: whether a bar in a terminal (stderr) or a notebook shows how much has been uploaded, if
+            that takes longer than two seconds; needs the extra `progress`
+
+        :returns: the URL of the workspace, for `workspace_url`
+        :rtype: str
+
+        :raises InvalidParametersError: there is no such folder or archive; nothing has been sent
+        :raises WorkspaceError: it is empty, too large, cannot be read or changes meanwhile, or a link leads out of it
+        :raises NotFoundError: the server takes no uploads
+        :raises ServerError: the disk of the server is full (status 507)
+        :raises ImportError: progress is to be shown, and rich is not installed; nothing has been sent
+        """
+        return await self._upload(workspace, ignore_files, "upload_workspace()", progress=progress)
 
     async def list(
         self,
@@ -811,7 +857,22 @@ class AsyncExperimentsClient(AsyncBaseClient):
             await anyio.sleep(min(pause, remaining))
             pause = min(2 * pause, 1.0)
 
-    async def _create(self, endpoint: Callable[..., Awaitable[Response[Any]]], body: Any) -> str:
+    async def _create(
+        self,
+        endpoint: Callable[..., Awaitable[Response[Any]]],
+        accepted: ParameterSet,
+        parameters: Mapping[str, object],
+        method: str,
+    ) -> str:
+        body = request_model(accepted, parameters, method)
+        workspace, ignore_files = parameters.get("workspace"), parameters.get("ignore_files")
+        if workspace is not None:
+            if body.workspace_url:
+                raise InvalidParametersError(method, ["workspace: cannot be given together with workspace_url"])
+            progress = bool(parameters.get("progress"))
+            body.workspace_url = await self._upload(workspace, ignore_files, method, progress=progress)
+        elif ignore_files:
+            raise InvalidParametersError(method, ["ignore_files: needs a workspace that is uploaded"])
         key = str(uuid.uuid4())
         handle, has_tags = await self._transport.call(
             lambda client: endpoint(client=client, body=body, idempotency_key=key),
@@ -823,6 +884,13 @@ class AsyncExperimentsClient(AsyncBaseClient):
             # The historical service took tags in a request of their own.
             await self._tags.write(handle, body.tags, action=f"{handle} was created, but its tags were not set")
         return handle
+
+    async def _upload(self, workspace: object, ignore_files: object, method: str, *, progress: bool = False) -> str:
+        source = packing.checked_source(workspace, ignore_files, method)
+        # The bar needs rich, which is an extra.
+        with live_display.TransferBar(source.path.name) if progress else TransferReporter() as reporter:
+            package = await anyio.to_thread.run_sync(packing.Package, source)  # sync: package = packing.Package(source)
+            return await async_uploads.async_upload(self._transport, package, reporter)
 
     async def _change(self, endpoint: Callable[..., Awaitable[Response[Any]]], handle: str, action: str) -> None:
         key = str(uuid.uuid4())

@@ -3,6 +3,7 @@
 GradientSdkError
  ├─ ConfigurationError (also ValueError)          no API key, an invalid address, a broken configuration file
  ├─ InvalidParametersError (also ValueError)      invalid or missing arguments; nothing has been sent
+ ├─ WorkspaceError                                a folder or archive cannot be uploaded; nothing has been created
  ├─ RequestFailedError (also ConnectionError)     the server could not be reached, or the connection broke
  │   └─ RequestTimeoutError (also TimeoutError)   the server took longer than the timeout
  ├─ ResourceFetchingError                         the server responded with an error; has status, words, details
@@ -109,6 +110,20 @@ class InvalidParametersError(GradientSdkError, ValueError):
         if len(self.problems) == 1:
             return f"{self.subject}: {self.problems[0]}"
         return "\n  ".join([f"{self.subject}:", *self.problems])
+
+
+@public
+class WorkspaceError(GradientSdkError):
+    """A folder or archive cannot be uploaded: it is empty, too large, changes meanwhile, or a link leads out of it.
+
+    No experiment has been created.
+
+    >>> try:
+    ...     client.upload_workspace("examples", ignore_files="*")
+    ... except WorkspaceError as error:
+    ...     print(error)
+    examples has no files, or all of them are ignored
+    """
 
 
 @public

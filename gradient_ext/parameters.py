@@ -131,7 +131,7 @@ def request_body(accepted: ParameterSet, parameters: Mapping[str, object], metho
     body = {
         parameter.wire_name: _wire_value(parameter, values[parameter.name])
         for parameter in accepted.parameters
-        if parameter.name in values
+        if parameter.is_sent and parameter.name in values
     }
     return body | dict(accepted.fixed)
 
@@ -172,7 +172,7 @@ def _problems(accepted: ParameterSet, values: Mapping[str, object]) -> Iterator[
             if parameter.required:
                 yield f"{parameter.name}: missing ({parameter.documented_type}: {parameter.description})"
             continue
-        problem = _problem(parameter, values[parameter.name])
+        problem = _problem(parameter, values[parameter.name]) if parameter.is_sent else None
         if problem:
             yield f"{parameter.name}: {problem}"
     for name, others in accepted.dependent.items():

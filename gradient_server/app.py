@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -18,7 +19,7 @@ from gradient_server.api import responses
 from gradient_server.api.contract import Contract, Operation, packaged_contract
 from gradient_server.api.idempotency import IdempotencyMiddleware
 from gradient_server.api.long_poll import LongPolls
-from gradient_server.api.operations import Body, Operations, Parameters, experiment_pages
+from gradient_server.api.operations import Operations, Parameters, experiment_pages
 from gradient_server.api.responses import ApiResponse
 from gradient_server.api.security import Authentication, RateLimiter
 from gradient_server.api.validation import InvalidRequestError, response_problem, validate_body, validate_parameters
@@ -32,7 +33,7 @@ from gradient_server.store.store import Store
 
 logger = logging.getLogger("gradient_server")
 Endpoint = Callable[[Request], Awaitable[Response]]
-AsyncHandler = Callable[[Parameters, Body], Awaitable[ApiResponse]]
+AsyncHandler = Callable[[Parameters, Any], Awaitable[ApiResponse]]
 LARGE_BODY_BYTES = 2**14
 """The size above which a body is validated in a thread, because that takes a while."""
 # One thread: several would keep each other and the event loop waiting for the interpreter.
@@ -166,9 +167,12 @@ class _OperationEndpoint:
             media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != operation.body.media_type and (media_type or operation.body.required):
                 return responses.unsupported_media_type(operation.body.media_type)
-            raw = await _read_body(request)
+            limit = operation.body.max_bytes or responses.MAX_BODY_BYTES
+            raw = await _read_body(request, limit)
             if raw is None:
-                return responses.BODY_TOO_LARGE
+                return responses.body_too_large(limit)
+            if not operation.body.is_json:
+                return await handler(parameters, raw)
             if len(raw) <= LARGE_BODY_BYTES:
                 return await handler(parameters, validate_body(operation.body, raw))
             # Other clients have their turn meanwhile.
@@ -185,22 +189,22 @@ def _control_endpoint(act: Callable[[bytes], ApiResponse], authentication: Authe
         if rejection := authentication.check(request, responses.INCORRECT_API_KEY):
             return rejection.render()
         try:
-            raw = await _read_body(request)
+            raw = await _read_body(request, responses.MAX_BODY_BYTES)
         except ClientDisconnect:
             return Response()  # Nobody receives it.
-        return (responses.BODY_TOO_LARGE if raw is None else act(raw)).render()
+        return (responses.body_too_large(responses.MAX_BODY_BYTES) if raw is None else act(raw)).render()
 
     return endpoint
 
 
-async def _read_body(request: Request) -> bytes | None:
+async def _read_body(request: Request, limit: int) -> bytes | None:
     """Return the body, or None if it is too large; the server discards the rest of it then."""
-    if int(request.headers.get("content-length", 0)) > responses.MAX_BODY_BYTES:
+    if int(request.headers.get("content-length", 0)) > limit:
         return None
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > responses.MAX_BODY_BYTES:
+        if len(body) > limit:
             return None
     return bytes(body)
 

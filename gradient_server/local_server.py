@@ -29,6 +29,7 @@ from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.settings import check_bind_host, check_host_name, check_port, check_time_scale
 from gradient_server.store.sqlite import StoreFile, check_store
 from gradient_server.store.store import Store
+from gradient_server.store.uploads import Uploads
 
 START_TIMEOUT = 10.0
 """Seconds within which a started server serves."""
@@ -125,7 +126,9 @@ class LocalServer:
                 self._runner.record_to(file.write_run)
             self._runner.attach(self.clock, self._on_change)
             opened.callback(self._runner.close)
-            self._store = Store(self.clock, None if executes_commands else seed, self._runner, file)
+            uploads = Uploads(None if store is None else Path(store).with_name(f"{Path(store).name}.uploads"))
+            opened.callback(uploads.close)
+            self._store = Store(self.clock, None if executes_commands else seed, self._runner, file, uploads)
             self._reporter = RunReporter(self._store, self.clock)
             self._retention = Retention(self._store, self.clock, keep, self._reporter.on_retention)
             self._opened = opened.pop_all()

@@ -40,6 +40,9 @@ def derive(spec: Schema) -> dict[str, Any]:
         "api_url": server_url(servers_of("projects", spec)[0]),
         "api_key_header": key_scheme(spec)["name"],
         "end_of_log": schemas["LogRow"]["properties"]["message"]["x-end"],
+        "max_workspace_bytes": schemas["NewWorkspace"]["properties"]["size"]["maximum"],
+        "max_workspace_files": schemas["NewWorkspace"]["properties"]["files"]["maximum"],
+        "max_part_bytes": _max_bytes(spec, "uploadPart"),
         "terminal_states": tuple(schemas["ExperimentState"]["x-terminal"]),
         "constants": [_constants(schema) for schema in schemas.values() if "x-constants" in schema],
         "requests": [_request(spec, name) for name, schema in schemas.items() if "x-parameters" in schema],
@@ -162,6 +165,8 @@ def snake_case(name: str) -> str:
 
 def python_type(schema: Schema, *, given: bool) -> str:
     """Return the Python type of a value: as a caller may give it, or as an experiment object shows it."""
+    if given and "x-python-type" in schema:
+        return str(schema["x-python-type"])
     if given and ("x-enum-aliases" in schema or "x-also-given-as" in schema):
         return "int | str"
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
@@ -177,6 +182,13 @@ def _python_type_of(kind: str, schema: Schema, *, given: bool) -> str:
         inner = python_type(schema["items"], given=given) if "type" in schema.get("items", {}) else "object"
         return f"{'Sequence' if given else 'list'}[{inner}]"
     return _PYTHON_TYPES[kind]
+
+
+def _max_bytes(spec: Schema, operation_id: str) -> int:
+    """Return how many bytes the body of an operation may have."""
+    (body,) = (each["requestBody"] for each in operations(spec) if each["operationId"] == operation_id)
+    limit: int = body["content"]["application/octet-stream"]["schema"]["maxLength"]
+    return limit
 
 
 def _constants(schema: Schema) -> dict[str, Any]:
@@ -263,6 +275,11 @@ def _request(spec: Schema, name: str) -> dict[str, Any]:
             _parameter(wire_name, properties[wire_name], required=wire_name in required)
             for wire_name in order
             if "const" not in properties[wire_name]
+        ]
+        + [
+            {**_parameter(wire_name, schema, required=False), "is_sent": False}
+            for group in _groups(spec, request)
+            for wire_name, schema in group.get("x-keywords", {}).items()
         ],
     }
 

@@ -260,7 +260,9 @@ class SchemaComparison:
 
     def _compare_extensions(self, old: Schema, new: Schema, at: At) -> None:
         for key in sorted(old.keys() | new.keys()):
-            before, after = old.get(key), new.get(key)
+            # Of keywords with descriptions, the names count.
+            values = (schema.get(key) for schema in (old, new))
+            before, after = (list(value) if isinstance(value, Mapping) else value for value in values)
             if key.startswith("x-") and key not in _ELSEWHERE and before != after:
                 self._found.add("changed", at, instead(key, before, after), _loss(key, before, after, at.request))
 

@@ -76,11 +76,12 @@ def lost_values() -> Iterator[str]:
     outer = {str(field.outer_name): VALUES[field.json_type] for field in BaseExperimentFields._fields if field.required}
     history, stored = STORED_PARAMETERS
     for accepted in (value for value in vars(parameters).values() if isinstance(value, parameters.ParameterSet)):
-        given = {parameter.name: value_of(parameter) for parameter in accepted.parameters}
+        fields = [parameter for parameter in accepted.parameters if parameter.is_sent]
+        given = {parameter.name: value_of(parameter) for parameter in fields}
         body = request_body(accepted, given, accepted.schema)
         sent = request_model(accepted, dict(given), accepted.schema).to_dict()
         # Commands are in base64 in a request, and texts in an answer.
-        shown = body | {parameter.wire_name: given[parameter.name] for parameter in accepted.parameters}
+        shown = body | {parameter.wire_name: given[parameter.name] for parameter in fields}
         types = {name: value for name, value in shown.items() if name in outer}
         made: Any
         kind: Any
@@ -89,7 +90,7 @@ def lost_values() -> Iterator[str]:
         else:
             noun, made = "experiments", experiment_from({**outer, **types, history: {stored: shown}})
             kind = ExperimentList
-        for parameter in accepted.parameters:
+        for parameter in fields:
             if sent.get(parameter.wire_name) != body[parameter.wire_name]:
                 yield f"{accepted.schema}: {parameter.wire_name} would not be sent."
             if getattr(made, parameter.name) != given[parameter.name]:

@@ -18,6 +18,7 @@ DERIVED = {
     "async_projects_client.py": "projects_client.py",
     "async_tags.py": "tags.py",
     "async_transport.py": "transport.py",
+    "async_uploads.py": "uploads.py",
 }
 HEADER = "# Derived from {source} by `make generate`. Do not edit.\n"
 

@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import hypothesis
@@ -114,6 +115,7 @@ METHODS = {
     "wait_for_removal": {"experiment_id": "es1", "timeout": 0.1},
     "artifacts": {"experiment_id": "es1", "pattern": "*.pt"},
     "download": {"experiment_id": "es1", "path": NewFolder(), "pattern": "*.pt"},
+    "upload_workspace": {"workspace": Path(__file__).parent / "contract" / "workspace", "ignore_files": ["*.ckpt"]},
 }
 """The public methods that send something, with the arguments of a call; `test_client` checks that none is missing."""
 PROJECT_METHODS = {

@@ -13,6 +13,12 @@ API_KEY_HEADER: Final = "X-API-Key"
 """The header that carries the API key."""
 END_OF_LOG: Final = "PSEOF"
 """The message of the row that ends the log of a job."""
+MAX_WORKSPACE_BYTES: Final = 4294967296
+"""The most bytes of a workspace that is uploaded."""
+MAX_WORKSPACE_FILES: Final = 200000
+"""The most files, links and folders of a workspace that is uploaded."""
+MAX_PART_BYTES: Final = 8388608
+"""The most bytes of a part of a workspace."""
 TERMINAL_STATES: Final = frozenset((5, 6, 7, 8))
 """The states in which an experiment has ended."""
 

@@ -1,6 +1,7 @@
 # Generated from openapi/experiments.yaml by `make generate`. Do not edit.
 """The keyword arguments that make an experiment or a project: what they are called, what they take, what they are for."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
@@ -27,6 +28,8 @@ class Parameter(NamedTuple):
     member_types: tuple[str, ...] = ()
     member_max_length: int | None = None
     member_pattern: str | None = None
+    is_sent: bool = True
+    """Whether it is a field of the request; otherwise the client makes other fields of it."""
 
 
 class ParameterSet(NamedTuple):
@@ -75,6 +78,9 @@ class SingleNodeParameters(TypedDict):
     :param str registry_username: Registry username for accessing private docker registry container if nessesary
     :param str registry_password: Registry password for accessing private docker registry container if nessesary
     :param str registry_url: Registry server URL for accessing private docker registry container if nessesary
+    :param str workspace: Folder or archive on this machine, which is uploaded, as far as the server does not have it; the command works in a copy of it. Instead of workspace_url
+    :param list ignore_files: Patterns of files to leave out of the workspace, as in .gitignore; those of .gitignore and .gradientignore are left out anyway
+    :param bool progress: Whether a bar in a terminal (stderr) or a notebook shows how much of the workspace has been uploaded, if that takes longer than two seconds; needs the extra `progress`
     """
 
     name: str
@@ -123,6 +129,12 @@ class SingleNodeParameters(TypedDict):
     """Registry password for accessing private docker registry container if nessesary"""
     registry_url: NotRequired[str | None]
     """Registry server URL for accessing private docker registry container if nessesary"""
+    workspace: NotRequired[str | os.PathLike[str] | None]
+    """Folder or archive on this machine, which is uploaded, as far as the server does not have it; the command works in a copy of it. Instead of workspace_url"""
+    ignore_files: NotRequired[Sequence[str] | str | None]
+    """Patterns of files to leave out of the workspace, as in .gitignore; those of .gitignore and .gradientignore are left out anyway"""
+    progress: NotRequired[bool | None]
+    """Whether a bar in a terminal (stderr) or a notebook shows how much of the workspace has been uploaded, if that takes longer than two seconds; needs the extra `progress`"""
 
 
 SINGLE_NODE_PARAMETERS = ParameterSet(
@@ -311,6 +323,31 @@ SINGLE_NODE_PARAMETERS = ParameterSet(
             documented_type="str",
             description="Registry server URL for accessing private docker registry container if nessesary",
         ),
+        Parameter(
+            name="workspace",
+            wire_name="workspace",
+            json_type="string",
+            documented_type="str",
+            description="Folder or archive on this machine, which is uploaded, as far as the server does not have it; the command works in a copy of it. Instead of workspace_url",
+            is_sent=False,
+        ),
+        Parameter(
+            name="ignore_files",
+            wire_name="ignoreFiles",
+            json_type="array",
+            documented_type="list",
+            description="Patterns of files to leave out of the workspace, as in .gitignore; those of .gitignore and .gradientignore are left out anyway",
+            member_types=("string",),
+            is_sent=False,
+        ),
+        Parameter(
+            name="progress",
+            wire_name="progress",
+            json_type="boolean",
+            documented_type="bool",
+            description="Whether a bar in a terminal (stderr) or a notebook shows how much of the workspace has been uploaded, if that takes longer than two seconds; needs the extra `progress`",
+            is_sent=False,
+        ),
     ),
     fixed={"experimentTypeId": 1},
     dependent={"model_path": ("model_type",)},
@@ -368,6 +405,9 @@ class MultiNodeParameters(TypedDict):
     :param str parameter_server_registry_username: Registry username for accessing private docker registry container if nessesary
     :param str parameter_server_registry_password: Registry password for accessing private docker registry container if nessesary
     :param str parameter_server_registry_url: Registry server URL for accessing private docker registry container if nessesary
+    :param str workspace: Folder or archive on this machine, which is uploaded, as far as the server does not have it; the command works in a copy of it. Instead of workspace_url
+    :param list ignore_files: Patterns of files to leave out of the workspace, as in .gitignore; those of .gitignore and .gradientignore are left out anyway
+    :param bool progress: Whether a bar in a terminal (stderr) or a notebook shows how much of the workspace has been uploaded, if that takes longer than two seconds; needs the extra `progress`
     """
 
     name: str
@@ -436,6 +476,12 @@ class MultiNodeParameters(TypedDict):
     """Registry password for accessing private docker registry container if nessesary"""
     parameter_server_registry_url: NotRequired[str | None]
     """Registry server URL for accessing private docker registry container if nessesary"""
+    workspace: NotRequired[str | os.PathLike[str] | None]
+    """Folder or archive on this machine, which is uploaded, as far as the server does not have it; the command works in a copy of it. Instead of workspace_url"""
+    ignore_files: NotRequired[Sequence[str] | str | None]
+    """Patterns of files to leave out of the workspace, as in .gitignore; those of .gitignore and .gradientignore are left out anyway"""
+    progress: NotRequired[bool | None]
+    """Whether a bar in a terminal (stderr) or a notebook shows how much of the workspace has been uploaded, if that takes longer than two seconds; needs the extra `progress`"""
 
 
 MULTI_NODE_PARAMETERS = ParameterSet(
@@ -711,6 +757,31 @@ MULTI_NODE_PARAMETERS = ParameterSet(
             json_type="string",
             documented_type="str",
             description="Registry server URL for accessing private docker registry container if nessesary",
+        ),
+        Parameter(
+            name="workspace",
+            wire_name="workspace",
+            json_type="string",
+            documented_type="str",
+            description="Folder or archive on this machine, which is uploaded, as far as the server does not have it; the command works in a copy of it. Instead of workspace_url",
+            is_sent=False,
+        ),
+        Parameter(
+            name="ignore_files",
+            wire_name="ignoreFiles",
+            json_type="array",
+            documented_type="list",
+            description="Patterns of files to leave out of the workspace, as in .gitignore; those of .gitignore and .gradientignore are left out anyway",
+            member_types=("string",),
+            is_sent=False,
+        ),
+        Parameter(
+            name="progress",
+            wire_name="progress",
+            json_type="boolean",
+            documented_type="bool",
+            description="Whether a bar in a terminal (stderr) or a notebook shows how much of the workspace has been uploaded, if that takes longer than two seconds; needs the extra `progress`",
+            is_sent=False,
         ),
     ),
     fixed={},

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from html import escape
 from importlib import import_module
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from gradient_ext import install_command
 from gradient_ext.display import ProgressReporter, TransferReporter
@@ -37,6 +37,8 @@ _REFRESHES_PER_SECOND = 8
 _SPINNER_WIDTH = 2
 # Log rows may come much faster than a notebook can display them.
 _NOTEBOOK_INTERVAL = 1.0
+_QUIET_SECONDS = 2.0
+"""For how long a transfer shows nothing: most are over then."""
 
 
 def live_line(experiment_id: str) -> ProgressReporter:
@@ -48,6 +50,8 @@ def live_line(experiment_id: str) -> ProgressReporter:
 class TransferBar(TransferReporter):
     """A bar with the bytes of a transfer, its speed and the time that it still takes, on stderr or in a notebook.
 
+    It appears when the transfer has taken two seconds.
+
     :param str text: what is transferred
     """
 
@@ -55,10 +59,7 @@ class TransferBar(TransferReporter):
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(binary_units=True))
         self._progress = Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True))
         self._task = self._progress.add_task(text, total=None)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
+        self._shown_from = time.monotonic() + _QUIET_SECONDS
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -69,6 +70,8 @@ class TransferBar(TransferReporter):
     def show(self, done: int, total: int) -> None:
         """Display how much has been transferred."""
         self._progress.update(self._task, completed=done, total=total)
+        if time.monotonic() >= self._shown_from:
+            self._progress.start()
 
 
 class _Line(ProgressReporter):

@@ -47,6 +47,7 @@ class RequestBody:
     """The body of an operation.
 
     :param schemas: the alternatives of an `anyOf`, or the one schema
+    :param int max_bytes: the most bytes that are accepted; None: as many as of any body
     :param discriminator: the property with fixed values in every alternative, by which one is chosen; None: no property
     """
 
@@ -54,6 +55,12 @@ class RequestBody:
     media_type: str
     schemas: tuple[BodySchema, ...]
     discriminator: str | None
+    max_bytes: int | None
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it is JSON; otherwise handlers get the bytes."""
+        return self.media_type == "application/json"
 
 
 @frozen(kw_only=True)
@@ -141,6 +148,7 @@ class Contract:
             media_type=media_type,
             schemas=schemas,
             discriminator=_discriminator(schemas),
+            max_bytes=schema.get("maxLength"),
         )
 
     def _properties(self, schema: Schema) -> dict[str, Schema]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
-from gradient_server.api.operations import Body, Handler, Parameters
+from gradient_server.api.operations import Handler, Parameters
 from gradient_server.api.responses import EXPERIMENT_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, ApiResponse, conflict
 from gradient_server.store.records import StoredResponse
 from gradient_server.store.store import Store
@@ -35,10 +35,10 @@ class IdempotencyMiddleware:
         # A lock exists for as long as a request holds it or waits for it.
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
-    def wrap(self, operation_id: str, handler: Handler) -> Callable[[Parameters, Body], Awaitable[ApiResponse]]:
+    def wrap(self, operation_id: str, handler: Handler) -> Callable[[Parameters, Any], Awaitable[ApiResponse]]:
         """Return a handler that takes effect once for each key, also for requests at the same time."""
 
-        async def wrapped(parameters: Parameters, body: Body) -> ApiResponse:
+        async def wrapped(parameters: Parameters, body: Any) -> ApiResponse:
             if HEADER not in parameters:
                 return await _call(handler, parameters, body)
             key = key_digest(self._api_key, parameters[HEADER])
@@ -94,6 +94,6 @@ def _digest(value: object) -> bytes:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
 
 
-async def _call(handler: Handler, parameters: Parameters, body: Body) -> ApiResponse:
+async def _call(handler: Handler, parameters: Parameters, body: Any) -> ApiResponse:
     response = handler(parameters, body)
     return await response if inspect.isawaitable(response) else response

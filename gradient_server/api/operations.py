@@ -30,6 +30,7 @@ from gradient_server.api.responses import (
 )
 from gradient_server.api.storage import MEASURING, storage_page
 from gradient_server.api.validation import shorten
+from gradient_server.api.workspaces import upload_response
 from gradient_server.clock import Clock
 from gradient_server.metrics.index import MetricIndex
 from gradient_server.runners.base import Job, LogRow, RunRejectedError, entries_until, next_state_at, state_at
@@ -38,7 +39,7 @@ from gradient_server.store.store import Store
 
 Parameters = Mapping[str, Any]
 Body = dict[str, Any]
-Handler = Callable[[Parameters, Body], ApiResponse | Awaitable[ApiResponse]]
+Handler = Callable[[Parameters, Any], ApiResponse | Awaitable[ApiResponse]]
 DEFAULT_PAGE_SIZE = 20
 MAX_ROWS = 50_000
 """The most log rows in one response, whatever the limit is: a log can be longer than memory."""
@@ -262,6 +263,18 @@ class Operations:
             case _:
                 self._store.update_project(found, labeled)
         return ApiResponse(200, [_tag_row(entity, found, tag) for tag in labeled.get("tags", [])])
+
+    async def find_missing_parts(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Return which parts of workspaces are not there."""
+        return await upload_response(lambda: {"missing": self._store.uploads.missing(body["parts"])})
+
+    async def upload_part(self, parameters: Parameters, body: bytes) -> ApiResponse:
+        """Store a part of a workspace."""
+        return await upload_response(lambda: self._store.uploads.add_part(parameters["digest"], body))
+
+    async def create_workspace(self, parameters: Parameters, body: Body) -> ApiResponse:
+        """Make a workspace of parts."""
+        return await upload_response(lambda: self._store.add_workspace(parameters["digest"], body))
 
     def _entity(self, entity: str, handle: str) -> Experiment | Project | None:
         if entity == "experiment":

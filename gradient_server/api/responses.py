@@ -59,12 +59,21 @@ INVALID_TOKEN = ApiResponse(401, {"status": 401, "message": "No such API token"}
 INCORRECT_KEY_RESPONSES = (INVALID_TOKEN, UNAUTHORIZED, INCORRECT_API_KEY)
 """The responses to an incorrect key; an operation has the first of them that the contract allows."""
 NO_SUCH_ENDPOINT = _error(404, "Not found", "There is nothing at this address")
-BODY_TOO_LARGE = _error(413, "Request entity too large", f"A body can have at most {MAX_BODY_BYTES // 2**20} MiB")
 IDEMPOTENCY_KEY_REUSED = _error(
     422,
     "Unprocessable content",
     "The Idempotency-Key belongs to another request; give each call a key of its own",
 )
+
+
+def body_too_large(limit: int) -> ApiResponse:
+    """Return a 413 that says how many bytes a body can have."""
+    return _error(413, "Request entity too large", f"A body can have at most {limit // 2**20} MiB")
+
+
+def insufficient_storage(details: str) -> ApiResponse:
+    """Return a 507 for a disk that is full."""
+    return _error(507, "Insufficient storage", details)
 
 
 def invalid_request(problems: Mapping[str, list[str]] | str) -> ApiResponse:

@@ -185,6 +185,8 @@ class RunSpec:
     :param float created: when it was created
     :param float started: when an earlier server was asked to start it; None: never
     :param float stopped: when an earlier server was asked to stop it; None: never
+    :param upload: the paths of files that are its workspace, a zip or tar file, one after the other; None: nobody
+        has uploaded it. The name of each is the SHA-256 of its content
     :param RunRecord recorded: what the store knows of its run; None: it was never started, or there is no store
     """
 
@@ -193,6 +195,7 @@ class RunSpec:
     created: float
     started: float | None = None
     stopped: float | None = None
+    upload: Sequence[str] | None = None
     recorded: RunRecord | None = None
 
 

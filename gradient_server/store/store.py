@@ -43,6 +43,7 @@ from gradient_server.store.records import (
     Updated,
 )
 from gradient_server.store.sqlite import StoreFile, StoreWriteError
+from gradient_server.store.uploads import Uploads
 
 # The changes of the transaction that is open in this task; requests that are served in between have their own.
 _open_transaction: ContextVar[list[Change] | None] = ContextVar("open_transaction", default=None)
@@ -58,13 +59,23 @@ class Store:
     :param int seed: determines the handles; None: they are random, so that no other server has the same
     :param Runner runner: runs the experiments
     :param StoreFile file: where changes are written; the store starts with what is in it
+    :param Uploads uploads: the workspaces that clients have uploaded; default: none
     """
 
-    def __init__(self, clock: Clock, seed: int | None, runner: Runner, file: StoreFile | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        seed: int | None,
+        runner: Runner,
+        file: StoreFile | None = None,
+        uploads: Uploads | None = None,
+    ) -> None:
         self._clock = clock
         self._seed = seed
         self._runner = runner
         self._file = file
+        self.uploads = uploads or Uploads()
+        """The workspaces that clients have uploaded."""
         self._lock = threading.RLock()
         self._resets = 0
         self._number = file.contents.last_number if file else 0
@@ -77,6 +88,7 @@ class Store:
         self._projects = {project.handle: project for project in file.contents.projects} if file else {}
         self._project_number = len(self._projects)
         self._responses = file.contents.responses if file else {}
+        self.uploads.remove_old(self._workspace_urls())
 
     def reset(self) -> None:
         """Delete everything; handles begin again."""
@@ -91,6 +103,7 @@ class Store:
             self._project_number = 0
             self._projects.clear()
             self._responses.clear()
+            self.uploads.clear()
 
     def add(self, body: dict[str, Any], *, start: bool = False) -> Experiment:
         """Add an experiment, and start it if `start` is set.
@@ -100,13 +113,28 @@ class Store:
         now = self._clock.timestamp()
         with self._lock:
             number = self._number + 1
-            spec = RunSpec(handle=new_handle(self._seed, number), body=body, created=now)
+            try:
+                upload = self.uploads.parts(body.get("workspaceUrl"))
+            except LookupError:
+                text = "It names an upload that is not on the server any more; upload the workspace again."
+                raise RunRejectedError(text, "workspaceUrl") from None
+            spec = RunSpec(handle=new_handle(self._seed, number), body=body, created=now, upload=upload)
             # Admitted as one that was not started: it is started when that has been written.
             experiment = _experiment(number, spec, self._runner.admit(spec))
             experiment.started = now if start else None
             self._number = number
             self._change(Created(experiment))
         return experiment
+
+    def add_workspace(self, digest: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Make a workspace of parts that were uploaded, and return its URL and size.
+
+        :raises UploadError: parts are missing, or digest or size are those of another workspace
+        :raises NoRoomError: the disk is full
+        """
+        used = self._workspace_urls()
+        url = self.uploads.add_workspace(digest, body["name"], body["parts"], body["size"], used)
+        return {"url": url, "size": body["size"]}
 
     def get(self, handle: str) -> Experiment | None:
         """Return an experiment, or None if there is none with this handle."""
@@ -231,6 +259,7 @@ class Store:
         match change:
             case Created(experiment):
                 self._experiments[experiment.handle] = experiment
+                self.uploads.use(experiment.body.get("workspaceUrl"))
                 if experiment.started is not None:
                     experiment.run.start(experiment.started)
             case Responded(key, response, expired):
@@ -257,8 +286,17 @@ class Store:
                 if len(self._removals) > _KNOWN_REMOVALS:
                     del self._removals[next(iter(self._removals))]
                 experiment.run.delete()
+                url = experiment.body.get("workspaceUrl")
+                if url not in self._workspace_urls():
+                    self.uploads.release(url)
+
+    def _workspace_urls(self) -> set[str]:
+        with self._lock:
+            return {found.body["workspaceUrl"] for found in self._experiments.values() if "workspaceUrl" in found.body}
 
     def _readmit(self, number: int, spec: RunSpec) -> Experiment:
+        with contextlib.suppress(LookupError):
+            spec = evolve(spec, upload=self.uploads.parts(spec.body.get("workspaceUrl")))
         try:
             run: Run = self._runner.admit(spec)
         except RunRejectedError as error:

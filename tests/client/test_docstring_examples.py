@@ -110,7 +110,9 @@ def run(source, names, loop):
 def test_the_examples_of_the_clients_are_true_against_the_local_server(
     kind, method, names, gradient_server, tmp_path, monkeypatch
 ):
-    monkeypatch.chdir(tmp_path)  # Downloads go there.
+    monkeypatch.chdir(tmp_path)  # Downloads go there, and uploads come from there.
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "train.py").touch()
     found = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(kind, method) if method else kind))
     assert found
     mine = names(kind)

@@ -7,6 +7,7 @@ all declared statuses were met.
 import itertools
 import json
 from collections import defaultdict
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,6 +32,11 @@ NOT_PROVOKED = {
     ("createProject", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
     ("setNote", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
     ("updateTags", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
+    ("findMissingParts", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
+    ("createWorkspace", 413): "bodies of many MiB are sent in tests/server/api/test_protocol.py",
+    ("uploadPart", 413): "parts of many MiB are sent in tests/server/api/test_workspaces.py",
+    ("uploadPart", 507): "a disk is full in tests/server/api/test_workspaces.py",
+    ("createWorkspace", 507): "a disk is full in tests/server/api/test_workspaces.py",
 }
 IN_ORDER = (
     *("createExperiment", "startExperiment", "getExperimentState"),
@@ -39,7 +45,8 @@ IN_ORDER = (
 LINKS = {
     link["operationId"]: link["parameters"] for link in SPEC["components"]["responses"]["Created"]["links"].values()
 }
-ANY_EXPERIMENT = {"path_parameters": {"handle": "es1"}, "query": {"experimentId": "es1"}}
+ANY_PATH = {"path_parameters": {"handle": "es1", "digest": 64 * "0"}}
+ANY_EXPERIMENT = {**ANY_PATH, "query": {"experimentId": "es1"}}
 
 
 def id_of(operation):
@@ -132,7 +139,7 @@ def test_a_wrong_parameter_is_refused(call, operation):
 def test_a_body_that_is_not_declared_as_json_is_refused(call, operation):
     given = {"body": EXAMPLES["SingleNodeRequest"], "media_type": "application/json"}
     headers = {"Content-Type": "text/plain"}
-    assert call(operation, path_parameters={"handle": "es1"}, headers=headers, **given).status_code == 415
+    assert call(operation, **ANY_PATH, headers=headers, **given).status_code == 415
 
 
 def test_a_project_with_experiments_is_not_deleted(call):
@@ -162,7 +169,7 @@ class Chains(SCHEMA.as_state_machine()):
     def after_call(self, response, case):
         super().after_call(response, case)
         self.met["statuses"].add((id_of(case.operation), response.status_code))
-        if response.status_code == 200 and case.operation.method == "post":
+        if response.status_code == 200 and id_of(case.operation) in ("createExperiment", "runExperiment"):
             self.chains[response.json()["handle"]] = [id_of(case.operation)]
         else:
             named = {**(case.query or {}), **(case.path_parameters or {})}
@@ -256,6 +263,32 @@ def test_artifacts_are_listed_and_read_and_those_that_have_changed_or_are_not_th
         assert len(answered[0].content) == found["size"] > 0
     for operation, query in (("listArtifacts", {}), ("getArtifactContent", {"name": ["model/model.txt"]})):
         assert call(OPERATIONS[operation], path_parameters={"handle": "es1"}, query=query).status_code == 404
+
+
+def test_a_workspace_is_made_of_its_parts_when_they_are_there(call):
+    part = (64 << 10) * b"part"
+    digest = sha256(part).hexdigest()
+    body = {"name": "parts", "parts": [digest], "size": len(part)}
+    create = {"body": body, "media_type": "application/json"}
+    create["path_parameters"] = {"digest": sha256(f"{digest}\n".encode()).hexdigest()}
+    find = {"body": {"parts": [digest]}, "media_type": "application/json"}
+    assert call(OPERATIONS["findMissingParts"], **find).json()["data"] == {"missing": [digest]}
+    assert call(OPERATIONS["createWorkspace"], **create).status_code == 409
+    upload = {"body": part, "media_type": "application/octet-stream", "path_parameters": {"digest": digest}}
+    assert call(OPERATIONS["uploadPart"], **upload).status_code == 200
+    assert call(OPERATIONS["uploadPart"], **{**upload, **ANY_PATH}).status_code == 409
+    assert call(OPERATIONS["findMissingParts"], **find).json()["data"] == {"missing": []}
+    assert call(OPERATIONS["createWorkspace"], **create).status_code == 200
+
+
+def test_digests_that_are_none_are_refused(call):
+    wrong, json_type = {"digest": "D" * 64}, "application/json"
+    find = {"body": {"parts": ["D" * 64]}, "media_type": json_type}
+    assert call(OPERATIONS["findMissingParts"], **find).status_code == 400
+    upload = {"body": b"part", "media_type": "application/octet-stream"}
+    assert call(OPERATIONS["uploadPart"], path_parameters=wrong, **upload).status_code == 400
+    create = {"body": EXAMPLES["NewWorkspace"], "media_type": json_type}
+    assert call(OPERATIONS["createWorkspace"], path_parameters=wrong, **create).status_code == 400
 
 
 def test_lists_are_answered_and_a_project_that_is_not_there_is_not_found(call):

@@ -254,6 +254,18 @@ async def manage_projects(projects: AsyncProjectsClient) -> None:
     await projects.delete("prlvf0u05")
 
 
+assert_type(client.upload_workspace(Path("."), ignore_files="data,*.ckpt", progress=True), str)
+workspace: SingleNodeParameters = {
+    "name": "mnist",
+    "project_id": "p",
+    "machine_type": "K80",
+    "command": "python train.py",
+    "container": "c",
+    "workspace": Path("."),
+    "ignore_files": ["data"],
+}
+client.run_single_node(**workspace)
+
 found = client.artifacts("es1", "*.pt")
 assert_type(found, ArtifactList)
 assert_type(found[0], Artifact)

@@ -112,6 +112,11 @@ projects.create()  # refused
 projects.create("mnist", repository="mnist-sample")  # refused
 projects.get("prlvf0u05").title  # refused
 
+# Uploads: no folder, one that is no path, patterns that are none.
+client.upload_workspace()  # refused
+client.upload_workspace(5)  # refused
+client.upload_workspace(".", ignore_files=[5])  # refused
+
 # Downloads: no folder, one that is no path.
 client.download("es1")  # refused
 client.download("es1", 5)  # refused

@@ -40,6 +40,7 @@ EXAMPLES = [
     gradient.LogsTimeoutError("es1", 7, "5 seconds are over"),
     gradient.WaitTimeoutError("es1", 4, 5.0, BROKEN),
     gradient.DownloadError("results", "No space left on device: results", ["model/weights.pt"]),
+    gradient.WorkspaceError("data/train.bin has changed while it was read"),
     gradient.StateNotReachedError("es1", 7, [4, 5]),
     ExperimentFailedError(FAILED, "es1", 7, [LogRow(1, "one", "2019-08-06T17:21:18.528Z", "js1")]),
 ]

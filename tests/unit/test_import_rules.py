@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     "gradient_ext": [
         ["gradient_ext"],
-        ["gradient_ext._json", "gradient_ext.retention", "gradient_ext.states"],
+        ["gradient_ext._json", "gradient_ext.retention", "gradient_ext.states", "gradient_ext.workspace_files"],
         ["gradient_ext.redaction"],
         ["gradient_ext.errors"],
         [
@@ -25,6 +25,7 @@ FLOORS = {
             "gradient_ext.artifacts",
             "gradient_ext.display.progress",
             "gradient_ext.experiments",
+            "gradient_ext.packing",
             "gradient_ext.parameters",
             "gradient_ext.projects",
             "gradient_ext.retries",
@@ -35,7 +36,10 @@ FLOORS = {
             *("gradient_ext.async_downloads", "gradient_ext.downloads", "gradient_ext.polling"),
             *("gradient_ext.async_transport", "gradient_ext.transport"),
         ],
-        ["gradient_ext.async_base_client", "gradient_ext.base_client", "gradient_ext.async_tags", "gradient_ext.tags"],
+        [
+            *("gradient_ext.async_base_client", "gradient_ext.base_client"),
+            *("gradient_ext.async_tags", "gradient_ext.tags", "gradient_ext.async_uploads", "gradient_ext.uploads"),
+        ],
         [
             *("gradient_ext.async_client", "gradient_ext.client"),
             *("gradient_ext.async_projects_client", "gradient_ext.projects_client"),
@@ -76,7 +80,7 @@ ONLY_IN = {
     "gradient_api.api": [
         *("gradient_ext.async_client", "gradient_ext.client"),
         *("gradient_ext.async_projects_client", "gradient_ext.projects_client"),
-        *("gradient_ext.async_tags", "gradient_ext.tags"),
+        *("gradient_ext.async_tags", "gradient_ext.tags", "gradient_ext.async_uploads", "gradient_ext.uploads"),
     ],
     "gradient_server": ["gradient_server", "gradient_cli.server"],
     "click": ["gradient_cli"],

@@ -26,7 +26,7 @@ VALUES = {
 def valid_values(accepted):
     """Dictionaries of keywords that the contract allows: all required ones and any of the others."""
     required, optional = {}, {}
-    for parameter in accepted.parameters:
+    for parameter in filter(lambda parameter: parameter.is_sent, accepted.parameters):
         values = st.sampled_from(parameter.choices) if parameter.choices else VALUES[parameter.json_type]
         (required if parameter.required else optional)[parameter.name] = values
     # model_path depends on model_type; both or neither is always allowed.

@@ -14,13 +14,17 @@ from .experiment_list import ExperimentList
 from .list_experiments_project_handle import ListExperimentsProjectHandle
 from .list_meta import ListMeta
 from .metrics_answer import MetricsAnswer
+from .missing_parts import MissingParts
+from .missing_parts_data import MissingPartsData
 from .mpi_multi_node_request import MpiMultiNodeRequest
 from .mpi_multi_node_request_experiment_env import MpiMultiNodeRequestExperimentEnv
 from .multi_node_request import MultiNodeRequest
 from .multi_node_request_experiment_env import MultiNodeRequestExperimentEnv
 from .multi_node_request_experiment_type_id import MultiNodeRequestExperimentTypeId
 from .new_project import NewProject
+from .new_workspace import NewWorkspace
 from .note_update import NoteUpdate
+from .part_list import PartList
 from .project_list import ProjectList
 from .project_list_meta import ProjectListMeta
 from .removal_answer import RemovalAnswer
@@ -31,6 +35,8 @@ from .state_reading import StateReading
 from .storage_page import StoragePage
 from .storage_page_meta import StoragePageMeta
 from .tags_update import TagsUpdate
+from .workspace_answer import WorkspaceAnswer
+from .workspace_answer_data import WorkspaceAnswerData
 
 __all__ = (
     "ArtifactPage",
@@ -46,13 +52,17 @@ __all__ = (
     "ListExperimentsProjectHandle",
     "ListMeta",
     "MetricsAnswer",
+    "MissingParts",
+    "MissingPartsData",
     "MpiMultiNodeRequest",
     "MpiMultiNodeRequestExperimentEnv",
     "MultiNodeRequest",
     "MultiNodeRequestExperimentEnv",
     "MultiNodeRequestExperimentTypeId",
     "NewProject",
+    "NewWorkspace",
     "NoteUpdate",
+    "PartList",
     "ProjectList",
     "ProjectListMeta",
     "RemovalAnswer",
@@ -63,4 +73,6 @@ __all__ = (
     "StoragePage",
     "StoragePageMeta",
     "TagsUpdate",
+    "WorkspaceAnswer",
+    "WorkspaceAnswerData",
 )

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from gradient_ext.workspace_files import FoundFile, workspace_files
 from gradient_server.runners.process.limits import SetupError, listed, real_path
-from gradient_server.runners.process.workspace_files import FoundFile, workspace_files
 
 _CHUNK = 2**20
 # Python has it from 3.14 on. Systems on which it is another number, or unknown, refuse this one.

@@ -54,6 +54,7 @@ class LaunchSpec:
     :param nodes: the processes to start
     :param float grace: seconds from SIGTERM to SIGKILL
     :param variables: those of the server that commands see
+    :param upload: the paths of files that are its workspace, one after the other; None: nobody has uploaded it
     :param ProcessId server: ends the run if this process ends; None: the run outlives its server
     :param machines: variables of each node about its machine type; empty without machine types
     """
@@ -63,6 +64,7 @@ class LaunchSpec:
     nodes: tuple[Node, ...]
     grace: float
     variables: Mapping[str, str]
+    upload: Sequence[str] | None = None
     server: ProcessId | None = None
     machines: tuple[Mapping[str, str], ...] = ()
 

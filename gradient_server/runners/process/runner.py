@@ -185,6 +185,7 @@ class ProcessRunner(Runner):
             nodes=nodes,
             grace=self._grace,
             variables=variables,
+            upload=spec.upload,
             server=None if self._keep else ProcessId.of(os.getpid()),
             machines=machines,
         )

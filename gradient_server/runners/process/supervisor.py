@@ -68,6 +68,7 @@ class Supervisor:
             workspace = prepare_workspace(
                 self._spec.body,
                 self._files.workspace,
+                upload=self._spec.upload,
                 leave_out=self._files.path.parent,
                 remark=self._remark,
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import string
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -26,13 +27,18 @@ from gradient_server.runners.process.workspace_url import (
 )
 
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_UPLOAD_IS_GONE = "The uploaded workspace is not on the server any more; upload it again"
 _TIMEOUT = 60.0
 """Seconds without a byte after which a download fails."""
 _CHUNK = 2**16
 
 
 def prepare_workspace(
-    body: Mapping[str, Any], folder: Path, leave_out: Path, remark: Callable[[str], object] = lambda text: None
+    body: Mapping[str, Any],
+    folder: Path,
+    leave_out: Path,
+    remark: Callable[[str], object] = lambda text: None,
+    upload: Sequence[str] | None = None,
 ) -> Path:
     """Create the workspace and return the directory in it that commands run in.
 
@@ -40,13 +46,17 @@ def prepare_workspace(
     :param Path folder: where to create it; must not exist
     :param Path leave_out: where the server keeps its runs; it is never a part of a workspace
     :param remark: receives sentences on what the workspace lacks
+    :param upload: the paths of files that are the workspace, one after the other; None: nobody has uploaded it
 
     :raises SetupError: it cannot be created
     """
     try:
         folder.mkdir(mode=0o700)
         try:
-            _fill(folder, body, leave_out, remark)
+            if upload is not None:
+                _extract_upload(upload, folder)
+            else:
+                _fill(folder, body, leave_out, remark)
             directory = _working_directory(folder, body.get("workingDirectory"))
             _make_artifact_directory(folder, body.get("artifactDirectory"))
         except (OSError, SetupError):
@@ -64,6 +74,8 @@ def _fill(folder: Path, body: Mapping[str, Any], leave_out: Path, remark: Callab
     if url in ("", "none"):
         return
     scheme = scheme_of(url)
+    if scheme == "upload":
+        raise SetupError(_UPLOAD_IS_GONE)
     if scheme in ("ssh", "git"):
         clone(url, ref, None, folder, remark)
     elif scheme in ("http", "https"):
@@ -81,6 +93,21 @@ def _fill(folder: Path, body: Mapping[str, Any], leave_out: Path, remark: Callab
             clone(path.as_uri(), ref, None, folder, remark)
         else:
             _copy(path, folder, leave_out, remark)
+
+
+def _extract_upload(parts: Sequence[str], folder: Path) -> None:
+    with tempfile.NamedTemporaryFile(dir=folder.parent, prefix="archive-") as file:
+        for part in map(Path, parts):
+            try:
+                content = part.read_bytes()
+            except FileNotFoundError:
+                raise SetupError(_UPLOAD_IS_GONE) from None
+            if sha256(content).hexdigest() != part.name:
+                part.unlink(missing_ok=True)  # so that it is uploaded again
+                raise SetupError("The uploaded workspace was damaged on the disk of the server; upload it again")
+            file.write(content)
+        file.flush()
+        extract(Path(file.name), folder, "that was uploaded", Quota())
 
 
 def _local_path(url: str, scheme: str) -> Path:

@@ -195,6 +195,10 @@ def check_faithful(result: Any, operation: str, body: Any) -> None:
             assert [path.read_bytes() for path in result] == [body]
         case "createProject":
             assert result == body["handle"]
+        case "createWorkspace":
+            assert result == body["data"]["url"]
+        case "findMissingParts" | "uploadPart":
+            assert result == json.loads(OPERATIONS["createWorkspace"].example(200)[2])["data"]["url"]
         case "getTags" if result is not None:
             assert result == [
                 {handle: [row["tag"]["name"] for row in body.get(handle, ())]}

@@ -19,7 +19,7 @@ from judging.generated import values
 
 ACCEPTED = {accepted.schema: accepted for accepted in (SINGLE_NODE_PARAMETERS, MULTI_NODE_PARAMETERS)}
 NAMES = {
-    request: {parameter.wire_name: parameter.name for parameter in accepted.parameters}
+    request: {parameter.wire_name: parameter.name for parameter in accepted.parameters if parameter.is_sent}
     for request, accepted in ACCEPTED.items()
 }
 MISSING = object()

@@ -33,6 +33,8 @@ READS_ARTIFACTS = {"artifacts": ["listArtifacts"]}
 LISTS = {"list": ["listExperiments"], "iter_experiments": ["listExperiments"]}
 WAITS = {"wait": ["getExperimentState", "getExperiment"]}
 """The operations, in order, of those that ask until an experiment has ended."""
+UPLOADS = {"upload_workspace": ["findMissingParts", "uploadPart", "createWorkspace"]}
+"""The operations, in order, of those that upload a workspace."""
 ADDED_BY_THE_CLIENT = {"Idempotency-Key", "known", "wait"}
 """The parameters of the contract that no caller gives."""
 
@@ -52,7 +54,7 @@ ARGUMENTS |= {f"projects.{method}": keywords for method, keywords in PROJECT_MET
 """How each of them can be called, with everything that it takes."""
 
 ANSWERED = [(method, operation) for method, (operation, _) in CREATES.items()]
-_READS = NAMES_ONE | READS_LOGS | READS_METRICS | READS_ARTIFACTS | LISTS | TAGS
+_READS = NAMES_ONE | READS_LOGS | READS_METRICS | READS_ARTIFACTS | LISTS | TAGS | UPLOADS
 ANSWERED += [(method, one) for method, each in _READS.items() for one in each]
 AS_ANOTHER = (("get_logs", "getLogs"), ("remove_tags", "getTags"), ("stream_metrics", "getMetrics"))
 ANSWERED = [case for case in ANSWERED if case not in AS_ANOTHER]

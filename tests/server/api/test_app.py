@@ -31,7 +31,7 @@ def test_an_incorrect_key_is_rejected_by_every_operation(ask, contract, single_n
                 response = ask(method.upper(), f"{path}?experimentId=esnothing", body, {API_KEY_HEADER: key})
                 assert (response.status, response.body) == (401, "Authentication failed")
             else:
-                path_ = "/experiments/v1" + path.format(handle="esnothing")
+                path_ = "/experiments/v1" + path.format(handle="esnothing", digest="nothing")
                 response = ask(method.upper(), path_, body, {API_KEY_HEADER: key})
                 assert response.status == 403
                 assert response.body == {"details": "Incorrect API Key provided", "error": "Forbidden"}
@@ -89,7 +89,7 @@ def test_an_unknown_path_is_not_found_and_not_redirected(ask, method, path):
 @pytest.mark.parametrize("path", ["/experiments/", "/experiments/run/", "/experiments/{handle}/", "/jobs/logs"])
 def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(ask, contract, method, path):
     prefix = "" if path == "/jobs/logs" else "/experiments/v1"
-    response = ask(method, prefix + path.format(handle="esnothing"))
+    response = ask(method, prefix + path.format(handle="esnothing", digest="nothing"))
     operations = contract["paths"][path].items()
     allowed = {name.upper() for name, operation in operations if "operationId" in operation}
     assert set(response.headers["Allow"].split(", ")) == allowed

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from gradient_server.runners.process.workspace_files import workspace_files
+from gradient_ext.workspace_files import workspace_files
 
 
 def make(folder, *paths):
