@@ -34,19 +34,20 @@ class DownloadFolder:
     def __init__(self, path: str, handle: str) -> None:
         self.path = path
         self._handle = handle
-        self._root = Path(path)
-        self._work = self._root / WORK_FOLDER
+        self._root = path
+        self._work = os.path.join(path, WORK_FOLDER)
         self._lock: int | None = None
-        self._checked: set[Path] = set()
+        self._checked: set[str] = set()
 
     def __enter__(self) -> Self:
         with self._errors():
-            self._root.mkdir(parents=True, exist_ok=True)
-            self._root = self._root.resolve()
-            self._work = self._root / WORK_FOLDER
+            os.makedirs(self._root, exist_ok=True)
+            self._root = os.path.realpath(self._root)
+            self._checked.add(self._root)
+            self._work = os.path.join(self._root, WORK_FOLDER)
             while self._lock is None:
                 with contextlib.suppress(FileExistsError):
-                    self._work.mkdir(mode=0o700)
+                    os.mkdir(self._work, mode=0o700)
                 self._lock = self._locked()
         return self
 
@@ -59,7 +60,7 @@ class DownloadFolder:
                 shutil.rmtree(self._work, ignore_errors=True)
             else:
                 with contextlib.suppress(OSError):
-                    self._work.rmdir()  # if nothing has come yet
+                    os.rmdir(self._work)  # if nothing has come yet
             os.close(self._lock)
             self._lock = None
 
@@ -74,7 +75,7 @@ class DownloadFolder:
     def offset(self, artifact: Artifact) -> int:
         """Return how many bytes of an artifact are there from an earlier download."""
         try:
-            return min(self._part(artifact).stat().st_size, max(0, artifact.size - 1))
+            return min(os.stat(self._part(artifact)).st_size, max(0, artifact.size - 1))
         except OSError:
             return 0
 
@@ -89,14 +90,15 @@ class DownloadFolder:
                     file.seek(offset)
                     while content:
                         content = content[file.write(content) :]
-                if path.stat().st_size == artifact.size:
+                    size = file.tell()
+                if size == artifact.size:
                     self._complete(artifact, path)
 
     def discard(self, artifacts: Iterable[Artifact]) -> None:
         """Remove what is there of artifacts that have changed."""
         for artifact in artifacts:
             with contextlib.suppress(OSError):
-                self._part(artifact).unlink()
+                os.unlink(self._part(artifact))
 
     def _locked(self) -> int | None:
         """Lock the hidden folder; None: another download has just ended and removed it."""
@@ -111,36 +113,36 @@ class DownloadFolder:
         os.close(folder)
         return None
 
-    def _part(self, artifact: Artifact) -> Path:
+    def _part(self, artifact: Artifact) -> str:
         # What belongs to another version or experiment has another name.
         source = "\0".join((self._handle, artifact.name, artifact.version))
-        return self._work / f"{sha256(source.encode()).hexdigest()[:40]}.part"
+        return os.path.join(self._work, f"{sha256(source.encode()).hexdigest()[:40]}.part")
 
     def _has(self, artifact: Artifact) -> bool:
         modified = parsed_timestamp(artifact.modified)
         try:
-            found = self.place(artifact).lstat()
+            found = os.lstat(os.path.join(self._root, artifact.name))
         except OSError:
             return False
         if modified is None or found.st_size != artifact.size or not stat.S_ISREG(found.st_mode):
             return False
         return abs(found.st_mtime - modified.timestamp()) <= _SAME_TIME
 
-    def _complete(self, artifact: Artifact, part: Path) -> None:
-        place = self._root / artifact.name
-        self._make_folder(place.parent)
+    def _complete(self, artifact: Artifact, part: str) -> None:
+        place = os.path.join(self._root, artifact.name)
+        self._make_folder(os.path.dirname(place))
         if modified := parsed_timestamp(artifact.modified):
             os.utime(part, (modified.timestamp(), modified.timestamp()))
-        part.replace(place)
+        os.replace(part, place)
 
-    def _make_folder(self, folder: Path) -> None:
-        if folder == self._root or folder in self._checked:
+    def _make_folder(self, folder: str) -> None:
+        if folder in self._checked:
             return
-        self._make_folder(folder.parent)
-        if folder.is_symlink() and not folder.resolve().is_relative_to(self._root):
-            raise OSError(errno.ELOOP, "A link leads out of the folder", str(folder))
-        if not folder.is_dir():
-            folder.mkdir()
+        self._make_folder(os.path.dirname(folder))
+        if os.path.islink(folder) and not Path(folder).resolve().is_relative_to(self._root):
+            raise OSError(errno.ELOOP, "A link leads out of the folder", folder)
+        if not os.path.isdir(folder):
+            os.mkdir(folder)
         self._checked.add(folder)
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ from hashlib import sha256
 from gradient_server.api.responses import ApiResponse, conflict, invalid_request
 from gradient_server.api.validation import shorten
 from gradient_server.clock import Clock
-from gradient_server.runners.base import ArtifactReader, Run
+from gradient_server.runners.base import Artifact, ArtifactReader, Run
 
 _CHUNK = 2**18
 """Bytes that a browser gets at once."""
@@ -58,16 +58,16 @@ def artifact_content(
     return ApiResponse(200, content, {"Content-Digest": f"sha-256=:{digest}:"})
 
 
-def chunks(reader: ArtifactReader, size: int) -> Iterator[bytes]:
+def chunks(reader: ArtifactReader, found: Artifact) -> Iterator[bytes]:
     """Yield the content of an artifact, and close it.
 
-    :raises OSError: it has become shorter than its size
+    :raises OSError: it has changed, so that the rest would not belong to what has been sent
     """
     with contextlib.closing(reader):
         offset = 0
-        while offset < size:
-            chunk = reader.read(offset, min(_CHUNK, size - offset))
-            if not chunk:
-                raise OSError("The artifact has become shorter while it was sent")
+        while offset < found.size:
+            chunk = reader.read(offset, min(_CHUNK, found.size - offset))
+            if reader.artifact().version != found.version:
+                raise OSError(f"The artifact {shorten(found.name)} has changed while it was sent")
             offset += len(chunk)
             yield chunk

@@ -157,13 +157,13 @@ class Dashboard:
         reader = await asyncio.to_thread(self._data.open_artifact, run, name) if run else None
         if reader is None:
             return HTMLResponse(views.message_page("Not found", "There is no such artifact."), 404)
-        size = reader.artifact().size
+        found = reader.artifact()
         headers = {
-            "Content-Length": str(size),
+            "Content-Length": str(found.size),
             "Content-Disposition": f"attachment; filename*=utf-8''{quote(name.rpartition('/')[2], safe='')}",
             "X-Content-Type-Options": "nosniff",
         }
-        return StreamingResponse(chunks(reader, size), headers=headers, media_type="application/octet-stream")
+        return StreamingResponse(chunks(reader, found), headers=headers, media_type="application/octet-stream")
 
     async def _updates(self, request: Request) -> Response:
         handle, state = request.path_params["handle"], _whole_number(request, "state")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 import unicodedata
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from gradient_server.runners.process.environment import model_path
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Nobody waits for the writer of a pipe that has taken the place of a file.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TICK = 0.02
+"""Seconds after which a write certainly has another time than the one before: file systems count in ticks of 10 ms."""
 _MAX_DEPTH = 64
 """Folders within each other; what is deeper is no artifact, because each takes a file descriptor."""
 
@@ -40,18 +44,28 @@ class ArtifactFolder:
     @contextlib.contextmanager
     def opened(self) -> Generator[int | None, None, None]:
         """Open it in the block; None: it is not there, or leads out of its base."""
-        base = os.path.realpath(self.base)
-        place = os.path.relpath(os.path.realpath(os.path.join(base, self.inside)), base)
-        root = folder = None
+        folder = None
+        with contextlib.suppress(OSError):
+            root = os.open(self.base, _FOLDER)
+            try:
+                folder = self._entered(root)
+            finally:
+                os.close(root)
         try:
-            with contextlib.suppress(OSError, ValueError):
-                root = os.open(base, _FOLDER)
-                folder = _entered(root, [] if place == "." else place.split("/"))
             yield folder
         finally:
-            for each in (root, folder):
-                if each is not None:
-                    os.close(each)
+            if folder is not None:
+                os.close(folder)
+
+    def _entered(self, root: int) -> int | None:
+        with contextlib.suppress(OSError, ValueError):
+            return _entered(root, [] if self.inside == "." else self.inside.split("/"))
+        # It may be a link to another folder in the base.
+        base = os.path.realpath(self.base)
+        place = os.path.relpath(os.path.realpath(os.path.join(base, self.inside)), base)
+        with contextlib.suppress(OSError, ValueError):
+            return _entered(root, [] if place == "." else place.split("/"))
+        return None
 
 
 def artifact_folders(storage: Path, workspace: Path, body: Mapping[str, Any]) -> tuple[ArtifactFolder, ...]:
@@ -83,7 +97,12 @@ def open_artifact(folders: Sequence[ArtifactFolder], name: str) -> FileReader | 
         return None
     with folder.opened() as root:
         file = None if root is None else _opened_file(root, parts, follow=True)
-    return None if file is None else FileReader(name, file)
+    if file is None:
+        return None
+    age = time.time() - os.fstat(file).st_ctime
+    if 0 <= age < _TICK:
+        time.sleep(_TICK - age)  # Otherwise the next write could leave the version as it is.
+    return FileReader(name, file)
 
 
 class FileReader(ArtifactReader):
@@ -95,19 +114,19 @@ class FileReader(ArtifactReader):
 
     def __init__(self, name: str, file: int) -> None:
         self._name = name
-        self._file = file
+        self._file = open(file, "rb", buffering=0)  # noqa: SIM115 - closed by `close`, or with its last reference
 
     def artifact(self) -> Artifact:
         """Return its size and time now."""
-        return _artifact(self._name, os.fstat(self._file))
+        return _artifact(self._name, os.fstat(self._file.fileno()))
 
     def read(self, offset: int, size: int) -> bytes:
         """Return bytes of it."""
-        return os.pread(self._file, size, offset)
+        return os.pread(self._file.fileno(), size, offset)
 
     def close(self) -> None:
         """Close it."""
-        os.close(self._file)
+        self._file.close()
 
 
 def _all(folders: Sequence[ArtifactFolder], after: str) -> Iterator[Artifact]:
@@ -219,13 +238,14 @@ def _opened(folder: int, name: str, flags: int) -> int | None:
 
 
 def _artifact(name: str, state: os.stat_result) -> Artifact:
-    version = f"{state.st_mtime_ns:x}-{state.st_ctime_ns:x}-{state.st_size:x}-{state.st_ino:x}"
-    return Artifact(name, state.st_size, state.st_mtime, version)
+    # A hash, because it is part of URLs, in which there is little room.
+    facts = f"{state.st_mtime_ns} {state.st_ctime_ns} {state.st_size} {state.st_ino}"
+    return Artifact(name, state.st_size, state.st_mtime, blake2b(facts.encode(), digest_size=8).hexdigest())
 
 
 def wire_name(name: str) -> str:
     """Return the name of a file as text: what clients could not read or write is written as in URLs."""
-    if not any(_is_special(character) for character in name):
+    if (name.isprintable() and "\\" not in name) or not any(map(_is_special, name)):
         return name
     parts = (_quoted(each) if _is_special(each) or each == "%" else each for each in name)
     return "".join(parts)
