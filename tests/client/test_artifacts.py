@@ -1,8 +1,13 @@
 """Artifacts: listed, and downloaded to a folder, over real sockets and from files that tests write."""
 
-import io
+import json
 import os
+import resource
+import subprocess
+import sys
 import threading
+from base64 import b64encode
+from hashlib import sha256
 
 import anyio
 import httpx
@@ -14,7 +19,9 @@ from gradient import (
     AsyncExperimentsClient,
     DownloadError,
     ExperimentsClient,
+    GradientSdkError,
     InvalidParametersError,
+    MalformedResponseError,
     NotFoundError,
 )
 from gradient_server import LocalServer
@@ -299,27 +306,149 @@ def test_what_is_in_the_way_is_named(client, experiment_id, write, target, there
     assert (target / there).read_text() == "in the way"
 
 
-def test_a_full_disk_is_an_error_and_the_same_call_goes_on(client, experiment_id, write, target, monkeypatch):
+def test_a_file_that_the_disk_does_not_take_is_an_error_and_the_same_call_goes_on(
+    client, experiment_id, write, target, runner
+):
     content = os.urandom(PART + 1)
     write("model/weights.pt", content)
     write("artifacts/small")
-    opened = os.fdopen
-
-    class FullDisk(io.FileIO):
-        def write(self, data):
-            if self.tell() + len(data) > MIB:
-                super().write(data[:1000])
-                raise OSError(28, "No space left on device")
-            return super().write(data)
-
-    monkeypatch.setattr(os, "fdopen", lambda file, *arguments, **keywords: FullDisk(file, "wb"))
-    with pytest.raises(DownloadError, match="No space left on device"):
-        client.download(experiment_id, target)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MIB + 5, before[1]))
+    try:
+        with pytest.raises(DownloadError, match=r"File too large.*model/weights\.pt") as caught:
+            client.download(experiment_id, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.names == ("model/weights.pt",)
     assert files_in(target / "artifacts") == {"small": b"content"}
     assert not (target / "model").exists()
-    monkeypatch.setattr(os, "fdopen", opened)
+    assert [path.stat().st_size for path in (target / WORK).iterdir()] == [MIB + 5]
     client.download(experiment_id, target)
-    assert (target / "model/weights.pt").read_bytes() == content
+    assert files_in(target) == {"artifacts/small": b"content", "model/weights.pt": content}
+
+
+class PartServer(FakeServer):
+    """A server of one artifact, of which it sends a thousand bytes at once; `damage` changes its responses."""
+
+    content = os.urandom(2500)
+
+    def __init__(self):
+        self.damage = lambda body, headers: body
+        super().__init__()
+
+    def respond(self, request, handler):
+        if not request.path.endswith("/content/"):
+            found = {"name": "model/weights.pt", "size": 2500, "modified": "2019-08-06T17:25:11Z", "version": "1"}
+            handler.send(200, json.dumps({"data": [found]}).encode(), {"Content-Type": "application/json"})
+            return
+        offset = int(request.query["offset"])
+        body = self.content[offset : offset + 1000]
+        digest = b64encode(sha256(body).digest()).decode()
+        headers = {"Content-Type": "application/octet-stream", "Content-Digest": f"sha-256=:{digest}:"}
+        headers["Content-Length"] = str(len(body))
+        body = self.damage(body, headers) if offset == 1000 else body
+        handler.close_connection = len(body) < int(headers["Content-Length"])
+        handler.send(200, body, headers)
+
+    def offsets(self):
+        """Return the offsets that were requested since the last call."""
+        found = [int(request.query["offset"]) for request in self.requests_to("/content/")]
+        self.requests.clear()
+        return found
+
+
+@pytest.fixture
+def part_server():
+    server = PartServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def part_client(part_server):
+    with ExperimentsClient(part_server.api_key, base_url=part_server.experiments_url, max_attempts=1) as client:
+        yield client
+
+
+def _cut_at(count):
+    return lambda body, headers: body[:count]
+
+
+def _with_one_bit_flipped(body, headers):
+    return bytes([body[0] ^ 1]) + body[1:]
+
+
+def _with_another_digest(body, headers):
+    headers["Content-Digest"] = f"sha-256=:{b64encode(bytes(32)).decode()}:"
+    return body
+
+
+def _with_more_than_there_is(body, headers):
+    del headers["Content-Digest"]
+    headers["Content-Length"] = "1501"
+    return bytes(1501)
+
+
+def _empty(body, headers):
+    del headers["Content-Digest"]
+    headers["Content-Length"] = "0"
+    return b""
+
+
+DAMAGES = [
+    *(pytest.param(_cut_at(count), GradientSdkError, id=f"cut at {count}") for count in (0, 1, 500, 999)),
+    *((each, MalformedResponseError) for each in (_with_one_bit_flipped, _with_another_digest)),
+    *((each, MalformedResponseError) for each in (_with_more_than_there_is, _empty)),
+]
+
+
+@pytest.mark.parametrize(("damage", "error"), DAMAGES)
+def test_a_damaged_part_is_an_error_and_the_same_call_goes_on_after_the_part_before(
+    part_server, part_client, target, damage, error
+):
+    part_server.damage = damage
+    with pytest.raises(error):
+        part_client.download("es1", target)
+    assert not (target / "model").exists()
+    assert part_server.offsets() == [0, 1000]
+    part_server.damage = lambda body, headers: body
+    part_client.download("es1", target)
+    assert part_server.offsets() == [1000, 2000]
+    assert files_in(target) == {"model/weights.pt": part_server.content}
+
+
+@pytest.mark.parametrize("damage", [_cut_at(500), _with_one_bit_flipped])
+def test_a_damaged_part_is_requested_again(part_server, part_client, target, damage):
+    def once(body, headers):
+        part_server.damage = lambda body, headers: body
+        return damage(body, headers)
+
+    part_server.damage = once
+    part_client.with_options(max_attempts=3).download("es1", target)
+    assert part_server.offsets() == [0, 1000, 1000, 2000]
+    assert files_in(target) == {"model/weights.pt": part_server.content}
+
+
+def test_a_killed_download_goes_on_where_it_was(part_server, part_client, target):
+    """Also within a part, of which only the beginning is on the disk."""
+    requested = threading.Event()
+    part_server.damage = lambda body, headers: requested.set() or part_server.stopping.wait(5) or body
+    program = (
+        "import sys; from gradient import ExperimentsClient; "
+        "ExperimentsClient('key', base_url=sys.argv[1]).download('es1', sys.argv[2])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, part_server.experiments_url, target])
+    assert requested.wait(20)
+    process.kill()
+    process.wait()
+    (part,) = (target / WORK).iterdir()
+    assert part.read_bytes() == part_server.content[:1000]
+    os.truncate(part, 700)
+    part_server.damage = lambda body, headers: body
+    part_server.offsets()
+    part_client.download("es1", target)
+    assert part_server.offsets() == [700, 1700]
+    assert files_in(target) == {"model/weights.pt": part_server.content}
 
 
 def test_two_downloads_to_one_folder_at_once_do_not_meet(client, experiment_id, write, target, runner):

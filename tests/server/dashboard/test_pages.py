@@ -385,3 +385,25 @@ def test_artifacts_are_listed_and_their_links_download_them(visitor, stranger, r
     assert visitor.get(links[1].replace("model.txt", "none")).status == 404
     visitor.cookies.clear()
     assert visitor.get(links[1]).status == 303
+
+
+def test_an_artifact_that_changes_while_it_is_sent_is_a_download_that_breaks_off(tmp_path):
+    with (
+        LocalServer(runner=ProcessRunner(tmp_path / "runs", slots=1, keep=False)) as server,
+        ExperimentsClient(server.api_key, base_url=server.experiments_url) as client,
+    ):
+        handle = client.run_single_node(
+            name="n", project_id="p", machine_type="m", container="c", command="truncate -s 50M $PS_MODEL_PATH/weights"
+        )
+        client.wait(handle, timeout=30)
+        visitor = Visitor(server.url, server.api_key)
+        visitor.log_in()
+        path = f"/page/experiments/{handle}/artifact?name=model/weights"
+        with httpx.stream("GET", server.url + path, cookies=visitor.cookies) as response:
+            assert (response.status_code, response.headers["Content-Length"]) == (200, str(50 * 2**20))
+            chunks = response.iter_bytes()
+            next(chunks)
+            with next(tmp_path.rglob("weights")).open("r+b") as file:
+                file.write(b"changed")
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(chunks)

@@ -1,5 +1,6 @@
 """The files that a run has written, as clients get them: all of them, and nothing else."""
 
+import contextlib
 import os
 
 import pytest
@@ -138,6 +139,18 @@ def test_the_version_changes_with_the_content(folder, folders):
         file.write("more")
     assert reader.artifact().version != before
     reader.close()
+
+
+def test_the_version_changes_with_a_write_right_after_a_read(folder, folders):
+    """Also if it comes before the clock of the file system has ticked, and the time is set to what it was."""
+    for _ in range(5):
+        (folder / "a").write_text("one")
+        with contextlib.closing(open_artifact(folders, "artifacts/a")) as reader:
+            before, state = reader.artifact(), (folder / "a").stat()
+            with (folder / "a").open("r+") as file:
+                file.write("two")
+            os.utime(folder / "a", ns=(state.st_atime_ns, state.st_mtime_ns))
+            assert reader.artifact().version != before.version
 
 
 def test_reading_leaves_no_file_open(folder, folders):
