@@ -30,11 +30,11 @@ WITH_OUTPUT = {FIRST, *(code for code, _ in TOUR)}
 REAL_RUN, SCRIPT_TEST = [code for language, code in BLOCKS if language == "python" and code not in WITH_OUTPUT]
 
 
-def output_of(code: str, environment: dict[str, str]) -> str:
+def output_of(code: str, environment: dict[str, str], cwd: Path = ROOT) -> str:
     """Return what a program prints that is started where the variables of a server are exported."""
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **environment, "COLUMNS": "120"},
         capture_output=True,
         text=True,
@@ -57,12 +57,15 @@ def test_the_first_example_prints_what_is_shown(real_server):
     assert output_of(FIRST, real_server.environment) == FIRST_OUTPUT
 
 
-def test_the_real_run_trains(real_server):
-    """It prints rows, from the first one to the path of the model."""
-    first, *_, accuracy, path = output_of(REAL_RUN, real_server.environment).splitlines()
+def test_the_real_run_trains_and_its_model_is_fetched(real_server, tmp_path):
+    """It prints rows, from the first one to the path of the model; then where the model has been downloaded to."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    first, *_, accuracy, path, fetched = output_of(REAL_RUN, real_server.environment, tmp_path).splitlines()
     assert first.startswith("1 ")
     assert re.fullmatch(r"\d+ accuracy 0\.9[5-9]\d\d on 360 images that were not used to learn", accuracy)
     assert re.match(r"\d+ The model is saved in ", path)
+    assert fetched == "The model is here: results/model/digits.npz"
+    assert (tmp_path / "results/model/digits.npz").stat().st_size > 1000
 
 
 def test_the_examples_with_simulated_runs_print_what_is_shown(gradient_server):
