@@ -264,12 +264,18 @@ def respond_well(request):
     """Return the response to a request about `es1`."""
     if "/entityTags/" in request.path:
         return status(200, {"es1": [{"tag": {"name": "best"}}]} if request.method == "GET" else [])
+    if "/workspaces/" in request.path:
+        return status(200, {"data": {"missing": [], "url": "upload:workspace/a6b168f9888970fc", "size": 10240}})
     if request.method != "GET":
         return status(200, CREATED)
     if request.path.endswith(LOGS):
         return status(200, [LAST_ROW])
     if request.path.endswith("/experiments/"):
         return status(200, {"data": [EXPERIMENT["data"]], "meta": {"totalItems": 1}})
+    if request.path.endswith(("/artifacts/", "/metrics/", "/storage/")):
+        return status(200, {"data": [], "meta": {"next": None}, "cursor": "0", "complete": True})
+    if request.path.endswith("/removal/"):
+        return status(200, {"data": {"handle": "es1", "done": True, "freed": 0}})
     return status(200, EXPERIMENT)
 
 

@@ -57,10 +57,12 @@ def test_every_call_that_changes_something_has_an_idempotency_key_of_its_own(fla
     for _ in range(2):
         for name in METHODS:
             call_method(client, name)
-    keys = [request.headers.get("idempotency-key") for request in flaky.requests if request.method != "GET"]
+    # A repeated upload changes nothing: its address is its digest.
+    changes = [each for each in flaky.requests if each.method != "GET" and "/workspaces/" not in each.path]
+    keys = [each.headers.get("idempotency-key") for each in changes]
     assert len(set(keys)) == len(keys) == 2 * len(CHANGES)
     assert None not in keys
-    assert {"idempotency-key" in request.headers for request in flaky.requests if request.method == "GET"} == {False}
+    assert not any("idempotency-key" in each.headers for each in flaky.requests if each not in changes)
 
 
 @pytest.mark.parametrize(
