@@ -6,6 +6,7 @@ import contextlib
 import logging
 import select
 import sys
+import threading
 from collections.abc import Collection
 from enum import IntEnum
 from typing import TextIO
@@ -44,12 +45,17 @@ class RunReporter:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._lock = threading.Lock()
         self._limits: dict[str, str] = {}
         """By which limits runs are deleted."""
         self._known = {each.handle: (self._stage(each), _title(each)) for each in store.newest_first()}
 
     def report(self, handle: str) -> None:
-        """Log what is new of a run."""
+        """Log what is new of a run. Any thread can call this."""
+        with self._lock:
+            self._report(handle)
+
+    def _report(self, handle: str) -> None:
         experiment = self._store.get(handle)
         if experiment is None:
             self._report_removal(handle)
