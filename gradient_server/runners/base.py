@@ -32,6 +32,8 @@ from gradient_server.clock import Clock
 ArgumentGroup = argparse._ArgumentGroup  # pyright: ignore[reportPrivateUsage] # it has no public name
 Transitions = Sequence[tuple[float, int]]
 """The states that a run enters, each with its timestamp, in order. Empty while the experiment is only created."""
+BLOCK = 512
+"""Bytes of a block, as the system counts those of a file."""
 
 
 @frozen(kw_only=True)

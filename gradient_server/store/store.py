@@ -145,8 +145,8 @@ class Store:
         return list(reversed(self._experiments.values()))
 
     def other_files(self) -> Sequence[StoredFiles]:
-        """Return the files that the runner keeps beside those of experiments."""
-        return self._runner.other_files()
+        """Return what is kept beside the files of experiments."""
+        return [*self._runner.other_files(), *self.uploads.stored_files()]
 
     def removal(self, handle: str) -> Removal | None:
         """Return how far the removal of a deleted run has come; None: no such run was deleted lately."""

@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 
 from gradient_server.private_files import make_private_folder
+from gradient_server.runners.base import BLOCK, DiskUsage, StoredFiles
 
 KEPT_SECONDS = 24 * 60 * 60.0
 """For how long parts are kept that no workspace has, and workspaces that no experiment has had since they were made."""
@@ -59,6 +60,19 @@ class Uploads:
                     self._workspaces[path.name] = tuple(json.loads(path.read_bytes()))
                 except ValueError:
                     path.unlink()
+
+    def stored_files(self) -> list[StoredFiles]:
+        """Return what it keeps, as one entry, if there is anything."""
+        if not (self._files("parts") or self._files("workspaces")):
+            return []
+        return [StoredFiles("uploads", "uploads", "workspaces that clients have uploaded", self._disk_usage)]
+
+    def _disk_usage(self) -> DiskUsage:
+        size = 0
+        for path in (*self._files("parts"), *self._files("workspaces")):
+            with contextlib.suppress(OSError):  # it is removed meanwhile
+                size += path.stat().st_blocks * BLOCK
+        return DiskUsage(own=size)
 
     def missing(self, digests: Collection[str]) -> list[str]:
         """Return those of some parts that are not there. The others are kept for a day from now on."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-BLOCK = 512
-"""Bytes of a block, as the system counts those of a file."""
+from gradient_server.runners.base import BLOCK
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 # Opens a folder that may not be read, too. Only Linux has it.
 _HANDLE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW

@@ -8,8 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from gradient_server.runners.base import DiskUsage
-from gradient_server.runners.process.deletion import BLOCK
+from gradient_server.runners.base import BLOCK, DiskUsage
 
 
 def disk_usage(path: Path) -> DiskUsage:

@@ -111,6 +111,18 @@ def test_simulated_experiments_take_nothing(gradient_server):
         assert client.storage() == []
 
 
+def test_uploaded_workspaces_are_listed_until_the_last_experiment_that_has_them_is_deleted(client, tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "data").write_bytes(os.urandom(200_000))
+    experiment_id = client.create_single_node(**GIVEN, command="true", workspace=str(folder))
+    entries = {entry.kind: entry for entry in client.storage()}
+    assert entries.keys() == {"experiment", "uploads"}
+    assert 200_000 < entries["uploads"].size < 250_000
+    client.delete(experiment_id)
+    assert client.storage() == []
+
+
 @pytest.mark.parametrize(("name", "value"), [("MAX_ENTRIES", 2), ("MEASURING_TIME", 0.0)])
 def test_a_list_of_many_pages_is_complete(gradient_server, monkeypatch, name, value):
     """A page ends when measuring has taken long, or with its thousandth entry."""
