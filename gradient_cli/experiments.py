@@ -302,7 +302,7 @@ def logs(
 def metrics(
     *, names: Sequence[str], lists_names: bool, follows: bool, limit: int | None, as_json: bool, **ids: Any
 ) -> None:
-    """Print the numbers that an experiment has printed: losses, accuracies, rewards."""
+    """Print the numbers that an experiment has printed or pushed: losses, accuracies, rewards."""
     (experiment_id,) = given_ids(ids, _NOUN)
     this, chosen = client(), list(names) or None
     if follows:

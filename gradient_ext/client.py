@@ -623,10 +623,11 @@ class ExperimentsClient(BaseClient):
     def metrics(
         self, experiment_id: str, names: str | Sequence[str] | None = None, *, limit: int | None = None
     ) -> gradient.MetricList:
-        """Return the numbers that an experiment has printed: losses, accuracies, rewards and the like.
+        """Return the numbers that an experiment has printed or pushed: losses, accuracies, rewards and the like.
 
         They are found in the rows of its log, as people and libraries print them: `loss 0.5`, `loss=tensor(0.5)`,
-        `{'loss': 0.5, 'epoch': 0.1}`, tables of Stable-Baselines3 and Lightning.
+        `{'loss': 0.5, 'epoch': 0.1}`, tables of Stable-Baselines3 and Lightning. Real runs can also push them, with
+        the package `gradient-utils`. They are there at any time, also while the experiment runs.
 
         >>> found = client.metrics(experiment_id, "loss")
         >>> [(series.name, series.node, len(series.values)) for series in found]

@@ -40,9 +40,9 @@ class MetricPoint:
     0.5
 
     :param str name: the name of the metric
-    :param str node: the node that printed it, such as "worker 0"; None if the server does not say
+    :param str node: the node that it is from, such as "worker 0"; None if the server does not say
     :param step: the step or epoch that it belongs to, an int where it is whole; None: it has none
-    :param datetime time: when it was printed, in UTC
+    :param datetime time: when it was printed or pushed, in UTC
     :param float value: the value, which may be NaN or infinite
     """
 
@@ -75,10 +75,10 @@ class MetricSeries:
     (0.25, False)
 
     :param str name: the name of the metric
-    :param str node: the node that printed it, such as "worker 0"; None if the server does not say
+    :param str node: the node that it is from, such as "worker 0"; None if the server does not say
     :param str axis: what the steps count, such as "step" or "epoch"; None: there are no steps
     :param steps: the step of each value, an int where it is whole; None: it has none
-    :param times: when each was printed, in UTC
+    :param times: when each was printed or pushed, in UTC
     :param values: the values, which may be NaN or infinite
     :param int total: how many values there are; more than here if they are thinned
     """

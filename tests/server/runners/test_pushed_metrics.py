@@ -5,6 +5,8 @@ import json
 import math
 import shlex
 import sys
+import threading
+import time
 from contextlib import contextmanager
 
 import httpx
@@ -118,6 +120,30 @@ def test_pushes_arrive_while_the_server_is_stopped_and_a_stream_has_each_once(se
         client.stop(experiment_id)
         assert list(stream) == []
         assert series_of(client, experiment_id)["loss", "worker 0"].values == [1, 2]
+
+
+def test_a_stream_has_a_push_at_once(serve, tmp_path):
+    """Without a row in the log. Otherwise, it would come when the server ends the long poll, after 20 seconds."""
+    go_on = tmp_path / "go on"
+    command = python(
+        "from gradient_utils.metrics import add_metrics",
+        "add_metrics({'loss': 1})",
+        f"while not os.path.exists({str(go_on)!r}): time.sleep(0.01)",
+        "add_metrics({'loss': 2})",
+        "time.sleep(600)",
+    )
+    with serve() as (_, client):
+        experiment_id = client.run_single_node(command=command, **SINGLE)
+        stream = client.stream_metrics(experiment_id)
+        next(stream)
+        delayed = threading.Timer(0.5, go_on.touch)
+        delayed.start()
+        began = time.monotonic()
+        assert next(stream).value == 2
+        assert time.monotonic() - began < 15
+        delayed.join()
+        client.stop(experiment_id)
+        client.wait(experiment_id, timeout=60, raise_on_failure=False)
 
 
 def test_each_node_has_series_of_its_own_and_no_run_sees_the_key(serve):
