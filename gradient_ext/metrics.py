@@ -220,16 +220,19 @@ def _series_from(found: object) -> MetricSeries:
         name=require("string", series["name"], "name", min_length=1),
         node=coerce("string", series.get("node")),
         axis=coerce("string", series.get("axis")),
-        steps=[coerce("number", step) for step in steps[:count]] + [None] * (count - len(steps)),
-        times=[_time_from(time) for time in times[:count]],
+        # Nearly all are of one type, and there may be many.
+        steps=[step if type(step) is int else coerce("number", step) for step in steps[:count]]
+        + [None] * (count - len(steps)),
+        times=_times_from(times[:count]),
         values=[value if type(value) is float else _value_from(value) for value in values[:count]],
         total=require("integer", series["total"], "total"),
     )
 
 
-def _time_from(value: object) -> datetime:
+def _times_from(values: Sequence[object]) -> list[datetime]:
+    seconds = (value if type(value) is float else require("number", value, "times") for value in values)
     try:
-        return datetime.fromtimestamp(require("number", value, "times"), UTC)
+        return [datetime.fromtimestamp(number, UTC) for number in seconds]
     except (OverflowError, OSError):
         raise ValueError("times has a number that is no time") from None
 

@@ -32,7 +32,7 @@ async def metrics_response(
     shift = clock.date(0.0).timestamp()
     if "after" not in parameters:
         data = [
-            serialize_series(name, job, series.columns(limit), series.total, shift)
+            _serialize(name, job, series.columns(limit), series.total, shift)
             for name, job, series in metrics.series()
             if names is None or name in names
         ]
@@ -48,19 +48,21 @@ async def metrics_response(
     return ApiResponse(200, _body([], start, is_complete=False), pending=pending)
 
 
-def serialize_series(name: str, job: Job, columns: Columns, total: int, shift: float) -> dict[str, Any]:
+def _serialize(name: str, job: Job, columns: Columns, total: int, shift: float) -> dict[str, Any]:
     """Return a series as the API shows it.
 
     :param float shift: the difference between the time since 1970 and that of the server's clock, in seconds
     """
+    # As precise as the time of a log row: microseconds, of which the last three digits are cut off.
+    half_a_microsecond = 0.0005
     return {
         "name": name,
         "node": job.name,
         "jobId": job.id,
         "axis": columns.axis,
         "total": total,
-        "times": [_milliseconds(timestamp + shift) for timestamp in columns.timestamps],
-        "steps": list(map(_step, columns.steps)) if columns.axis else [None] * len(columns.values),
+        "times": [math.floor((time + shift) * 1000 + half_a_microsecond) / 1000 for time in columns.timestamps],
+        "steps": _steps(columns.steps) if columns.axis else [None] * len(columns.values),
         "values": [value if math.isfinite(value) else _word(value) for value in columns.values],
     }
 
@@ -75,16 +77,18 @@ def _serialize_points(
     axis = series.axis
     steps = points.steps.get(axis or "", [math.nan] * len(points.values))
     columns = Columns(points.lines, points.timestamps, points.values, axis, steps)
-    return serialize_series(points.name, job, columns, series.total, shift)
+    return _serialize(points.name, job, columns, series.total, shift)
 
 
 def _body(data: list[dict[str, Any]], cursor: MetricCursor, *, is_complete: bool) -> dict[str, Any]:
     return {"data": data, "cursor": str(cursor), "complete": is_complete, "message": "success"}
 
 
-def _milliseconds(time: float) -> float:
-    """Return a time as precise as that of the log row, which is cut off, not rounded."""
-    return int(round(time, 6) * 1000) / 1000
+def _steps(steps: Sequence[float]) -> list[Any]:
+    # Nearly always, all are whole: many are faster together.
+    if all(map(float.is_integer, steps)) and max(map(abs, steps), default=0) < _LARGEST_EXACT:
+        return list(map(int, steps))
+    return list(map(_step, steps))
 
 
 def _step(step: float) -> float | int | None:

@@ -142,7 +142,7 @@ class Series:
         end = size - (size - self._kept) % stretch if self._ratio > 1 else size
         if self._ratio > 1:
             new = _thinned(self._values, self._kept, end, stretch)
-            self._keep([*range(self._kept), *new, *range(end, size + 1)])
+            self._keep([*new, *range(end, size + 1)], after=self._kept)
             end = self._kept + len(new)
         while end > MAX_POINTS // 2:
             thinned = _thinned(self._values, 0, end - end % 4, 4)
@@ -151,12 +151,11 @@ class Series:
             end = len(thinned)
         self._kept = end
 
-    def _keep(self, indices: Sequence[int]) -> None:
-        self._lines = array("q", [self._lines[index] for index in indices])
-        for steps in self._steps.values():
-            steps.values = array("d", [steps.values[index] for index in indices])
-        self._timestamps = array("d", [self._timestamps[index] for index in indices])
-        self._values = array("d", [self._values[index] for index in indices])
+    def _keep(self, indices: Sequence[int], *, after: int = 0) -> None:
+        """Keep some of the points from an index on, and all before it."""
+        self._lines[after:] = array("q", [self._lines[index] for index in indices])
+        for column in (self._timestamps, self._values, *(steps.values for steps in self._steps.values())):
+            column[after:] = array("d", [column[index] for index in indices])
 
 
 def pushed_points(values: Sequence[PushedValue]) -> Iterator[Points]:
