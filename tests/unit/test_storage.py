@@ -5,7 +5,8 @@ from gradient_api.models import StoragePage
 
 from gradient import Removal, StorageEntry, StorageList
 from gradient_ext.display.tables import size_text
-from gradient_ext.storage import StorageCursor
+from gradient_ext.retention import parse_limit
+from gradient_ext.storage import StorageCursor, entries_beyond
 
 RUN = StorageEntry(
     id="es1", kind="experiment", size=1_204_224, shared=4096, name="mnist", state=5, dt_created="2019-07-08T12:40:31Z"
@@ -61,6 +62,17 @@ def test_pages_that_bring_nothing_new_are_the_end():
     assert [entry.id for entry in cursor.take(page("es1", "es1", "es1"))] == ["es1"]
     assert cursor.take(page("es1", "es1")) == []
     assert cursor.finished
+
+
+def test_a_limit_of_size_counts_what_ended_experiments_share_and_nothing_else():
+    def entry(name, ended, **size):
+        return StorageEntry(id=name, kind="experiment", dt_ended=ended, **{"size": 0, "shared": 0, **size})
+
+    old, new = entry("old", "2026-01-01T00:00:00Z", shared=600), entry("new", "2026-01-02T00:00:00Z", size=600)
+    found = StorageList([entry("running", None, size=10**9), new, old, LEFT])
+    assert entries_beyond(found, [parse_limit("2kB")], now=2e9) == []
+    assert entries_beyond(found, [parse_limit("1kB")], now=2e9) == [old]
+    assert entries_beyond(found, [], now=2e9) == [old, new]
 
 
 @pytest.mark.parametrize(
