@@ -19,7 +19,10 @@ MAX_NAMES = 200
 _MAX_RUNS = 32
 """The metrics of how many runs are kept in memory; those of others are read again when they are asked for."""
 _Series = dict[str, dict[Job, Series]]
-_ROWS_AT_ONCE = 10_000
+_ROWS_AT_ONCE = 2_000
+"""As many as the caches of a processor hold."""
+_READS_AT_ONCE = 5
+"""After how many reads other runs have their turn."""
 _MAX_KEPT = 1_000_000
 """How many points of all runs are kept in memory, unless one run alone has more."""
 # One thread: several would keep each other and the event loop waiting for the interpreter.
@@ -70,6 +73,10 @@ class RunMetrics:
                 _add(self._pushed, job, pushed_points(values))
         return read > 0
 
+    def advance_more(self, now: float) -> bool:
+        """Read more rows that are new, and return whether there may be others."""
+        return all(self.advance(now) for _ in range(_READS_AT_ONCE))
+
     def series(self) -> Iterator[tuple[str, Job, Series]]:
         """Yield the series of all metrics: name, job and points."""
         for name in list({**self._printed, **self._pushed}):
@@ -113,7 +120,7 @@ class MetricIndex:
         found = self._runs.setdefault(id(run), RunMetrics(run))
         self._runs.move_to_end(id(run))
         loop = asyncio.get_running_loop()
-        while await loop.run_in_executor(_READING, found.advance, self._clock.now()):
+        while await loop.run_in_executor(_READING, found.advance_more, self._clock.now()):
             pass
         while len(self._runs) > _MAX_RUNS or (
             len(self._runs) > 1 and sum(known.point_count for known in self._runs.values()) > _MAX_KEPT
