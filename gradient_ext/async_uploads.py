@@ -88,7 +88,7 @@ async def _missing(transport: AsyncTransport, digests: Sequence[str]) -> set[str
             action=_ACTION,
         )
     except NotFoundError as error:
-        error.action = f"{_ACTION}: this server takes none; give it the workspace as workspace_url"
+        error.words = ("This server takes no uploads; name the workspace by a workspace_url",)
         raise
 
 

@@ -87,7 +87,7 @@ def _missing(transport: Transport, digests: Sequence[str]) -> set[str]:
             action=_ACTION,
         )
     except NotFoundError as error:
-        error.action = f"{_ACTION}: this server takes none; give it the workspace as workspace_url"
+        error.words = ("This server takes no uploads; name the workspace by a workspace_url",)
         raise
 
 

@@ -16,6 +16,7 @@ DERIVED = {
     "async_client.py": "client.py",
     "async_downloads.py": "downloads.py",
     "async_projects_client.py": "projects_client.py",
+    "async_reader.py": "reader.py",
     "async_tags.py": "tags.py",
     "async_transport.py": "transport.py",
     "async_uploads.py": "uploads.py",

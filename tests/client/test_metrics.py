@@ -184,7 +184,7 @@ def test_a_server_without_metrics_is_named():
     ):
         client.metrics("es1")
     server.stop()
-    assert e.value.__notes__ == ["The experiment is there: this server does not know metrics."]
+    assert e.value.message == "This server knows no metrics"
 
 
 # --- streams

@@ -17,8 +17,7 @@ from gradient_api.constants import ExperimentState
 from rich.console import Console
 
 from gradient import ExperimentFailedError, ExperimentsClient, GradientSdkError
-from gradient_ext import LazyModule, async_client
-from gradient_ext import client as sync_client
+from gradient_ext import LazyModule, async_reader, reader
 from gradient_ext.display.progress import TerminalLine
 from tests.client.terminals import Terminal
 
@@ -258,7 +257,7 @@ def test_ctrl_c_restores_the_terminal_and_waiting_without_progress_does_not_load
 
 def test_without_rich_the_error_says_what_to_install_and_nothing_is_sent(live, client, monkeypatch):
     monkeypatch.delitem(sys.modules, "gradient_ext.display.progress", raising=False)
-    for module in (async_client, sync_client):
+    for module in (async_reader, reader):
         monkeypatch.setattr(module, "live_display", LazyModule("gradient_ext.display.progress"))
     monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
     for method in (client.wait, client.yield_logs):

@@ -224,7 +224,7 @@ def test_a_folder_that_cannot_be_uploaded_is_an_error_before_anything_is_sent(cl
 
 def test_a_server_that_takes_no_uploads_says_so(kind, flaky, folder):
     flaky.plan = [status(404, {"details": "There is nothing at this address", "error": "Not found"})]
-    words = "this server takes none; give it the workspace as workspace_url"
+    words = "This server takes no uploads; name the workspace by a workspace_url"
     with (
         client_of(kind, flaky.api_key, base_url=flaky.experiments_url) as client,
         pytest.raises(NotFoundError, match=words),

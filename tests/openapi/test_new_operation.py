@@ -58,7 +58,7 @@ METHOD = '''\
         )
 
 '''
-BEFORE_THE_METHOD = "    async def get(self, experiment_id: str)"
+BEFORE_THE_METHOD = "    async def delete(self, experiment_id: str)"
 IMPORT = "from gradient_api.models import ExperimentChanges\n"
 BEFORE_THE_IMPORT = "from gradient_api.parameters import ("
 HANDLER = '''\

@@ -32,8 +32,8 @@ def test_members_of_every_public_class_are_found(name):
     "place",
     [
         "ExperimentsClient.create_single_node(container)",
-        "ExperimentsClient.get(return)",
-        "ExperimentsClient.wait(until)",
+        "ExperimentsReader.get(return)",
+        "ExperimentsReader.wait(until)",
         "BaseClient.with_options(changes)",
         "BaseExperiment.experiment_env",
         "ExperimentFailedError.experiment_error(return)",

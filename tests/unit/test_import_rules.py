@@ -40,6 +40,7 @@ FLOORS = {
             *("gradient_ext.async_base_client", "gradient_ext.base_client"),
             *("gradient_ext.async_tags", "gradient_ext.tags", "gradient_ext.async_uploads", "gradient_ext.uploads"),
         ],
+        ["gradient_ext.async_reader", "gradient_ext.reader"],
         [
             *("gradient_ext.async_client", "gradient_ext.client"),
             *("gradient_ext.async_projects_client", "gradient_ext.projects_client"),
@@ -47,7 +48,7 @@ FLOORS = {
         ["gradient.*"],
     ],
     "gradient_cli": [
-        *[[]] * 12,
+        *[[]] * 13,
         ["gradient_cli.options", "gradient_cli.output"],
         ["gradient_cli.outcomes"],
         ["gradient_cli.targets"],
@@ -80,6 +81,7 @@ ONLY_IN = {
     "gradient_api.api": [
         *("gradient_ext.async_client", "gradient_ext.client"),
         *("gradient_ext.async_projects_client", "gradient_ext.projects_client"),
+        *("gradient_ext.async_reader", "gradient_ext.reader"),
         *("gradient_ext.async_tags", "gradient_ext.tags", "gradient_ext.async_uploads", "gradient_ext.uploads"),
     ],
     "gradient_server": ["gradient_server", "gradient_cli.server"],
