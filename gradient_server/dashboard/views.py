@@ -101,7 +101,6 @@ def update(experiment: BaseExperiment, log: LogPart | None, now: datetime) -> di
     if log:
         body |= {
             "rows": _render("_rows.html", log=log),
-            "count": len(log.rows),
             "skipped": log.skipped,
             "lines": format_lines(log.lines),
             "range": _render("_range.html", log=log),
