@@ -73,6 +73,7 @@ def main() -> None:
     http.should_exit = True
     serving.join()
     runner.close()
+    store.uploads.close()
 
 
 def _runner(directory: str | None) -> Runner:

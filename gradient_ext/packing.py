@@ -117,9 +117,12 @@ class Package:
         """
         part = bytearray()
         for piece, least in self._pieces():
-            if len(part) + len(piece) > MAX_PART_BYTES:
+            if part and len(part) + len(piece) > MAX_PART_BYTES:
                 yield bytes(part)
                 part.clear()
+            if not part and len(piece) >= least:
+                yield piece  # as it is: most of a large file
+                continue
             part += piece
             if len(part) >= least:
                 yield bytes(part)

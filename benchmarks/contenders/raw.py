@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import tarfile
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
+
+_PART = 8 * 2**20
 
 
 class Contender:
@@ -44,6 +50,25 @@ class Contender:
                 return count - 1
 
     yield_logs = logs
+
+    def upload_file(self, folder: str) -> int:
+        """Read and send the only file of a folder in parts."""
+        with Path(folder, "data.bin").open("rb") as file:
+            return sum(self._send(part) for part in iter(lambda: file.read(_PART), b""))
+
+    def upload_tar(self, folder: str) -> int:
+        """Send the tar file of a folder in parts."""
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w") as file:
+            file.add(folder, ".")
+        made.seek(0)
+        return sum(self._send(part) for part in iter(lambda: made.read(_PART), b""))
+
+    def _send(self, part: bytes) -> int:
+        address = f"{self._places['experiments_url']}workspaces/parts/{sha256(part).hexdigest()}/"
+        answer = self._client.put(address, content=part, headers={"Content-Type": "application/octet-stream"})
+        assert answer.status_code == 200, answer.text
+        return len(part)
 
     def many(self, count: int, at_once: int, parameters: dict[str, Any], body: dict[str, Any]) -> int:
         """Create, start and await experiments, many of them at once."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import os
 import threading
 import time
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from gradient import AsyncExperimentsClient, ExperimentsClient
@@ -66,6 +68,19 @@ class Contender:
         thread.start()
         thread.join(seconds)
         return thread.is_alive()
+
+    def upload(self, folder: str) -> str:
+        """Upload a folder."""
+        return self._client.upload_workspace(folder)
+
+    def upload_changed(self, folder: str) -> str:
+        """Change each part of the files of a folder, and upload it."""
+        for path in Path(folder).iterdir():
+            with path.open("r+b") as file:
+                for offset in range(0, path.stat().st_size, 2**20):
+                    file.seek(offset)
+                    file.write(os.urandom(8))
+        return self.upload(folder)
 
     def many(self, count: int, at_once: int, parameters: dict[str, Any], body: object) -> int:
         """Create, start and await experiments, many of them at once."""

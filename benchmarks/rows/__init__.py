@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Line
-from benchmarks.rows import calls, concurrency, following, growth, imports, metrics, pages, server
+from benchmarks.rows import calls, concurrency, following, growth, imports, metrics, pages, server, workspaces
 
 Row = Callable[[Bench], list[Line]]
 ROWS: dict[str, Row] = {
@@ -22,4 +22,6 @@ ROWS: dict[str, Row] = {
     "import": imports.importing,
     "growth": growth.growth,
     "server": server.server,
+    "upload_1g": workspaces.upload_1g,
+    "upload_10k": workspaces.upload_10k,
 }

@@ -154,7 +154,7 @@ class DiskUsage(NamedTuple):
 
 
 class StoredFiles(NamedTuple):
-    """Files that a runner keeps, and that belong to no experiment."""
+    """Files that belong to no experiment, or to several."""
 
     name: str
     """Of the folder."""

@@ -414,3 +414,36 @@ def test_delete_says_what_is_left(cli, client, monkeypatch, removal, text):
     experiment_id = made(client)
     result = cli("experiments", "delete", experiment_id, "-y")
     assert (result.code, result.errors.replace(experiment_id, "es1")) == (0, f"{text}\n")
+
+
+def test_a_workspace_is_uploaded_without_ignored_files(cli, client, tmp_path):
+    for name in ("train.py", "data.bin", "notes.txt"):
+        (tmp_path / "project" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "project" / name).write_bytes(name.encode())
+    options = ("--workspace", str(tmp_path / "project"))
+    create = ("experiments", "create", "singlenode", *HISTORICAL)
+    urls = []
+    for ignored in (
+        ("--ignoreFiles", "*.bin, notes.txt"),
+        ("--ignore-files", "notes.txt,*.bin"),
+        ("--ignore-file", "*.bin", "--ignoreFile", "notes.txt"),
+        (),
+    ):
+        created = cli(*create, *options, *ignored)
+        assert created.code == 0, created.errors
+        urls.append(client.get(created.output.strip()).workspace_url)
+    assert urls[0] == urls[1] == urls[2] != urls[3]
+    assert urls[0] == client.upload_workspace(tmp_path / "project", ignore_files="*.bin,notes.txt")
+
+
+def test_the_historical_word_for_no_workspace_uploads_nothing(cli, client):
+    created = cli("experiments", "create", "singlenode", *HISTORICAL, "--workspace", "none")
+    assert client.get(created.output.strip()).workspace_url is None
+
+
+def test_a_workspace_that_cannot_be_uploaded_is_an_error(cli, client, tmp_path):
+    (tmp_path / "link").symlink_to("/etc")
+    done = cli("run", "--workspace", str(tmp_path), "true")
+    assert done.code == 1
+    assert "link is a link to /etc, outside of the workspace" in done.errors
+    assert client.list() == []
