@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from starlette.responses import FileResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gradient_server.api.contract import packaged_contract
@@ -30,10 +31,14 @@ from gradient_server.store.store import Store
 
 
 class Counted:
-    """An application that counts its requests and the connections on which they come."""
+    """An application that counts its requests and the connections on which they come.
 
-    def __init__(self, app: ASGIApp) -> None:
+    :param str raw: a file that is sent at `/raw` as it is; None: there is none
+    """
+
+    def __init__(self, app: ASGIApp, raw: str | None) -> None:
         self._app = app
+        self._raw = raw
         self.requests = self.open = 0
         self.connections: set[tuple[str, int]] = set()
 
@@ -43,7 +48,8 @@ class Counted:
         self.connections.add(tuple(scope["client"]))
         self.open += 1
         try:
-            await self._app(scope, receive, send)
+            app = FileResponse(self._raw) if self._raw and scope["path"] == "/raw" else self._app
+            await app(scope, receive, send)
         finally:
             self.open -= 1
 
@@ -59,7 +65,7 @@ def main() -> None:
     store = Store(clock, 0, runner)
     runner.recover()
     handles = list(_filled(store, settings["experiments"]))
-    app = Counted(application(store, clock, DEFAULT_KEY, polls=polls))
+    app = Counted(application(store, clock, DEFAULT_KEY, polls=polls), settings["raw"])
     http = http_server(app, before_stopping=polls.end)
     http.config.ssl_certfile = settings["certificate"]
     opened = listen("127.0.0.1", 0)

@@ -97,6 +97,7 @@ def serving(
     tls: bool = False,
     processor: int | None = None,
     runs: Path | None = None,
+    raw: Path | None = None,
 ) -> Iterator[Server]:
     """Run a server for the time of a block.
 
@@ -105,6 +106,7 @@ def serving(
     :param bool tls: whether it speaks TLS, with a certificate of an authority of its own
     :param int processor: the only processor that it may use
     :param Path runs: the folder of real runs; None: runs are simulated
+    :param Path raw: a file that it sends at `/raw` as it is; None: it does not
     """
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as ending:
         authority, certificate = _certified(Path(directory)) if tls else (None, None)
@@ -116,6 +118,7 @@ def serving(
             "certificate": certificate,
             "processor": processor,
             "runs": None if runs is None else str(runs),
+            "raw": None if raw is None else str(raw),
             "experiments": experiments,
         }
         program = [sys.executable, "-m", "benchmarks.server_program", json.dumps(settings)]

@@ -6,6 +6,8 @@ import asyncio
 import io
 import json
 import tarfile
+import tempfile
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,19 @@ class Contender:
         answer = self._client.put(address, content=part, headers={"Content-Type": "application/octet-stream"})
         assert answer.status_code == 200, answer.text
         return len(part)
+
+    def download(self, handle: str, size: int, target: str) -> int:
+        """Read the bytes of all artifacts in one stream, and write files of this size."""
+        folder = tempfile.mkdtemp(dir=target)
+        count, left = 0, 0
+        with self._client.stream("GET", f"{self._places['logs_url']}/raw") as response, ExitStack() as opened:
+            for chunk in response.iter_bytes(min(size, 2**16)):
+                if not left:
+                    opened.close()
+                    file = opened.enter_context(open(f"{folder}/{count}", "wb"))
+                    count, left = count + 1, size
+                left -= file.write(chunk)
+        return count
 
     def many(self, count: int, at_once: int, parameters: dict[str, Any], body: dict[str, Any]) -> int:
         """Create, start and await experiments, many of them at once."""

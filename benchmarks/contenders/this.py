@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import os
+import tempfile
 import threading
 import time
 from datetime import datetime
@@ -81,6 +82,10 @@ class Contender:
                     file.seek(offset)
                     file.write(os.urandom(8))
         return self.upload(folder)
+
+    def download(self, handle: str, size: int, target: str) -> int:
+        """Download artifacts to a new folder, and return how many files are there."""
+        return len(self._client.download(handle, tempfile.mkdtemp(dir=target)))
 
     def many(self, count: int, at_once: int, parameters: dict[str, Any], body: object) -> int:
         """Create, start and await experiments, many of them at once."""

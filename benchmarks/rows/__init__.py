@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Line
-from benchmarks.rows import calls, concurrency, following, growth, imports, metrics, pages, server, workspaces
+from benchmarks.rows import (
+    calls,
+    concurrency,
+    downloads,
+    following,
+    growth,
+    imports,
+    metrics,
+    pages,
+    server,
+    workspaces,
+)
 
 Row = Callable[[Bench], list[Line]]
 ROWS: dict[str, Row] = {
@@ -18,6 +29,8 @@ ROWS: dict[str, Row] = {
     "follow_idle": following.follow_idle,
     "follow_latency": following.follow_latency,
     "metrics_1m": metrics.metrics_1m,
+    "download_1g": downloads.download_1g,
+    "download_10k": downloads.download_10k,
     "async_1000": concurrency.async_1000,
     "import": imports.importing,
     "growth": growth.growth,
