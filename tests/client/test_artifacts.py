@@ -180,6 +180,19 @@ def test_what_is_there_is_not_requested_again_and_what_has_changed_is(client, ex
     assert (target / "artifacts/changing").read_bytes() == b"changed"
 
 
+def test_names_that_are_special_only_elsewhere_are_ordinary_and_others_are_escaped(
+    client, experiment_id, write, target
+):
+    names = ["CON", "aux.pt", "c", "trailing dot.", "ü %20+&?#", "~", "-rf", "*"]
+    for name in [*names, os.fsdecode(b"\xff"), "back\\slash"]:
+        write(f"artifacts/{name}", os.fsencode(name))
+    client.download(experiment_id, target)
+    assert files_in(target) == {f"artifacts/{name}": name.encode() for name in names} | {
+        "artifacts/%FF": b"\xff",
+        "artifacts/back%5Cslash": b"back\\slash",
+    }
+
+
 def test_small_files_come_in_few_requests(server, experiment_id, write, target):
     for number in range(300):
         write(f"artifacts/{number:03} é.txt", b"%d" % number)
