@@ -287,7 +287,7 @@ class Store:
                     del self._removals[next(iter(self._removals))]
                 experiment.run.delete()
                 url = experiment.body.get("workspaceUrl")
-                if url not in self._workspace_urls():
+                if url and url not in self._workspace_urls():
                     self.uploads.release(url)
 
     def _workspace_urls(self) -> set[str]:
