@@ -262,7 +262,7 @@ class SchemaComparison:
         for key in sorted(old.keys() | new.keys()):
             # Of keywords with descriptions, the names count.
             values = (schema.get(key) for schema in (old, new))
-            before, after = (list(value) if isinstance(value, Mapping) else value for value in values)
+            before, after = (sorted(value) if isinstance(value, Mapping) else value for value in values)
             if key.startswith("x-") and key not in _ELSEWHERE and before != after:
                 self._found.add("changed", at, instead(key, before, after), _loss(key, before, after, at.request))
 
