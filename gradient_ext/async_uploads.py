@@ -67,7 +67,7 @@ async def async_upload(transport: AsyncTransport, package: Package, reporter: Tr
                 digests.append(digest)
                 size += len(content)
                 reporter.show(min(size, package.size), package.size)
-            del batch, content  # The next parts need the memory.
+            batch, content = (), b""  # The next parts need the memory.
         try:
             return await _create(transport, package, digests, size)
         except ConflictError:

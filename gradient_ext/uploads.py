@@ -66,7 +66,7 @@ def upload(transport: Transport, package: Package, reporter: TransferReporter) -
                 digests.append(digest)
                 size += len(content)
                 reporter.show(min(size, package.size), package.size)
-            del batch, content  # The next parts need the memory.
+            batch, content = (), b""  # The next parts need the memory.
         try:
             return _create(transport, package, digests, size)
         except ConflictError:
