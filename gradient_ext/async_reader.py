@@ -533,7 +533,7 @@ class AsyncExperimentsReader(AsyncBaseClient):
     ) -> NotFoundError:
         """Return the error for a path that the historical service did not have, if the experiment is there."""
         await self._experiment(handle, query)
-        error.words = (f"This server knows no {noun}",)
+        error.words = (f"This server knows no {noun}", *error.words)
         return error
 
     async def _poll(self, poller: polling.Poller[Event], reporter: ProgressReporter) -> AsyncGenerator[Event, None]:

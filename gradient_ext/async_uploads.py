@@ -89,7 +89,7 @@ async def _missing(transport: AsyncTransport, digests: Sequence[str]) -> set[str
             action=_ACTION,
         )
     except NotFoundError as error:
-        error.words = ("This server takes no uploads; name the workspace by a workspace_url",)
+        error.words = ("This server takes no uploads; name the workspace by a workspace_url", *error.words)
         raise
 
 

@@ -529,7 +529,7 @@ class ExperimentsReader(BaseClient):
     ) -> NotFoundError:
         """Return the error for a path that the historical service did not have, if the experiment is there."""
         self._experiment(handle, query)
-        error.words = (f"This server knows no {noun}",)
+        error.words = (f"This server knows no {noun}", *error.words)
         return error
 
     def _poll(self, poller: polling.Poller[Event], reporter: ProgressReporter) -> Generator[Event, None, None]:

@@ -88,7 +88,7 @@ def _missing(transport: Transport, digests: Sequence[str]) -> set[str]:
             action=_ACTION,
         )
     except NotFoundError as error:
-        error.words = ("This server takes no uploads; name the workspace by a workspace_url",)
+        error.words = ("This server takes no uploads; name the workspace by a workspace_url", *error.words)
         raise
 
 

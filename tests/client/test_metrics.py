@@ -184,7 +184,7 @@ def test_a_server_without_metrics_is_named():
     ):
         client.metrics("es1")
     server.stop()
-    assert e.value.message == "This server knows no metrics"
+    assert e.value.words[0] == "This server knows no metrics"
 
 
 # --- streams

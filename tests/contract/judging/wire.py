@@ -9,7 +9,7 @@ import pytest
 from attrs import field, frozen
 
 from gradient import ExperimentsClient, ProjectsClient
-from gradient_ext import client, transport
+from gradient_ext import client, reader, transport
 from judging.answers import as_json
 from judging.contract import OPERATIONS, Answer
 from judging.methods import call
@@ -93,8 +93,8 @@ def wire(wire_all_along, monkeypatch) -> Wire:
     """A client, a server that answers as the contract shows, and a judge of what they say; as new."""
     # What a client pauses for is tested elsewhere; here it would follow thousands of logs, second by second.
     skipped = SkippedPauses()
-    for module in (client, transport):
-        monkeypatch.setattr(module, "time", skipped, raising=False)
+    for module in (client, reader, transport):
+        monkeypatch.setattr(module, "time", skipped)
     wire_all_along.answers.clear()
     wire_all_along.forget()
     return wire_all_along
