@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.metadata
 import io
 import itertools
 import os
@@ -140,3 +141,12 @@ def test_the_quickstart_walks_to_its_end(gradient_server, monkeypatch):
         *["multi node from the quickstart"] * 2,
         *["single node from the quickstart"] * 2,
     ]
+
+
+def test_an_index_shows_whose_it_is_and_no_link_that_leads_nowhere_there():
+    metadata = importlib.metadata.metadata("gradient-experiments")
+    text = metadata.get_payload()
+    assert "# Gradient Experiments" in text
+    assert "docs/command-line.md" in text
+    assert metadata["Author"] == "The Gradient Experiments SDK developers"
+    assert not re.findall(r"\]\((?!https?://|#)[^)]*\)", text)
