@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
-from gradient_server.api.responses import ApiResponse, conflict, invalid_request
+from gradient_server.api.responses import ApiResponse, conflict
 from gradient_server.api.validation import shorten
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Artifact, ArtifactReader, Run
@@ -36,7 +36,7 @@ def artifact_content(
 ) -> ApiResponse:
     """Return bytes of artifacts, one after the other, from an offset."""
     if versions is not None and len(versions) != len(names):
-        return invalid_request({"version": ["Give one for each name."]})
+        return conflict("The versions are not those of the names; give one for each, or none")
     parts: list[bytes] = []
     for name, version in zip(names, versions or itertools.repeat(None), strict=False):
         reader = run.open_artifact(name, now)

@@ -95,7 +95,8 @@ def _states(line: str) -> list[str]:
     """Return the last state of a line, after the parts of states that are too long for a row."""
     if len(line) <= MAX_ROW_LENGTH:
         return [_last_state(line)]
-    full = [piece for state in line.split("\r") for piece in _pieces(state)[:-1]]
+    long = (state for state in line.split("\r") if len(state) > MAX_ROW_LENGTH)
+    full = [piece for state in long for piece in _pieces(state)[:-1]]
     return [*full, _pieces(_last_state(line))[-1]]
 
 
