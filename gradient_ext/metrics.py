@@ -25,7 +25,7 @@ else:
     pandas, dataframes = map(LazyModule, ("pandas", "gradient_ext.display.dataframes"))
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""What JSON has no numbers for. All NaN are the same object, so that equal series are equal."""
+"""The floats that JSON does not have, by their texts. All NaN are the same object, so that equal series are equal."""
 START = "0"
 """The cursor of a reader who has no points."""
 

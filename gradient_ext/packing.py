@@ -39,7 +39,7 @@ _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 
 
 class Source(NamedTuple):
-    """What is to be uploaded.
+    """A folder or archive that is to be uploaded.
 
     :param Path path: a folder or an archive
     :param ignore_files: patterns of what to leave out of a folder
@@ -95,7 +95,7 @@ class Package:
         self._is_archive = self._top.is_file()
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", self._top.name).lstrip("-.")[:80].rstrip("-")
         self.name = name or "workspace"
-        """What it is called on the server."""
+        """The name of the workspace on the server."""
         try:
             if self._is_archive:
                 self._files = [FoundFile("", self._top.stat())]

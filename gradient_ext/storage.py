@@ -1,4 +1,4 @@
-"""What a server keeps on its disk, and what the removal of experiments has freed.
+"""The files that a server keeps on its disk, and the space that the removal of experiments has freed.
 
 Which attributes there are comes from `gradient_api.experiment_fields`, which is generated from the contract.
 """
@@ -53,7 +53,7 @@ class StorageEntry(StorageEntryFields, ShownFields):
 
 @public
 class StorageList(DisplayedList[StorageEntry]):
-    """What a server keeps on its disk, as `ExperimentsClient.storage()` returns it, the largest first.
+    """The files that a server keeps on its disk, as `ExperimentsClient.storage()` returns them, the largest first.
 
     It is a list in every way. Notebooks show it as a table; `show()` prints one.
 

@@ -1078,7 +1078,7 @@ class StorageEntryFields:
     """Files that a server keeps, and the space that they take on its disk.
 
     :param str id: Id of the experiment; of other files, the name of their folder
-    :param str kind: What the files are: \"experiment\", \"removing\" (of a deleted experiment, until they are removed), \"leftover\" (of a deleted experiment, and could not be removed), \"kept\" (of an experiment that the server does not know any more), or \"uploads\"
+    :param str kind: The kind of files: \"experiment\", \"removing\" (of a deleted experiment, until they are removed), \"leftover\" (of a deleted experiment, and could not be removed), \"kept\" (of an experiment that the server does not know any more), or \"uploads\"
     :param int size: Bytes on the disk that their removal frees
     :param int shared: Bytes on the disk that are shared with other files by hard links, and are not freed alone; of a file with three links, a third
     :param str name: Name of the experiment
@@ -1091,7 +1091,7 @@ class StorageEntryFields:
     id: str
     """Id of the experiment; of other files, the name of their folder"""
     kind: str
-    """What the files are: \"experiment\", \"removing\" (of a deleted experiment, until they are removed), \"leftover\" (of a deleted experiment, and could not be removed), \"kept\" (of an experiment that the server does not know any more), or \"uploads\""""
+    """The kind of files: \"experiment\", \"removing\" (of a deleted experiment, until they are removed), \"leftover\" (of a deleted experiment, and could not be removed), \"kept\" (of an experiment that the server does not know any more), or \"uploads\""""
     size: int
     """Bytes on the disk that their removal frees"""
     shared: int
@@ -1169,7 +1169,7 @@ class RemovalFields:
     :param str id: Id of the experiment
     :param bool is_done: Whether it is over
     :param int freed: Bytes on the disk that it has freed
-    :param str reason: What could not be removed, and why
+    :param str reason: The files that could not be removed, and why
     """
 
     id: str
@@ -1179,7 +1179,7 @@ class RemovalFields:
     freed: int
     """Bytes on the disk that it has freed"""
     reason: str | None = None
-    """What could not be removed, and why"""
+    """The files that could not be removed, and why"""
 
     _fields: ClassVar[tuple[ExperimentField, ...]] = (
         ExperimentField(

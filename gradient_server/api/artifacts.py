@@ -1,4 +1,4 @@
-"""What the operations on artifacts answer: pages of the list, and parts of the content."""
+"""Responses to the operations on artifacts: pages of the list, and parts of the content."""
 
 from __future__ import annotations
 

@@ -25,17 +25,18 @@ from gradient_server.api.responses import (
     ApiResponse,
     Pending,
     conflict,
+    insufficient_storage,
     invalid_request,
     project_error,
 )
 from gradient_server.api.storage import MEASURING, storage_page
 from gradient_server.api.validation import shorten
-from gradient_server.api.workspaces import upload_response
 from gradient_server.clock import Clock
 from gradient_server.metrics.index import MetricIndex
 from gradient_server.runners.base import Job, LogRow, RunRejectedError, entries_until, next_state_at, state_at
 from gradient_server.store.records import Experiment, Project
 from gradient_server.store.store import Store
+from gradient_server.store.uploads import NoRoomError, UploadError
 
 Parameters = Mapping[str, Any]
 Body = dict[str, Any]
@@ -266,15 +267,15 @@ class Operations:
 
     async def find_missing_parts(self, parameters: Parameters, body: Body) -> ApiResponse:
         """Return which parts of workspaces are not there."""
-        return await upload_response(lambda: {"missing": self._store.uploads.missing(body["parts"])})
+        return await _upload_response(lambda: {"missing": self._store.uploads.missing(body["parts"])})
 
     async def upload_part(self, parameters: Parameters, body: bytes) -> ApiResponse:
         """Store a part of a workspace."""
-        return await upload_response(lambda: self._store.uploads.add_part(parameters["digest"], body))
+        return await _upload_response(lambda: self._store.uploads.add_part(parameters["digest"], body))
 
     async def create_workspace(self, parameters: Parameters, body: Body) -> ApiResponse:
         """Make a workspace of parts."""
-        return await upload_response(lambda: self._store.add_workspace(parameters["digest"], body))
+        return await _upload_response(lambda: self._store.add_workspace(parameters["digest"], body))
 
     def _entity(self, entity: str, handle: str) -> Experiment | Project | None:
         if entity == "experiment":
@@ -308,6 +309,20 @@ class Operations:
     def _serialize_group(self, project: str, group: list[Experiment], on_page: set[str]) -> dict[str, Any]:
         meta = {"itemGroup": {"key": "projectHandle", "value": project}, "totalItems": len(group)}
         return {"data": [self._serialize(found) for found in group if found.handle in on_page], "meta": meta}
+
+
+async def _upload_response(act: Callable[[], dict[str, Any] | None]) -> ApiResponse:
+    """Return the response to a request that is about uploads.
+
+    :param act: does what is requested, and returns the data of the response; None: it has none
+    """
+    try:
+        data = await asyncio.to_thread(act)
+    except UploadError as error:
+        return conflict(str(error))
+    except NoRoomError as error:
+        return insufficient_storage(str(error))
+    return ApiResponse(200, {"message": "success"} if data is None else {"data": data, "message": "success"})
 
 
 def _pending(experiment: Experiment, timestamp: float | None) -> Pending | None:

@@ -1,4 +1,4 @@
-"""What the operations on storage answer: what the server keeps on its disk, measured page by page."""
+"""Responses to the operations on storage: the files that the server keeps on its disk, measured page by page."""
 
 from __future__ import annotations
 

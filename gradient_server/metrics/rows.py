@@ -94,7 +94,7 @@ class Points(NamedTuple):
     is_decimal: bool
     """Whether any number was written with a fraction or an exponent, so that it counts nothing."""
     source: Literal["line", "push"] = "line"
-    """What `lines` counts: lines of the log, or values that were pushed."""
+    """The unit of `lines`: lines of the log, or values that were pushed."""
 
 
 class _Number(NamedTuple):

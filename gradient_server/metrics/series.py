@@ -68,7 +68,7 @@ class Series:
     is_decimal: bool = False
     """Whether any of its numbers was written with a fraction or an exponent."""
     source: str = "line"
-    """What its lines count, as `Points` say."""
+    """The unit of its lines, as in `Points`."""
     _lines: array[int] = field(factory=lambda: array("q"))
     _timestamps: array[float] = field(factory=lambda: array("d"))
     _values: array[float] = field(factory=lambda: array("d"))

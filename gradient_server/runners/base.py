@@ -148,7 +148,7 @@ class DiskUsage(NamedTuple):
     """The space that files take on the disk, in bytes."""
 
     own: int = 0
-    """What their removal frees."""
+    """The bytes that their removal frees."""
     shared: int = 0
     """Their part of files that have hard links elsewhere, too: of one with three links, a third for each."""
 
@@ -159,7 +159,7 @@ class StoredFiles(NamedTuple):
     name: str
     """Of the folder."""
     kind: str
-    """What they are, as the contract says: `removing`, `leftover`, `kept` or `uploads`."""
+    """The kind of files, as in the contract: `removing`, `leftover`, `kept` or `uploads`."""
     reason: str | None
     """Why they are still there, in words."""
     usage: Callable[[], DiskUsage]
@@ -175,7 +175,7 @@ class Removal:
     freed: int = 0
     """The bytes that it has freed."""
     reason: str | None = None
-    """What could not be removed and why, in words; None: nothing is left."""
+    """The files that could not be removed and why, in words; None: nothing is left."""
 
 
 @frozen(kw_only=True)

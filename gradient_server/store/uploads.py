@@ -30,7 +30,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UploadError(Exception):
-    """What was uploaded is refused: parts are missing or damaged. The text says so."""
+    """An upload is refused: parts are missing or damaged. The text says so."""
 
 
 class NoRoomError(Exception):

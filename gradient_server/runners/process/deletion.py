@@ -1,16 +1,20 @@
-"""Removing the files of a run: everything that is the run's own, and nothing that is only mounted or linked there."""
+"""The files of a run on the disk: the space that they take, and their removal.
+
+Both are about all that is the run's own, and nothing that is only mounted or linked there.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gradient_server.runners.base import BLOCK
+from gradient_server.runners.base import BLOCK, DiskUsage
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 # Opens a folder that may not be read, too. Only Linux has it.
@@ -137,3 +141,43 @@ def _mount(folder: int) -> str | int:
 def _identity(folder: int) -> tuple[int, int]:
     found = os.fstat(folder)
     return found.st_dev, found.st_ino
+
+
+def disk_usage(path: Path) -> DiskUsage:
+    """Return the space that a file or folder takes, with all that is in the folder: blocks, not lengths.
+
+    Links are not followed, and other file systems that are mounted there are not counted. What cannot be read, or is
+    removed meanwhile, is not counted either.
+    """
+    own = 0
+    linked: dict[int, tuple[int, int, int]] = {}
+    for found in _entries(path):
+        size = found.st_blocks * BLOCK
+        if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+            seen = linked[found.st_ino][0] if found.st_ino in linked else 0
+            linked[found.st_ino] = seen + 1, found.st_nlink, size
+        else:
+            own += size
+    own += sum(size for seen, links, size in linked.values() if seen >= links)
+    shared = sum(size * seen // links for seen, links, size in linked.values() if seen < links)
+    return DiskUsage(own=own, shared=shared)
+
+
+def _entries(path: Path) -> Iterator[os.stat_result]:
+    try:
+        top = path.lstat()
+    except OSError:
+        return
+    yield top
+    folders = [str(path)] if stat.S_ISDIR(top.st_mode) else []
+    while folders:
+        # A folder that cannot be read, or is deeper than the system takes a path, is left out.
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    found = entry.stat(follow_symlinks=False)
+                    if found.st_dev != top.st_dev:
+                        continue
+                    yield found
+                    if stat.S_ISDIR(found.st_mode):
+                        folders.append(entry.path)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gradient_ext.workspace_files import FoundFile, workspace_files
+from gradient_server.runners.base import BLOCK
 from gradient_server.runners.process.limits import SetupError, listed, real_path
 
 _CHUNK = 2**20
@@ -178,7 +179,7 @@ def _is_cloned(source: int, target: int) -> bool:
 
 def _space(status: os.stat_result) -> int:
     """Return how many bytes of the disk a copy needs. A file with holes needs less than its size."""
-    return min(status.st_size, status.st_blocks * 512) if stat.S_ISREG(status.st_mode) else 0
+    return min(status.st_size, status.st_blocks * BLOCK) if stat.S_ISREG(status.st_mode) else 0
 
 
 def _shown(size: int) -> str:

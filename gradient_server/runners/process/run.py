@@ -29,7 +29,7 @@ from gradient_server.runners.base import (
 )
 from gradient_server.runners.machine_types import Claim, Request
 from gradient_server.runners.process.artifact_files import ArtifactFolder, list_artifacts, open_artifact
-from gradient_server.runners.process.disk_usage import disk_usage
+from gradient_server.runners.process.deletion import disk_usage
 from gradient_server.runners.process.exposition import decode
 from gradient_server.runners.process.log_file import LOST_ROW, Columns, LogReader
 from gradient_server.runners.process.monitor import RunMonitor

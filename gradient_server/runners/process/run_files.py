@@ -26,8 +26,7 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_server.private_files import make_private_folder
 from gradient_server.runners.base import Removal, StoredFiles
 from gradient_server.runners.machine_types import Claim
-from gradient_server.runners.process.deletion import Leftover, remove_tree
-from gradient_server.runners.process.disk_usage import disk_usage
+from gradient_server.runners.process.deletion import Leftover, disk_usage, remove_tree
 from gradient_server.runners.process.environment import Node
 from gradient_server.runners.process.log_file import open_file
 from gradient_server.runners.process.processes import ProcessId

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient_server.runners.base import DiskUsage
-from gradient_server.runners.process.deletion import remove_tree
-from gradient_server.runners.process.disk_usage import disk_usage
+from gradient_server.runners.process.deletion import disk_usage, remove_tree
 from tests.server.runners.process.conftest import only_linux
 from tests.server.runners.process.test_deletion import MOUNTING
 
 MEASURING = """
 import sys
 from pathlib import Path
-from gradient_server.runners.process.disk_usage import disk_usage
+from gradient_server.runners.process.deletion import disk_usage
 print(disk_usage(Path(sys.argv[1])).own)
 """
 
