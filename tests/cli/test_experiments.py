@@ -373,21 +373,6 @@ def test_delete_asks_in_a_terminal(client):
         assert len(client.list()) == left
 
 
-def test_delete_says_what_it_has_freed(cli, client, monkeypatch):
-    experiment_ids = [made(client), made(client)]
-
-    def removal(self, experiment_id, *, timeout):
-        return Removal(id=experiment_id, is_done=True, freed=1_204_224, reason=None)
-
-    monkeypatch.setattr(ExperimentsClient, "wait_for_removal", removal)
-    first, second = experiment_ids
-    assert cli("experiments", "delete", *experiment_ids, "-y").errors.splitlines() == [
-        f"Experiment deleted: {first}; freed 1.2 MB",
-        f"Experiment deleted: {second}; freed 1.2 MB",
-        "Freed 2.4 MB",
-    ]
-
-
 @pytest.mark.parametrize(
     ("removal", "text"),
     [
