@@ -92,8 +92,12 @@ def test_a_run_has_the_files_of_the_folder(client, folder, method):
 
 
 def test_all_nodes_have_the_files_of_the_folder(client, folder):
-    node = {"container": "c", "machine_type": "m", "command": "cat lib/words.txt", "count": 1}
-    nodes = {f"{role}_{name}": value for role in ("worker", "parameter_server") for name, value in node.items()}
+    # The run lasts as long as its worker, which therefore waits for the parameter server; they share the workspace.
+    commands = {"worker": "until [ -e read ]; do sleep 0.05; done; cat lib/words.txt"}
+    commands["parameter_server"] = "cat lib/words.txt && touch read"
+    nodes = {f"{role}_command": command for role, command in commands.items()}
+    for role in commands:
+        nodes |= {f"{role}_container": "c", f"{role}_machine_type": "m", f"{role}_count": 1}
     experiment_id = client.run_multi_node(name="n", project_id="p", experiment_type_id=2, workspace=folder, **nodes)
     assert lines_of(client, experiment_id) == ["trained", "trained"]
 
