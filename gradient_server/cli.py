@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from gradient_ext.retention import parse_limit
 from gradient_server.runners.base import Runner, runners
@@ -165,13 +165,23 @@ def _add_options(parser: argparse.ArgumentParser, known: Collection[type[Runner]
 
 
 def _add_runner_options(parser: argparse.ArgumentParser, known: Collection[type[Runner]]) -> dict[str, type[Runner]]:
-    """Add the options of each runner, and return which runner each of them belongs to."""
+    """Add the options of each runner, and return which runner each of them belongs to, or the base of several."""
     owners: dict[str, type[Runner]] = {}
-    for runner in known:
+    groups: dict[str, Any] = {}
+    # Several runners may have options from one base class.
+    classes = dict.fromkeys(cls for runner in known for cls in reversed(runner.__mro__) if "add_arguments" in vars(cls))
+    for owner in (cls for cls in classes if issubclass(cls, Runner) and cls is not Runner):
         before = vars(parser.parse_args([])).keys()
-        runner.add_arguments(parser.add_argument_group(f"with --runner {runner.name}"))
-        owners |= dict.fromkeys(vars(parser.parse_args([])).keys() - before, runner)
+        names = _names_of(owner, known)
+        groups[names] = groups.get(names) or parser.add_argument_group(f"with --runner {names}")
+        owner.add_arguments(groups[names])
+        owners |= dict.fromkeys(vars(parser.parse_args([])).keys() - before, owner)
     return owners
+
+
+def _names_of(owner: type[Runner], known: Collection[type[Runner]]) -> str:
+    """Return the names of the runners that have the options of a class."""
+    return " or ".join(runner.name for runner in known if issubclass(runner, owner))
 
 
 def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -> str | None:
@@ -186,8 +196,9 @@ def _conflict(options: argparse.Namespace, owners: Mapping[str, type[Runner]]) -
     if options.expose and not runner.executes_commands:
         return f"--expose: nothing is executed with --runner {runner.name}; another --host needs a key only"
     for name, owner in owners.items():
-        if owner is not runner and getattr(options, name) is not None:
-            return f"{_flag(name)}: it goes with --runner {owner.name}, not with --runner {runner.name}"
+        if not issubclass(runner, owner) and getattr(options, name) is not None:
+            names = _names_of(owner, runners().values())
+            return f"{_flag(name)}: it goes with --runner {names}, not with --runner {runner.name}"
     if problem := runner.check_arguments(options):
         return problem
     # One file for two things would lose one of them.

@@ -14,7 +14,7 @@ from typing import Any, cast
 import attrs
 from attrs import frozen
 
-from gradient_server.runners.base import RunRejectedError
+from gradient_server.runners.base import RunRejectedError, runners
 
 NOTHING = ("none", "local")
 """Machine types that ask for nothing, unless the file has them."""
@@ -34,12 +34,14 @@ class MachineType:
     :param int cpus: processors of each node; 0: they are not counted
     :param int memory: bytes of each node; 0: they are not counted
     :param int slots: slots of an experiment on such machines, however many nodes it has
+    :param options: what a scheduler of a cluster is asked for besides, by the name of the runner: its own table
     """
 
     gpus: int = 0
     cpus: int = 0
     memory: int = 0
     slots: int = 1
+    options: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict[str, Mapping[str, Any]])
 
 
 def parse_machine_types(text: str) -> dict[str, MachineType]:
@@ -202,9 +204,11 @@ class MachineTypes:
 def _machine_type(name: str, table: object) -> MachineType:
     if not isinstance(table, Mapping):
         raise ValueError(f"{reprlib.repr(name)} is no machine type; one is a table such as [K80] with gpus = 1")
-    known = [field.name for field in attrs.fields(MachineType)]
-    keys = cast(Mapping[str, object], table)
-    return MachineType(**{key: _number(name, key, value, known) for key, value in keys.items()})
+    known = [field.name for field in attrs.fields(MachineType) if field.name != "options"]
+    keys = cast(Mapping[str, Any], table)
+    options: dict[str, Any] = {key: keys[key] for key in runners() if isinstance(keys.get(key), Mapping)}
+    amounts = {key: _number(name, key, value, known) for key, value in keys.items() if key not in options}
+    return MachineType(**amounts, options=options)
 
 
 def _number(name: str, key: str, value: object, known: Sequence[str]) -> int:

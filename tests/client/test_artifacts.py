@@ -27,7 +27,7 @@ from gradient import (
 from gradient_server import LocalServer
 from gradient_server.runners.base import Artifact as ServedArtifact
 from gradient_server.runners.base import ArtifactReader
-from gradient_server.runners.process.artifact_files import ArtifactFolder, list_artifacts, open_artifact
+from gradient_server.runners.supervised.artifact_files import ArtifactFolder, list_artifacts, open_artifact
 from tests.fake_servers import FakeServer
 from tests.server.runners.skeleton import SkeletonRun, SkeletonRunner
 

@@ -8,7 +8,7 @@ import pytest
 from gradient import ExperimentsClient
 from gradient_server import LocalServer, retention
 from gradient_server.runners.process.runner import ProcessRunner
-from tests.server.runners.process.conftest import wait_until
+from tests.server.runners.conftest import wait_until
 
 GIVEN = {"name": "train", "project_id": "p", "machine_type": "m", "container": "c"}
 

@@ -6,6 +6,9 @@ import contextlib
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gradient_server.runners.base import RunRejectedError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 ORDER = "CUDA_DEVICE_ORDER"
@@ -55,3 +58,13 @@ def with_gpus(
         {**given, VISIBLE: ",".join(all_names if shared else names)}
         for given, names in zip(variables, gpus, strict=True)
     )
+
+
+def check_gpu_variables(body: Mapping[str, Any]) -> None:
+    """Check that an experiment does not choose GPUs itself, where each is assigned to one run at a time.
+
+    :raises RunRejectedError: it does
+    """
+    if names := [name for name in (VISIBLE, ORDER) if name in (body.get("experimentEnv") or {})]:
+        text = f"The server assigns GPUs to each run by {names[0]}: leave it out, and ask for a machine type with GPUs."
+        raise RunRejectedError(text, "experimentEnv")

@@ -1,4 +1,4 @@
-"""The monitor of a run: starts its supervisor, follows its files, and ends the run if the supervisor dies."""
+"""The monitor of a run on this machine: starts its supervisor, and ends the run if the supervisor dies."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from attrs import asdict, evolve
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.machine_types import Claim
-from gradient_server.runners.process.environment import is_mpi, supervisor_environment
 from gradient_server.runners.process.gpus import with_gpus
-from gradient_server.runners.process.log_file import LogReader, open_file
-from gradient_server.runners.process.processes import (
+from gradient_server.runners.supervised.environment import is_mpi, supervisor_environment
+from gradient_server.runners.supervised.log_file import open_file
+from gradient_server.runners.supervised.monitor import RunMonitor
+from gradient_server.runners.supervised.processes import (
     kill,
     kill_descendants,
     kill_run,
@@ -26,16 +26,14 @@ from gradient_server.runners.process.processes import (
     reap,
     terminate_descendants,
 )
-from gradient_server.runners.process.run_files import (
+from gradient_server.runners.supervised.run_files import (
     FILES_REMOVED,
-    EventReader,
     EventWriter,
-    History,
     LaunchSpec,
     RunDirectory,
 )
 
-_SUPERVISOR_MODULE = "gradient_server.runners.process.supervisor"
+_SUPERVISOR_MODULE = "gradient_server.runners.supervised.supervisor"
 _CHECK_INTERVAL = 0.1
 """Seconds between two checks of whether the supervisor is alive."""
 _LAUNCH_TIMEOUT = 10.0
@@ -54,18 +52,11 @@ _SUPERVISOR_KILLED = (
 )
 
 
-class RunMonitor:
-    """Starts the supervisor of a run, follows its files, and ends the run if the supervisor dies.
-
-    Only one thread may use it, but for `history`, `logs` and `pushed`.
-    """
+class LocalMonitor(RunMonitor):
+    """Starts the supervisor of a run as a process of this machine, and ends the run if the supervisor dies."""
 
     def __init__(self, directory: RunDirectory, jobs: int, spec: LaunchSpec | None = None) -> None:
-        self.directory = directory
-        self.logs = [LogReader(directory.log(index)) for index in range(jobs)]
-        self.pushed = [LogReader(directory.pushed(index)) for index in range(jobs)]
-        self._spec = spec
-        self._events = EventReader(directory.events)
+        super().__init__(directory, jobs, spec)
         self._launcher: subprocess.Popen[bytes] | None = None
         """The process that exits as soon as the run is claimed."""
         self._was_launched = False
@@ -74,17 +65,8 @@ class RunMonitor:
         self._is_escalated = False
         self._is_overdue = False
         """Whether the server kills it, because it was to stop and did not."""
-        self._failing_since: float | None = None
         self._checked = 0.0
-        self._sizes: list[int] = []
-        self._has_changed = False
         self._was_killed = False
-        self._claim: Claim | None = None
-
-    @property
-    def history(self) -> History:
-        """The events of the run that were read."""
-        return self._events.history
 
     @property
     def is_over(self) -> bool:
@@ -102,25 +84,8 @@ class RunMonitor:
         supervisor = self.history.supervisor
         return not is_launching and not (supervisor and supervisor.is_alive())
 
-    @property
-    def was_claimed(self) -> bool:
-        """Whether a supervisor has claimed the run, so that its commands may have been executed."""
-        return self.history.supervisor is not None or self.history.has_ended
-
-    @property
-    def claim(self) -> Claim:
-        """The resources of the machine that it has until it has ended."""
-        return self.history.claim or self._claim or Claim()
-
     def launch(self, record: Callable[[], bool] = lambda: True, claim: Claim | None = None) -> None:
-        """Create its directory and start its supervisor, which does nothing if the run was claimed before.
-
-        :param Claim claim: what of the machine it has; a later server finds that among the events
-        :param record: writes down that the run is launched. It is called between the two, so that a directory that is
-            missing later has been removed; nothing is started if it returns False
-
-        :raises OSError: the files cannot be written, or the process cannot be started
-        """
+        """Create its directory and start its supervisor."""
         assert self._spec is not None
         self._claim, spec = claim, self._spec
         if claim and claim.gpus:
@@ -138,47 +103,15 @@ class RunMonitor:
             self.directory.remove_spec()
             raise
 
-    def poll(self) -> bool:
-        """Read what is new. Return whether there was anything.
-
-        :raises OSError: that failed; the next call reads it
-        """
-        try:
-            has_changed = self._read_files()
-        except OSError as error:
-            if isinstance(error, PermissionError):
-                self.directory.restore_access()
-            self._failing_since = self._failing_since or time.monotonic()
-            raise
-        self._failing_since = None
-        return has_changed
-
-    def _read_files(self) -> bool:
-        sizes = [_size(self.directory.events), *(_size(log.path) for log in (*self.logs, *self.pushed))]
-        if sizes != self._sizes:
-            self._events.read()
-            self._sizes, self._has_changed = sizes, True
-        if not self.history.has_ended:
-            self._check_supervisor()
-        if self.history.has_ended:
-            self.wait_for_launch()
-        has_changed, self._has_changed = self._has_changed, False
-        return has_changed
-
-    def show_rows(self) -> None:
-        """Show readers the rows that were there at the last poll, so that no row is ahead of the known state."""
-        for log, size in zip(self.logs, self._sizes[1:], strict=False):
-            log.visible_size = None if self.history.has_ended else size
-
     def stop(self) -> None:
-        """Ask its supervisor to stop it. A supervisor that is about to start finds the request, and runs nothing."""
+        """Ask its supervisor to stop it, and end both if it does not."""
         # Needs no room on the disk: SIGTERM does as well. The request is written when there is room again.
         with contextlib.suppress(OSError):
             self.directory.request_stop()
         self._terminate()
 
     def wait_for_launch(self) -> None:
-        """Wait until a supervisor that was just started has claimed the run."""
+        """Wait until a supervisor that was just started has claimed the run, or kill it."""
         if self._launcher:
             try:
                 self._launcher.wait(_LAUNCH_TIMEOUT)
@@ -195,22 +128,8 @@ class RunMonitor:
         supervisor = self.history.supervisor
         return not self._was_launched or supervisor is None or reap(supervisor.pid)
 
-    def move(self, directory: RunDirectory) -> None:
-        """Rename its directory. A supervisor goes on in it."""
-        with contextlib.suppress(FileNotFoundError):
-            self.directory.path.rename(directory.path)
-        self.directory = directory
-        self._events.path = directory.events
-        self._events.read()
-        self.logs = self.pushed = []
-
     def fail(self, error: str) -> None:
-        """End a run without a supervisor: kill its processes, and write the error unless its files cannot be read.
-
-        Do nothing if it has a supervisor.
-
-        :raises OSError: the error cannot be written
-        """
+        """Kill the processes of a run without a supervisor, and write the error."""
         supervisor = self.history.supervisor
         if self.is_lost:
             kill_run(supervisor, self.history.groups)
@@ -231,13 +150,10 @@ class RunMonitor:
             left = not_ended(kill_run(supervisor, self.history.groups))
             self._was_killed = True
             self.directory.remove_spec()
-            with contextlib.closing(EventWriter(self.directory.events)) as events:
-                rows = [max(log.count(), LogReader(log.path).count()) for log in self.logs]
-                if self._is_overdue:
-                    events.write(state=State.CANCELLED, error=left, rows=rows)
-                else:
-                    events.write(state=State.ERROR, error=". ".join(filter(None, (error, left))), rows=rows)
-            self._events.read()
+            if self._is_overdue:
+                self._write_end(State.CANCELLED, left)
+            else:
+                self._write_end(State.ERROR, ". ".join(filter(None, (error, left))))
 
     def _terminate(self) -> None:
         """Have its supervisor end the run, or end both if it does not."""
@@ -315,10 +231,3 @@ def _python_path() -> str:
     with contextlib.suppress(FileNotFoundError):  # the working directory has been deleted
         return os.pathsep.join(map(os.path.abspath, sys.path))
     return os.pathsep.join(filter(None, sys.path))
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0

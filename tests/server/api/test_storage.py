@@ -10,8 +10,8 @@ import pytest
 from gradient import ExperimentsClient, NotFoundError
 from gradient_server import LocalServer
 from gradient_server.api import storage
-from gradient_server.runners.process import deletion
 from gradient_server.runners.process.runner import ProcessRunner
+from gradient_server.runners.supervised import deletion
 
 GIVEN = {"name": "train", "project_id": "p", "machine_type": "m", "container": "c"}
 SIMULATED = {"experiment_env": {"GRADIENT_MOCK_SECONDS": 0.1}}

@@ -62,6 +62,11 @@ def test_a_file_with_a_mistake_is_refused_with_the_place_and_what_would_be_right
     assert reason in str(caught.value)
 
 
+def test_a_machine_type_may_have_a_table_for_a_runner():
+    found = parse_machine_types('[K80]\ngpus = 1\n[K80.process]\npartition = "gpu"\nnodes = 2')["K80"]
+    assert (found.gpus, found.options) == (1, {"process": {"partition": "gpu", "nodes": 2}})
+
+
 @pytest.mark.parametrize(
     ("text", "names"), [("0, 1", ("0", "1")), ("GPU-8932f937,MIG-1/2", ("GPU-8932f937", "MIG-1/2")), ("none", ())]
 )

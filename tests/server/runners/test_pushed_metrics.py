@@ -15,7 +15,7 @@ import pytest
 from gradient import AsyncExperimentsClient, ExperimentsClient
 from gradient_server import LocalServer
 from gradient_server.runners.process.runner import ProcessRunner
-from tests.server.runners.process.conftest import wait_until
+from tests.server.runners.conftest import wait_until
 
 pytest.importorskip("gradient_utils", reason="gradient-utils is in the dependency group `dev`")
 SINGLE = {"name": "n", "project_id": "p", "container": "c", "machine_type": "m"}

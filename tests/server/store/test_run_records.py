@@ -216,7 +216,7 @@ def test_a_launch_and_an_end_are_in_the_file_itself_even_if_the_server_is_killed
 
 def test_a_run_whose_launch_was_recorded_and_that_was_not_executed_is_launched_by_the_next_server(place, monkeypatch):
     """As when the server is killed in between."""
-    monkeypatch.setattr("gradient_server.runners.process.monitor.RunMonitor._start_supervisor", lambda monitor: None)
+    monkeypatch.setattr("gradient_server.runners.process.monitor.LocalMonitor._start_supervisor", lambda monitor: None)
     with place.served() as client:
         handle = place.run(client)
         wait_until(lambda: (place.runs / handle / "spec.json").exists())
@@ -387,8 +387,8 @@ def test_a_run_that_cannot_be_started_is_told_so_once_that_can_be_stored(place, 
     """The next server would start it otherwise."""
     disk.is_full = True
     with place.served() as client:
-        monkeypatch.setattr("gradient_server.runners.process.run_files.RunDirectory.create", out_of_space)
-        monkeypatch.setattr("gradient_server.runners.process.run_files.RunDirectory.create_empty", out_of_space)
+        monkeypatch.setattr("gradient_server.runners.supervised.run_files.RunDirectory.create", out_of_space)
+        monkeypatch.setattr("gradient_server.runners.supervised.run_files.RunDirectory.create_empty", out_of_space)
         handle = place.run(client)
         wait_until(lambda: disk.refused)
         assert client.state(handle) == State.PENDING

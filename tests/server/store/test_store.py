@@ -27,8 +27,8 @@ from gradient_server.store.records import StoredResponse
 from gradient_server.store.sqlite import StoreFile, StoreWriteError
 from gradient_server.store.store import Store
 from tests.server.api.conftest import EXPERIMENTS
+from tests.server.runners.conftest import limit_file_size
 from tests.server.runners.manual_runner import ManualRunner
-from tests.server.runners.process.conftest import limit_file_size
 
 BODY = {"experimentTypeId": 1, "projectHandle": "p", "rows": 9}
 

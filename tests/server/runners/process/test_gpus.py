@@ -9,8 +9,8 @@ from gradient_api.constants import ExperimentState as State
 from gradient_server.runners.base import RunRejectedError
 from gradient_server.runners.machine_types import Claim, MachineType
 from gradient_server.runners.process.gpus import find_gpus
-from gradient_server.runners.process.processes import available_memory, available_processors
-from tests.server.runners.process.conftest import wait_until
+from gradient_server.runners.supervised.processes import available_memory, available_processors
+from tests.server.runners.conftest import wait_until
 
 TYPES = {
     "one": MachineType(gpus=1, cpus=1),

@@ -17,12 +17,12 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.process import monitor as monitor_module
-from gradient_server.runners.process.environment import nodes_of
-from gradient_server.runners.process.log_file import LogWriter
-from gradient_server.runners.process.monitor import RunMonitor
-from gradient_server.runners.process.processes import ProcessId, kill
-from gradient_server.runners.process.run_files import EventReader, EventWriter, LaunchSpec, RunDirectory
-from tests.server.runners.process.conftest import LEAVING, is_alive, left_over, only_linux, stop, wait_until
+from gradient_server.runners.process.monitor import LocalMonitor
+from gradient_server.runners.supervised.environment import nodes_of
+from gradient_server.runners.supervised.log_file import LogWriter
+from gradient_server.runners.supervised.processes import ProcessId, kill
+from gradient_server.runners.supervised.run_files import EventReader, EventWriter, LaunchSpec, RunDirectory
+from tests.server.runners.conftest import LEAVING, is_alive, left_over, only_linux, stop, wait_until
 
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
 
@@ -31,8 +31,8 @@ FIRST_PROCESS = """
 import sys
 from pathlib import Path
 import psutil
-from gradient_server.runners.process.processes import become_subreaper
-from tests.server.runners.process.conftest import Bench, wait_until
+from gradient_server.runners.supervised.processes import become_subreaper
+from tests.server.runners.conftest import Bench, wait_until
 become_subreaper()
 bench = Bench(Path(sys.argv[1]))
 bench.runner.recover()
@@ -66,7 +66,7 @@ def test_a_run_that_ends_while_its_supervisor_is_checked_has_its_outcome(tmp_pat
     """The process that has launched the supervisor is reaped all the same."""
     directory = LateDirectory(tmp_path / "es1")
     body = {"experimentTypeId": 1, "name": "test", "projectHandle": "p", "command": "true"}
-    monitor = RunMonitor(
+    monitor = LocalMonitor(
         directory,
         1,
         LaunchSpec(
@@ -91,7 +91,7 @@ def test_rows_that_are_newer_than_the_known_state_are_not_visible(tmp_path):
     """States and rows come from different files."""
     directory = RunDirectory(tmp_path / "es1")
     (directory.path / "jobs").mkdir(parents=True)
-    monitor, events, log = RunMonitor(directory, 1), EventWriter(directory.events), LogWriter(directory.log(0))
+    monitor, events, log = LocalMonitor(directory, 1), EventWriter(directory.events), LogWriter(directory.log(0))
     for state, visible in ((State.NETWORK_SETUP, 0), (State.RUNNING, 1)):
         events.write(state=state)
         assert monitor.poll()
@@ -204,7 +204,7 @@ def test_the_server_ends_a_run_whose_supervisor_does_not(tmp_path, passed, stack
         events.write(claimed=ProcessId.of(supervisor.pid))
         events.write(state=State.PROVISIONING, grace=20.0)
     wait_until((tmp_path / "ready").exists)
-    monitor = RunMonitor(directory, 1)
+    monitor = LocalMonitor(directory, 1)
     monitor.poll()
     monitor.stop()
     for passed.seconds in (4, 28):
@@ -337,7 +337,7 @@ def killed_server(tmp_path):
         program = f"""
 import sys, time
 from pathlib import Path
-from tests.server.runners.process.conftest import Bench
+from tests.server.runners.conftest import Bench
 bench = Bench(Path({str(tmp_path / "runs")!r}), keep={keep})
 bench.runner.recover()
 print(*bench.pids(bench.run("echo $PPID; echo $$; exec sleep 60"), 2), flush=True)

@@ -8,9 +8,9 @@ import pytest
 from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process import run as run_module
-from gradient_server.runners.process.log_file import LogWriter
-from tests.server.runners.process.conftest import is_alive, limit_file_size, wait_until, workspace_of
+from gradient_server.runners.supervised import run as run_module
+from gradient_server.runners.supervised.log_file import LogWriter
+from tests.server.runners.conftest import is_alive, limit_file_size, wait_until, workspace_of
 
 STATES = [
     State.PENDING,

@@ -9,7 +9,7 @@ import pytest
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.base import RunRecord
-from tests.server.runners.process.conftest import is_alive, left_over, wait_until
+from tests.server.runners.conftest import is_alive, left_over, wait_until
 
 
 def test_runs_wait_for_a_slot_without_processes_or_files(make_bench):

@@ -13,18 +13,18 @@ import pytest
 from attrs import evolve
 from gradient_api.constants import ExperimentState as State
 
-from gradient_server.runners.process.environment import nodes_of
-from gradient_server.runners.process.log_file import LogReader
-from gradient_server.runners.process.processes import kill_run
-from gradient_server.runners.process.run_files import EventReader, LaunchSpec, RunDirectory
-from tests.server.runners.process.conftest import only_linux, only_root, wait_until
+from gradient_server.runners.supervised.environment import nodes_of
+from gradient_server.runners.supervised.log_file import LogReader
+from gradient_server.runners.supervised.processes import kill_run
+from gradient_server.runners.supervised.run_files import EventReader, LaunchSpec, RunDirectory
+from tests.server.runners.conftest import only_linux, only_root, wait_until
 
-SUPERVISOR = [sys.executable, "-m", "gradient_server.runners.process.supervisor"]
+SUPERVISOR = [sys.executable, "-m", "gradient_server.runners.supervised.supervisor"]
 NOBODY = 65534
 SUPERVISOR_OF_NOBODY = f"""
 import os, sys
 from pathlib import Path
-from gradient_server.runners.process.supervisor import main
+from gradient_server.runners.supervised.supervisor import main
 os.setgroups([])
 os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
 os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
@@ -34,7 +34,7 @@ sys.exit(main(Path(sys.argv[1])))
 SUPERVISOR_THAT_SHOWS_WHAT_IS_SYNCED = """
 import os, sys
 from pathlib import Path
-from gradient_server.runners.process.supervisor import main
+from gradient_server.runners.supervised.supervisor import main
 os.fsync = lambda file: Path(sys.argv[2]).write_bytes(Path(f"/proc/self/fd/{file}").read_bytes())
 sys.exit(main(Path(sys.argv[1])))
 """
@@ -243,7 +243,7 @@ def test_a_process_of_another_user_is_named_in_the_outcome_and_does_not_change_i
 
 def test_the_supervisor_imports_no_web_server_or_client():
     """It starts fast. Those who download a workspace load more."""
-    program = "import sys, gradient_server.runners.process.supervisor; print(*sys.modules)"
+    program = "import sys, gradient_server.runners.supervised.supervisor; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert "psutil" in modules
     assert {"starlette", "uvicorn", "httpx", "http.client", "ssl", "jinja2", "jsonschema_rs"}.isdisjoint(modules)
