@@ -16,6 +16,7 @@ import stat
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -23,7 +24,7 @@ from typing import Any
 from attrs import asdict, define, field, frozen
 from gradient_api.constants import TERMINAL_STATES
 
-from gradient_server.private_files import make_private_folder
+from gradient_server.private_files import make_private_folder, read_private, write_if_missing
 from gradient_server.runners.base import Removal, StoredFiles
 from gradient_server.runners.machine_types import Claim
 from gradient_server.runners.supervised.deletion import Leftover, disk_usage, remove_tree
@@ -215,6 +216,20 @@ class RunsDirectory:
                 raise OSError(errno.EBUSY, "is used by another server", str(self.path))
             yield
 
+    @property
+    def secret(self) -> str:
+        """A random text that all servers find in this directory, which is in use; the first one writes it.
+
+        :raises OSError: it cannot be written; the error has its `filename`
+        """
+        write_if_missing(self._secret, token_hex())
+        return read_private(self._secret) or ""
+
+    @property
+    def store_id(self) -> str:
+        """An id by which a cluster tells the runs of this directory from those of others; it reveals nothing."""
+        return sha256(self.secret.encode()).hexdigest()[:8]
+
     def run(self, handle: str) -> RunDirectory:
         """Return the directory of a run."""
         return RunDirectory(self.path / handle)
@@ -271,6 +286,7 @@ class RunsDirectory:
         for run in self._runs():
             self.remove(run)
         self._lock.unlink(missing_ok=True)
+        self._secret.unlink(missing_ok=True)
         if self.is_new:
             with contextlib.suppress(OSError):  # it contains something else
                 self.path.rmdir()
@@ -278,6 +294,10 @@ class RunsDirectory:
     @property
     def _lock(self) -> Path:
         return self.path / "lock"
+
+    @property
+    def _secret(self) -> Path:
+        return self.path / "secret"
 
     def _runs(self) -> Iterator[RunDirectory]:
         for path in sorted(self.path.iterdir()) if self.path.exists() else ():

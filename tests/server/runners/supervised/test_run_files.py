@@ -9,7 +9,7 @@ import pytest
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.supervised.log_file import LogWriter
-from gradient_server.runners.supervised.run_files import EventReader, EventWriter, RunDirectory
+from gradient_server.runners.supervised.run_files import EventReader, EventWriter, RunDirectory, RunsDirectory
 from tests.server.runners.conftest import is_alive, limit_file_size, wait_until
 
 WITHOUT_RIGHTS = """
@@ -286,6 +286,22 @@ def test_symbolic_links_are_refused(make_bench, tmp_path, link):
         make_bench(tmp_path / "runs")
     assert raised.value.filename == str(tmp_path / link)
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_servers_have_a_store_id_by_their_directory_which_does_not_reveal_its_secret(tmp_path):
+    found = []
+    for name in ("one", "one", "two"):
+        directory = RunsDirectory(tmp_path / name)
+        with directory.in_use():
+            found.append((directory.store_id, directory.secret))
+    (first, secret), again, (other, other_secret) = found
+    assert (first, secret) == again
+    assert first != other
+    assert secret != other_secret
+    assert len(secret) == 64
+    assert first not in secret
+    assert len(first) == 8
+    assert (tmp_path / "one" / "secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_two_servers_cannot_share_a_directory(make_bench, tmp_path):
