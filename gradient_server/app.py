@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -28,6 +28,7 @@ from gradient_server.dashboard.app import EXPERIMENTS, Dashboard
 from gradient_server.dashboard.login import LoginLinks
 from gradient_server.faults.control import PATH, FaultControl
 from gradient_server.faults.injection import FaultInjection
+from gradient_server.runners.base import NODE_FILES
 from gradient_server.store.sqlite import StoreWriteError
 from gradient_server.store.store import Store
 
@@ -82,6 +83,7 @@ def application(
             methods[operation.method] = injection.wrap(operation, endpoint)
     control = FaultControl(injection)
     endpoints[PATH] = {method: _control_endpoint(act, authentication) for method, act in control.methods.items()}
+    endpoints[NODE_FILES + "{token}/{digest}"] = {"GET": partial(_file_for_nodes, store)}
     endpoints |= Dashboard(store, operations, clock, polls, authentication, LoginLinks(api_key)).routes()
     # Paths without variables first: `/experiments/run/` is not the experiment with the handle `run`.
     routes = [Route(path, _Methods(endpoints[path])) for path in sorted(endpoints, key=lambda path: "{" in path)]
@@ -195,6 +197,11 @@ def _control_endpoint(act: Callable[[bytes], ApiResponse], authentication: Authe
         return (responses.body_too_large(responses.MAX_BODY_BYTES) if raw is None else act(raw)).render()
 
     return endpoint
+
+
+async def _file_for_nodes(store: Store, request: Request) -> Response:
+    path = store.file_for_nodes(request.path_params["token"])
+    return FileResponse(path) if path and path.is_file() else responses.NO_SUCH_ENDPOINT.render()
 
 
 async def _read_body(request: Request, limit: int) -> bytes | None:

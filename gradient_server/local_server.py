@@ -113,7 +113,7 @@ class LocalServer:
         check_bind_host(host, executes_commands=executes_commands, expose=expose, has_own_key=has_own_key)
         check_port(str(port))
         scale = check_time_scale(time_scale)
-        allowed = tuple(check_host_name(name) for name in allow_hosts)
+        allowed = tuple(check_host_name(name) for name in (*allow_hosts, *self._runner.host_names))
         with contextlib.ExitStack() as opened:
             self._sockets = [opened.enter_context(listen(host, port))]
             file = None

@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from base64 import b32encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import attrs
@@ -32,6 +33,8 @@ from gradient_server.clock import Clock
 ArgumentGroup = argparse._ArgumentGroup  # pyright: ignore[reportPrivateUsage] # it has no public name
 Transitions = Sequence[tuple[float, int]]
 """The states that a run enters, each with its timestamp, in order. Empty while the experiment is only created."""
+NODE_FILES = "/node-files/"
+"""The path on the server below which the nodes of a cluster fetch files, each by a token that is a secret."""
 BLOCK = 512
 """Bytes of a block, as the system counts those of a file."""
 
@@ -415,6 +418,15 @@ class Runner(ABC):
     def other_files(self) -> Sequence[StoredFiles]:
         """Return the files that it keeps beside those of experiments; none by default."""
         return ()
+
+    @property
+    def host_names(self) -> Sequence[str]:
+        """The names by which the machines of a cluster call the server; none by default."""
+        return ()
+
+    def file_for_nodes(self, token: str) -> Path | None:
+        """Return the file that nodes fetch with a token; None: there is none. None by default."""
+        return None
 
     @abstractmethod
     def recover(self) -> None:

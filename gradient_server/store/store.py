@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from contextvars import ContextVar
 from functools import partial
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -147,6 +148,10 @@ class Store:
     def other_files(self) -> Sequence[StoredFiles]:
         """Return what is kept beside the files of experiments."""
         return [*self._runner.other_files(), *self.uploads.stored_files()]
+
+    def file_for_nodes(self, token: str) -> Path | None:
+        """Return the file that the nodes of a cluster fetch with a token; None: there is none."""
+        return self._runner.file_for_nodes(token)
 
     def removal(self, handle: str) -> Removal | None:
         """Return how far the removal of a deleted run has come; None: no such run was deleted lately."""

@@ -1,13 +1,16 @@
 """Workspaces that clients upload: from a folder here to the commands of a run, and what is sent for that."""
 
+import contextlib
 import errno
 import logging
 import os
 import shutil
+import socket
 
+import httpx
 import pytest
 
-from gradient import InvalidParametersError, NotFoundError, ServerError, WorkspaceError
+from gradient import BadRequestError, InvalidParametersError, NotFoundError, ServerError, WorkspaceError
 from gradient_server import LocalServer
 from gradient_server.runners.process.runner import ProcessRunner
 from tests.client.blocking import client_of
@@ -250,3 +253,54 @@ def test_simulated_runs_have_workspaces(gradient_server, kind, folder):
     with client_of(kind, gradient_server.api_key, base_url=gradient_server.experiments_url) as client:
         experiment_id = client.run_single_node(**GIVEN, command="true", workspace=folder)
         assert client.get(experiment_id).workspace_url.startswith("upload:project/")
+
+
+class FarRunner(ProcessRunner):
+    """A runner whose nodes do not see the files of the server."""
+
+    has_shared_files = False
+
+    def __init__(self, folder, nodes_url):
+        super().__init__(folder, slots=2, grace=1.0)
+        self._nodes_url = nodes_url
+
+
+@pytest.fixture
+def far(kind, tmp_path):
+    """Return a client of a server whose nodes fetch workspaces from an address, made of its port."""
+    with contextlib.ExitStack() as opened:
+
+        def start(address):
+            port = opened.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            opened.close()
+            runner = FarRunner(tmp_path / "store.runs", address and address.format(port=port))
+            server = LocalServer(runner=runner, store=tmp_path / "store", port=port)
+            server = opened.enter_context(server)
+            return opened.enter_context(client_of(kind, server.api_key, base_url=server.experiments_url)), server
+
+        yield start
+
+
+def test_nodes_that_do_not_see_the_files_of_the_server_fetch_the_folder_from_it(far, folder):
+    client, server = far("http://localhost:{port}")
+    experiment_id = client.run_single_node(**GIVEN, command="python train.py", workspace=folder)
+    assert lines_of(client, experiment_id) == ["trained"]
+    for path in ("0" * 64 + "/" + "0" * 64, "x", "../store"):
+        assert httpx.get(f"{server.url}/node-files/{path}").status_code == 404
+
+
+def test_a_part_that_nodes_find_damaged_ends_the_run(far, folder, tmp_path):
+    client, _ = far("http://localhost:{port}")
+    experiment_id = client.create_single_node(**GIVEN, command="python train.py", workspace=folder)
+    for part in (tmp_path / "store.uploads" / "parts").iterdir():
+        part.write_bytes(b"damaged")
+    client.start(experiment_id)
+    assert "came damaged from the server at localhost:" in lines_of(client, experiment_id)[-1]
+
+
+def test_an_upload_is_refused_if_no_node_could_fetch_it(far, folder):
+    client, _ = far(None)
+    with pytest.raises(
+        BadRequestError, match=r"workspaceUrl: The machines of the cluster .* start it with --nodes-url URL"
+    ):
+        client.run_single_node(**GIVEN, command="true", workspace=folder)

@@ -222,8 +222,10 @@ class RunsDirectory:
 
         :raises OSError: it cannot be written; the error has its `filename`
         """
-        write_if_missing(self._secret, token_hex())
-        return read_private(self._secret) or ""
+        if not (found := read_private(self._secret)):
+            write_if_missing(self._secret, token_hex())
+            found = read_private(self._secret)
+        return found or ""
 
     @property
     def store_id(self) -> str:

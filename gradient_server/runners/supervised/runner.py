@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hmac
 import logging
 import math
 import os
@@ -11,10 +12,12 @@ import reprlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from gradient_server.clock import Clock
 from gradient_server.runners.base import (
+    NODE_FILES,
     ArgumentGroup,
     Runner,
     RunRecord,
@@ -56,7 +59,12 @@ class SupervisedRunner(Runner):
     :param float grace: seconds that commands have to end after SIGTERM
     :param pass_env: names of further variables of the environment that commands see; `*` stands for any characters
     :param machine_types: what machine types mean, by name; None: they mean nothing
+    :param str nodes_url: the address of this server for the machines of a cluster, which fetch uploaded workspaces
+        from it; None: they see its files
     """
+
+    has_shared_files: ClassVar[bool] = True
+    """Whether the machines of its runs see the files of the server."""
 
     def __init__(
         self,
@@ -67,7 +75,11 @@ class SupervisedRunner(Runner):
         grace: float = GRACE,
         pass_env: Sequence[str] = (),
         machine_types: Mapping[str, MachineType] | None = None,
+        nodes_url: str | None = None,
     ) -> None:
+        self._nodes_url = nodes_url
+        self._files_for_nodes: dict[str, str] = {}
+        """The paths of parts of uploaded workspaces, by token."""
         self._directory = RunsDirectory(directory)
         self._pass_env = tuple(map(check_passed_name, pass_env))
         self._has_told_variables = False
@@ -169,7 +181,7 @@ class SupervisedRunner(Runner):
             nodes=nodes,
             grace=self._grace,
             variables=variables,
-            upload=spec.upload,
+            upload=self._shared(spec.upload, is_new=is_new),
             machines=machines,
         )
         monitor = self._monitor(directory, len(jobs), launch_spec)
@@ -194,6 +206,38 @@ class SupervisedRunner(Runner):
         elif spec.stopped is not None:
             run.stop(spec.stopped)
         return run
+
+    def _shared(self, upload: Sequence[str] | None, *, is_new: bool) -> Sequence[str] | None:
+        """Return the paths or URLs by which the machines of a run get an uploaded workspace.
+
+        :raises RunRejectedError: they cannot get it, and no earlier server has admitted the run
+        """
+        if upload is None or self.has_shared_files:
+            return upload
+        if self._nodes_url is None:
+            if is_new:
+                text = (
+                    "The machines of the cluster fetch an uploaded workspace from the server, which does not know its "
+                    "own address for them: start it with --nodes-url URL, or give the URL of a git repository."
+                )
+                raise RunRejectedError(text, "workspaceUrl")
+            return ()
+        key = self._directory.secret.encode()
+        tokens = {hmac.digest(key, os.path.basename(path).encode(), "sha256").hex(): path for path in upload}
+        self._files_for_nodes |= tokens
+        base = self._nodes_url.rstrip("/") + NODE_FILES
+        return [f"{base}{token}/{os.path.basename(path)}" for token, path in tokens.items()]
+
+    @property
+    def host_names(self) -> Sequence[str]:
+        """The host of the address for the machines of a cluster."""
+        host = urlsplit(self._nodes_url or "").hostname
+        return (host,) if host else ()
+
+    def file_for_nodes(self, token: str) -> Path | None:
+        """Return a part of an uploaded workspace."""
+        path = self._files_for_nodes.get(token)
+        return Path(path) if path else None
 
     def other_files(self) -> Sequence[StoredFiles]:
         """Return the directories of runs that are being removed, could not be removed, or have no experiment."""

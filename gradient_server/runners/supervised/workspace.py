@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import string
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -28,8 +30,11 @@ from gradient_server.runners.supervised.workspace_url import (
 
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _UPLOAD_IS_GONE = "The uploaded workspace is not on the server any more; upload it again"
+_HTTP = ("http://", "https://")
 _TIMEOUT = 60.0
 """Seconds without a byte after which a download fails."""
+_RETRY_DELAYS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between attempts to fetch a part of an uploaded workspace."""
 _CHUNK = 2**16
 
 
@@ -97,17 +102,43 @@ def _fill(folder: Path, body: Mapping[str, Any], leave_out: Path, remark: Callab
 
 def _extract_upload(parts: Sequence[str], folder: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=folder.parent, prefix="archive-") as file:
-        for part in map(Path, parts):
-            try:
-                content = part.read_bytes()
-            except FileNotFoundError:
-                raise SetupError(_UPLOAD_IS_GONE) from None
-            if sha256(content).hexdigest() != part.name:
-                part.unlink(missing_ok=True)  # so that it is uploaded again
-                raise SetupError("The uploaded workspace was damaged on the disk of the server; upload it again")
+        for part in parts:
+            # A URL, where the machine does not see the files of the server, or a path.
+            content = _fetched_part(part) if part.startswith(_HTTP) else _stored_part(Path(part))
             file.write(content)
         file.flush()
         extract(Path(file.name), folder, "that was uploaded", Quota())
+
+
+def _stored_part(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SetupError(_UPLOAD_IS_GONE) from None
+    if sha256(content).hexdigest() != path.name:
+        path.unlink(missing_ok=True)  # so that it is uploaded again
+        raise SetupError("The uploaded workspace was damaged on the disk of the server; upload it again")
+    return content
+
+
+def _fetched_part(url: str) -> bytes:
+    """Return a part that the server has for nodes; the server may be started again meanwhile."""
+    address, _, digest = url.rpartition("/")
+    shown = f"from the server at {urlsplit(address).netloc}"
+    buffer = io.BytesIO()
+    for delay in (*_RETRY_DELAYS, None):
+        buffer.seek(0)
+        buffer.truncate()
+        try:
+            _download(url, None, buffer, shown)
+            break
+        except SetupError:
+            if delay is None:
+                raise
+            time.sleep(delay)
+    if sha256(buffer.getvalue()).hexdigest() != digest:
+        raise SetupError(f"The uploaded workspace came damaged {shown}; upload it again")
+    return buffer.getvalue()
 
 
 def _local_path(url: str, scheme: str) -> Path:
@@ -138,13 +169,16 @@ def _copy(source: Path, folder: Path, leave_out: Path, remark: Callable[[str], o
     copy_folder(source, folder, runs, remark)
 
 
-def _download(url: str, credentials: Credentials | None, file: IO[bytes]) -> None:
-    """Download an archive. Redirects to another host are followed without the credentials."""
+def _download(url: str, credentials: Credentials | None, file: IO[bytes], name: str | None = None) -> None:
+    """Download an archive. Redirects to another host are followed without the credentials.
+
+    :param str name: of the archive in errors, if its URL is a secret
+    """
     # Not at the top of the module: each supervisor would take 130 ms instead of 110 to start.
     from http.client import HTTPException, IncompleteRead
     from urllib import error, request
 
-    shown, quota = redacted(url), Quota(bytes=MAX_BYTES)
+    shown, quota = name or redacted(url), Quota(bytes=MAX_BYTES)
     passwords = request.HTTPPasswordMgrWithPriorAuth()
     opener = request.OpenerDirector()
     for handler in (
