@@ -13,7 +13,7 @@ import shutil
 import socket
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -248,15 +248,16 @@ def node_environment(
 
 
 def ignored_parameters(
-    nodes: Sequence[Node], body: Mapping[str, Any], place: str, *, uses_machine_types: bool = False
+    nodes: Sequence[Node], body: Mapping[str, Any], place: str, *, used: Collection[str] = ()
 ) -> str | None:
     """Return a sentence that names the parameters of an experiment that are not used here, or None if all are.
 
     The values `none` and `local` ask for nothing.
 
     :param str place: how it runs: `as a process of the server's machine`
+    :param used: parameters of nodes that are used besides the command, without prefixes: `machineType`
     """
-    used_by_nodes = _USED_BY_NODES | {"machineType"} if uses_machine_types else _USED_BY_NODES
+    used_by_nodes = _USED_BY_NODES | {*used}
     prefixes = {node.prefix for node in nodes}
 
     def own_name(name: str) -> str:

@@ -10,7 +10,7 @@ import math
 import os
 import reprlib
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -127,6 +127,10 @@ class SupervisedRunner(Runner):
         """Return how an experiment runs, in words."""
         return "as a process of the server's machine" if len(nodes) == 1 else "as processes of the server's machine"
 
+    def _used_parameters(self) -> Collection[str]:
+        """Return the parameters of nodes that are used here, besides the command; without prefixes of nodes."""
+        return () if self._types is None else ("machineType",)
+
     def _variables(self) -> dict[str, str]:
         """Return the variables of the server that commands see."""
         return command_variables(os.environ, self._pass_env)
@@ -197,9 +201,7 @@ class SupervisedRunner(Runner):
             record=self._record,
         )
         run.request, run.problem = request, problem
-        run.ignored = ignored_parameters(
-            nodes, spec.body, self._place(nodes), uses_machine_types=self._types is not None
-        )
+        run.ignored = ignored_parameters(nodes, spec.body, self._place(nodes), used=self._used_parameters())
         run.artifact_folders = artifact_folders(directory.storage, directory.workspace, spec.body)
         if spec.started is not None:
             scheduler.recover(run, spec.started, spec.stopped)
