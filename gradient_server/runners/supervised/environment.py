@@ -13,6 +13,7 @@ import shutil
 import socket
 import sys
 from base64 import urlsafe_b64encode
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -106,6 +107,10 @@ class Network:
     addresses: Mapping[Node, str]
     rendezvous: str
 
+    def host(self, node: Node) -> str:
+        """Return the machine of a node."""
+        return self.addresses[node].rpartition(":")[0]
+
 
 def nodes_of(names: Sequence[str], body: Mapping[str, Any]) -> tuple[Node, ...]:
     """Return the nodes of an experiment, in the order of their names.
@@ -122,9 +127,14 @@ def is_mpi(body: Mapping[str, Any]) -> bool:
     return bool(body["experimentTypeId"] == ExperimentType.MPI_MULTI_NODE)
 
 
+def nodes_with_addresses(nodes: Sequence[Node]) -> list[Node]:
+    """Return the nodes that others may look for: none for a single node."""
+    return [node for node in nodes if len(nodes) > 1 or node.prefix]
+
+
 def free_network(nodes: Sequence[Node]) -> Network:
-    """Return addresses at which nothing listens."""
-    in_cluster = [node for node in nodes if len(nodes) > 1 or node.prefix]
+    """Return addresses of this machine at which nothing listens."""
+    in_cluster = nodes_with_addresses(nodes)
     with contextlib.ExitStack() as opened:
         # All are open at once, so that all ports differ.
         sockets = [opened.enter_context(socket.socket()) for _ in range(len(in_cluster) + 1)]
@@ -134,8 +144,8 @@ def free_network(nodes: Sequence[Node]) -> Network:
     return Network(addresses=dict(zip(in_cluster, addresses, strict=True)), rendezvous=rendezvous)
 
 
-def write_host_file(path: Path, nodes: Sequence[Node], search: str | None) -> None:
-    """Write the list of nodes that `mpirun` reads.
+def write_host_file(path: Path, network: Network, search: str | None) -> None:
+    """Write the list of machines that `mpirun` reads; each has as many slots as nodes.
 
     :param str search: the `PATH` of the nodes
 
@@ -143,10 +153,11 @@ def write_host_file(path: Path, nodes: Sequence[Node], search: str | None) -> No
     """
     if not shutil.which("mpirun", path=search):
         raise SetupError(
-            "An MPI experiment needs mpirun on the machine of the server, and there is none in its PATH; "
+            "An MPI experiment needs mpirun on the machine of its master, and there is none in its PATH; "
             "it comes with Open MPI (openmpi-bin in Debian and Ubuntu, open-mpi in Homebrew)"
         )
-    write_new(path, f"{_HOST} slots={len(nodes)}\n")
+    slots = Counter(map(network.host, network.addresses))
+    write_new(path, "".join(f"{host} slots={count}\n" for host, count in slots.items()))
 
 
 def check_passed_name(text: str) -> str:
@@ -315,14 +326,16 @@ def _is_passed(name: str, names: Sequence[str]) -> bool:
 
 
 def _torch_variables(node: Node, network: Network, body: Mapping[str, Any]) -> dict[str, str]:
-    """Return what `init_method="env://"` of torch reads. All workers are on one machine."""
+    """Return what `init_method="env://"` of torch reads."""
     host, _, port = network.rendezvous.rpartition(":")
     place = {"MASTER_ADDR": host, "MASTER_PORT": port}
     # mpirun ranks its processes itself, and parameter servers are no members of the group.
     if is_mpi(body) or not node.leads:
         return place
-    size = sum(other.leads for other in network.addresses) or 1
-    return {**place, "RANK": str(node.index), "LOCAL_RANK": str(node.index), "WORLD_SIZE": str(size)}
+    members = [other for other in network.addresses if other.leads] or [node]
+    earlier = [other for other in members if other.index < node.index]
+    local = sum(network.host(other) == network.host(node) for other in earlier)
+    return {**place, "RANK": str(node.index), "LOCAL_RANK": str(local), "WORLD_SIZE": str(len(members))}
 
 
 def _cluster_variables(node: Node, addresses: Mapping[Node, str]) -> dict[str, str]:

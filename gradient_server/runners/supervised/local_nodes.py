@@ -73,11 +73,11 @@ class LocalNodes(Nodes):
         own_id = str(ProcessId.of(os.getpid()))
         pushed = [LogWriter(self._launch.directory.pushed(index)) for index in range(len(spec.nodes))]
         self._gateway = gateway = PushGateway(pushed)
+        network = free_network(spec.nodes)
         host_file = None
         if is_mpi(spec.body):
             host_file = files.host_file
-            write_host_file(host_file, spec.nodes, spec.variables.get("PATH"))
-        network = free_network(spec.nodes)
+            write_host_file(host_file, network, spec.variables.get("PATH"))
         machines = spec.machines or [None] * len(spec.nodes)
         for index, (node, log, machine) in enumerate(zip(spec.nodes, self._launch.logs, machines, strict=True)):
             environment = node_environment(

@@ -16,6 +16,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from gradient_api.constants import END_OF_LOG
 
@@ -108,6 +109,23 @@ def _without_end_marker(rows: list[str]) -> list[str]:
     return [f"{row} " if row == END_OF_LOG else row for row in rows] if END_OF_LOG in rows else rows
 
 
+class RowWriter(Protocol):
+    """Takes the rows of a log, wherever that is."""
+
+    def write(self, time: float, messages: Sequence[str]) -> None:
+        """Append rows that were read at a time, in seconds since the epoch.
+
+        :raises OSError: not all rows could be written
+        """
+
+
+def encode_rows(time: float, messages: Sequence[str]) -> bytes:
+    """Return rows as they are in a log, which were read at a time, in seconds since the epoch."""
+    prefix = f"[{time:.6f},"
+    # Output has no surrogates, but a request may.
+    return "".join([f"{prefix}{_encode(message)}]\n" for message in messages]).encode(errors="replace")
+
+
 class LogWriter:
     """Appends rows to a log. They are in the file when `write` returns."""
 
@@ -121,9 +139,13 @@ class LogWriter:
 
         :raises OSError: not all rows could be written, for example because the disk is full
         """
-        prefix = f"[{time:.6f},"
-        # Output has no surrogates, but a request may.
-        data = "".join([f"{prefix}{_encode(message)}]\n" for message in messages]).encode(errors="replace")
+        self.append(encode_rows(time, messages))
+
+    def append(self, data: bytes) -> None:
+        """Append rows that are encoded already.
+
+        :raises OSError: not all rows could be written, for example because the disk is full
+        """
         written = 0
         try:
             while written < len(data):
@@ -131,7 +153,7 @@ class LogWriter:
         except OSError:
             self._keep_complete_rows(data[:written])
             raise
-        self.count += len(messages)
+        self.count += data.count(b"\n")
 
     def close(self) -> None:
         """Close the file."""

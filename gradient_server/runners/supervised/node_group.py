@@ -12,15 +12,17 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from attrs import frozen
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.supervised.environment import Node
 from gradient_server.runners.supervised.limits import SetupError
-from gradient_server.runners.supervised.log_file import LogWriter, RowSplitter
+from gradient_server.runners.supervised.log_file import RowSplitter, RowWriter
 from gradient_server.runners.supervised.processes import (
     ProcessId,
     kill_descendants,
@@ -117,6 +119,11 @@ class StopSignal:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
+    def clear_wakeup(self) -> None:
+        """Make the pipe wait for the next signal."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.wakeup, READ_SIZE)
+
     @contextlib.contextmanager
     def interruptible(self) -> Generator[None, None, None]:
         """Leave the block at once when SIGTERM arrives, or has arrived before.
@@ -180,7 +187,7 @@ class NodeProcess:
     :raises SetupError: it cannot be started
     """
 
-    def __init__(self, node: Node, log: LogWriter, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, node: Node, log: RowWriter, directory: Path, environment: Mapping[str, str]) -> None:
         self.node = node
         self.log = log
         self.output, output_writer = os.pipe()
@@ -266,21 +273,52 @@ class NodeProcess:
                 self.log_error = f"The log of {self.node.name} cannot be kept: {error.strerror}"
 
 
+class HasFileno(Protocol):
+    """An open file or connection."""
+
+    def fileno(self) -> int:
+        """Return its descriptor."""
+        ...
+
+
 class NodeGroup:
     """Nodes that run on this machine, as children of this process."""
 
     def __init__(self, nodes: Sequence[NodeProcess], stop_signal: StopSignal) -> None:
-        self._nodes = nodes
+        self._nodes = list(nodes)
         self._stop_signal = stop_signal
         self._exit_codes: dict[str, int] = {}
         self._groups = {node.id for node in nodes}
         self._selector = selectors.DefaultSelector()
-        self._selector.register(stop_signal.wakeup, selectors.EVENT_READ)
+        self.listen(stop_signal.wakeup, self._on_wakeup)
         for node in nodes:
-            self._selector.register(node.output, selectors.EVENT_READ, node)
+            self.listen(node.output, partial(self._receive, node))
 
-    def wait(self, obstacle: Callable[[], str | None]) -> Outcome | None:
-        """Do what `Nodes.wait` does."""
+    def add(self, node: NodeProcess) -> None:
+        """Add a node that was started later."""
+        self._nodes.append(node)
+        self._groups.add(node.id)
+        self.listen(node.output, partial(self._receive, node))
+
+    def listen(self, file: HasFileno | int, on_readable: Callable[[], int]) -> None:
+        """Call a function, which returns a number of bytes, whenever something can be read from a file."""
+        self._selector.register(file, selectors.EVENT_READ, on_readable)
+
+    def ignore(self, file: HasFileno | int) -> None:
+        """Do not listen to a file any more."""
+        self._selector.unregister(file)
+
+    def wait(
+        self,
+        obstacle: Callable[[], str | None],
+        decide: Callable[[Mapping[str, int]], Outcome | None] | None = None,
+    ) -> Outcome | None:
+        """Do what `Nodes.wait` does.
+
+        :param decide: returns the outcome by the exit codes of the nodes that have ended, or None while the run goes
+            on; called again and again. By default it is `outcome_of` these nodes
+        """
+        decide = decide or partial(outcome_of, [node.node for node in self._nodes])
         checked = time.monotonic()
         while not self._stop_signal.received:
             self._step(_CHECK_INTERVAL)
@@ -291,7 +329,7 @@ class NodeGroup:
                 checked = time.monotonic()
                 if error := obstacle():
                     return Outcome(State.ERROR, error)
-            outcome = outcome_of([node.node for node in self._nodes], self._exit_codes)
+            outcome = decide(self._exit_codes)
             if outcome:
                 return outcome
         return None
@@ -312,20 +350,19 @@ class NodeGroup:
     def _step(self, timeout: float) -> None:
         """Wait for output, signals or the end of a child process, and process what has come."""
         delays = [delay for node in self._nodes if node.is_open and (delay := node.flush_partial_line()) is not None]
-        sizes = [self._receive(key) for key, _ in self._selector.select(min([timeout, *delays]))]
+        sizes = [key.data() for key, _ in self._selector.select(min([timeout, *delays]))]
         self._reap()
         if 0 < max(sizes, default=0) < READ_SIZE:
             time.sleep(_PAUSE)
 
-    def _receive(self, key: selectors.SelectorKey) -> int:
-        node: NodeProcess | None = key.data
-        if node is None:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._stop_signal.wakeup, READ_SIZE)
-            return 0
+    def _on_wakeup(self) -> int:
+        self._stop_signal.clear_wakeup()
+        return 0
+
+    def _receive(self, node: NodeProcess) -> int:
         size = node.read()
         if not node.is_open:
-            self._selector.unregister(node.output)
+            self.ignore(node.output)
         return size
 
     def _reap(self) -> bool:

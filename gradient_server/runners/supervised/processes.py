@@ -23,6 +23,7 @@ _KILL_TIMEOUT = 5.0
 """Seconds after which processes that cannot be killed are left alone."""
 _MAX_DESCRIBED = 10
 """Processes that are named in an error."""
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
@@ -128,6 +129,12 @@ def become_subreaper() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def terminate_with_parent() -> None:
+    """Have this process receive SIGTERM when its parent ends. Only Linux can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def terminate_descendants(pid: int, groups: Collection[int] = ()) -> None:

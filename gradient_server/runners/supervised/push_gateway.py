@@ -14,21 +14,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradient_server.runners.supervised.exposition import Sample
-from gradient_server.runners.supervised.log_file import LogWriter
+from gradient_server.runners.supervised.log_file import RowWriter
 
 _HOST = "127.0.0.1"
 
 
 class PushGateway(socketserver.ThreadingTCPServer):
-    """Receives metrics until it is closed. What was received is in the files when a push is answered.
+    """Receives metrics until it is closed. What was received is written when a push is answered.
 
-    :param logs: a file for each node
+    :param logs: what receives the metrics of each node
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, logs: Sequence[LogWriter]) -> None:
+    def __init__(self, logs: Sequence[RowWriter]) -> None:
         super().__init__((_HOST, 0), socketserver.BaseRequestHandler)
         self._logs = logs
         self._lock = threading.Lock()

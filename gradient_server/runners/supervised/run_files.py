@@ -68,6 +68,14 @@ class LaunchSpec:
     server: ProcessId | None = None
     machines: tuple[Mapping[str, str], ...] = ()
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> LaunchSpec:
+        """Return a spec of which `asdict` was written as JSON."""
+        data["nodes"] = tuple(Node(**node) for node in data["nodes"])
+        data["server"] = ProcessId(*data["server"]) if data["server"] else None
+        data["machines"] = tuple(data.get("machines", ()))
+        return cls(**data)
+
 
 class RunDirectory:
     """The directory of one run. Only its owner can read it."""
@@ -157,10 +165,7 @@ class RunDirectory:
         """Return the spec, and remove it from the disk."""
         data = json.loads(self._spec.read_bytes())
         self.remove_spec()
-        data["nodes"] = tuple(Node(**node) for node in data["nodes"])
-        data["server"] = ProcessId(*data["server"]) if data["server"] else None
-        data["machines"] = tuple(data.get("machines", ()))
-        return LaunchSpec(**data)
+        return LaunchSpec.from_json(data)
 
     def claim(self) -> bool:
         """Whether this call is the first one to claim the run, of all machines that share the directory.

@@ -186,6 +186,12 @@ def test_the_workers_of_an_experiment_meet_as_torch_has_them_do(bench):
     ]
 
 
+def test_the_local_rank_counts_the_workers_of_the_same_machine():
+    workers = nodes_of(["worker 0", "worker 1", "worker 2"], GRPC)
+    addresses = dict(zip(workers, ["10.0.0.2:1", "10.0.0.3:1", "10.0.0.2:2"], strict=True))
+    assert [environment(worker, addresses)["LOCAL_RANK"] for worker in workers] == ["0", "0", "1"]
+
+
 def test_a_single_node_meets_itself(bench):
     bench.directory.joinpath("meet.py").write_text(RENDEZVOUS)
     assert bench.rows(bench.done(f"python {bench.directory}/meet.py")) == ["rank 0 local 0 of 1 met [0]"]
@@ -305,8 +311,17 @@ def test_the_host_file_is_never_written_through_a_link(tmp_path):
     (tmp_path / "mpirun").chmod(0o700)
     (tmp_path / "hostfile").symlink_to(tmp_path / "victim")
     with pytest.raises(FileExistsError):
-        write_host_file(tmp_path / "hostfile", nodes_of(["worker 0"], SINGLE), str(tmp_path))
+        write_host_file(tmp_path / "hostfile", Network(addresses={}, rendezvous="h:1"), str(tmp_path))
     assert not (tmp_path / "victim").exists()
+
+
+def test_the_host_file_has_each_machine_once_with_a_slot_for_each_node(tmp_path):
+    (tmp_path / "mpirun").write_text("")
+    (tmp_path / "mpirun").chmod(0o700)
+    nodes = nodes_of(["worker 0", "worker 1", "master 0"], MPI)
+    addresses = dict(zip(nodes, ["10.0.0.2:1", "10.0.0.3:1", "10.0.0.2:2"], strict=True))
+    write_host_file(tmp_path / "hostfile", Network(addresses=addresses, rendezvous="h:1"), str(tmp_path))
+    assert (tmp_path / "hostfile").read_text() == "10.0.0.2 slots=2\n10.0.0.3 slots=1\n"
 
 
 @pytest.mark.parametrize(
