@@ -6,10 +6,16 @@ READY := $(VENV)/.ready
 SEED ?= 1
 EXAMPLES ?= 50
 TOOL_TESTS := tests/openapi tests/typing tests/benchmarks
+CLUSTER_TESTS := tests/cluster
+RAY_VERSION ?= 2.60.0
+RAY_VENV := .venv-ray
+RAY_READY := $(RAY_VENV)/.ready-$(RAY_VERSION)
+# Slurm or Ray; empty: both.
+ENGINE ?=
 IN_PARALLEL := --numprocesses auto --dist loadfile --examples 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-debian demo serve test test-tools test-versions mutants faults bench contract contract-independent \
+.PHONY: help setup setup-debian setup-cluster-debian setup-ray demo serve test test-tools test-cluster test-versions mutants faults bench contract contract-independent \
 	lint types check-spec check-generated breaking generate clean
 
 help: ## List the targets
@@ -30,6 +36,19 @@ setup-debian: ## Install Chromium, Open MPI and git-lfs, which some tests need, 
 	@DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
 		chromium openmpi-bin git-lfs >/dev/null
 
+setup-cluster-debian: ## Install Slurm, MUNGE, Redis and Open MPI, which test-cluster needs, on Debian (as root)
+	@apt-get update --quiet=2
+	@DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
+		slurmctld slurmd slurm-client munge redis-server openmpi-bin iproute2 >/dev/null
+
+setup-ray: $(RAY_READY) ## Create .venv-ray, and install Ray in it; RAY_VERSION=2.60.0
+
+$(RAY_READY):
+	@echo "Creating $(RAY_VENV) with Ray $(RAY_VERSION) (once; it takes 340 MB) ..."
+	@$(PYTHON) -m venv --clear $(RAY_VENV)
+	@$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "ray[default]==$(RAY_VERSION)"
+	@touch $@
+
 demo: $(READY) ## Train on one node and on three, on this machine: examples/demo.py
 	@$(BIN)/python examples/demo.py
 
@@ -37,10 +56,14 @@ serve: $(READY) ## Start the local server; ARGS='--runner process' executes comm
 	@$(BIN)/python -m gradient_server $(ARGS)
 
 test: $(READY) ## Run the tests of client and server, or some tests: ARGS='-k logs'
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(IN_PARALLEL) $(TOOL_TESTS:%=--ignore %))
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(IN_PARALLEL) $(addprefix --ignore ,$(TOOL_TESTS) $(CLUSTER_TESTS)))
 
 test-tools: $(READY) ## Run the tests of the development tools: generation, breaking changes, types, benchmarks
 	@$(BIN)/python -m pytest $(IN_PARALLEL) $(TOOL_TESTS) $(ARGS)
+
+test-cluster: $(READY) $(if $(filter slurm,$(ENGINE)),,$(RAY_READY)) ## Run real experiments on clusters of three machines, here; ENGINE=slurm or ray, ARGS='-k kill'
+	@$(BIN)/python -m tests.cluster.machines $(BIN)/python -m pytest -rs \
+		$(if $(ENGINE),$(CLUSTER_TESTS)/test_$(ENGINE).py,$(CLUSTER_TESTS)) $(ARGS)
 
 test-versions: $(READY) ## Test each Python version with the lowest and the highest dependencies; ARGS='--python 3.13'
 	@$(BIN)/nox --session tests $(ARGS)
