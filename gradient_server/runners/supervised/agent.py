@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,7 @@ from gradient_server.runners.supervised.processes import (
     terminate_with_parent,
 )
 from gradient_server.runners.supervised.push_gateway import PushGateway
+from gradient_server.runners.supervised.remote_commands import RemoteCommands, mpi_variables
 from gradient_server.runners.supervised.run_files import LaunchSpec
 from gradient_server.runners.supervised.workspace import prepare_workspace
 
@@ -101,39 +101,49 @@ class _RowSender:
 class Agent:
     """Runs a node as the supervisor says.
 
-    :param Channel channel: leads to the supervisor
+    :param Channel channel: leads to the supervisor, which has said what to run
     :param StopSignal stop_signal: whether it is to end
     :param Path private: a folder of its own, which is there if it makes it, and is removed when it ends
+    :param welcome: what the supervisor has said
+    :param ports: reserved for the node until right before it starts
     """
 
-    def __init__(self, channel: Channel, stop_signal: StopSignal, private: Path) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        stop_signal: StopSignal,
+        private: Path,
+        welcome: Mapping[str, Any],
+        ports: Sequence[socket.socket],
+    ) -> None:
         self._channel = channel
         self._stop_signal = stop_signal
         self._private = private
+        self._ports = ports
+        self._spec = LaunchSpec.from_json(welcome["spec"])
+        self._index: int = welcome["index"]
+        self._node = self._spec.nodes[self._index]
+        # Those for commands and for data, if machines share them; None: this machine has its own.
+        self._folders: Sequence[str] | None = welcome["folders"]
+        ahead = welcome["time"] - time.time()
+        self._rows = _RowSender(channel, "rows", ahead)
+        self._gateway = PushGateway([_RowSender(channel, "pushed", ahead)])
+        self._grace = self._spec.grace
         self._is_stopped = False
         """Whether the supervisor has said that the node is to end."""
-        self._grace = 0.0
-        self._ports: list[socket.socket] = []
-        """Reserve ports for the node until right before it starts."""
 
-    def run(self, token: str, index: int) -> None:
+    def run(self) -> None:
         """Run the node until the supervisor has it end.
 
         :raises OSError: the connection is broken
         :raises Interrupted: it was to end before the node has started
         """
         with self._stop_signal.interruptible():
-            welcome = self._greet(token, index)
-            spec = LaunchSpec.from_json(welcome["spec"])
-            rows = _RowSender(self._channel, "rows", welcome["time"] - time.time())
-            pushed = _RowSender(self._channel, "pushed", welcome["time"] - time.time())
             try:
-                workspace, storage = self._prepare(spec, welcome["folders"], rows)
+                workspace, storage = self._prepare()
                 self._channel.send("prepared")
-                start = self._channel.expect("start").content
-                gateway = PushGateway([pushed])
-                environment = self._environment(spec, index, start, storage, gateway.url(0))
-                process = NodeProcess(spec.nodes[index], rows, workspace, environment)
+                environment = self._environment(self._channel.expect("start").content, storage)
+                process = NodeProcess(self._node, self._rows, workspace, environment)
             except SetupError as error:
                 self._channel.send("failed", error=str(error))
                 return
@@ -143,118 +153,113 @@ class Agent:
                 self._channel.send("failed", error=f"{error.filename} cannot be written: {error.strerror}")
                 return
         group = NodeGroup([process], self._stop_signal)
-        self._grace = spec.grace
+        commands = RemoteCommands(
+            self._channel, group, self._node, folder=self._private, directory=workspace, environment=environment
+        )
         try:
+            if self._is_mpi_master:
+                commands.listen()
             self._channel.send("started")
             with self._stop_signal.interruptible():
                 self._channel.expect("release")
-            self._wait(group, process)
+            process.release()
+            self._wait(group, commands)
         finally:
             group.tear_down(self._grace)
-            gateway.close()
+            self._gateway.close()
+            commands.close()
         self._channel.send("ended", left=not_ended(kill_descendants(os.getpid())))
 
-    def _greet(self, token: str, index: int) -> dict[str, Any]:
-        """Introduce this machine, and return what the supervisor answers."""
-        challenge = self._channel.expect("challenge").content["challenge"]
-        host = self._channel.own_host
-        self._ports = [_reserve_port(host) for _ in range(2)]
-        self._channel.send(
-            "hello",
-            proof=proof(token, "agent", challenge),
-            challenge=self._channel.challenge,
-            index=index,
-            machine=socket.gethostname(),
-            host=host,
-            ports=[reserved.getsockname()[1] for reserved in self._ports],
-        )
-        self._channel.is_trusted = True  # only its size, which is that of the spec
-        welcome = self._channel.expect("welcome").content
-        if not is_proof(welcome["proof"], token, "supervisor", self._channel.challenge):
-            raise ConnectionAbortedError("it is not the supervisor of the run that listens there")
-        return welcome
+    @property
+    def _is_mpi_master(self) -> bool:
+        return is_mpi(self._spec.body) and self._node.leads
 
-    def _prepare(self, spec: LaunchSpec, folders: list[str] | None, rows: _RowSender) -> tuple[Path, Path]:
-        """Return the folders for commands and for data.
-
-        :param folders: the same, if machines share them; None: this machine has its own
-        """
-        if folders:
-            workspace, storage = map(Path, folders)
+    def _prepare(self) -> tuple[Path, Path]:
+        """Return the folders for commands and for data."""
+        if self._folders:
+            workspace, storage = map(Path, self._folders)
             return workspace, storage
-
-        def remark(text: str) -> None:
-            rows.write(time.time(), [text])
-
         storage = self._private_folder() / "storage"
         storage.mkdir(mode=0o700)
         workspace = prepare_workspace(
-            spec.body, self._private / "workspace", upload=spec.upload, leave_out=self._private, remark=remark
+            self._spec.body,
+            self._private / "workspace",
+            upload=self._spec.upload,
+            leave_out=self._private,
+            remark=self._remark,
         )
-        make_model_folder(storage, spec.body, remark)
+        make_model_folder(storage, self._spec.body, self._remark)
         return workspace, storage
 
-    def _environment(
-        self, spec: LaunchSpec, index: int, start: Mapping[str, Any], storage: Path, push_gateway: str
-    ) -> dict[str, str]:
-        node, by_name = spec.nodes[index], {node.name: node for node in spec.nodes}
+    def _remark(self, text: str) -> None:
+        self._rows.write(time.time(), [text])
+
+    def _environment(self, start: Mapping[str, Any], storage: Path) -> dict[str, str]:
+        """Return the variables of the node.
+
+        :param start: where the nodes find each other
+        """
+        spec, by_name = self._spec, {node.name: node for node in self._spec.nodes}
         addresses = {by_name[name]: address for name, address in start["addresses"].items()}
         network = Network(addresses=addresses, rendezvous=start["rendezvous"])
         variables = {**command_variables(os.environ), **spec.variables}
-        # What the scheduler of the cluster has assigned is the node's alone, as with machine types.
-        assigned = {name: os.environ[name] for name in (_GPUS,) if name in os.environ}
         host_file = None
-        if is_mpi(spec.body) and node.leads:
+        if self._is_mpi_master:
             host_file = self._private_folder() / "hostfile"
             write_host_file(host_file, network, variables.get("PATH"))
+            variables |= mpi_variables(self._private)
+        # What the scheduler of the cluster has assigned is the node's alone, as with machine types.
+        assigned = {name: os.environ[name] for name in (_GPUS,) if name in os.environ}
         environment = node_environment(
-            node,
+            self._node,
             network,
             handle=spec.handle,
             body=spec.body,
             server=variables,
             storage=storage,
             host_file=host_file,
-            machine={**(spec.machines[index] if spec.machines else {}), **assigned},
-            push_gateway=push_gateway,
+            machine={**(spec.machines[self._index] if spec.machines else {}), **assigned},
+            push_gateway=self._gateway.url(0),
         )
         for reserved in self._ports:
             reserved.close()
         return {**environment, RUN_VARIABLE: str(ProcessId.of(os.getpid()))}
 
-    def _wait(self, group: NodeGroup, process: NodeProcess) -> None:
-        """Run the command until the node is to end. That it has ended itself is not enough: others may go on."""
+    def _wait(self, group: NodeGroup, commands: RemoteCommands) -> None:
+        """Wait until the node is to end. That its command has ended is not enough: other nodes may go on."""
         is_told = False
 
-        def tell_exit_code(exit_codes: Mapping[str, int]) -> None:
+        def tell(exit_codes: Mapping[str, int]) -> None:
             nonlocal is_told
-            if exit_codes and not is_told:
+            if self._node.name in exit_codes and not is_told:
                 is_told = True
-                self._channel.send("exited", code=exit_codes[process.node.name])
+                self._channel.send("exited", code=exit_codes[self._node.name])
+            commands.tell_exit_codes(exit_codes)
 
-        group.listen(self._channel, partial(self._receive, group))
-        process.release()
-        self._obey()  # the message may have come with the one before
-        group.wait(lambda: None, tell_exit_code)
+        def receive() -> int:
+            try:
+                size = self._channel.receive()
+            except OSError:
+                group.ignore(self._channel)
+                self._stop_signal.received = True
+                return 0
+            self._obey(commands)
+            return size
+
+        group.listen(self._channel, receive)
+        self._obey(commands)  # a message may have come with the one before
+        group.wait(lambda: None, tell)
         if not self._is_stopped:
             self._channel.send("terminated")
 
-    def _receive(self, group: NodeGroup) -> int:
-        try:
-            size = self._channel.receive()
-        except OSError:
-            group.ignore(self._channel)
-            self._stop_signal.received = True
-            return 0
-        self._obey()
-        return size
-
-    def _obey(self) -> None:
+    def _obey(self, commands: RemoteCommands) -> None:
         while self._channel.received:
             message = self._channel.received.popleft()
             if message.kind == "stop":
                 self._is_stopped = self._stop_signal.received = True
                 self._grace = message.content["grace"]
+            else:
+                commands.receive(message)
 
     def _private_folder(self) -> Path:
         self._private.mkdir(mode=0o700, exist_ok=True)
@@ -297,19 +302,44 @@ def _guard(child: int) -> int:
 def _run(assignment: _Assignment, private: Path) -> int:
     stop_signal = StopSignal()
     become_subreaper()
-    place = f"{assignment.host}:{assignment.port}"
     try:
         with stop_signal.interruptible():
             connection = socket.create_connection((assignment.host, assignment.port), timeout=_CONNECT_TIMEOUT)
             connection.settimeout(None)
-        threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
-        channel = Channel(connection, _STALL_TIMEOUT)
-        Agent(channel, stop_signal, private).run(assignment.token, assignment.index)
+            threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+            channel = Channel(connection, _STALL_TIMEOUT)
+            host = connection.getsockname()[0]
+            ports = [_reserve_port(host) for _ in range(2)]
+            welcome = _greet(channel, assignment, host, [reserved.getsockname()[1] for reserved in ports])
+        Agent(channel, stop_signal, private, welcome, ports).run()
     except Interrupted:
         return 1
     except OSError as error:
+        place = f"{assignment.host}:{assignment.port}"
         return _complain(f"The agent has lost the supervisor at {place}: {error.strerror or error}")
     return 0
+
+
+def _greet(channel: Channel, assignment: _Assignment, host: str, ports: Sequence[int]) -> dict[str, Any]:
+    """Introduce this machine to the supervisor, and return what that says about the node.
+
+    :raises OSError: the connection is broken, or leads to somebody else
+    """
+    challenge = channel.expect("challenge").content["challenge"]
+    channel.is_trusted = True  # only the size of what it says, which is that of the spec
+    channel.send(
+        "hello",
+        proof=proof(assignment.token, "agent", challenge),
+        challenge=channel.challenge,
+        index=assignment.index,
+        machine=socket.gethostname(),
+        host=host,
+        ports=ports,
+    )
+    welcome = channel.expect("welcome").content
+    if not is_proof(welcome["proof"], assignment.token, "supervisor", channel.challenge):
+        raise ConnectionAbortedError("it is not the supervisor of the run")
+    return welcome
 
 
 def _end_with(connection: socket.socket) -> None:

@@ -69,11 +69,6 @@ class Channel:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout * 1000)
 
-    @property
-    def own_host(self) -> str:
-        """The address of this machine, as the other end sees it."""
-        return str(self._connection.getsockname()[0])
-
     def fileno(self) -> int:
         """Return its descriptor, to wait until something can be received."""
         return self._connection.fileno()

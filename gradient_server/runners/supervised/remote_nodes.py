@@ -25,6 +25,7 @@ from gradient_server.runners.supervised.limits import SetupError
 from gradient_server.runners.supervised.local_nodes import Launch, make_model_folder
 from gradient_server.runners.supervised.log_file import LogWriter
 from gradient_server.runners.supervised.node_group import Interrupted, Nodes, Outcome, outcome_of
+from gradient_server.runners.supervised.remote_commands import NOT_STARTED
 from gradient_server.runners.supervised.workspace import prepare_workspace
 
 AGENT_MODULE = "gradient_server.runners.supervised.agent"
@@ -81,10 +82,10 @@ class PlainLauncher(AgentLauncher):
 
     def start(self, nodes: Sequence[Node], lines: Sequence[bytes]) -> None:
         """Start a process for each node."""
-        for line in lines:
+        for index, line in enumerate(lines):
             try:
                 agent = subprocess.Popen(
-                    [sys.executable, "-P", "-X", "utf8", "-m", AGENT_MODULE],
+                    self._command(index),
                     stdin=subprocess.PIPE,
                     cwd="/",
                     start_new_session=True,
@@ -95,6 +96,10 @@ class PlainLauncher(AgentLauncher):
             assert agent.stdin
             with agent.stdin, contextlib.suppress(BrokenPipeError):
                 agent.stdin.write(line)
+
+    def _command(self, index: int) -> list[str]:
+        """Return the command that starts the agent of a node."""
+        return [sys.executable, "-P", "-X", "utf8", "-m", AGENT_MODULE]
 
     def problem(self) -> tuple[int, str] | None:
         """Return which agent has ended with an error."""
@@ -163,6 +168,8 @@ class RemoteNodes(Nodes):
         self._folders: list[str] | None = None
         """Those for commands and for data, if machines share them."""
         self._exit_codes: dict[str, int] = {}
+        self._commands: dict[str, _RemoteNode] = {}
+        """The nodes that have commands run on other machines, by the names of these."""
         self._failure: Outcome | None = None
         """What has gone wrong first."""
         self._is_released = False
@@ -321,6 +328,7 @@ class RemoteNodes(Nodes):
                 "welcome",
                 proof=proof(self._token, "supervisor", challenge),
                 spec=asdict(self._launch.spec),
+                index=node.index,
                 folders=self._folders,
                 time=time.time(),
             )
@@ -359,6 +367,8 @@ class RemoteNodes(Nodes):
                 self._append(node, self._pushed[node.index], message.data)
             case "prepared" | "started":
                 node.state = message.kind
+            case "run" | "output" | "finished":
+                self._relay(node, message)
             case "exited":
                 self._exit_codes[name] = content["code"]
             case "failed":
@@ -369,6 +379,18 @@ class RemoteNodes(Nodes):
                 node.state, node.left = "ended", content["left"]
             case _:
                 self._lose(node, "its agent has sent what nobody understands")
+
+    def _relay(self, node: _RemoteNode, message: Message) -> None:
+        """Pass on a command to the machine that it is for, and its output and its end to the node that has sent it."""
+        content = message.content
+        target: _RemoteNode | None = self._commands.setdefault(content["name"], node)
+        if message.kind == "run":
+            target = next((other for other in self._connected() if other.host == content["host"]), None)
+        if target:
+            self._send(target, message.kind, message.data, **content)
+        else:
+            self._send(node, "output", f"No node of this run is on {content['host']}".encode(), name=content["name"])
+            self._send(node, "finished", name=content["name"], code=NOT_STARTED)
 
     def _append(self, node: _RemoteNode, log: LogWriter, data: bytes) -> None:
         # After an error, rows are still received, so that the node does not block.
@@ -382,8 +404,12 @@ class RemoteNodes(Nodes):
 
     def _send_all(self, kind: str, **content: Any) -> None:
         for node in self._connected():
+            self._send(node, kind, **content)
+
+    def _send(self, node: _RemoteNode, kind: str, data: bytes = b"", **content: Any) -> None:
+        if node.state != "lost":
             try:
-                node.channel.send(kind, **content)
+                node.channel.send(kind, data, **content)
             except OSError as error:
                 self._lose(node, str(error.strerror or error))
 
