@@ -23,9 +23,10 @@ from gradient_server.runners.supervised.remote_nodes import PlainLauncher, Remot
 from gradient_server.runners.supervised.supervisor import supervise_in_foreground
 {setup}
 def make_nodes(launch):
-    return RemoteNodes(launch, {launcher}, "127.0.0.1")
+    return RemoteNodes(launch, {launcher}, "{host}")
 supervise_in_foreground(Path(sys.argv[1]), make_nodes)
 """
+KINDS = {"masterCommand": ExperimentType.MPI_MULTI_NODE, "workerCommand": ExperimentType.GRPC_MULTI_NODE}
 
 
 def names_of(body):
@@ -40,18 +41,23 @@ class RemoteRun:
 
     :param launcher: a Python expression for the launcher of the agents
     :param setup: Python statements for the supervisor
+    :param host: the address of its machine
+    :param environment: variables of the supervisor, and so of the agents
+    :param body: members of the request
     """
 
-    def __init__(self, folder, launcher="PlainLauncher()", setup="", grace=1.0, upload=None, environment=(), **body):
+    def __init__(
+        self, folder, *, launcher="PlainLauncher()", setup="", host="127.0.0.1", grace=1.0, environment=(), **body
+    ):
         body = {"name": "test", "projectHandle": "p", **body}
-        kind = ExperimentType.GRPC_MULTI_NODE if "workerCommand" in body else ExperimentType.SINGLE_NODE
+        kind = next((KINDS[field] for field in KINDS if field in body), ExperimentType.SINGLE_NODE)
         body = {"experimentTypeId": int(kind), **body}
         self.nodes = nodes_of(names_of(body), body)
         self.directory = RunDirectory(Path(folder, "es1"))
-        spec = LaunchSpec(handle="es1", body=body, nodes=self.nodes, grace=grace, variables={}, upload=upload)
+        spec = LaunchSpec(handle="es1", body=body, nodes=self.nodes, grace=grace, variables={})
         self.directory.create(spec)
         self.errors = Path(folder, "supervisor-errors")
-        program = SUPERVISOR.format(launcher=launcher, setup=setup)
+        program = SUPERVISOR.format(launcher=launcher, setup=setup, host=host)
         with self.errors.open("wb") as errors:
             self.supervisor = subprocess.Popen(
                 [sys.executable, "-P", "-c", program, str(self.directory.path)],

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from tests.server.runners.conftest import LEAVING, is_alive, left_over, only_lin
 from tests.server.runners.supervised.remote_runs import RemoteRun
 
 pytestmark = only_linux
+needs_mpirun = pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun (Debian: openmpi-bin)")
 HOST = socket.gethostname()
 APART = "PlainLauncher(has_shared_files=False)"
 # Starts something else than an agent for the last node.
@@ -313,3 +315,31 @@ def test_commands_see_the_variables_of_their_machine(start):
     )
     assert run.end() == ("stopped", None, 0)
     assert [run.rows(index) for index in range(2)] == [["2 0 0 2 unset"], ["2 1 0 2 unset"]]
+
+
+@needs_mpirun
+def test_mpirun_starts_what_is_to_run_on_the_machine_of_its_node(start):
+    """Nodes that share a machine are its slots."""
+    run = start(
+        masterCommand="mpirun -n 3 sh -c 'echo rank $OMPI_COMM_WORLD_RANK'",
+        masterCount=1,
+        workerCommand="exec sleep 60",
+        workerCount=2,
+    )
+    assert run.end() == ("stopped", None, 0)
+    assert sorted(run.rows(2)) == ["rank 0", "rank 1", "rank 2"]
+
+
+def test_without_mpirun_the_error_names_the_machine_of_the_master(start):
+    run = start(
+        masterCommand="true",
+        masterCount=1,
+        workerCommand="exec sleep 60",
+        workerCount=1,
+        environment={"PATH": "/nowhere"},
+    )
+    state, error, _ = run.end()
+    assert state == "error"
+    assert error.startswith(
+        f"On the machine {HOST} of master 0: An MPI experiment needs mpirun on the machine of its m"
+    )
