@@ -23,6 +23,7 @@ from typing import Any
 
 from attrs import frozen
 
+from gradient_server.runners.supervised.artifact_transfer import send_artifacts
 from gradient_server.runners.supervised.channel import Channel, is_proof, proof
 from gradient_server.runners.supervised.deletion import remove_tree
 from gradient_server.runners.supervised.environment import (
@@ -105,7 +106,7 @@ class Agent:
     :param StopSignal stop_signal: whether it is to end
     :param Path private: a folder of its own, which is there if it makes it, and is removed when it ends
     :param welcome: what the supervisor has said
-    :param ports: reserved for the node until right before it starts
+    :param ports: reserved for its command until right before that starts
     """
 
     def __init__(
@@ -162,12 +163,16 @@ class Agent:
             self._channel.send("started")
             with self._stop_signal.interruptible():
                 self._channel.expect("release")
+            for reserved in self._ports:
+                reserved.close()
             process.release()
             self._wait(group, commands)
         finally:
             group.tear_down(self._grace)
             self._gateway.close()
             commands.close()
+        if not self._folders:
+            send_artifacts(self._channel, self._private, self._spec.body)
         self._channel.send("ended", left=not_ended(kill_descendants(os.getpid())))
 
     @property
@@ -221,8 +226,6 @@ class Agent:
             machine={**(spec.machines[self._index] if spec.machines else {}), **assigned},
             push_gateway=self._gateway.url(0),
         )
-        for reserved in self._ports:
-            reserved.close()
         return {**environment, RUN_VARIABLE: str(ProcessId.of(os.getpid()))}
 
     def _wait(self, group: NodeGroup, commands: RemoteCommands) -> None:

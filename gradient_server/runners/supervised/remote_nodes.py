@@ -19,6 +19,7 @@ from typing import Any
 from attrs import asdict, define
 from gradient_api.constants import ExperimentState as State
 
+from gradient_server.runners.supervised.artifact_transfer import ArtifactCollection, folders_below
 from gradient_server.runners.supervised.channel import Channel, Message, is_proof, proof
 from gradient_server.runners.supervised.environment import Node, nodes_with_addresses
 from gradient_server.runners.supervised.limits import SetupError
@@ -144,6 +145,8 @@ class _RemoteNode:
     """Then `prepared`, `started`, `ended`, or `lost`."""
     left: str | None = None
     """A sentence about processes that its agent could not end."""
+    artifact_error: str | None = None
+    """Why its artifacts are not all here."""
 
 
 class RemoteNodes(Nodes):
@@ -170,6 +173,8 @@ class RemoteNodes(Nodes):
         self._exit_codes: dict[str, int] = {}
         self._commands: dict[str, _RemoteNode] = {}
         """The nodes that have commands run on other machines, by the names of these."""
+        folders = folders_below(launch.files.path, launch.spec.body)
+        self._artifacts = ArtifactCollection(launch.spec.nodes, folders)
         self._failure: Outcome | None = None
         """What has gone wrong first."""
         self._is_released = False
@@ -247,9 +252,9 @@ class RemoteNodes(Nodes):
         self._selector.close()
         self._launcher.close()
         for node in self._nodes.values():
-            if node.left:
+            for text in filter(None, (node.left, node.artifact_error)):
                 with contextlib.suppress(OSError):
-                    self._launch.remark(f"On the machine {node.machine}: {node.left}", node.index)
+                    self._launch.remark(f"On the machine {node.machine}: {text}", node.index)
 
     def _listen(self) -> socket.socket:
         try:
@@ -369,6 +374,8 @@ class RemoteNodes(Nodes):
                 node.state = message.kind
             case "run" | "output" | "finished":
                 self._relay(node, message)
+            case "artifact":
+                self._keep_artifact(node, message)
             case "exited":
                 self._exit_codes[name] = content["code"]
             case "failed":
@@ -401,6 +408,13 @@ class RemoteNodes(Nodes):
         except OSError as error:
             name = self._launch.spec.nodes[node.index].name
             self._fail(f"The log of {name} cannot be kept: {error.strerror}", node.index)
+
+    def _keep_artifact(self, node: _RemoteNode, message: Message) -> None:
+        try:
+            if not node.artifact_error:
+                self._artifacts.write(node.index, data=message.data, **message.content)
+        except OSError as error:
+            node.artifact_error = f"Artifacts cannot be kept: {message.content['name']}: {error.strerror}"
 
     def _send_all(self, kind: str, **content: Any) -> None:
         for node in self._connected():

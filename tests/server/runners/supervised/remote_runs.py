@@ -10,6 +10,7 @@ from pathlib import Path
 from gradient_api.constants import ExperimentState as State
 from gradient_api.constants import ExperimentType
 
+from gradient_server.runners.supervised.artifact_files import artifact_folders, list_artifacts
 from gradient_server.runners.supervised.environment import nodes_of
 from gradient_server.runners.supervised.log_file import LogReader
 from gradient_server.runners.supervised.run_files import EventReader, LaunchSpec, RunDirectory
@@ -52,6 +53,7 @@ class RemoteRun:
         body = {"name": "test", "projectHandle": "p", **body}
         kind = next((KINDS[field] for field in KINDS if field in body), ExperimentType.SINGLE_NODE)
         body = {"experimentTypeId": int(kind), **body}
+        self.body = body
         self.nodes = nodes_of(names_of(body), body)
         self.directory = RunDirectory(Path(folder, "es1"))
         spec = LaunchSpec(handle="es1", body=body, nodes=self.nodes, grace=grace, variables={})
@@ -98,6 +100,11 @@ class RemoteRun:
         """Wait for a row of a node, and return it."""
         wait_until(lambda: self.rows(index), f"a row of node {index}")
         return self.rows(index)[0]
+
+    def artifacts(self):
+        """Return the sizes and times of the artifacts where the server looks for them, by name."""
+        folders = artifact_folders(self.directory.storage, self.directory.workspace, self.body)
+        return {each.name: (each.size, each.modified) for each in list_artifacts(folders, "", 100)}
 
     def close(self):
         with contextlib.suppress(ProcessLookupError):

@@ -61,6 +61,12 @@ while True:
 connection.sendall(b"hello")
 connection.recv(1)
 """
+# Also what is no artifact: a link that leads out, and what is in other folders.
+WRITES = """
+mkdir -p $PS_MODEL_PATH/deep; echo $INDEX > $PS_MODEL_PATH/same; echo own > "$PS_MODEL_PATH/deep/$TYPE $INDEX"
+: > results/empty; head -c 3000000 /dev/zero > results/large; touch -d @1000000000 results/large
+ln -s /etc/hostname $PS_MODEL_PATH/leads-out; echo elsewhere > data.txt
+"""
 SLEEPS_APART = f"{sys.executable} -c {shlex.quote(LEAVING)} sleep 60"
 """Prints the pid of a process in a session of its own."""
 
@@ -343,3 +349,34 @@ def test_without_mpirun_the_error_names_the_machine_of_the_master(start):
     assert error.startswith(
         f"On the machine {HOST} of master 0: An MPI experiment needs mpirun on the machine of its m"
     )
+
+
+def test_artifacts_of_machines_with_folders_of_their_own_come_back(start):
+    """Of two with the same name, that of the first leading node is kept."""
+    run = start(
+        launcher=APART,
+        workerCommand=f'{WRITES}\ntest "$INDEX" = 1 || exec {python(CONNECTS)}',
+        workerCount=2,
+        parameterServerCommand=f"{WRITES}\nexec {python(SERVES)}",
+        parameterServerCount=1,
+        artifactDirectory="results",
+    )
+    assert run.end() == ("stopped", None, 0)
+    artifacts = run.artifacts()
+    assert {name: size for name, (size, _) in artifacts.items()} == {
+        "artifacts/empty": 0,
+        "artifacts/large": 3_000_000,
+        **{f"model/deep/{node}": 4 for node in ("ps 0", "worker 0", "worker 1")},
+        "model/same": 2,
+    }
+    assert artifacts["artifacts/large"][1] == 1_000_000_000
+    assert run.directory.storage.joinpath("models", "same").read_text() == "0\n"
+
+
+def test_artifacts_come_back_from_a_run_that_is_stopped(start):
+    command = "trap 'echo last > $PS_MODEL_PATH/checkpoint; exit' TERM; echo ready; while :; do sleep 0.01; done"
+    run = start(launcher=APART, workerCommand=command, workerCount=1)
+    run.first_row()
+    run.stop()
+    assert run.end() == ("canceled", None, None)
+    assert list(run.artifacts()) == ["model/checkpoint"]
