@@ -540,7 +540,7 @@ class AsyncExperimentsReader(AsyncBaseClient):
         """Take the steps of a poller until it is done, yield its events, and report progress."""
         with reporter:
             while step := poller.next_step(time.monotonic()):
-                reporter.show(poller.state, poller.row_count, poller.began)
+                reporter.show(poller.state, poller.row_count, poller.began, poller.remark)
                 if isinstance(step, polling.Pause):
                     await anyio.sleep(step.seconds)
                     continue
@@ -554,7 +554,7 @@ class AsyncExperimentsReader(AsyncBaseClient):
                         for event in events:
                             yield event
                     del response, events  # The next page needs the memory.
-            reporter.show(poller.state, poller.row_count, poller.began)
+            reporter.show(poller.state, poller.row_count, poller.began, poller.remark)
 
     async def _respond(self, handle: str, query: polling.Query) -> object:
         if query.wait and not self._transport.may_hold:

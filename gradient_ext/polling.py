@@ -162,6 +162,8 @@ class Poller(ABC, Generic[Event]):
     """How many rows have come; None: this poller reads no rows."""
     began: str | None = field(default=None, init=False)
     """When the command began to run, in ISO 8601, as far as it is known."""
+    remark: str | None = field(default=None, init=False)
+    """What the experiment waits for, in words, while it is pending."""
     _interval: float = field(default=SHORTEST_INTERVAL, init=False)
     _last_error: GradientSdkError | None = field(default=None, init=False)
     _started_at: float | None = field(default=None, init=False)
@@ -247,6 +249,11 @@ class Poller(ABC, Generic[Event]):
     def _reset_interval(self) -> None:
         self._interval = SHORTEST_INTERVAL
 
+    def _describe(self, experiment: BaseExperiment) -> None:
+        """Take what is displayed beside the state."""
+        self.began = experiment.dt_started
+        self.remark = experiment.remark if experiment.state == ExperimentState.PENDING else None
+
     def _hold(self, seconds: float) -> float:
         """Return how long the server may hold the next request: not at all while requests or long polls fail.
 
@@ -312,7 +319,9 @@ class LogFollower(Poller[LogRow]):
         if self._is_over:
             return self._final_query()
         if self._state_is_due:
-            return StateQuery()
+            # What it waits for is displayed, too.
+            waits = self.displays_state and self.state == ExperimentState.PENDING
+            return ExperimentQuery() if waits else StateQuery()
         wait = 0.0
         if cursor.is_at_front and not self._has_ended:
             # While jobs are not equally far, rows of the others do not end the long poll: it replaces a pause.
@@ -340,8 +349,8 @@ class LogFollower(Poller[LogRow]):
         match query:
             case ExperimentQuery():
                 experiment = cast(BaseExperiment, response)
-                self._cursor = LogCursor(self.start, self.limit, job_count(experiment))
-                self.began = experiment.dt_started
+                self._cursor = self._cursor or LogCursor(self.start, self.limit, job_count(experiment))
+                self._describe(experiment)
                 self._take_state(experiment.state)
             case StateQuery():
                 self._take_state(cast(int, response))
@@ -465,6 +474,8 @@ class Waiter(Poller[int]):
     _tail: LogTail = field(factory=lambda: LogTail(_TAIL_ROWS), init=False)
     _tail_started_at: float | None = field(default=None, init=False)
     _in_aftermath: bool = field(default=False, init=False)
+    _is_described: bool = field(default=False, init=False)
+    """Whether the last response about the state was the whole experiment."""
 
     def result(self) -> BaseExperiment:
         """Return the experiment, when there is no next step.
@@ -490,9 +501,10 @@ class Waiter(Poller[int]):
 
     def _next_query(self) -> Query | None:
         if not self._is_reached:
-            if self.state is None and self.displays_state:
+            if self.displays_state and self.state in (None, ExperimentState.PENDING) and not self._is_described:
                 return ExperimentQuery()
-            return StateQuery() if self.state is None else StateQuery(wait=self._hold(LONGEST_HOLD), known=self.state)
+            longest = _DISPLAYED_STATE_AGE if self.remark else LONGEST_HOLD
+            return StateQuery() if self.state is None else StateQuery(wait=self._hold(longest), known=self.state)
         if self._experiment is None:
             return ExperimentQuery(within=_AFTERMATH_SECONDS if self._in_aftermath else None)
         if self._is_failure and not self._tail.finished:
@@ -503,13 +515,15 @@ class Waiter(Poller[int]):
         match query:
             case ExperimentQuery():
                 experiment = cast(BaseExperiment, response)
-                self.began = experiment.dt_started
-                if self.state is None:
+                self._describe(experiment)
+                self._is_described = True
+                if not self._is_reached:
                     changes = self._take_state(experiment.state)
                     self._experiment = experiment if self._is_reached else None
                     return changes
                 self._experiment = experiment
             case StateQuery():
+                self._is_described = False
                 return self._take_state(cast(int, response))
             case _:
                 self._take_rows(cast(list[LogRow], response))

@@ -536,7 +536,7 @@ class ExperimentsReader(BaseClient):
         """Take the steps of a poller until it is done, yield its events, and report progress."""
         with reporter:
             while step := poller.next_step(time.monotonic()):
-                reporter.show(poller.state, poller.row_count, poller.began)
+                reporter.show(poller.state, poller.row_count, poller.began, poller.remark)
                 if isinstance(step, polling.Pause):
                     time.sleep(step.seconds)
                     continue
@@ -549,7 +549,7 @@ class ExperimentsReader(BaseClient):
                         reporter.hide()
                         yield from events
                     del response, events  # The next page needs the memory.
-            reporter.show(poller.state, poller.row_count, poller.began)
+            reporter.show(poller.state, poller.row_count, poller.began, poller.remark)
 
     def _respond(self, handle: str, query: polling.Query) -> object:
         if query.wait and not self._transport.may_hold:

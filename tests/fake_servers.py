@@ -289,7 +289,7 @@ class LiveServer(FakeServer):
         self.holds = holds
         self.logs = SimulatedLogs(1)
         self.state = ExperimentState.RUNNING
-        self.error = None
+        self.error = self.remark = None
         super().__init__()
         # A test that waits in vain fails then, rather than hang.
         self._ending = threading.Timer(20, self.change, kwargs={"state": ExperimentState.STOPPED})
@@ -342,4 +342,6 @@ class LiveServer(FakeServer):
                 self.changed.wait_for(lambda: self.state != known, timeout=wait)
             return 200, {"data": {"handle": "es1", "state": self.state}}
         experiment = {"handle": "es1", "experimentTypeId": 1, "state": self.state, "experimentError": self.error}
+        if self.remark is not None:
+            experiment["remark"] = self.remark
         return 200, {"data": experiment}

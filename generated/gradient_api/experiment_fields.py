@@ -47,7 +47,7 @@ class BaseExperimentFields:
     :param int exit_code: The exit code of the command that decided how it ended; 128 + N after signal N, as in a shell.
     :param int exit_signal: The number of the signal that ended this command.
     :param bool simulated: Whether its runs are simulated, so that no command is executed; only such experiments have it.
-    :param str remark: Which of its parameters the server does not use, and what it waits for or which GPUs it has, in words; none where there is nothing to say.
+    :param str remark: Which of its parameters the server does not use, and what it waits for, or which machines and GPUs it has, in words; none where there is nothing to say.
     :param str url: The page of the experiment, for a browser.
     :param str dt_created: When it was created; six digits of a second and `+00:00`.
     :param str dt_modified: When it was last changed.
@@ -105,7 +105,7 @@ class BaseExperimentFields:
     simulated: bool | None = None
     """Whether its runs are simulated, so that no command is executed; only such experiments have it."""
     remark: str | None = None
-    """Which of its parameters the server does not use, and what it waits for or which GPUs it has, in words; none where there is nothing to say."""
+    """Which of its parameters the server does not use, and what it waits for, or which machines and GPUs it has, in words; none where there is nothing to say."""
     url: str | None = None
     """The page of the experiment, for a browser."""
     dt_created: str | None = None

@@ -17,12 +17,15 @@ class ProgressReporter:
     ) -> None:
         """Stop reporting."""
 
-    def show(self, state: int | None, row_count: int | None, began: str | None = None) -> None:
+    def show(
+        self, state: int | None, row_count: int | None, began: str | None = None, remark: str | None = None
+    ) -> None:
         """Display the progress until `hide()` is called: the caller begins to wait for the server.
 
         :param int state: the state of the experiment; None: it is not known yet
         :param int row_count: the number of log rows so far; None: nobody reads logs
         :param str began: when the command began to run, in ISO 8601; None: that is not known
+        :param str remark: what the experiment waits for, in words; None: nothing, or nobody knows
         """
 
     def hide(self) -> None:

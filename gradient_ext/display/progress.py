@@ -19,6 +19,7 @@ from typing import ClassVar
 from gradient_ext import install_command
 from gradient_ext.display import ProgressReporter, TransferReporter
 from gradient_ext.display.tables import TERMINAL_STYLES, badge, elapsed_text, parsed_timestamp
+from gradient_ext.redaction import escape_control_characters
 from gradient_ext.states import ExperimentState, Style, state_style, state_word
 
 try:
@@ -80,9 +81,10 @@ class _Line(ProgressReporter):
         self._began = time.monotonic()
         self._state: int | None = None
         self._row_count: int | None = None
+        self._remark: str | None = None
         self._command_began = False
 
-    def _update(self, state: int | None, row_count: int | None, began: str | None) -> None:
+    def _update(self, state: int | None, row_count: int | None, began: str | None, remark: str | None) -> None:
         """Take the progress. The time counts from the start of the command, until then from now on."""
         if not self._command_began and (timestamp := parsed_timestamp(began)):
             self._command_began = True
@@ -90,12 +92,13 @@ class _Line(ProgressReporter):
         elif not self._command_began and state == ExperimentState.RUNNING != self._state:
             self._command_began = True
             self._began = time.monotonic()
-        self._state, self._row_count = state, row_count
+        self._state, self._row_count, self._remark = state, row_count, remark
 
     def _parts(self) -> tuple[str, str, Style | None, str]:
         """Return the line: the text before the word for the state, this word, its style, and the text after it."""
         rows = "" if self._row_count is None else f", {self._row_count} row{'' if self._row_count == 1 else 's'}"
-        after = f", {elapsed_text(time.monotonic() - self._began)}{rows}"
+        remark = f". {escape_control_characters(self._remark)}" if self._remark else ""
+        after = f", {elapsed_text(time.monotonic() - self._began)}{rows}{remark}"
         if self._state is None:
             return self._experiment_id, "", None, after
         return f"{self._experiment_id} ", state_word(self._state), state_style(self._state), after
@@ -132,9 +135,11 @@ class TerminalLine(_Line):
         if kind is None and self._is_terminal:
             self._print_new_state()
 
-    def show(self, state: int | None, row_count: int | None, began: str | None = None) -> None:
+    def show(
+        self, state: int | None, row_count: int | None, began: str | None = None, remark: str | None = None
+    ) -> None:
         """Display the progress until `hide()` is called."""
-        self._update(state, row_count, began)
+        self._update(state, row_count, began, remark)
         if self._live is None and not (self._is_terminal and self._start()):
             self._print_new_state()
 
@@ -205,10 +210,12 @@ class NotebookLine(_Line):
         if self._displayed_at is not None:
             self._display("" if kind is None else "; not watched any more")
 
-    def show(self, state: int | None, row_count: int | None, began: str | None = None) -> None:
+    def show(
+        self, state: int | None, row_count: int | None, began: str | None = None, remark: str | None = None
+    ) -> None:
         """Display the progress."""
         is_new = state != self._state
-        self._update(state, row_count, began)
+        self._update(state, row_count, began, remark)
         if is_new or self._displayed_at is None or time.monotonic() - self._displayed_at >= _NOTEBOOK_INTERVAL:
             self._display()
 

@@ -77,6 +77,30 @@ def test_the_line_moves_while_nothing_comes_and_makes_way_for_rows(live, client,
     assert terminal.written.count(SHOWN) == terminal.written.count(HIDDEN)
 
 
+@pytest.mark.parametrize("method", ["wait", "yield_logs"])
+def test_the_line_says_what_a_pending_experiment_waits_for(live, plain_client, terminal, monkeypatch, method):
+    monkeypatch.setattr("gradient_ext.polling._DISPLAYED_STATE_AGE", 0.1)
+    live.change(state=ExperimentState.PENDING, remark="It is number 2 in the queue.")
+
+    def go_on():
+        terminal.wait_for(r"pending.*, \d:\d\d.*\. It is number 2 in the queue\.")
+        live.change(remark="It is\x1b[31m number 1.")
+        terminal.wait_for(r"It is\\x1b\[31m number 1\.")
+        live.change(state=ExperimentState.RUNNING, remark="Not used: c.")
+        terminal.wait_for("running")
+        live.print(0, end=True)
+        live.change(state=ExperimentState.STOPPED)
+
+    threading.Thread(target=go_on, daemon=True).start()
+    with terminal.printed_to():
+        if method == "wait":
+            plain_client.wait("es1", progress=True)
+        else:
+            assert list(plain_client.yield_logs("es1", progress=True)) == []
+    assert seen(terminal, "stopped.*\n$")[-1].startswith("es1 stopped, 0:00")
+    assert "Not used" not in terminal.written
+
+
 def test_the_state_is_read_again_when_the_first_rows_have_come(live, plain_client, terminal):
     """An experiment that prints is not pending any more."""
     live.change(state=ExperimentState.PENDING)

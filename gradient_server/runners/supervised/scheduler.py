@@ -211,8 +211,7 @@ class Scheduler:
 
     def _set_waiting_reasons(self, reason: str) -> None:
         for place, run in enumerate(self._queue, 1):
-            if run.request.gpus:  # with machine types
-                run.waits_for = reason if place == 1 else f"It waits for its turn: it is number {place} in the queue."
+            run.waits_for = reason if place == 1 else f"It waits for its turn: it is number {place} in the queue."
 
     def _record_launch(self, run: SupervisedRun) -> bool:
         """Record that a run is launched, or return False and have it wait until the store can be written."""
