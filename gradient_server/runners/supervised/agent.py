@@ -55,6 +55,8 @@ _CONNECT_TIMEOUT = 30.0
 _STALL_TIMEOUT = 300
 """Seconds for which the supervisor may receive nothing, for example because its disk is full of work."""
 _GPUS = "CUDA_VISIBLE_DEVICES"
+_SIGNAL_OFFSET = 128
+"""A process that was killed by a signal has this plus its number as exit code, as with shells."""
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
@@ -270,7 +272,7 @@ class Agent:
 
 
 def main() -> int:
-    """Run a node, in a child process: whatever ends that, nothing of the node is left."""
+    """Run a node in a child process: whatever ends that, nothing of the node is left."""
     try:
         assignment = _Assignment.parse(sys.stdin.buffer.readline(), os.environ)
     except ValueError as error:
@@ -278,13 +280,14 @@ def main() -> int:
     private = Path(tempfile.gettempdir(), f"gradient-{secrets.token_hex(8)}")
     become_subreaper()
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, signal.SIGCHLD})
-    child = os.fork()
-    if not child:
-        terminate_with_parent()
-        return _run(assignment, private)
+    guard, child = os.getpid(), os.fork()
     try:
-        return _guard(child)
+        if child:
+            return _guard(child)
+        terminate_with_parent()
+        return _run(assignment, private) if os.getppid() == guard else 1
     finally:
+        # The child does so, too: both may be killed, but rarely at once.
         kill_descendants(os.getpid())
         if private.exists():
             remove_tree(private)
@@ -299,7 +302,8 @@ def _guard(child: int) -> int:
             continue
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
-            return abs(os.waitstatus_to_exitcode(status))
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else _SIGNAL_OFFSET - code
 
 
 def _run(assignment: _Assignment, private: Path) -> int:
@@ -319,7 +323,7 @@ def _run(assignment: _Assignment, private: Path) -> int:
         return 1
     except OSError as error:
         place = f"{assignment.host}:{assignment.port}"
-        return _complain(f"The agent has lost the supervisor at {place}: {error.strerror or error}")
+        return _complain(f"The supervisor at {place} cannot be reached any more: {error.strerror or error}")
     return 0
 
 

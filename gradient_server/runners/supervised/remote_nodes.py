@@ -68,7 +68,7 @@ class AgentLauncher(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End what is left of the agents, and give the machines back. Called once, also if `start` has failed."""
+        """End what is left of the agents, and give the machines back. Called once, also without a `start`."""
 
 
 class PlainLauncher(AgentLauncher):

@@ -194,8 +194,15 @@ def test_a_run_can_be_stopped_while_its_agents_start(start):
 
 
 @pytest.mark.parametrize("victim", ["the agent", "its child"])
-def test_an_agent_that_is_killed_ends_the_run_by_name_of_node_and_machine(start, victim):
-    run = start(workerCommand=f"echo $PPID; {SLEEPS_APART}; exec sleep 60", workerCount=2)
+def test_an_agent_that_is_killed_ends_the_run_by_name_of_node_and_machine(start, tmp_path, victim):
+    folders = tmp_path / "folders"
+    folders.mkdir()
+    run = start(
+        workerCommand=f"echo $PPID; {SLEEPS_APART}; exec sleep 60",
+        workerCount=2,
+        launcher=APART,
+        environment={"TMPDIR": str(folders)},
+    )
     wait_until(lambda: all(run.rows(index)[1:] for index in range(2)), "the rows")
     agent, left = map(int, run.rows(1))
     if victim == "the agent":
@@ -206,6 +213,23 @@ def test_an_agent_that_is_killed_ends_the_run_by_name_of_node_and_machine(start,
     assert error.startswith(f"The machine {HOST} of worker 1 was lost while it ran: its agent ")
     assert run.history.failed == 1
     wait_until(lambda: not is_alive(left), "the end of what its node has started")
+    wait_until(lambda: not list(folders.iterdir()), "the removal of the folders of its machine")
+
+
+def test_an_agent_that_hangs_does_not_keep_the_run_from_ending(start):
+    setup = "from gradient_server.runners.supervised import remote_nodes\nremote_nodes._END_TIMEOUT = 0.3\n"
+    run = start(workerCommand="echo $PPID; exec sleep 60", workerCount=2, setup=setup, grace=0.1)
+    run.first_row(1)
+    os.kill(int(run.first_row(0)), signal.SIGSTOP)
+    run.stop()
+    assert run.end() == ("canceled", None, None)
+
+
+def test_a_log_that_cannot_be_written_ends_the_run(start):
+    setup = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+    run = start(workerCommand='test "$INDEX" = 0 || exec yes; exec sleep 60', workerCount=2, setup=setup)
+    assert run.end() == ("error", "The log of worker 1 cannot be kept: File too large", None)
+    assert set(run.rows(1)) == {"y"}
 
 
 def test_an_agent_that_is_terminated_from_outside_ends_the_run(start):
