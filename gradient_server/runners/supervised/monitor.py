@@ -53,7 +53,7 @@ class RunMonitor(ABC):
 
     @property
     def waits_for(self) -> str | None:
-        """Why it is launched and does not run yet, in words; None: it does not wait, or nobody knows."""
+        """Why it is launched and does not run yet, or why it is unknown how it goes on, in words; None: neither."""
         return None
 
     @property

@@ -106,7 +106,7 @@ class SupervisedRun(Run):
             filter(None, (history.describe_machines(names), (history.claim or Claim()).describe_gpus(names)))
         )
         waits_for = self.waits_for if self.phase is Phase.QUEUED else self.monitor.waits_for
-        return " ".join(filter(None, (self.ignored, place if history.states else waits_for))) or None
+        return " ".join(filter(None, (self.ignored, place if history.states else None, waits_for))) or None
 
     @property
     def transitions(self) -> Transitions:

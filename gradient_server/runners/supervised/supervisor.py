@@ -57,6 +57,8 @@ class Supervisor:
             events.write(state=State.RUNNING)
             self._nodes.release()
             outcome = self._nodes.wait(self._obstacle)
+            if launch.stop_signal.received and outcome and outcome.state == State.FAILED:
+                outcome = None  # a scheduler of a cluster sends SIGTERM to the commands at the same time
             self._try_to_enter(State.NETWORK_TEARING_DOWN)
         finally:
             self._nodes.tear_down(launch.spec.grace)
@@ -72,6 +74,8 @@ class Supervisor:
         server = self._launch.spec.server
         if server and not server.is_alive():
             return "The server has ended, and the run was not to outlive it"
+        if self._launch.directory.is_stop_requested:
+            self._launch.stop_signal.received = True  # no signal came: the server could not send one to this machine
         # Without its files, nobody could follow or stop it.
         try:
             return None if self._launch.directory.events.exists() else FILES_REMOVED
@@ -100,17 +104,20 @@ def main(path: Path) -> int:
     return 0
 
 
-def supervise_in_foreground(path: Path, make_nodes: Callable[[Launch], Nodes]) -> None:
+def supervise_in_foreground(
+    path: Path, make_nodes: Callable[[Launch], Nodes], explain: Callable[[], str | None] = lambda: None
+) -> None:
     """Run an experiment in this process until its end, unless it was claimed before.
 
     :param Path path: the directory of the run. Supervisors on several machines may have it: exactly one claims the run
     :param make_nodes: returns the nodes of the run
+    :param explain: returns why this process was sent SIGTERM, in words; None: nobody knows
     """
     os.chdir(path)
     directory = RunDirectory(Path())
     stop_signal = StopSignal()
     if directory.claim() and (events := _claim(directory)):
-        _supervise(directory, path, events, stop_signal, make_nodes)
+        _supervise(directory, path, events, stop_signal, make_nodes, explain)
 
 
 def _claim(directory: RunDirectory) -> EventWriter | None:
@@ -133,6 +140,7 @@ def _supervise(
     events: EventWriter,
     stop_signal: StopSignal,
     make_nodes: Callable[[Launch], Nodes],
+    explain: Callable[[], str | None] = lambda: None,
 ) -> None:
     """Run a claimed run, and write how it has ended, whatever happens."""
     outcome: Outcome | None = Outcome(State.ERROR, f"The run cannot go on; {path / directory.supervisor_log} says why")
@@ -155,7 +163,10 @@ def _supervise(
         # A server that did not know that the run was claimed may have written the spec again.
         with contextlib.suppress(OSError):
             directory.remove_spec()
-        outcome = outcome or (_CANCELLED if directory.is_stop_requested else _TERMINATED)
+        if outcome is None:
+            reason = explain()
+            terminated = Outcome(State.ERROR, reason) if reason else _TERMINATED
+            outcome = _CANCELLED if directory.is_stop_requested else terminated
         text = ". ".join(filter(None, (outcome.error, not_ended(left)))) or None
         failed = next((index for index, each in enumerate(spec.nodes) if each.name == outcome.node), 0)
         rows = [log.count for log in logs]

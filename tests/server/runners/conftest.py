@@ -14,7 +14,7 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.clock import Clock
-from gradient_server.runners.base import Run, RunSpec, state_at
+from gradient_server.runners.base import Run, Runner, RunSpec, state_at
 from gradient_server.runners.process.runner import ProcessRunner
 
 PATIENCE = 20
@@ -71,13 +71,16 @@ class Bench:
         self.clock = Clock()
         self.changes: list[str] = []
         self.on_change: Callable[[str], object] = self.changes.append
-        self.runner = ProcessRunner(directory, **{"slots": 2, "grace": 1.0, **options})
+        self.runner = self.make_runner(directory, **options)
         self.runner.attach(self.clock, lambda handle: self.on_change(handle))
         self._count = 0
 
+    def make_runner(self, directory: Path, **options: object) -> Runner:
+        return ProcessRunner(directory, **{"slots": 2, "grace": 1.0, **options})
+
     def admit(self, command: str = "true", *, handle: str | None = None, **given: object) -> Run:
         self._count += 1
-        requests = {name: given.pop(name) for name in ("started", "stopped", "recorded") if name in given}
+        requests = {name: given.pop(name) for name in ("started", "stopped", "recorded", "upload") if name in given}
         body = {"experimentTypeId": 1, "name": "test", "projectHandle": "p", "command": command, **given}
         if "workerCommand" in given:
             del body["command"]

@@ -5,6 +5,7 @@ in `ABILITIES` also gets the tests that use the fixture of that name.
 """
 
 import contextlib
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -18,8 +19,10 @@ from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, Run, Runner, RunSpec, next_state_at, state_at
 from gradient_server.runners.process.runner import ProcessRunner
 from gradient_server.runners.simulated import SimulatedRunner
+from gradient_server.runners.slurm import SlurmRunner
 from tests.server.conftest import PATIENCE
 from tests.server.runners.skeleton import SkeletonRunner
+from tests.server.runners.slurm.local_slurm import LocalSlurm
 
 SINGLE_NODE = {"experimentTypeId": 1, "projectHandle": "p"}
 MULTI_NODE = {"experimentTypeId": 2, "projectHandle": "p", "workerCount": 2, "parameterServerCount": 1}
@@ -44,6 +47,9 @@ class Kind(ABC):
     """Optional: fails after it was started and before it runs."""
     is_rejected: Callable[[], tuple[str, dict]] | None = None
     """Optional: a field of the request, and a request that is rejected because of it."""
+
+    def prepare(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: B027 - most need nothing
+        """Bring up what the runner needs besides."""
 
     @abstractmethod
     def runner(self, folder: Path) -> Runner:
@@ -150,7 +156,20 @@ def _print_rows(rows: int) -> str:
     return f"for i in $(seq {rows}); do echo row $i; done"
 
 
-KINDS: list[type[Kind]] = [Skeleton, Simulated, Process]
+class Slurm(Process):
+    """Jobs of a Slurm that runs them on this machine."""
+
+    name = SlurmRunner.name
+
+    def prepare(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        slurm = LocalSlurm(folder / "slurm")
+        monkeypatch.setenv("PATH", str(slurm.bin), prepend=os.pathsep)
+
+    def runner(self, folder: Path) -> Runner:
+        return SlurmRunner(folder / "runs", grace=2.0)
+
+
+KINDS: list[type[Kind]] = [Skeleton, Simulated, Process, Slurm]
 
 
 class Bench:
@@ -293,8 +312,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def kind(request) -> Kind:
-    return request.param()
+def kind(request, tmp_path, monkeypatch) -> Kind:
+    found = request.param()
+    found.prepare(tmp_path, monkeypatch)
+    return found
 
 
 @pytest.fixture
