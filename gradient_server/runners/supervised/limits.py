@@ -16,7 +16,14 @@ _ADVICE = "keep data outside of it, and give commands the path"
 
 
 class SetupError(Exception):
-    """The experiment cannot be set up. The text says why and what would be right; clients see it as its error."""
+    """The experiment cannot be set up. The text says why and what would be right; clients see it as its error.
+
+    :param str node: the name of the node that this is about; None: it is about all of it
+    """
+
+    def __init__(self, text: str, node: str | None = None) -> None:
+        super().__init__(text)
+        self.node = node
 
 
 @define

@@ -204,7 +204,7 @@ class NodeProcess:
                 process_group=0,
             )
         except (OSError, ValueError) as error:
-            raise SetupError(f"The command of {node.name} cannot be started: {error}") from error
+            raise SetupError(f"The command of {node.name} cannot be started: {error}", node.name) from error
         finally:
             os.close(barrier)
             os.close(output_writer)

@@ -142,10 +142,15 @@ class RemoteCommands:
         if chunk and not chunk.endswith(b"\n"):
             return len(chunk)
         self._group.ignore(connection)
-        if chunk:
-            name = f"command {secrets.token_hex(8)}"
-            self._requests[name] = connection
-            self._channel.send("run", name=name, folder=str(self._folder), **json.loads(received))
+        name = f"command {secrets.token_hex(8)}"
+        try:
+            request = json.loads(received)
+            host, command = request["host"], request["command"]
+        except (ValueError, TypeError, KeyError):  # it is not mpirun
+            connection.close()
+            return 0
+        self._requests[name] = connection
+        self._channel.send("run", name=name, folder=str(self._folder), host=host, command=command)
         return len(chunk)
 
     def _answer(self, name: str, **answer: object) -> None:

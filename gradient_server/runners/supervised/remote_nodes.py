@@ -154,7 +154,7 @@ class RemoteNodes(Nodes):
 
     :param Launch launch: the run
     :param AgentLauncher launcher: starts the agents
-    :param str host: the address of this machine at which agents reach it
+    :param str host: the IP address of this machine at which agents reach it
     """
 
     def __init__(self, launch: Launch, launcher: AgentLauncher, host: str) -> None:
@@ -287,7 +287,7 @@ class RemoteNodes(Nodes):
                 asked = time.monotonic()
                 self._ask_launcher()
             if self._failure:
-                raise SetupError(self._failure.error)
+                raise SetupError(self._failure.error or "", self._failure.node)
             if self._launch.stop_signal.received:
                 raise Interrupted
 

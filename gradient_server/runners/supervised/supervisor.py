@@ -154,7 +154,7 @@ def _supervise(
     except Interrupted:
         outcome = None
     except SetupError as error:
-        outcome = Outcome(State.ERROR, str(error))
+        outcome = Outcome(State.ERROR, str(error), node=error.node)
     finally:
         # An interrupted setup may have left processes.
         left = kill_descendants(os.getpid())

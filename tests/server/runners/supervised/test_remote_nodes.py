@@ -193,6 +193,20 @@ def test_a_run_can_be_stopped_while_its_agents_start(start):
     assert run.rows() == []
 
 
+def test_a_run_can_be_stopped_while_its_machines_fetch_the_workspace(start):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/project.zip"
+        run = start(workerCommand="echo never", workerCount=2, launcher=APART, workspaceUrl=url)
+        connections = [silent.accept()[0] for _ in range(2)]  # which get no response
+        asked = time.monotonic()
+        run.stop()
+        assert run.end() == ("canceled", None, None)
+    assert time.monotonic() - asked < 3
+    assert run.rows() == []
+    for connection in connections:
+        connection.close()
+
+
 @pytest.mark.parametrize("victim", ["the agent", "its child"])
 def test_an_agent_that_is_killed_ends_the_run_by_name_of_node_and_machine(start, tmp_path, victim):
     folders = tmp_path / "folders"
@@ -318,6 +332,7 @@ def test_an_error_of_one_node_names_the_node_and_its_machine(start, tmp_path):
     assert state == "error"
     assert error.startswith(f"On the machine {HOST} of worker ")
     assert error.count("does not exist") == 1
+    assert f"worker {run.history.failed}:" in error
 
 
 def test_metrics_that_are_pushed_arrive(start):
