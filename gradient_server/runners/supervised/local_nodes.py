@@ -48,6 +48,18 @@ class Launch:
         """Write a row to the log of a node."""
         self.logs[index].write(time.time(), [text])
 
+    def prepare_folders(self) -> Path:
+        """Fetch the workspace, create the folder for the model, and return where commands run.
+
+        :raises SetupError: that is impossible
+        """
+        spec, files = self.spec, self.files
+        workspace = prepare_workspace(
+            spec.body, files.workspace, upload=spec.upload, leave_out=files.path.parent, remark=self.remark
+        )
+        make_model_folder(files.storage, spec.body, self.remark)
+        return workspace
+
 
 class LocalNodes(Nodes):
     """Nodes that share a workspace, a network and the machine of their supervisor."""
@@ -61,11 +73,7 @@ class LocalNodes(Nodes):
 
     def prepare(self) -> None:
         """Fetch the workspace, and create the folder for the model."""
-        spec, files, remark = self._launch.spec, self._launch.files, self._launch.remark
-        self._workspace = prepare_workspace(
-            spec.body, files.workspace, upload=spec.upload, leave_out=files.path.parent, remark=remark
-        )
-        make_model_folder(files.storage, spec.body, remark)
+        self._workspace = self._launch.prepare_folders()
 
     def start(self) -> None:
         """Start a process for each node."""

@@ -23,11 +23,10 @@ from gradient_server.runners.supervised.artifact_transfer import ArtifactCollect
 from gradient_server.runners.supervised.channel import Channel, Message, is_proof, proof
 from gradient_server.runners.supervised.environment import Node, nodes_with_addresses
 from gradient_server.runners.supervised.limits import SetupError
-from gradient_server.runners.supervised.local_nodes import Launch, make_model_folder
+from gradient_server.runners.supervised.local_nodes import Launch
 from gradient_server.runners.supervised.log_file import LogWriter
 from gradient_server.runners.supervised.node_group import Interrupted, Nodes, Outcome, outcome_of
 from gradient_server.runners.supervised.remote_commands import NOT_STARTED
-from gradient_server.runners.supervised.workspace import prepare_workspace
 
 AGENT_MODULE = "gradient_server.runners.supervised.agent"
 _CHECK_INTERVAL = 1.0
@@ -54,7 +53,8 @@ class AgentLauncher(ABC):
     def start(self, nodes: Sequence[Node], lines: Sequence[bytes]) -> None:
         """Start `python -m AGENT_MODULE` for each node, with its line as standard input. Do not wait for them.
 
-        The lines are secret: others may not see them as arguments or variables.
+        The lines are secret: nobody may see them as arguments or variables. Each is a JSON object. Where all agents
+        read the same one, its `index` is null, and agents take `SLURM_PROCID` for it.
 
         :raises SetupError: that is impossible
         """
@@ -192,7 +192,7 @@ class RemoteNodes(Nodes):
         ]
         self._launcher.start(spec.nodes, lines)
         if self._launcher.has_shared_files:
-            self._folders = self._prepare_shared_folders()
+            self._folders = [str(self._launch.prepare_folders()), str(self._launch.files.storage)]
         self._selector.register(self._launch.stop_signal.wakeup, selectors.EVENT_READ, self._on_wakeup)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._wait_for("connected", "prepared")
@@ -237,20 +237,18 @@ class RemoteNodes(Nodes):
     def tear_down(self, grace: float) -> None:
         """Have the agents end their processes and send the last output, and give the machines back."""
         self._is_closing = True
-        if self._is_released:
-            self._send_all("stop", grace=grace)
-            deadline = time.monotonic() + grace + _END_TIMEOUT
-            while running := [node for node in self._connected() if node.state != "ended"]:
-                self._step(0.1)
-                for node in running:
-                    if time.monotonic() > max(deadline, node.heard + _END_TIMEOUT):
-                        self._lose(node, "it did not end")
-        for channel in (*self._strangers, *(node.channel for node in self._connected())):
-            channel.close()
-        if self._listener:
-            self._listener.close()
-        self._selector.close()
-        self._launcher.close()
+        try:
+            if self._is_released:
+                self._send_all("stop", grace=grace)
+                self._wait_for_ends(time.monotonic() + grace + _END_TIMEOUT)
+        finally:
+            # The agents end without a connection.
+            for channel in (*self._strangers, *(node.channel for node in self._connected())):
+                channel.close()
+            if self._listener:
+                self._listener.close()
+            self._selector.close()
+            self._launcher.close()
         for node in self._nodes.values():
             for text in filter(None, (node.left, node.artifact_error)):
                 with contextlib.suppress(OSError):
@@ -264,14 +262,6 @@ class RemoteNodes(Nodes):
             raise SetupError(text) from error
         listener.setblocking(False)
         return listener
-
-    def _prepare_shared_folders(self) -> list[str]:
-        spec, files, remark = self._launch.spec, self._launch.files, self._launch.remark
-        workspace = prepare_workspace(
-            spec.body, files.workspace, upload=spec.upload, leave_out=files.path.parent, remark=remark
-        )
-        make_model_folder(files.storage, spec.body, remark)
-        return [str(workspace), str(files.storage)]
 
     def _wait_for(self, *states: str) -> None:
         """Wait until all agents are in one of these states.
@@ -290,6 +280,14 @@ class RemoteNodes(Nodes):
                 raise SetupError(self._failure.error or "", self._failure.node)
             if self._launch.stop_signal.received:
                 raise Interrupted
+
+    def _wait_for_ends(self, deadline: float) -> None:
+        """Receive what agents send until they have ended. After the deadline, give up those that send nothing."""
+        while running := [node for node in self._connected() if node.state != "ended"]:
+            self._step(_PROBLEM_INTERVAL)
+            for node in running:
+                if time.monotonic() > max(deadline, node.heard + _END_TIMEOUT):
+                    self._lose(node, "its agent does not end")
 
     def _step(self, timeout: float) -> None:
         """Wait for messages, connections or signals, and process what has come. Each agent gets its turn."""
@@ -432,6 +430,8 @@ class RemoteNodes(Nodes):
 
     def _lose(self, node: _RemoteNode, reason: str) -> None:
         """Go on without an agent."""
+        if node.state == "lost":
+            return
         has_ended, node.state = node.state == "ended", "lost"
         self._selector.unregister(node.channel)
         node.channel.close()
