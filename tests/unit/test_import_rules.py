@@ -76,7 +76,8 @@ FLOORS = {
 """From the bottom. A module imports from lower floors only; the modules of a package `name.*` may import each other."""
 
 ONLY_IN = {
-    "httpx": ["gradient_ext.async_transport", "gradient_ext.transport"],
+    "httpx": ["gradient_ext.async_transport", "gradient_ext.transport", "gradient_server.runners.ray.dashboard"],
+    "ray": ["gradient_server.runners.ray.on_ray"],
     "rich": ["gradient_ext.display.progress", "gradient_ext.display.tables"],
     "IPython": ["gradient_ext.display.progress"],
     "pandas": ["gradient_ext.display.dataframes"],
@@ -105,6 +106,7 @@ LATE = {
     "gradient_ext.base_client._transport": "a program that makes a client does not wait for httpx",
     "gradient_ext.display.tables._rich_text": "rich is in an extra",
     "gradient_server.__getattr__": "pytest imports the package for its plugin, also without the extra `server`",
+    "gradient_server.runners.ray.on_ray._run_agent": "Ray brings the function alone to other machines",
     "gradient_server.runners.supervised.push_gateway.finish_request": "most supervisors receive no pushes",
     "gradient_server.runners.supervised.workspace._download": "most supervisors download nothing",
 }

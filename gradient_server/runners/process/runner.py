@@ -19,12 +19,12 @@ from gradient_server.runners.process.monitor import LocalMonitor
 from gradient_server.runners.supervised.environment import Node
 from gradient_server.runners.supervised.processes import ProcessId, available_memory, available_processors
 from gradient_server.runners.supervised.run_files import LaunchSpec, RunDirectory
-from gradient_server.runners.supervised.runner import GRACE, SupervisedRunner, slots
+from gradient_server.runners.supervised.runner import GRACE, QueueingRunner
 
 _log = logging.getLogger(__name__)
 
 
-class ProcessRunner(SupervisedRunner):
+class ProcessRunner(QueueingRunner):
     """Runs commands as processes of this machine.
 
     :param Path directory: where the directories of all runs are; no other server and no other user may use it
@@ -60,10 +60,7 @@ class ProcessRunner(SupervisedRunner):
 
     @classmethod
     def add_arguments(cls, parser: ArgumentGroup) -> None:
-        """Add `--slots` and `--gpus`."""
-        default = f"one for each processor, {available_processors()}"
-        text = f"how many experiments run at once, the others wait (default: {default})"
-        parser.add_argument("--slots", metavar="NUMBER", type=slots, help=text)
+        """Add `--gpus`."""
         text = (
             "with --machine-types, the GPUs to share out: 0,1 or none (default: those in CUDA_VISIBLE_DEVICES, or all "
             "that nvidia-smi lists)"

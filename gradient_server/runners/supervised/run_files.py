@@ -336,6 +336,8 @@ class History:
     """That of the command that decided how it has ended; -N: killed by the signal N."""
     claim: Claim | None = None
     """The resources of the machine that it has while it runs, which never change; None: a slot."""
+    waits_for: str | None = None
+    """Why it does not run yet, in words."""
     machines: tuple[str, ...] = ()
     """The names of the machines that the nodes run on; empty if that is the machine of the server."""
 
@@ -354,6 +356,7 @@ class History:
     def add(self, event: dict[str, Any]) -> None:
         """Add an event: its time `real`, and a supervisor, a process group, a state, a claim, or how it has ended."""
         self.machines = tuple(event.get("machines", self.machines))
+        self.waits_for = event.get("waits_for", self.waits_for)
         if "claim" in event:
             self.claim = Claim(**event["claim"])
         if "claimed" in event:

@@ -38,6 +38,7 @@ from gradient_server.runners.supervised.environment import (
     withheld_variables,
 )
 from gradient_server.runners.supervised.monitor import RunMonitor
+from gradient_server.runners.supervised.processes import available_processors
 from gradient_server.runners.supervised.run import SupervisedRun
 from gradient_server.runners.supervised.run_files import LaunchSpec, RunDirectory, RunsDirectory
 from gradient_server.runners.supervised.scheduler import Scheduler
@@ -267,7 +268,18 @@ class SupervisedRunner(Runner):
             )
 
 
-def slots(text: str) -> int:
+class QueueingRunner(SupervisedRunner):
+    """Runs of which so many go on at once; the others wait in a queue of this server."""
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentGroup) -> None:
+        """Add `--slots`."""
+        default = f"one for each processor, {available_processors()}; with ray 8"
+        text = f"how many experiments run at once, the others wait (default: {default})"
+        parser.add_argument("--slots", metavar="NUMBER", type=_slots, help=text)
+
+
+def _slots(text: str) -> int:
     """Return how many experiments may run at once.
 
     :raises argparse.ArgumentTypeError: the text is no such number

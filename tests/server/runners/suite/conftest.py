@@ -4,8 +4,12 @@ To add a runner, add a `Kind` to `KINDS`. The simplest runner only lets runs suc
 in `ABILITIES` also gets the tests that use the fixture of that name.
 """
 
+import atexit
 import contextlib
+import functools
 import os
+import shutil
+import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -18,9 +22,11 @@ from gradient_api.constants import END_OF_LOG, TERMINAL_STATES
 from gradient_server.clock import Clock
 from gradient_server.runners.base import Job, LogRow, Run, Runner, RunSpec, next_state_at, state_at
 from gradient_server.runners.process.runner import ProcessRunner
+from gradient_server.runners.ray import RayRunner
 from gradient_server.runners.simulated import SimulatedRunner
 from gradient_server.runners.slurm import SlurmRunner
 from tests.server.conftest import PATIENCE
+from tests.server.runners.ray.local_cluster import LocalCluster
 from tests.server.runners.skeleton import SkeletonRunner
 from tests.server.runners.slurm.local_slurm import LocalSlurm
 
@@ -169,7 +175,32 @@ class Slurm(Process):
         return SlurmRunner(folder / "runs", grace=2.0)
 
 
-KINDS: list[type[Kind]] = [Skeleton, Simulated, Process, Slurm]
+class Ray(Process):
+    """A Ray cluster whose machines are processes of this one."""
+
+    name = RayRunner.name
+
+    def runner(self, folder: Path) -> Runner:
+        return RayRunner(folder / "runs", address=_cluster().url, slots=4, grace=2.0)
+
+    def prints_on_several_nodes(self, rows: int) -> dict:
+        # They have no folder in common: each is stopped when the workers have had time to hear of it.
+        serves = f"{_print_rows(rows)}; exec sleep 60"
+        works = f"{_print_rows(rows)}; sleep 1"
+        return {**MULTI_NODE, "workerCommand": works, "parameterServerCommand": serves}
+
+
+@functools.cache
+def _cluster() -> LocalCluster:
+    """Return one cluster for all tests of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="gradient-cluster-"))
+    cluster = LocalCluster(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(cluster.close)
+    return cluster
+
+
+KINDS: list[type[Kind]] = [Skeleton, Simulated, Process, Slurm, Ray]
 
 
 class Bench:

@@ -1,0 +1,398 @@
+"""A run as a job of a Ray cluster: submitted once, followed, stopped, and its files copied as they grow."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import errno
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import asdict, frozen
+from gradient_api.constants import TERMINAL_STATES
+from gradient_api.constants import ExperimentState as State
+
+from gradient_server.runners.ray.dashboard import Dashboard, Job, RefusedError, UnreachableError, backoff
+from gradient_server.runners.ray.package import ARTIFACTS, FOLDER
+from gradient_server.runners.supervised.archives import extract
+from gradient_server.runners.supervised.deletion import remove_tree
+from gradient_server.runners.supervised.limits import Quota, SetupError
+from gradient_server.runners.supervised.run_files import RunDirectory
+
+_log = logging.getLogger(__name__)
+STARTED_ANEW = "The Ray cluster has been started anew since, and what ran there is gone: its outcome is unknown"
+_FORGOTTEN = "The Ray cluster does not know the run any more, as if its job had been deleted: its outcome is unknown"
+_COPY_INTERVALS = (0.05, 2.0)
+"""Seconds between two requests for what is new: at least, and at most."""
+_COPY_SHARE = 0.1
+"""The interval between these, as a share of the time for which nothing was new."""
+_STATUS_INTERVAL = 1.0
+"""Seconds between two requests for the state of a job."""
+_MAX_REASON = 500
+"""Characters of a line of Ray in an error."""
+_LAST_ROWS_TIMEOUT = 10.0
+"""Seconds for which the files of a job that has ended may be out of reach."""
+
+
+class EventLoop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="gradient_server ray")
+        self._thread.start()
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+        """Start a task."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the thread of the loop, soon."""
+        self._loop.call_soon_threadsafe(function)
+
+    def close(self, *last: Coroutine[Any, Any, Any]) -> None:
+        """Cancel all tasks, run the last ones, and end the thread."""
+        self.start(self._end(*last)).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _end(self, *last: Coroutine[Any, Any, Any]) -> None:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for coroutine in last:
+            await coroutine
+
+
+@frozen
+class Submission:
+    """The identity of a job, which is on the disk before the cluster gets it.
+
+    :param str id: of the job; no other job ever has it
+    :param str session: the session of the cluster that it was meant for
+    """
+
+    id: str
+    session: str
+
+
+def read_submission(directory: RunDirectory) -> Submission | None:
+    """Return the submission of a run; None: it was never submitted."""
+    with contextlib.suppress(FileNotFoundError):
+        return Submission(**json.loads((directory.path / "submission.json").read_bytes()))
+    return None
+
+
+def _write_submission(directory: RunDirectory, submission: Submission) -> None:
+    """Write a submission. When this returns, it survives a power failure."""
+    path = directory.path / "submission.json"
+    draft = path.with_suffix(".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(asdict(submission), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(directory.path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class RayJob:
+    """The job of a run. Its coroutines run in the event loop; the other methods and attributes are for any thread.
+
+    :param Dashboard dashboard: of the cluster
+    :param RunDirectory directory: of the run; another one when that is renamed
+    :param int jobs: the number of its nodes, whose logs are copied
+    :param str prefix: how the id of its job begins
+    :param make_request: returns the package for an id, and the request that submits it; None: it is never submitted
+    """
+
+    def __init__(
+        self,
+        dashboard: Dashboard,
+        directory: RunDirectory,
+        jobs: int,
+        prefix: str,
+        make_request: Callable[[str], tuple[bytes, dict[str, Any]]] | None,
+    ) -> None:
+        self.directory = directory
+        self.is_to_stop = False
+        self.is_to_delete = False
+        self.is_over = False
+        """Whether nothing of it runs on the cluster, or is going to."""
+        self.verdict: tuple[int, str | None] | None = None
+        """How it has ended, if its driver could not write that."""
+        self._dashboard = dashboard
+        self._jobs = jobs
+        self._prefix = prefix
+        self._make_request = make_request
+        self._troubles: dict[str, str] = {}
+        """Why what cannot be reached, in words."""
+        self._agent: str | None = None
+        self._end = b""
+        """The last event, until all that it counts is here."""
+        self._is_running = False
+        self._end_is_here = False
+        self._has_ended = False
+        """Whether the cluster says that its driver has ended."""
+        self._wakeup = asyncio.Event()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot be followed, in words; None: it can."""
+        return self._troubles.get("head") or self._troubles.get("agent")
+
+    def wake(self) -> None:
+        """Have it act at once. Called in the thread of the loop."""
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Submit it unless that was done, and follow it until it has ended."""
+        try:
+            submission = await self._submitted()
+            if submission:
+                await self._follow(submission)
+        except Exception:
+            _log.exception("The run of %s cannot be followed", self.directory.path.name)
+            self.verdict = State.ERROR, "The run cannot be followed; the log of the server says why"
+        self.is_over = True
+
+    async def _submitted(self) -> Submission | None:
+        """Return its submission once the cluster has it; None: it ends without."""
+        failures = 0
+        while True:
+            try:
+                return await self._submit()
+            except RefusedError as error:
+                self.verdict = State.ERROR, str(error)
+                return None
+            except UnreachableError as error:
+                if self.is_to_stop and read_submission(self.directory) is None:
+                    self.verdict = State.CANCELLED, None
+                    return None
+                self._troubles["head"] = f"The Ray cluster cannot be reached: {error}."
+                await self._pause(backoff(failures))
+                failures += 1
+
+    async def _submit(self) -> Submission | None:
+        submission = read_submission(self.directory)
+        if submission is None:
+            if self.is_to_stop or self._make_request is None:
+                self.verdict = State.CANCELLED, None
+                return None
+            session = (await self._dashboard.version()).session
+            submission = Submission(f"{self._prefix}-{secrets.token_hex(4)}", session)
+            _write_submission(self.directory, submission)
+        elif await self._dashboard.job(submission.id) or self.directory.events.exists():
+            return submission
+        elif (await self._dashboard.version()).session != submission.session:
+            self.verdict = State.ERROR, STARTED_ANEW
+            return None
+        if self.is_to_stop or self._make_request is None:
+            self.verdict = State.CANCELLED, None
+            return None
+        package, request = self._make_request(submission.id)
+        await self._dashboard.submit(submission.id, package, request)
+        return submission
+
+    async def _follow(self, submission: Submission) -> None:
+        """Follow it until its last event is here, or will never be."""
+        watching = asyncio.create_task(self._watch(submission))
+        copying = asyncio.create_task(self._copy(submission.id))
+        try:
+            await asyncio.wait((watching, copying), return_when=asyncio.FIRST_COMPLETED)
+            self._has_ended = True
+            # What its driver has written last may not be here yet.
+            await asyncio.wait((copying,), timeout=_LAST_ROWS_TIMEOUT if self._agent else 0)
+            if copying.done():
+                await copying
+            elif self._end:
+                self._append(self.directory.events, self._end)
+                self._end_is_here = True
+            if not self._end_is_here:
+                self.verdict = await watching
+            if self.is_to_delete:
+                await self.delete(submission.id)
+        finally:
+            for task in (watching, copying):
+                task.cancel()
+            await asyncio.gather(watching, copying, return_exceptions=True)
+
+    async def _watch(self, submission: Submission) -> tuple[int, str | None]:
+        """Stop it when it is to stop. Return how it has ended, as the cluster knows it."""
+        failures = 0
+        while True:
+            try:
+                if (end := await self._check(submission)) is not None:
+                    return end
+                self._troubles.pop("head", None)
+                failures = 0
+                await self._pause(_STATUS_INTERVAL)
+            except UnreachableError as error:
+                self._troubles["head"] = f"The Ray cluster cannot be reached: {error}."
+                await self._pause(backoff(failures))
+                failures += 1
+
+    async def _check(self, submission: Submission) -> tuple[int, str | None] | None:
+        job = await self._dashboard.job(submission.id)
+        if job is None:
+            session = (await self._dashboard.version()).session
+            return State.ERROR, _FORGOTTEN if session == submission.session else STARTED_ANEW
+        self._agent = job.agent or self._agent
+        if job.is_over:
+            return _verdict(job, self.is_to_stop)
+        if self.is_to_stop:
+            await self._dashboard.stop(submission.id)
+        return None
+
+    async def _copy(self, id: str) -> None:
+        """Copy its files as they grow, until its last event is here, or its driver has ended without."""
+        changed, failures = time.monotonic(), 0
+        while True:
+            try:
+                is_last = bool(self._end) or self._has_ended
+                has_changed = bool(self._agent) and await self._copy_new(self._agent or "", id)
+                self._troubles.pop("agent", None)
+                failures = 0
+                if is_last and not has_changed:
+                    if self._end:
+                        await self._copy_artifacts(self._agent or "", id)
+                        self._append(self.directory.events, self._end)
+                        self._end_is_here = True
+                    return
+                if has_changed:
+                    changed = time.monotonic()
+                least, most = _COPY_INTERVALS
+                await asyncio.sleep(max(least, min(most, _COPY_SHARE * (time.monotonic() - changed))))
+            except (UnreachableError, OSError) as error:
+                # The directory may be renamed meanwhile, or the disk be full.
+                self._troubles["agent"] = f"Its rows cannot be fetched: {error}."
+                await asyncio.sleep(backoff(failures))
+                failures += 1
+
+    async def _copy_new(self, agent: str, id: str) -> bool:
+        """Copy what is new of all files but the last event. Return whether there was anything."""
+        place, directory = f"{FOLDER}/{id}", self.directory
+        events = self._read_new(agent, f"{place}/events.jsonl", directory.events)
+        names = [("log", directory.log(index)) for index in range(self._jobs)]
+        names += [("pushed", directory.pushed(index)) for index in range(self._jobs)]
+        files = [self._read_new(agent, f"{place}/jobs/{path.name}", path) for _, path in names]
+        # Before it runs, rows are requested first: otherwise some could be here before the event that it runs.
+        if self._is_running:
+            news, *contents = await asyncio.gather(events, *files)
+        else:
+            contents = await asyncio.gather(*files)
+            news = await events
+        complete = news.rpartition(b"\n")[0]
+        lines = complete.splitlines(keepends=True)
+        end = next((number for number, line in enumerate(lines) if _state_of(line) in TERMINAL_STATES), None)
+        has_changed = bool(lines[:end]) or any(contents)
+        if end is not None and not self._end:
+            self._end, has_changed = b"".join(lines[end:]).rstrip(b"\n") + b"\n", True
+        if before := b"".join(lines[:end]):
+            self._append(directory.events, before if before.endswith(b"\n") else before + b"\n")
+        for (_, path), content in zip(names, contents, strict=True):
+            if content:
+                self._append(path, content)
+        self._is_running = self._is_running or any(_state_of(line) == State.RUNNING for line in lines)
+        return has_changed
+
+    async def _read_new(self, agent: str, name: str, path: Path) -> bytes:
+        """Return what a file has more than the copy that is here."""
+        return await self._dashboard.read(agent, name, _size(path)) or b""
+
+    async def _copy_artifacts(self, agent: str, id: str) -> None:
+        """Copy what the run has written, and unpack it where artifacts of runs are."""
+        if not self._jobs:
+            return
+        path = self.directory.path / ARTIFACTS
+        while content := await self._dashboard.read(agent, f"{FOLDER}/{id}/{ARTIFACTS}", _size(path)):
+            self._append(path, content)
+        if not path.exists():
+            return
+        try:
+            await asyncio.to_thread(_unpack_artifacts, path, self.directory)
+        except SetupError as error:
+            _log.warning("The artifacts of %s cannot be kept: %s", self.directory.path.name, error)
+        path.unlink()
+
+    async def delete(self, id: str) -> None:
+        """Have the cluster forget it once its driver has ended."""
+        with contextlib.suppress(UnreachableError):
+            while (job := await self._dashboard.job(id)) and not job.is_over:
+                await asyncio.sleep(_STATUS_INTERVAL)
+            await self._dashboard.delete(id)
+
+    def _append(self, path: Path, content: bytes) -> None:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            written = os.write(file, content)
+            if written < len(content):
+                os.ftruncate(file, os.fstat(file).st_size - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(file)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait some seconds, or until it is to be stopped."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wakeup.wait(), seconds)
+        self._wakeup.clear()
+
+
+def _unpack_artifacts(path: Path, directory: RunDirectory) -> None:
+    """Put the artifacts of a run where those of others are.
+
+    :raises SetupError: they are broken or too large
+    """
+    folder = directory.path / "artifacts"
+    remove_tree(folder)  # what a server that was killed has left
+    extract(path, folder, "of the artifacts", Quota())
+    for target in (directory.storage, directory.workspace):
+        if (folder / target.name).is_dir():
+            remove_tree(target)
+            (folder / target.name).rename(target)
+    remove_tree(folder)
+
+
+def _verdict(job: Job, is_to_stop: bool) -> tuple[int, str | None]:
+    """Return how a job has ended whose driver has not written that."""
+    if is_to_stop or job.status == "STOPPED":
+        return State.CANCELLED, None
+    place = f"on the machine {urlsplit(job.agent).hostname}" if job.agent else "before it began"
+    return State.ERROR, f"The driver of the run has ended {place}, and nothing of it goes on: {_reason(job.message)}"
+
+
+def _reason(message: str) -> str:
+    """Return what is worth knowing of Ray's message about a job that failed: how it ended, and its last row."""
+    first, *others = message.strip().splitlines() or ["Ray does not say why"]
+    how, has_rows, _ = first.partition(", last available logs")
+    lines = [how, *(line for line in others[-1:] if has_rows and not line.startswith("Running entrypoint"))]
+    return ": ".join(line[:_MAX_REASON] for line in lines)
+
+
+def _state_of(line: bytes) -> int | None:
+    with contextlib.suppress(ValueError, AttributeError):
+        state = json.loads(line).get("state")
+        return state if isinstance(state, int) else None
+    return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
