@@ -33,7 +33,7 @@ STARTED_ANEW = "The Ray cluster has been started anew since, and what ran there 
 _FORGOTTEN = "The Ray cluster does not know the run any more, as if its job had been deleted: its outcome is unknown"
 _COPY_INTERVALS = (0.05, 2.0)
 """Seconds between two requests for what is new: at least, and at most."""
-_COPY_SHARE = 0.1
+_COPY_SHARE = 0.05
 """The interval between these, as a share of the time for which nothing was new."""
 _STATUS_INTERVAL = 1.0
 """Seconds between two requests for the state of a job."""

@@ -124,16 +124,16 @@ class RayLauncher(AgentLauncher):
         lost = self._lost_machines()
         for index, (id, name) in enumerate(self._machines):
             if id in lost:
-                return index, f"its machine {name} is not in the Ray cluster any more"
+                return index, f"{name} is not in the Ray cluster any more"
         for task in ended:
             index = self._tasks[task]
             name = self._machines[index][1]
             try:
                 error = ray.get(task)
             except ray.exceptions.RayError as failure:
-                return index, f"Ray has ended its worker process on the machine {name}: {type(failure).__name__}"
+                return index, f"Ray has ended its worker process on {name}: {type(failure).__name__}"
             if error:
-                return index, f"its agent has ended on the machine {name}: {error}"
+                return index, f"its agent on {name} has ended: {error}"
         return None
 
     def close(self) -> None:

@@ -39,6 +39,8 @@ _STALL_TIMEOUT = 20
 """Seconds for which an agent may receive nothing that is sent to it."""
 _REASON_TIMEOUT = 1.0
 """Seconds in which the launcher may find out why an agent is gone."""
+_REST_TIMEOUT = 1.0
+"""Seconds in which the last output of an agent comes that is gone."""
 _END_TIMEOUT = 15.0
 """Seconds, beside the grace period, in which an agent ends its processes."""
 
@@ -177,6 +179,8 @@ class RemoteNodes(Nodes):
         self._artifacts = ArtifactCollection(launch.spec.nodes, folders)
         self._failure: Outcome | None = None
         """What has gone wrong first."""
+        self._gone_at: dict[int, float] = {}
+        """When the launcher has said that an agent is gone, by node."""
         self._is_released = False
         self._is_closing = False
 
@@ -286,7 +290,9 @@ class RemoteNodes(Nodes):
         while running := [node for node in self._connected() if node.state != "ended"]:
             self._step(_PROBLEM_INTERVAL)
             for node in running:
-                if time.monotonic() > max(deadline, node.heard + _END_TIMEOUT):
+                gone_at = self._gone_at.get(node.index)
+                latest = max(deadline, node.heard + _END_TIMEOUT) if gone_at is None else gone_at + _REST_TIMEOUT
+                if time.monotonic() > latest:
                     self._lose(node, "its agent does not end")
 
     def _step(self, timeout: float) -> None:
@@ -447,6 +453,7 @@ class RemoteNodes(Nodes):
         """Fail if the launcher knows that an agent cannot run."""
         if problem := self._launcher.problem():
             index, reason = problem
+            self._gone_at.setdefault(index, time.monotonic())
             self._fail(self._lost_text(index, reason), index)
 
     def _lost_text(self, index: int, reason: str) -> str:
