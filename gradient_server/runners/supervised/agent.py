@@ -128,9 +128,8 @@ class Agent:
         self._node = self._spec.nodes[self._index]
         # Those for commands and for data, if machines share them; None: this machine has its own.
         self._folders: Sequence[str] | None = welcome["folders"]
-        ahead = welcome["time"] - time.time()
-        self._rows = _RowSender(channel, "rows", ahead)
-        self._gateway = PushGateway([_RowSender(channel, "pushed", ahead)])
+        self._rows = _RowSender(channel, "rows", welcome["ahead"])
+        self._gateway = PushGateway([_RowSender(channel, "pushed", welcome["ahead"])])
         self._grace = self._spec.grace
         self._is_stopped = False
         """Whether the supervisor has said that the node is to end."""
@@ -334,6 +333,7 @@ def _greet(channel: Channel, assignment: _Assignment, host: str, ports: Sequence
     """
     challenge = channel.expect("challenge").content["challenge"]
     channel.is_trusted = True  # only the size of what it says, which is that of the spec
+    sent = time.time()
     channel.send(
         "hello",
         proof=proof(assignment.token, "agent", challenge),
@@ -346,7 +346,17 @@ def _greet(channel: Channel, assignment: _Assignment, host: str, ports: Sequence
     welcome = channel.expect("welcome").content
     if not is_proof(welcome["proof"], assignment.token, "supervisor", channel.challenge):
         raise ConnectionAbortedError("it is not the supervisor of the run")
-    return welcome
+    return {**welcome, "ahead": clock_difference(sent, welcome["time"], time.time())}
+
+
+def clock_difference(sent: float, answered: float, received: float) -> float:
+    """Return by how many seconds another clock is ahead of this one; 0 if both may show the same.
+
+    :param float sent: when a question was sent, by this clock
+    :param float answered: when the answer was written, by the other one
+    :param float received: when it came, by this clock
+    """
+    return min(max(0.0, answered - received), answered - sent)
 
 
 def _end_with(connection: socket.socket) -> None:

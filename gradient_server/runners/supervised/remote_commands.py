@@ -32,7 +32,7 @@ def mpi_variables(folder: Path) -> dict[str, str]:
 
     :param Path folder: the private folder of the agent
     """
-    command = f"{sys.executable} -I {mpi_agent.__file__} {_socket(folder)}"
+    command = f"{sys.executable} -I {mpi_agent.__file__} {folder}"
     return {
         "OMPI_MCA_plm_rsh_agent": command,
         "PRTE_MCA_plm_ssh_agent": command,
@@ -83,7 +83,8 @@ class RemoteCommands:
     def listen(self) -> None:
         """Take requests of this node."""
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(_socket(self._folder)))
+        with contextlib.chdir(self._folder):  # the path of a socket has 107 bytes at most
+            listener.bind(mpi_agent.SOCKET)
         listener.listen()
         listener.setblocking(False)
         self._group.listen(listener, partial(self._accept, listener))
@@ -170,7 +171,3 @@ class _Output:
     def write(self, time: float, messages: Sequence[str]) -> None:
         """Send rows."""
         self._channel.send("output", "\n".join(messages).encode(), name=self._name)
-
-
-def _socket(folder: Path) -> Path:
-    return folder / "mpirun"

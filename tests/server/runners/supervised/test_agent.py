@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from gradient_server.runners.supervised.agent import clock_difference
 from gradient_server.runners.supervised.channel import Channel
 from tests.server.runners.conftest import only_linux
 
@@ -92,3 +93,13 @@ def test_messages_arrive_whole_however_the_network_cuts_them(listener, size):
         ("rows", {"n": 1}, b""),
         ("rows", {"n": 1}, b"ab\n"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("answered", "difference"),
+    [(100.0, 0.0), (100.3, 0.0), (100.5, 0.0), (160.0, 59.5), (40.0, -60.0)],
+    ids=["with the question", "meanwhile", "with the answer", "ahead", "behind"],
+)
+def test_clocks_differ_only_as_far_as_that_is_certain(answered, difference):
+    """A delay of the network alone moves no row: those of a node would be older than the state of its run."""
+    assert clock_difference(100.0, answered, 100.5) == difference

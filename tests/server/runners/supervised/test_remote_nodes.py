@@ -37,6 +37,12 @@ class Shown(WithoutTheLast):
         Path(sys.argv[1]).with_name("line").write_bytes(lines[0])
         super().start(nodes, lines)
 """
+# Knows as little about its agents as the scheduler of a cluster at first.
+UNAWARE = """
+class Unaware(PlainLauncher):
+    def problem(self):
+        return None
+"""
 PUSHES = """
 import os
 from urllib.request import urlopen
@@ -78,17 +84,20 @@ def python(program):
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a run."""
+    """Start a run. Nothing is left of it in the end: no process, no folder."""
     runs = []
+    folders = tmp_path / "folders"
+    folders.mkdir()
 
-    def start(**options):
-        runs.append(RemoteRun(tmp_path, **options))
+    def start(*, environment=(), **options):
+        runs.append(RemoteRun(tmp_path, environment={"TMPDIR": str(folders), **dict(environment)}, **options))
         return runs[-1]
 
     yield start
     for run in runs:
         run.close()
     wait_until(lambda: not left_over(tmp_path), "the end of all processes")
+    assert list(folders.iterdir()) == []
 
 
 def test_all_states_are_entered_and_rows_come_once_and_in_order(start):
@@ -193,14 +202,19 @@ def test_a_run_can_be_stopped_while_its_agents_start(start):
     assert run.rows() == []
 
 
-def test_a_run_can_be_stopped_while_its_machines_fetch_the_workspace(start):
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_run_can_be_stopped_or_killed_while_its_machines_fetch_the_workspace(start, tmp_path, is_killed):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/project.zip"
         run = start(workerCommand="echo never", workerCount=2, launcher=APART, workspaceUrl=url)
         connections = [silent.accept()[0] for _ in range(2)]  # which get no response
         asked = time.monotonic()
-        run.stop()
-        assert run.end() == ("canceled", None, None)
+        if is_killed:
+            run.supervisor.kill()
+            wait_until(lambda: not left_over(tmp_path), "the end of the agents")
+        else:
+            run.stop()
+            assert run.end() == ("canceled", None, None)
     assert time.monotonic() - asked < 3
     assert run.rows() == []
     for connection in connections:
@@ -208,26 +222,26 @@ def test_a_run_can_be_stopped_while_its_machines_fetch_the_workspace(start):
 
 
 @pytest.mark.parametrize("victim", ["the agent", "its child"])
-def test_an_agent_that_is_killed_ends_the_run_by_name_of_node_and_machine(start, tmp_path, victim):
-    folders = tmp_path / "folders"
-    folders.mkdir()
+def test_an_agent_that_is_killed_ends_the_run_by_name_of_node_and_machine(start, victim):
+    """What it has started is ended, even if the supervisor can do nothing."""
     run = start(
         workerCommand=f"echo $PPID; {SLEEPS_APART}; exec sleep 60",
         workerCount=2,
-        launcher=APART,
-        environment={"TMPDIR": str(folders)},
+        setup=UNAWARE,
+        launcher="Unaware(has_shared_files=False)",
     )
     wait_until(lambda: all(run.rows(index)[1:] for index in range(2)), "the rows")
     agent, left = map(int, run.rows(1))
     if victim == "the agent":
         agent = int(Path(f"/proc/{agent}/stat").read_text().rpartition(")")[2].split()[1])
+    run.supervisor.send_signal(signal.SIGSTOP)
     os.kill(agent, signal.SIGKILL)
+    wait_until(lambda: not is_alive(left), "the end of what its node has started")
+    run.supervisor.send_signal(signal.SIGCONT)
     state, error, _ = run.end()
     assert state == "error"
-    assert error.startswith(f"The machine {HOST} of worker 1 was lost while it ran: its agent ")
+    assert error.startswith(f"The machine {HOST} of worker 1 was lost while it ran: ")
     assert run.history.failed == 1
-    wait_until(lambda: not is_alive(left), "the end of what its node has started")
-    wait_until(lambda: not list(folders.iterdir()), "the removal of the folders of its machine")
 
 
 def test_an_agent_that_hangs_does_not_keep_the_run_from_ending(start):
@@ -385,9 +399,24 @@ def test_without_mpirun_the_error_names_the_machine_of_the_master(start):
     )
     state, error, _ = run.end()
     assert state == "error"
-    assert error.startswith(
-        f"On the machine {HOST} of master 0: An MPI experiment needs mpirun on the machine of its m"
+    assert error.startswith(f"On the machine {HOST} of master 0: An MPI experiment needs mpirun on ")
+    assert run.history.failed == 1
+
+
+@needs_mpirun
+def test_what_mpirun_starts_on_another_machine_is_started_by_the_agent_there(start):
+    """With the environment of the node there. Its output and its exit code come back."""
+    run = start(
+        masterCommand="""
+            $OMPI_MCA_plm_rsh_agent 127.0.0.1 'echo "$TYPE" there;' exit 3; echo $?
+            $OMPI_MCA_plm_rsh_agent 10.1.2.3 true; echo $?
+        """,
+        masterCount=1,
+        workerCommand="exec sleep 60",
+        workerCount=1,
     )
+    assert run.end() == ("stopped", None, 0)
+    assert run.rows(1) == ["worker there", "3", "No node of this run is on 10.1.2.3", "255"]
 
 
 def test_artifacts_of_machines_with_folders_of_their_own_come_back(start):
