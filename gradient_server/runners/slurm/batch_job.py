@@ -1,18 +1,24 @@
-"""What a job of Slurm runs: `python -m gradient_server.runners.slurm.batch_job DIRECTORY`, the supervisor of a run."""
+"""What a job of Slurm runs: `python -m gradient_server.runners.slurm.batch_job DIRECTORY`, the supervisor of a run.
+
+A single node runs beside it. Several nodes have agents, which `srun` starts on all machines of the job.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import evolve
 
+from gradient_server.runners.slurm.agents import SrunLauncher, components_of, own_address
 from gradient_server.runners.slurm.job_states import ending_text, notice_state
 from gradient_server.runners.slurm.upload import remove_upload
 from gradient_server.runners.supervised.local_nodes import Launch, LocalNodes
 from gradient_server.runners.supervised.node_group import Nodes
+from gradient_server.runners.supervised.remote_nodes import RemoteNodes
 from gradient_server.runners.supervised.run_files import RunDirectory
 from gradient_server.runners.supervised.supervisor import supervise_in_foreground
 
@@ -20,29 +26,22 @@ _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINA
 """Variables that Slurm sets for a job, and that its commands see."""
 
 
-class SlurmNodes(LocalNodes):
-    """Nodes on the machine of the batch job."""
-
-    def __init__(self, launch: Launch) -> None:
-        super().__init__(launch)
-        self._files = launch.directory
-
-    def prepare(self) -> None:
-        """Fetch the workspace, and remove the parts that it was uploaded in."""
-        super().prepare()
-        remove_upload(self._files)
-
-
 def main(path: Path) -> None:
     """Supervise a run until its end."""
+    if supervise_in_foreground(path, make_nodes, lambda: termination_text(path)):
+        remove_upload(RunDirectory(Path()))
 
-    def make_nodes(launch: Launch) -> Nodes:
-        spec = launch.spec
-        own = job_variables(os.environ)
-        machines = tuple({**own, **given} for given in spec.machines) or tuple(own for _ in spec.nodes)
-        return SlurmNodes(evolve(launch, spec=evolve(spec, machines=machines)))
 
-    supervise_in_foreground(path, make_nodes, lambda: termination_text(path))
+def make_nodes(launch: Launch) -> Nodes:
+    """Return the nodes of a run, on this machine or on all machines of the job."""
+    spec = launch.spec
+    if len(spec.nodes) > 1:
+        components = components_of(os.environ)
+        return RemoteNodes(launch, SrunLauncher(components), own_address(components, os.environ))
+    launch.events.write(machines=[os.environ.get("SLURMD_NODENAME") or socket.gethostname()])
+    own = job_variables(os.environ)
+    machines = tuple({**own, **given} for given in spec.machines) or (own,)
+    return LocalNodes(evolve(launch, spec=evolve(spec, machines=machines)))
 
 
 def job_variables(environment: Mapping[str, str]) -> dict[str, str]:

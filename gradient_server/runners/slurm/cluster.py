@@ -12,9 +12,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
+from attrs import evolve
+
 from gradient_server.runners.slurm import commands
 from gradient_server.runners.slurm.inventory import MachineGroup
-from gradient_server.runners.slurm.job_states import GONE, JobStatus, with_places
+from gradient_server.runners.slurm.job_states import GONE, NODE_FAIL, JobStatus, with_places
 from gradient_server.runners.slurm.submission import PREFIX
 
 _log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Cluster:
         self._jobs_at = float("-inf")
         """When `squeue` was called that has listed them."""
         self._ended: dict[str, JobStatus] = {}
-        """Jobs that have left the queue, as the accounts have them."""
+        """Jobs that have left the queue, as the accounts have them, and those that have lost machines, with these."""
         self._to_find: set[str] = set()
         self._asked_at = float("-inf")
         self._is_closed = threading.Event()
@@ -84,9 +86,10 @@ class Cluster:
         was_idle, self._asked_at = now > self._asked_at + _IDLE_AFTER, now
         if was_idle:
             self._wakeup.set()
-        if found := self._jobs.get(job):
+        found = self._jobs.get(job)
+        if found and found.state != NODE_FAIL:
             return found
-        if self._jobs_at <= since:
+        if not found and self._jobs_at <= since:
             return None
         if job not in self._ended:
             self._to_find.add(job)
@@ -123,8 +126,10 @@ class Cluster:
     def _find_ended(self) -> None:
         while self._to_find:
             job = self._to_find.pop()
-            if job not in self._jobs:
-                self._ended[job] = commands.find_ended(job) or JobStatus(id=job, state=GONE)
+            found = self._jobs.get(job) or commands.find_ended(job) or JobStatus(id=job, state=GONE)
+            if found.state == NODE_FAIL and (lost := commands.list_lost(found.machines)):
+                found = evolve(found, machines=", ".join(lost))
+            self._ended[job] = found
 
     def _set_problem(self, problem: str | None) -> None:
         if problem and not self.problem:

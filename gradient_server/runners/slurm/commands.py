@@ -43,16 +43,15 @@ def slurm_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(_FILTERS)}
 
 
-def submit(name: str, options: Sequence[str], script: str) -> str:
+def submit(options: Sequence[str], script: str) -> str:
     """Submit a batch job, and return its number.
 
-    :param str name: of the job
-    :param options: of `sbatch`
+    :param options: of `sbatch`, for each component of the job; `:` is between them
     :param str script: what it runs
 
     :raises SlurmError: it is refused
     """
-    output = _call("sbatch", "--parsable", f"--job-name={name}", *options, text=script)
+    output = _call("sbatch", "--parsable", *options, text=script)
     return output.strip().partition(";")[0]
 
 
@@ -77,6 +76,17 @@ def find_ended(job: str) -> JobStatus | None:
     state, _, machines = (output.splitlines() or [""])[0].partition("|")
     state = state.split(" ")[0].rstrip("+")  # CANCELLED by 1000
     return JobStatus(id=job, state=state, machines=machines) if state else None
+
+
+def list_lost(machines: str) -> list[str]:
+    """Return those of some machines that are down.
+
+    :raises SlurmError: that is impossible
+    """
+    found = _call(
+        "sinfo", "--noheader", "--Node", f"--nodes={machines}", "--states=down,fail,no_respond", "--format=%N"
+    )
+    return [*dict.fromkeys(found.split())]
 
 
 def cancel(job: str, *options: str) -> None:

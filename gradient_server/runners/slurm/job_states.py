@@ -11,10 +11,11 @@ _FIELDS = ("%i", "%T", "%r", "%Q", "%l", "%N", "%j")
 FORMAT = "|".join(_FIELDS)
 """The columns of `squeue`: number, state, reason, priority, time limit, machines, name."""
 PENDING = "PENDING"
+NODE_FAIL = "NODE_FAIL"
 GONE = "GONE"
 """The state of a job that Slurm does not know any more."""
 _ENDED = frozenset(
-    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"}
+    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", NODE_FAIL, "OUT_OF_MEMORY", "PREEMPTED"}
     | {"REVOKED", "SPECIAL_EXIT", "TIMEOUT", GONE}
 )
 _REASONS = {
@@ -42,7 +43,7 @@ _NOTICE = re.compile(
     r"\*\*\* (?:JOB|STEP) \S+ ON (\S+) (?:CANCELLED|FAILED) AT \S+(?: DUE TO ([A-Z ]+?))?(?:,.*)? \*\*\*"
 )
 """What Slurm writes to the output of a job that it ends."""
-_CAUSES = {"TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL"}
+_CAUSES = {"TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": NODE_FAIL}
 
 
 @frozen(kw_only=True)
@@ -128,7 +129,7 @@ def ending_text(job: JobStatus, log: str, *, was_started: bool) -> str:
         "give the experiment more by SBATCH_TIMELIMIT, its machine type more by time, or all of them by --slurm-time",
         "OUT_OF_MEMORY": f"Slurm ended the {what} because it used more memory than it has: "
         "ask for more by the memory of its machine type, or by SBATCH_MEM_PER_NODE",
-        "NODE_FAIL": f"Slurm lost a machine of the {what}: it failed, or cannot be reached. Run the experiment again",
+        NODE_FAIL: f"Slurm lost a machine of the {what}: it failed, or cannot be reached. Run the experiment again",
         "BOOT_FAIL": f"Slurm could not boot a machine for the {what}. Run the experiment again",
         "PREEMPTED": f"Slurm ended the {what} for one with a higher priority (preemption). Run the experiment again",
         "DEADLINE": f"Slurm ended the {what}, as it could not end before its deadline",

@@ -37,7 +37,7 @@ class SlurmMonitor(RunMonitor):
     """Has the supervisor of a run started by a job of Slurm, and ends the run if the job ends without it.
 
     :param Cluster cluster: that runs it
-    :param options: returns the options of `sbatch`
+    :param options: returns the options of `sbatch` for each component of its job
     :param str python: the interpreter on the machines of the cluster
     """
 
@@ -47,7 +47,7 @@ class SlurmMonitor(RunMonitor):
         jobs: int,
         spec: LaunchSpec | None,
         cluster: Cluster,
-        options: Callable[[LaunchSpec], Sequence[str]],
+        options: Callable[[LaunchSpec], Sequence[Sequence[str]]],
         python: str,
     ) -> None:
         super().__init__(directory, jobs, spec)
@@ -173,7 +173,7 @@ class SlurmMonitor(RunMonitor):
     def _set_problem(self, problem: str) -> None:
         self._submission.problem = problem
 
-    def _submit(self, options: Sequence[str], upload: Sequence[str]) -> None:
+    def _submit(self, options: Sequence[Sequence[str]], upload: Sequence[str]) -> None:
         """Submit the job, in a thread that may wait."""
         self._submission.submit(options, upload, self._python)
         self._known_since = time.monotonic()

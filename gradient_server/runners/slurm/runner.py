@@ -153,7 +153,7 @@ class SlurmRunner(SupervisedRunner):
         return Request(), tuple({_THREADS: str(count)} if count else {} for count in cpus) if any(cpus) else ()
 
     def _place(self, nodes: Sequence[Node]) -> str:
-        return "as a job of Slurm"
+        return "as a job of Slurm" if len(nodes) == 1 else "as tasks of Slurm"
 
     def _variables(self) -> dict[str, str]:
         """Return the variables of the server that commands see: none that is about its own machine."""
@@ -166,9 +166,8 @@ class SlurmRunner(SupervisedRunner):
     def _requests(self, nodes: Sequence[Node], body: Mapping[str, Any]) -> list[JobRequest]:
         return job_requests(nodes, body, defaults=self._options, machine_types=self._machine_types)
 
-    def _sbatch_options(self, spec: LaunchSpec) -> list[str]:
-        request, *_ = self._requests(spec.nodes, spec.body)
-        return [*request.arguments, *self._extra]
+    def _sbatch_options(self, spec: LaunchSpec) -> list[list[str]]:
+        return [[*request.arguments, *self._extra] for request in self._requests(spec.nodes, spec.body)]
 
 
 def _option_type(name: str) -> Callable[[str], str]:

@@ -65,10 +65,10 @@ class Submission:
             self._write(name, None)
             self.name = name
 
-    def submit(self, options: Sequence[str], upload: Sequence[str], python: str) -> None:
+    def submit(self, components: Sequence[Sequence[str]], upload: Sequence[str], python: str) -> None:
         """Submit the job, unless it was submitted before.
 
-        :param options: of `sbatch`, without those that are the same for all runs
+        :param components: of the job, each by its options of `sbatch`, without those that all runs have
         :param upload: the paths of files to copy into the directory of the run
         :param str python: the interpreter on the machines
 
@@ -81,7 +81,9 @@ class Submission:
         if self.job is None and not self.is_cancelled:
             try:
                 copy_upload(self.directory, upload)
-                self.job = commands.submit(self.name, [*common_options(self.directory), *options], self._script(python))
+                common = [f"--job-name={self.name}", *common_options(self.directory)]
+                options = [option for each in components for option in (":", *common, *each)][1:]
+                self.job = commands.submit(options, self._script(python))
             except commands.TryAgainError:
                 raise
             except (commands.SlurmError, OSError) as error:

@@ -13,7 +13,7 @@ from gradient_server.runners.base import RunRejectedError
 from gradient_server.runners.supervised.environment import VARIABLE_NAME, Network, Node, node_environment
 
 MAX_NODES = 64
-"""Nodes of one experiment; all of them are processes of one machine."""
+"""Nodes of one experiment."""
 MAX_TEXT_BYTES = 128 * 1024 - 1
 """Bytes of a command, and of a variable with its name, that Linux passes to a process."""
 _MAX_WORKSPACE_BYTES = 64 * 1024
@@ -34,14 +34,14 @@ _SOURCES = {"EXPERIMENT_NAME": "name", "PS_MODEL_PATH": "modelPath"}
 
 
 def check_node_count(body: Mapping[str, Any]) -> None:
-    """Check that one machine can run as many nodes as a request asks for.
+    """Check that an experiment has no more nodes than a supervisor can have.
 
     :raises RunRejectedError: there are too many
     """
     counts = {field: count for field, count in body.items() if field.endswith("Count")}
     total = sum(counts.values())
     if total > MAX_NODES:
-        text = f"All nodes run on the machine of the server: there can be {MAX_NODES} of them, not {total}."
+        text = f"An experiment can have {MAX_NODES} nodes on this server, not {total}."
         raise RunRejectedError(text, max(counts, key=counts.__getitem__))
 
 

@@ -79,7 +79,9 @@ class _Assignment:
             given = json.loads(line)
             host, _, port = given["address"].rpartition(":")
             index = given["index"]
-            return cls(host, int(port), given["token"], int(environment["SLURM_PROCID"] if index is None else index))
+            if index is None:
+                index = given.get("first", 0) + int(environment["SLURM_PROCID"])
+            return cls(host, int(port), given["token"], int(index))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             text = "An agent is started by the supervisor of a run, which writes a line to its standard input"
             raise ValueError(text) from error

@@ -56,7 +56,7 @@ class AgentLauncher(ABC):
         """Start `python -m AGENT_MODULE` for each node, with its line as standard input. Do not wait for them.
 
         The lines are secret: nobody may see them as arguments or variables. Each is a JSON object. Where all agents
-        read the same one, its `index` is null, and agents take `SLURM_PROCID` for it.
+        read the same one, its `index` is null, and agents take `SLURM_PROCID` for it, plus `first` if that is there.
 
         :raises SetupError: that is impossible
         """

@@ -106,8 +106,8 @@ def main(path: Path) -> int:
 
 def supervise_in_foreground(
     path: Path, make_nodes: Callable[[Launch], Nodes], explain: Callable[[], str | None] = lambda: None
-) -> None:
-    """Run an experiment in this process until its end, unless it was claimed before.
+) -> bool:
+    """Run an experiment in this process until its end, and return True, unless it was claimed before.
 
     :param Path path: the directory of the run. Supervisors on several machines may have it: exactly one claims the run
     :param make_nodes: returns the nodes of the run
@@ -116,8 +116,10 @@ def supervise_in_foreground(
     os.chdir(path)
     directory = RunDirectory(Path())
     stop_signal = StopSignal()
-    if directory.claim() and (events := _claim(directory)):
-        _supervise(directory, path, events, stop_signal, make_nodes, explain)
+    if not (directory.claim() and (events := _claim(directory))):
+        return False
+    _supervise(directory, path, events, stop_signal, make_nodes, explain)
+    return True
 
 
 def _claim(directory: RunDirectory) -> EventWriter | None:

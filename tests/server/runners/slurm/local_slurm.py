@@ -110,14 +110,22 @@ def fail(command: str, text: str) -> None:
     sys.exit(f"{command}: error: {text}")
 
 
-def sbatch(folder: Path, behaviour: dict, options: dict) -> None:
+def sbatch(folder: Path, behaviour: dict, arguments: list[str]) -> None:
     if refusal := behaviour.get("refuses"):
         fail("sbatch", f"Batch job submission failed: {refusal}")
-    script = sys.stdin.read()
+    script, components = sys.stdin.read(), [[]]
+    for argument in arguments:
+        if argument == ":":
+            components.append([])
+        else:
+            components[-1].append(argument)
+    components = [split(component)[0] for component in components]
+    options = components[0]
     with locked(folder):
         numbers = [int(path.stem) for path in (folder / "jobs").glob("*.json")]
         number = str(max(numbers, default=0) + 1)
         job = {"id": number, "state": "PENDING", "name": options["job-name"], "options": options, "script": script}
+        job["components"] = components
         write(folder / "jobs" / f"{number}.json", {**job, "machines": ""})
     subprocess.Popen(
         [sys.executable, "-IS", __file__, str(folder), "run", number],
@@ -162,10 +170,9 @@ def sacct(folder: Path, behaviour: dict, options: dict) -> None:
 
 
 def srun(folder: Path, arguments: list[str]) -> None:
-    """Run a command as many times as the job has tasks, each with the same standard input."""
+    """Run a command as often as there are tasks, each with the same standard input."""
     options, command = split(arguments)
-    job = read(folder / "jobs" / f"{os.environ['SLURM_JOB_ID']}.json")
-    count, text = int(options.get("ntasks") or job["options"].get("ntasks", 1)), sys.stdin.buffer.read()
+    count, text = int(options["ntasks"]), sys.stdin.buffer.read()
     tasks = []
     for index in range(count):
         environment = {**os.environ, "SLURM_PROCID": str(index)}
@@ -198,7 +205,13 @@ def run(folder: Path, number: str) -> None:
         update(folder, number, state="FAILED", machines="m1")
         return
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "SLURM_JOB_ID": number}
-    environment |= {"SLURMD_NODENAME": "m1", "CUDA_VISIBLE_DEVICES": "7", "SLURM_JOB_NODELIST": "m1"}
+    environment |= {"SLURMD_NODENAME": "m1", "CUDA_VISIBLE_DEVICES": "7"}
+    components = job["components"]
+    for index, component in enumerate(components):
+        group = f"_HET_GROUP_{index}" if len(components) > 1 else ""
+        environment |= {f"SLURM_JOB_NODELIST{group}": "m1", f"SLURM_NTASKS{group}": component["ntasks"]}
+    if len(components) > 1:
+        environment["SLURM_HET_SIZE"] = str(len(components))
     with subprocess.Popen(
         ["/bin/sh", "-s"], stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True
     ) as process:
@@ -264,7 +277,7 @@ def main(folder: Path, command: str, arguments: list[str]) -> None:
         with (folder / "calls").open("a") as calls:
             calls.write(f"{command} {' '.join(arguments)}\n")
     if command == "sbatch":
-        sbatch(folder, behaviour, options)
+        sbatch(folder, behaviour, arguments)
     elif command == "squeue":
         squeue(folder, behaviour, options)
     elif command == "scancel":
@@ -272,7 +285,7 @@ def main(folder: Path, command: str, arguments: list[str]) -> None:
     elif command == "sacct":
         sacct(folder, behaviour, options)
     else:
-        sys.stdout.write(MACHINES)
+        sys.stdout.write("m1\n" if "nodes" in options else MACHINES)
 
 
 if __name__ == "__main__":
