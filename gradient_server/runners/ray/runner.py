@@ -201,6 +201,10 @@ class RayRunner(QueueingRunner):
     def _bundles(self, nodes: Sequence[Node], body: Mapping[str, Any]) -> list[Bundle]:
         return [bundle_of(self._type_of(node, body)) for node in nodes]
 
+    def _asks_for(self, nodes: Sequence[Node], body: Mapping[str, Any]) -> str:
+        # Ray serves its placement groups in no order.
+        return "; ".join(sorted({str(bundle) for bundle in self._bundles(nodes, body)}))
+
     def _type_of(self, node: Node, body: Mapping[str, Any]) -> MachineType:
         """Return the machine type of a node; without a file of machine types, they mean nothing."""
         return MachineType() if self._types is None else self._machine_types.type_of(node.machine_type_field, body)

@@ -82,6 +82,9 @@ class SupervisedRun(Run):
         """Which parameters of the experiment are not used, in words."""
         self.request = Request()
         """The resources of the machine that it needs."""
+        self.asks_for: str | None = None
+        """The machines that it asks a cluster for, which has one run at a time wait that asks for such; None: it waits
+        in the cluster with all others."""
         self.problem: str | None = None
         """Why it cannot be run any more, although it was started."""
         self.waits_for: str | None = None

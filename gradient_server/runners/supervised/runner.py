@@ -124,6 +124,10 @@ class SupervisedRunner(Runner):
         :raises RunRejectedError: it can never have what it needs
         """
 
+    def _asks_for(self, nodes: Sequence[Node], body: Mapping[str, Any]) -> str | None:
+        """Return which machines an experiment asks a cluster for that does not keep its waiting runs in order."""
+        return None
+
     def _place(self, nodes: Sequence[Node]) -> str:
         """Return how an experiment runs, in words."""
         return "as a process of the server's machine" if len(nodes) == 1 else "as processes of the server's machine"
@@ -201,7 +205,7 @@ class SupervisedRunner(Runner):
             recorded=recorded,
             record=self._record,
         )
-        run.request, run.problem = request, problem
+        run.request, run.problem, run.asks_for = request, problem, self._asks_for(nodes, spec.body)
         run.ignored = ignored_parameters(nodes, spec.body, self._place(nodes), used=self._used_parameters())
         run.artifact_folders = artifact_folders(directory.storage, directory.workspace, spec.body)
         if spec.started is not None:

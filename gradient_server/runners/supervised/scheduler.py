@@ -14,7 +14,7 @@ from functools import partial
 
 from attrs import evolve
 
-from gradient_server.runners.machine_types import Capacity, waiting_reason
+from gradient_server.runners.machine_types import Capacity, Claim, waiting_reason
 from gradient_server.runners.supervised.monitor import RunMonitor
 from gradient_server.runners.supervised.run import Phase, SupervisedRun
 from gradient_server.runners.supervised.run_files import FILES_REMOVED, RunDirectory, RunsDirectory, handle_of
@@ -31,6 +31,9 @@ _CLOSE_TIMEOUT_IF_KEPT = 1.0
 """Seconds to wait for the end of deleted runs, if a later server can end them as well."""
 _REMOVAL_TIMEOUT = 5.0
 """Seconds to wait for the removal of deleted runs, if a later server can remove them as well."""
+
+
+_BEHIND = "It waits for its turn: the one before it waits for such machines."
 
 
 class Scheduler:
@@ -175,29 +178,38 @@ class Scheduler:
                 self._abandon(run)
 
     def _fill_slots(self) -> None:
-        while self._queue and time.monotonic() >= self._next_record:
-            with self.lock:
-                run = self._queue[0]
-                if run.phase is not Phase.QUEUED or run.is_deleted:
-                    self._queue.popleft()
-                    continue
-                free = self._free(run)
-                # None overtakes the first one, so that each gets its turn.
-                if reason := waiting_reason(run.request, free, self._capacity):
-                    self._set_waiting_reasons(reason)
-                    return
-                self._queue.popleft()
-                run.phase, run.waits_for = Phase.ACTIVE, None
-                self._active.append(run)
+        while self._queue and time.monotonic() >= self._next_record and (found := self._take_next()):
+            run, claim = found
             if run.problem:
                 self._fail(run, run.problem)
                 continue
             try:
-                run.monitor.launch(partial(self._record_launch, run), free.claim(run.request))
+                run.monitor.launch(partial(self._record_launch, run), claim)
             except Exception as error:
                 if not isinstance(error, OSError):
                     _log.exception("The run of %s cannot be started", run.handle)
                 self._fail(run, f"The run cannot be started: {error}")
+
+    def _take_next(self) -> tuple[SupervisedRun, Claim] | None:
+        """Take the next run out of the queue, and return what it gets; None: all have to wait."""
+        with self.lock:
+            self._queue = deque(run for run in self._queue if run.phase is Phase.QUEUED and not run.is_deleted)
+            # A cluster may start those first that came last.
+            waiting = {run.asks_for for run in self._active if not run.monitor.history.states} - {None}
+            reason: str | None = _BEHIND
+            for run in self._queue:
+                if run.asks_for in waiting:
+                    continue
+                free = self._free(run)
+                # None overtakes the first one, so that each gets its turn.
+                if reason := waiting_reason(run.request, free, self._capacity):
+                    break
+                self._queue.remove(run)
+                run.phase, run.waits_for = Phase.ACTIVE, None
+                self._active.append(run)
+                return run, free.claim(run.request)
+            self._set_waiting_reasons(reason or _BEHIND)
+            return None
 
     def _free(self, run: SupervisedRun) -> Capacity:
         """Return what of the machine is free for a run, beginning with the GPUs that an earlier server gave to it.

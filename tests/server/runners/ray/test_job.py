@@ -7,6 +7,7 @@ import time
 import pytest
 from gradient_api.constants import ExperimentState as State
 
+from gradient_server.runners.machine_types import parse_machine_types
 from tests.server.runners.conftest import PATIENCE, wait_until
 
 SERVER_STARTED_ANEW = "The Ray cluster has been started anew since, and what ran there is gone: its outcome is unknown"
@@ -201,6 +202,25 @@ def test_experiments_beyond_the_slots_wait_in_the_order_of_their_start(bench, ma
     remark_has(bench, second, "It waits for 1 slot: 0 of 1 are free.")
     remark_has(bench, third, "It waits for its turn: it is number 2 in the queue.")
     assert len(cluster.jobs) == 1
+
+
+def test_of_runs_that_need_the_same_machines_one_waits_in_ray_and_the_others_in_order(bench, make_bench, cluster):
+    """Ray would start them in any order."""
+    bench.close()
+    bench = make_bench(slots=4, machine_types=parse_machine_types("[small]\ncpus = 1\n[large]\ncpus = 2"))
+    cluster.is_busy = True
+    first, second, third = (bench.run("true", machineType="small") for _ in range(3))
+    large = bench.run("true", machineType="large")
+    remark_has(bench, first, "It waits for 1 times 1 CPU.")
+    remark_has(bench, large, "It waits for 1 times 2 CPU.")
+    assert second.remark == "It waits for its turn: the one before it waits for such machines."
+    assert third.remark == "It waits for its turn: it is number 2 in the queue."
+    assert len(cluster.jobs) == 2
+    cluster.is_busy = False
+    for run in (first, second, third, large):
+        bench.wait_for_end(run)
+    began = [{state: at for at, state in run.transitions}[State.RUNNING] for run in (first, second, third)]
+    assert began == sorted(began)
 
 
 def test_secrets_are_in_no_request_that_ray_shows_and_removed_when_they_were_read(cluster, bench):
