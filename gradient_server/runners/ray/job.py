@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -286,16 +287,16 @@ class RayJob:
     async def _copy_new(self, agent: str, id: str) -> bool:
         """Copy what is new of all files but the last event. Return whether there was anything."""
         place, directory = f"{FOLDER}/{id}", self.directory
-        events = self._read_new(agent, f"{place}/events.jsonl", directory.events)
+        read_events = partial(self._read_new, agent, f"{place}/events.jsonl", directory.events)
         names = [("log", directory.log(index)) for index in range(self._jobs)]
         names += [("pushed", directory.pushed(index)) for index in range(self._jobs)]
         files = [self._read_new(agent, f"{place}/jobs/{path.name}", path) for _, path in names]
         # Before it runs, rows are requested first: otherwise some could be here before the event that it runs.
         if self._is_running:
-            news, *contents = await asyncio.gather(events, *files)
+            news, *contents = await asyncio.gather(read_events(), *files)
         else:
             contents = await asyncio.gather(*files)
-            news = await events
+            news = await read_events()
         complete = news.rpartition(b"\n")[0]
         lines = complete.splitlines(keepends=True)
         end = next((number for number, line in enumerate(lines) if _state_of(line) in TERMINAL_STATES), None)
