@@ -1,11 +1,10 @@
-"""A run as a job of a Ray cluster: submitted once, followed, stopped, and its files copied as they grow."""
+"""A run as a job of a Ray cluster: submitted once, followed, stopped, and deleted."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -13,35 +12,25 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import asdict, frozen
-from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.ray.dashboard import Dashboard, Job, RefusedError, UnreachableError, backoff
-from gradient_server.runners.ray.package import ARTIFACTS, FOLDER
-from gradient_server.runners.supervised.archives import extract
-from gradient_server.runners.supervised.deletion import remove_tree
-from gradient_server.runners.supervised.limits import Quota, SetupError
+from gradient_server.runners.ray.mirror import Mirror
 from gradient_server.runners.supervised.run_files import RunDirectory
 
 _log = logging.getLogger(__name__)
 STARTED_ANEW = "The Ray cluster has been started anew since, and what ran there is gone: its outcome is unknown"
 _FORGOTTEN = "The Ray cluster does not know the run any more, as if its job had been deleted: its outcome is unknown"
-_COPY_INTERVALS = (0.05, 2.0)
-"""Seconds between two requests for what is new: at least, and at most."""
-_COPY_SHARE = 0.05
-"""The interval between these, as a share of the time for which nothing was new."""
 _STATUS_INTERVAL = 1.0
 """Seconds between two requests for the state of a job."""
 _MAX_REASON = 500
 """Characters of a line of Ray in an error."""
-_LAST_ROWS_TIMEOUT = 10.0
-"""Seconds for which the files of a job that has ended may be out of reach."""
+_REST_TIMEOUTS = (10.0, 60.0)
+"""Seconds for which nothing may come of the files of a job that has ended: without its last event, and with it."""
 
 
 class EventLoop:
@@ -115,7 +104,7 @@ class RayJob:
     """The job of a run. Its coroutines run in the event loop; the other methods and attributes are for any thread.
 
     :param Dashboard dashboard: of the cluster
-    :param RunDirectory directory: of the run; another one when that is renamed
+    :param RunDirectory directory: of the run
     :param int jobs: the number of its nodes, whose logs are copied
     :param str prefix: how the id of its job begins
     :param make_request: returns the package for an id, and the request that submits it; None: it is never submitted
@@ -129,7 +118,6 @@ class RayJob:
         prefix: str,
         make_request: Callable[[str], tuple[bytes, dict[str, Any]]] | None,
     ) -> None:
-        self.directory = directory
         self.is_to_stop = False
         self.is_to_delete = False
         self.is_over = False
@@ -137,24 +125,25 @@ class RayJob:
         self.verdict: tuple[int, str | None] | None = None
         """How it has ended, if its driver could not write that."""
         self._dashboard = dashboard
-        self._jobs = jobs
         self._prefix = prefix
         self._make_request = make_request
-        self._troubles: dict[str, str] = {}
-        """Why what cannot be reached, in words."""
-        self._agent: str | None = None
-        self._end = b""
-        """The last event, until all that it counts is here."""
-        self._is_running = False
-        self._end_is_here = False
-        self._has_ended = False
-        """Whether the cluster says that its driver has ended."""
+        self._mirror = Mirror(dashboard, directory, jobs)
+        self._trouble: str | None = None
         self._wakeup = asyncio.Event()
+
+    @property
+    def directory(self) -> RunDirectory:
+        """The directory of the run."""
+        return self._mirror.directory
+
+    def move(self, directory: RunDirectory) -> None:
+        """Go on in another directory, which has the same files."""
+        self._mirror.directory = directory
 
     @property
     def trouble(self) -> str | None:
         """Why it cannot be followed, in words; None: it can."""
-        return self._troubles.get("head") or self._troubles.get("agent")
+        return self._trouble or self._mirror.trouble
 
     def wake(self) -> None:
         """Have it act at once. Called in the thread of the loop."""
@@ -184,7 +173,7 @@ class RayJob:
                 if self.is_to_stop and read_submission(self.directory) is None:
                     self.verdict = State.CANCELLED, None
                     return None
-                self._troubles["head"] = f"The Ray cluster cannot be reached: {error}."
+                self._trouble = f"The Ray cluster cannot be reached: {error}."
                 await self._pause(backoff(failures))
                 failures += 1
 
@@ -211,19 +200,20 @@ class RayJob:
 
     async def _follow(self, submission: Submission) -> None:
         """Follow it until its last event is here, or will never be."""
+        mirror = self._mirror
         watching = asyncio.create_task(self._watch(submission))
-        copying = asyncio.create_task(self._copy(submission.id))
+        copying = asyncio.create_task(mirror.copy(submission.id))
         try:
             await asyncio.wait((watching, copying), return_when=asyncio.FIRST_COMPLETED)
-            self._has_ended = True
-            # What its driver has written last may not be here yet.
-            await asyncio.wait((copying,), timeout=_LAST_ROWS_TIMEOUT if self._agent else 0)
-            if copying.done():
-                await copying
-            elif self._end:
-                self._append(self.directory.events, self._end)
-                self._end_is_here = True
-            if not self._end_is_here:
+            mirror.has_driver_ended, mirror.changed = True, time.monotonic()
+            while (
+                not copying.done()
+                and mirror.agent
+                and time.monotonic() < mirror.changed + _REST_TIMEOUTS[mirror.has_end]
+            ):
+                await asyncio.wait((copying,), timeout=1.0)
+            is_end_here = await copying if copying.done() else mirror.append_end()
+            if not is_end_here:
                 self.verdict = await watching
             if self.is_to_delete:
                 await self.delete(submission.id)
@@ -239,11 +229,10 @@ class RayJob:
             try:
                 if (end := await self._check(submission)) is not None:
                     return end
-                self._troubles.pop("head", None)
-                failures = 0
+                self._trouble, failures = None, 0
                 await self._pause(_STATUS_INTERVAL)
             except UnreachableError as error:
-                self._troubles["head"] = f"The Ray cluster cannot be reached: {error}."
+                self._trouble = f"The Ray cluster cannot be reached: {error}."
                 await self._pause(backoff(failures))
                 failures += 1
 
@@ -252,83 +241,12 @@ class RayJob:
         if job is None:
             session = (await self._dashboard.version()).session
             return State.ERROR, _FORGOTTEN if session == submission.session else STARTED_ANEW
-        self._agent = job.agent or self._agent
+        self._mirror.agent = job.agent or self._mirror.agent
         if job.is_over:
             return _verdict(job, self.is_to_stop)
         if self.is_to_stop:
             await self._dashboard.stop(submission.id)
         return None
-
-    async def _copy(self, id: str) -> None:
-        """Copy its files as they grow, until its last event is here, or its driver has ended without."""
-        changed, failures = time.monotonic(), 0
-        while True:
-            try:
-                is_last = bool(self._end) or self._has_ended
-                has_changed = bool(self._agent) and await self._copy_new(self._agent or "", id)
-                self._troubles.pop("agent", None)
-                failures = 0
-                if is_last and not has_changed:
-                    if self._end:
-                        await self._copy_artifacts(self._agent or "", id)
-                        self._append(self.directory.events, self._end)
-                        self._end_is_here = True
-                    return
-                if has_changed:
-                    changed = time.monotonic()
-                least, most = _COPY_INTERVALS
-                await asyncio.sleep(max(least, min(most, _COPY_SHARE * (time.monotonic() - changed))))
-            except (UnreachableError, OSError) as error:
-                # The directory may be renamed meanwhile, or the disk be full.
-                self._troubles["agent"] = f"Its rows cannot be fetched: {error}."
-                await asyncio.sleep(backoff(failures))
-                failures += 1
-
-    async def _copy_new(self, agent: str, id: str) -> bool:
-        """Copy what is new of all files but the last event. Return whether there was anything."""
-        place, directory = f"{FOLDER}/{id}", self.directory
-        read_events = partial(self._read_new, agent, f"{place}/events.jsonl", directory.events)
-        names = [("log", directory.log(index)) for index in range(self._jobs)]
-        names += [("pushed", directory.pushed(index)) for index in range(self._jobs)]
-        files = [self._read_new(agent, f"{place}/jobs/{path.name}", path) for _, path in names]
-        # Before it runs, rows are requested first: otherwise some could be here before the event that it runs.
-        if self._is_running:
-            news, *contents = await asyncio.gather(read_events(), *files)
-        else:
-            contents = await asyncio.gather(*files)
-            news = await read_events()
-        complete = news.rpartition(b"\n")[0]
-        lines = complete.splitlines(keepends=True)
-        end = next((number for number, line in enumerate(lines) if _state_of(line) in TERMINAL_STATES), None)
-        has_changed = bool(lines[:end]) or any(contents)
-        if end is not None and not self._end:
-            self._end, has_changed = b"".join(lines[end:]).rstrip(b"\n") + b"\n", True
-        if before := b"".join(lines[:end]):
-            self._append(directory.events, before if before.endswith(b"\n") else before + b"\n")
-        for (_, path), content in zip(names, contents, strict=True):
-            if content:
-                self._append(path, content)
-        self._is_running = self._is_running or any(_state_of(line) == State.RUNNING for line in lines)
-        return has_changed
-
-    async def _read_new(self, agent: str, name: str, path: Path) -> bytes:
-        """Return what a file has more than the copy that is here."""
-        return await self._dashboard.read(agent, name, _size(path)) or b""
-
-    async def _copy_artifacts(self, agent: str, id: str) -> None:
-        """Copy what the run has written, and unpack it where artifacts of runs are."""
-        if not self._jobs:
-            return
-        path = self.directory.path / ARTIFACTS
-        while content := await self._dashboard.read(agent, f"{FOLDER}/{id}/{ARTIFACTS}", _size(path)):
-            self._append(path, content)
-        if not path.exists():
-            return
-        try:
-            await asyncio.to_thread(_unpack_artifacts, path, self.directory)
-        except SetupError as error:
-            _log.warning("The artifacts of %s cannot be kept: %s", self.directory.path.name, error)
-        path.unlink()
 
     async def delete(self, id: str) -> None:
         """Have the cluster forget it once its driver has ended."""
@@ -337,16 +255,6 @@ class RayJob:
                 await asyncio.sleep(_STATUS_INTERVAL)
             await self._dashboard.delete(id)
 
-    def _append(self, path: Path, content: bytes) -> None:
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            written = os.write(file, content)
-            if written < len(content):
-                os.ftruncate(file, os.fstat(file).st_size - written)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(file)
-
     async def _pause(self, seconds: float) -> None:
         """Wait some seconds, or until it is to be stopped."""
         with contextlib.suppress(TimeoutError):
@@ -354,26 +262,13 @@ class RayJob:
         self._wakeup.clear()
 
 
-def _unpack_artifacts(path: Path, directory: RunDirectory) -> None:
-    """Put the artifacts of a run where those of others are.
-
-    :raises SetupError: they are broken or too large
-    """
-    folder = directory.path / "artifacts"
-    remove_tree(folder)  # what a server that was killed has left
-    extract(path, folder, "of the artifacts", Quota())
-    for target in (directory.storage, directory.workspace):
-        if (folder / target.name).is_dir():
-            remove_tree(target)
-            (folder / target.name).rename(target)
-    remove_tree(folder)
-
-
 def _verdict(job: Job, is_to_stop: bool) -> tuple[int, str | None]:
     """Return how a job has ended whose driver has not written that."""
     if is_to_stop or job.status == "STOPPED":
         return State.CANCELLED, None
     place = f"on the machine {urlsplit(job.agent).hostname}" if job.agent else "before it began"
+    if job.status == "SUCCEEDED":
+        return State.ERROR, f"The run has ended {place}, and what it has written there last cannot be fetched"
     return State.ERROR, f"The driver of the run has ended {place}, and nothing of it goes on: {_reason(job.message)}"
 
 
@@ -383,17 +278,3 @@ def _reason(message: str) -> str:
     how, has_rows, _ = first.partition(", last available logs")
     lines = [how, *(line for line in others[-1:] if has_rows and not line.startswith("Running entrypoint"))]
     return ": ".join(line[:_MAX_REASON] for line in lines)
-
-
-def _state_of(line: bytes) -> int | None:
-    with contextlib.suppress(ValueError, AttributeError):
-        state = json.loads(line).get("state")
-        return state if isinstance(state, int) else None
-    return None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

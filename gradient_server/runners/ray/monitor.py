@@ -88,7 +88,7 @@ class RayMonitor(RunMonitor):
     def move(self, directory: RunDirectory) -> None:
         """Rename its directory, and have the cluster forget its job once that has ended."""
         super().move(directory)
-        self._job.directory = directory
+        self._job.move(directory)
         if directory.is_deleted:
             self._job.is_to_delete = True
             if self.history.has_ended and (submission := read_submission(directory)):

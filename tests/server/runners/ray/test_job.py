@@ -135,7 +135,7 @@ def test_a_run_goes_on_while_the_cluster_cannot_be_reached_and_no_row_is_lost(cl
 def test_files_whose_transfer_is_cut_anywhere_come_once_and_whole(cluster, bench):
     chance = random.Random(1)
     cluster.cut = lambda path, content: (
-        content[: chance.randrange(len(content) + 1)] if chance.random() < 0.5 else content
+        content[: chance.randrange(len(content) + 1)] if chance.random() < 0.3 else content
     )
     run = bench.done("for i in $(seq 300); do echo $i; done; sleep 0.2; echo end; echo w > $PS_MODEL_PATH/weights")
     assert bench.outcome(run) == ("stopped", None)
