@@ -160,7 +160,7 @@ def test_rows_of_a_noisy_node_do_not_hold_up_those_of_others(start):
         workerCommand='test "$INDEX" = 1 || exec yes; echo ready; sleep 1; date +%s.%N; exec sleep 60', workerCount=2
     )
     wait_until(lambda: len(run.rows(1)) == 2, "the second row of the quiet node")
-    assert time.time() - float(run.rows(1)[1]) < 1
+    assert time.time() - float(run.rows(1)[1]) < 5
     run.stop()
     assert run.end()[0] == "canceled"
 
@@ -173,7 +173,7 @@ def test_a_run_that_is_stopped_leaves_nothing(start):
     asked = time.monotonic()
     run.stop()
     assert run.end() == ("canceled", None, None)
-    assert 0.3 < time.monotonic() - asked < 3
+    assert 0.3 < time.monotonic() - asked < 10
     assert not any(map(is_alive, pids))
 
 
@@ -198,7 +198,7 @@ def test_a_run_can_be_stopped_while_its_agents_start(start):
     asked = time.monotonic()
     run.stop()
     assert run.end() == ("canceled", None, None)
-    assert time.monotonic() - asked < 3
+    assert time.monotonic() - asked < 10
     assert run.rows() == []
 
 
@@ -215,7 +215,7 @@ def test_a_run_can_be_stopped_or_killed_while_its_machines_fetch_the_workspace(s
         else:
             run.stop()
             assert run.end() == ("canceled", None, None)
-    assert time.monotonic() - asked < 3
+    assert time.monotonic() - asked < 10
     assert run.rows() == []
     for connection in connections:
         connection.close()
