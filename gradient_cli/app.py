@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,6 +89,11 @@ def version() -> None:
     click.echo(gradient.__version__)
 
 
+def _show_warning(message: Warning | str, *place: Any, **options: Any) -> None:
+    # Whoever types commands is not interested in the place in the code.
+    note(f"{click.style('Warning:', fg='yellow', bold=True)} {message}")
+
+
 def _change_configuration(changes: dict[str, str | None]) -> None:
     """Change members of the configuration file; None removes one. The others stay."""
     path = configuration_file()
@@ -116,6 +122,12 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: the arguments after the name of the command; default: those of this process
     """
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run_command_line(arguments)
+
+
+def _run_command_line(arguments: Sequence[str] | None) -> int:
     try:
         code = command_line.main(arguments, prog_name="gradient", standalone_mode=False)
         sys.stdout.flush()

@@ -37,8 +37,9 @@ class BaseClient:
         self._configuration = configuration
         self._options = options
         self._http_client = http_client
-        # Tags are at the address of the API for all of them.
-        config.warn_about_cleartext(getattr(configuration, name) for name in (*self._addresses.values(), "api_url"))
+        if not configuration.is_on_this_machine:
+            # Tags are at the address of the API for all of them.
+            config.warn_about_cleartext(getattr(configuration, name) for name in (*self._addresses.values(), "api_url"))
         if http_client is not None:
             _ = self._transport  # Checks it, and remembers the process and the event loop that it belongs to.
 

@@ -70,6 +70,8 @@ class Configuration(NamedTuple):
     api_url: str
     has_server: bool = True
     """Whether the addresses were given or found; otherwise they are those of the hosted service, which is retired."""
+    is_on_this_machine: bool = False
+    """Whether the addresses are those of a running server of this user, so that the key does not leave the machine."""
 
 
 class RunningServer(NamedTuple):
@@ -177,10 +179,12 @@ def load_configuration(
     key = key or Secret(os.environ.get(KEY_VARIABLE, ""))
     given = {"base_url": base_url, "logs_url": logs_url, "api_url": api_url}
     found = {name: given[name] or os.environ.get(variable) for name, (variable, _) in _ADDRESSES.items()}
+    server: RunningServer | None = None
     if not (key and all(found[name] for name in needed)):
         file = _configuration_in_file()
         found = {name: found[name] or file.get(member) for name, (_, member) in _ADDRESSES.items()}
-        if not any(found.values()) and (server := running_server()):
+        server = None if any(found.values()) else running_server()
+        if server:
             found = {name: server.environment.get(variable) for name, (variable, _) in _ADDRESSES.items()}
             key = key or Secret(server.environment.get(KEY_VARIABLE, ""))
         key = key or file.get(KEY_MEMBER)
@@ -192,6 +196,7 @@ def load_configuration(
         logs_url=urls.get("logs_url") or _beside(experiments_url, LOGS_URL),
         api_url=urls.get("api_url") or _beside(experiments_url, API_URL),
         has_server="base_url" in urls or ("api_url" in urls and "api_url" in needed),
+        is_on_this_machine=server is not None,
     )
 
 

@@ -178,6 +178,14 @@ def test_another_package_called_gradient_beside_this_one_is_a_warning_at_import(
     assert "UserWarning: The package `gradient` of PyPI, which is another one" in found.stderr
 
 
+def test_a_warning_is_a_line_without_a_place_in_the_code(tmp_path):
+    command = [sys.executable, "-m", "gradient_cli", "experiments", "list"]
+    environment = {**os.environ, "PAPERSPACE_CONFIG_EXPERIMENTS_HOST": "http://0.0.0.0:1", "PAPERSPACE_API_KEY": "k"}
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    first, *_ = found.stderr.splitlines()
+    assert first == "Warning: The API key goes to 0.0.0.0 over plain http, where others can read it; use https"
+
+
 def test_du_shows_what_each_experiment_takes_and_delete_frees_it(cli, running):
     run = cli("run", "--env", "N=1", "--", "sh", "-c", "head -c 2000000 /dev/urandom > model")
     assert run.code == 0

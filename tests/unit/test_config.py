@@ -62,7 +62,7 @@ def test_addresses_come_from_argument_then_environment_then_file_then_contract(h
         "https://logs.paperspace.io",
         "https://api.paperspace.io",
     )
-    assert load_configuration("k")[1:] == (*hosted, False)
+    assert load_configuration("k")[1:5] == (*hosted, False)
     write(home, {"baseUrl": "http://127.0.0.1:3/experiments/v1", "logsUrl": "http://127.0.0.1:4"})
     assert load_configuration("k")[1:3] == ("http://127.0.0.1:3/experiments/v1", "http://127.0.0.1:4")
     monkeypatch.setenv("PAPERSPACE_CONFIG_EXPERIMENTS_HOST", "http://127.0.0.1:1/experiments/v1/")
@@ -96,14 +96,14 @@ def of_projects(*arguments, **addresses):
 
 
 def test_the_address_of_projects_comes_from_argument_then_environment_then_file_then_the_experiments(home, monkeypatch):
-    assert of_projects("k")[3:] == ("https://api.paperspace.io", False)
+    assert of_projects("k")[3:5] == ("https://api.paperspace.io", False)
     write(home, {"baseUrl": "http://h:1/experiments/v1"})
-    assert of_projects("k")[3:] == ("http://h:1", True)
+    assert of_projects("k")[3:5] == ("http://h:1", True)
     write(home, {"baseUrl": "http://h:1/experiments/v1", "apiUrl": "http://h:2/"})
-    assert of_projects("k")[3:] == ("http://h:2", True)
+    assert of_projects("k")[3:5] == ("http://h:2", True)
     monkeypatch.setenv("PAPERSPACE_CONFIG_HOST", "http://h:3")
-    assert of_projects("k")[3:] == ("http://h:3", True)
-    assert of_projects("k", api_url="http://h:4/x/")[3:] == ("http://h:4/x", True)
+    assert of_projects("k")[3:5] == ("http://h:3", True)
+    assert of_projects("k", api_url="http://h:4/x/")[3:5] == ("http://h:4/x", True)
 
 
 def test_a_host_of_projects_is_none_of_experiments(monkeypatch):
@@ -135,7 +135,16 @@ def state_file(home, **changes):
 def test_a_running_server_of_this_user_is_found(home):
     state_file(home)
     url = "http://127.0.0.1:5"
-    assert load_configuration() == ("from-server", f"{url}/experiments/v1", url, url, True)
+    assert load_configuration() == ("from-server", f"{url}/experiments/v1", url, url, True, True)
+
+
+def test_a_running_server_at_another_address_of_this_machine_is_no_reason_for_a_warning(home):
+    """What is sent to it does not leave the machine."""
+    variables = ("CONFIG_EXPERIMENTS_HOST", "CONFIG_LOG_HOST", "CONFIG_HOST")
+    environment = {f"PAPERSPACE_{name}": "http://192.0.2.1:8090" for name in variables}
+    state_file(home, environment={**environment, "PAPERSPACE_API_KEY": "k"})
+    with ExperimentsClient() as client:  # any warning would be an error
+        assert "192.0.2.1" in repr(client)
 
 
 def test_a_key_of_the_retired_service_in_the_file_does_not_keep_a_running_server_from_being_used(home):
