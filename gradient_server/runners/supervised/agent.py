@@ -54,7 +54,8 @@ from gradient_server.runners.supervised.workspace import prepare_workspace
 _CONNECT_TIMEOUT = 30.0
 _STALL_TIMEOUT = 300
 """Seconds for which the supervisor may receive nothing, for example because its disk is full of work."""
-_GPUS = "CUDA_VISIBLE_DEVICES"
+_ASSIGNED = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK")
+"""Variables by which schedulers of clusters give a process GPUs of NVIDIA, AMD and Intel."""
 _SIGNAL_OFFSET = 128
 """A process that was killed by a signal has this plus its number as exit code, as with shells."""
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -216,8 +217,8 @@ class Agent:
             host_file = self._private_folder() / "hostfile"
             write_host_file(host_file, network, variables.get("PATH"))
             variables |= mpi_variables(self._private)
-        # What the scheduler of the cluster has assigned is the node's alone, as with machine types.
-        assigned = {name: os.environ[name] for name in (_GPUS,) if name in os.environ}
+        # The node's alone, as with machine types.
+        assigned = {name: os.environ[name] for name in _ASSIGNED if name in os.environ}
         environment = node_environment(
             self._node,
             network,

@@ -368,12 +368,12 @@ def test_addresses_are_free_and_lead_to_the_nodes(start):
 def test_commands_see_the_variables_of_their_machine(start):
     """The GPUs that a cluster has assigned are the node's alone, so that each is the first one of its machine."""
     run = start(
-        workerCommand="echo $CUDA_VISIBLE_DEVICES $RANK $LOCAL_RANK $WORLD_SIZE ${SECRET_OF_THE_MACHINE-unset}",
+        workerCommand="echo $CUDA_VISIBLE_DEVICES $ROCR_VISIBLE_DEVICES $RANK $LOCAL_RANK $WORLD_SIZE ${SECRET-unset}",
         workerCount=2,
-        environment={"CUDA_VISIBLE_DEVICES": "2", "SECRET_OF_THE_MACHINE": "x"},
+        environment={"CUDA_VISIBLE_DEVICES": "2", "ROCR_VISIBLE_DEVICES": "3", "SECRET": "x"},
     )
     assert run.end() == ("stopped", None, 0)
-    assert [run.rows(index) for index in range(2)] == [["2 0 0 2 unset"], ["2 1 0 2 unset"]]
+    assert [run.rows(index) for index in range(2)] == [["2 3 0 0 2 unset"], ["2 3 1 0 2 unset"]]
 
 
 @needs_mpirun
