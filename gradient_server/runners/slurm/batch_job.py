@@ -5,7 +5,9 @@ A single node runs beside it. Several nodes have agents, which `srun` starts on 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from attrs import evolve
 
 from gradient_server.runners.slurm.agents import SrunLauncher, components_of, own_address
 from gradient_server.runners.slurm.job_states import ending_text, notice_state
+from gradient_server.runners.slurm.network_files import Flusher, is_on_nfs
 from gradient_server.runners.slurm.upload import remove_upload
 from gradient_server.runners.supervised.local_nodes import Launch, LocalNodes
 from gradient_server.runners.supervised.node_group import Nodes
@@ -27,14 +30,26 @@ _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINA
 
 
 def main(path: Path) -> None:
-    """Supervise a run until its end."""
+    """Supervise a run until its end. SIGUSR1 means that it is to be stopped, and SIGTERM that Slurm ends the job."""
+    signal.signal(signal.SIGUSR1, lambda number, frame: stop(path))
     if supervise_in_foreground(path, make_nodes, lambda: termination_text(path)):
         remove_upload(RunDirectory(Path()))
 
 
+def stop(path: Path) -> None:
+    """Stop the run of this process."""
+    # The server has written the request, but this machine may believe for a while that there is no such file.
+    with contextlib.suppress(OSError):
+        RunDirectory(path).request_stop()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def make_nodes(launch: Launch) -> Nodes:
     """Return the nodes of a run, on this machine or on all machines of the job."""
-    spec = launch.spec
+    spec, files = launch.spec, launch.directory
+    if is_on_nfs(launch.files.path):
+        indexes = range(len(spec.nodes))
+        Flusher([files.events, *map(files.log, indexes), *map(files.pushed, indexes)]).start()
     if len(spec.nodes) > 1:
         components = components_of(os.environ)
         return RemoteNodes(launch, SrunLauncher(components), own_address(components, os.environ))

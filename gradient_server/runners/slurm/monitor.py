@@ -13,6 +13,7 @@ from gradient_api.constants import ExperimentState as State
 from gradient_server.runners.machine_types import Claim
 from gradient_server.runners.slurm.cluster import Cluster
 from gradient_server.runners.slurm.job_states import PENDING, JobStatus, ending_text, waiting_text
+from gradient_server.runners.slurm.network_files import is_on_nfs, refresh
 from gradient_server.runners.slurm.submission import Submission
 from gradient_server.runners.slurm.upload import upload_paths
 from gradient_server.runners.supervised.log_file import open_file
@@ -29,6 +30,8 @@ _ESCALATE_AFTER = 10.0
 """Seconds, beside the grace period, after which Slurm ends a run that is to stop and does not."""
 _LOST_AFTER = 10.0
 """Seconds for which files may be unreadable that no supervisor writes any more."""
+_REFRESH_INTERVAL = 0.5
+"""Seconds between two questions to the server of a network file system whether files have changed."""
 _LAST_ERROR_SIZE = 64 * 1024
 """Bytes at the end of the log of a supervisor among which its last error is."""
 
@@ -64,6 +67,8 @@ class SlurmMonitor(RunMonitor):
         self._is_escalated = False
         self._next_poll = self._next_stop = float("-inf")
         self._shown_text: str | None = None
+        self._is_on_nfs = is_on_nfs(directory.path)
+        self._refreshed_at = float("-inf")
 
     @property
     def is_over(self) -> bool:
@@ -155,6 +160,9 @@ class SlurmMonitor(RunMonitor):
             return False
         self._submission.load()
         self._next_poll = now + (_INTERVAL if self.history.supervisor else _WAITING_INTERVAL)
+        if self._is_on_nfs and now > self._refreshed_at + _REFRESH_INTERVAL:
+            self._refreshed_at = now
+            refresh([self.directory.events, *(log.path for log in (*self.logs, *self.pushed))])
         has_changed, text = super().poll(), self.waits_for
         if text != self._shown_text:
             self._shown_text, has_changed = text, True
@@ -186,7 +194,7 @@ class SlurmMonitor(RunMonitor):
         elif not self._is_terminated:
             self._is_terminated = True
             # The supervisor alone: it ends its commands in order.
-            self._cluster.cancel(job, "--batch", "--signal=TERM")
+            self._cluster.cancel(job, "--batch", "--signal=USR1")
         elif not self._is_escalated and seconds > _ESCALATE_AFTER + self.history.grace:
             self._is_escalated = True
             self._cluster.cancel(job)

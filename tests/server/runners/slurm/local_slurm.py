@@ -157,7 +157,7 @@ def scancel(folder: Path, options: dict) -> None:
         fail("scancel", f"Kill job error on job id {options['']}: Invalid job id specified")
     if "signal" in options:
         if job["state"] == "RUNNING":
-            os.kill(job["pid"], signal.SIGTERM)
+            os.kill(job["pid"], signal.Signals[f"SIG{options['signal']}"])
         return
     update(folder, job["id"], ending="CANCELLED", signal=signal.SIGTERM)
 

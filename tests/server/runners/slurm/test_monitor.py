@@ -111,7 +111,7 @@ def test_stopping_a_run_signals_its_supervisor_alone(bench, slurm):
     stop(bench, run)
     assert bench.outcome(run) == ("canceled", None)
     assert bench.rows(run)[-1] == "saved"
-    assert any("--batch --signal=TERM" in call for call in slurm.calls)
+    assert any("--batch --signal=USR1" in call for call in slurm.calls)
 
 
 def test_a_run_is_stopped_while_slurm_cannot_be_reached(bench, slurm):
