@@ -153,22 +153,24 @@ def _run_agent(code: bytes, line: bytes, module: str) -> str | None:
 
     Ray brings this function there by its source: it cannot use what else is in this module.
     """
+    import io
     import os
     import subprocess
     import sys
     import tempfile
+    import zipfile
 
     import psutil
 
     with tempfile.TemporaryDirectory(prefix="gradient-code-") as folder:
-        path = os.path.join(folder, "code.zip")
-        with open(path, "wb") as file:
-            file.write(code)
-        sys.path.insert(0, path)
+        # Not as a zip file: mpirun starts one of the modules by its path.
+        with zipfile.ZipFile(io.BytesIO(code)) as archive:
+            archive.extractall(folder)
+        sys.path.insert(0, folder)
         from gradient_server.runners.supervised.processes import become_subreaper, kill_descendants
 
         become_subreaper()
-        search = os.pathsep.join((path, os.path.dirname(os.path.dirname(psutil.__file__))))
+        search = os.pathsep.join((folder, os.path.dirname(os.path.dirname(psutil.__file__))))
         agent = subprocess.Popen(
             [sys.executable, "-P", "-X", "utf8", "-m", module],
             stdin=subprocess.PIPE,
