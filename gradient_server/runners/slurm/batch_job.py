@@ -31,16 +31,18 @@ _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINA
 
 def main(path: Path) -> None:
     """Supervise a run until its end. SIGUSR1 means that it is to be stopped, and SIGTERM that Slurm ends the job."""
-    signal.signal(signal.SIGUSR1, lambda number, frame: stop(path))
+    # Before the signal can come: the directory may be renamed later, and another run have its name.
+    os.chdir(path)
+    signal.signal(signal.SIGUSR1, lambda number, frame: stop())
     if supervise_in_foreground(path, make_nodes, lambda: termination_text(path)):
         remove_upload(RunDirectory(Path()))
 
 
-def stop(path: Path) -> None:
-    """Stop the run of this process."""
+def stop() -> None:
+    """Stop the run of this process, whose directory is the working directory."""
     # The server has written the request, but this machine may believe for a while that there is no such file.
     with contextlib.suppress(OSError):
-        RunDirectory(path).request_stop()
+        RunDirectory(Path()).request_stop()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
