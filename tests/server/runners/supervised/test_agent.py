@@ -23,11 +23,11 @@ def listener():
         yield listener
 
 
-def start(listener, index=0, **options):
+def start(listener, index=0, first=0, **options):
     """Start an agent that is to connect to a listener."""
     agent = subprocess.Popen(AGENT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     address = f"127.0.0.1:{listener.getsockname()[1]}"
-    agent.stdin.write(json.dumps({"address": address, "token": TOKEN, "index": index}).encode() + b"\n")
+    agent.stdin.write(json.dumps({"address": address, "token": TOKEN, "index": index, "first": first}).encode() + b"\n")
     agent.stdin.close()
     return agent
 
@@ -52,13 +52,13 @@ def test_an_agent_obeys_only_who_knows_the_token_and_never_sends_it(listener):
 
 
 def test_the_index_can_be_that_of_the_task_of_slurm(listener):
-    """All tasks of a step read the same line."""
-    with start(listener, index=None, env={"SLURM_PROCID": "3"}):
+    """All tasks of a step read the same line. Each component of a heterogeneous job has a step."""
+    with start(listener, index=None, first=2, env={"SLURM_PROCID": "3"}):
         channel = accept(listener)
         channel.send("challenge", challenge="")
         index = channel.expect("hello").content["index"]
         channel.close()
-    assert index == 3
+    assert index == 5
 
 
 @pytest.mark.parametrize("line", [b"", b"{}\n", b"nonsense\n", b'{"address": "h:1", "token": "t", "index": null}\n'])
