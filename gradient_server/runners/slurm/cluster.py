@@ -95,6 +95,10 @@ class Cluster:
             self._to_find.add(job)
         return self._ended.get(job)
 
+    def find(self, name: str) -> JobStatus | None:
+        """Return a job of a name that has not ended; None: there is none, as far as is known."""
+        return next((job for job in self._jobs.values() if job.name == name and not job.has_ended), None)
+
     def shown(self, job: str) -> JobStatus | None:
         """Return the last known status of a job, without asking for a new one."""
         return self._jobs.get(job)

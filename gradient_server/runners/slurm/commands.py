@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +12,7 @@ from gradient_server.runners.slurm import inventory, job_states
 from gradient_server.runners.slurm.inventory import MachineGroup, parse_inventory
 from gradient_server.runners.slurm.job_states import JobStatus, parse_jobs
 
-NEEDED = ("sbatch", "squeue", "scancel", "sinfo")
+_NEEDED = ("sbatch", "squeue", "scancel", "sinfo")
 """The commands without which nothing works."""
 _TIMEOUT = 60.0
 """Seconds after which a command has no answer; they give up by themselves before."""
@@ -41,6 +42,11 @@ class TryAgainError(SlurmError):
 def slurm_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for the commands: those of the server that change no output."""
     return {name: value for name, value in environment.items() if not name.startswith(_FILTERS)}
+
+
+def missing_command() -> str | None:
+    """Return the name of a command that is needed and not there; None: all are."""
+    return next((name for name in _NEEDED if not shutil.which(name)), None)
 
 
 def submit(options: Sequence[str], script: str) -> str:

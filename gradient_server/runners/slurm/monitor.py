@@ -207,6 +207,10 @@ class SlurmMonitor(RunMonitor):
         if not job or not job.has_ended:
             self._ended_at = None
             return
+        if other := self._cluster.find(self._submission.name or ""):
+            # Slurm has accepted an earlier attempt late, and that job has claimed the run, or is going to.
+            self._submission.job = other.id
+            return
         now = time.monotonic()
         self._ended_at = self._ended_at or now
         # Opening a file has a network file system look for what is new, where its size alone may be an old one.

@@ -34,6 +34,7 @@ _VARIABLE_PREFIX = "SBATCH_"
 _GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK")
 _MIB = 2**20
 _GPU = "gpu"
+_ASKS_FOR_GPUS = re.compile("(?:^|,)gpu(?:[:,]|$)")
 
 
 @frozen(kw_only=True)
@@ -160,7 +161,7 @@ class JobRequest:
         else:
             if self.gpus:
                 found.append(f"--gpus-per-task={gpus}")
-            if self.memory and "mem" not in options:
+            if self.memory:
                 # Slurm counts memory by machines or by processors, and several nodes may be on one machine.
                 found.append(f"--mem-per-cpu={_mebibytes(-(-self.memory // max(1, self.cpus)))}M")
             found.append("--spread-job")
@@ -194,11 +195,15 @@ def job_requests(
         machine = machine_types.type_of(field, body) if machine_types else MachineType()
         table = dict(machine.options.get("slurm", {}))
         gpu = table.pop(_GPU, None)
+        options = {**defaults, **table, **given}
+        memory = 0 if "mem" in given else machine.memory
+        if memory:
+            options.pop("mem", None)
         request = JobRequest(
-            options={**defaults, **table, **given},
+            options=options,
             cpus=machine.cpus,
-            memory=machine.memory,
-            gpus=machine.gpus,
+            memory=memory,
+            gpus=0 if _ASKS_FOR_GPUS.search(given.get("gres", "")) else machine.gpus,
             gpu=gpu,
             field=field,
             chosen=frozenset(given),

@@ -6,7 +6,6 @@ import argparse
 import errno
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from gradient_server.clock import Clock
 from gradient_server.runners.base import ArgumentGroup
 from gradient_server.runners.machine_types import Capacity, MachineType, MachineTypes, Request
 from gradient_server.runners.slurm.cluster import Cluster
-from gradient_server.runners.slurm.commands import NEEDED
+from gradient_server.runners.slurm.commands import missing_command
 from gradient_server.runners.slurm.inventory import check_inventory
 from gradient_server.runners.slurm.monitor import SlurmMonitor
 from gradient_server.runners.slurm.request import (
@@ -38,6 +37,7 @@ _NOT_PASSED_ON = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "TMPDIR")
 """Variables of the server that say something about its own machine."""
 _PATIENCE = 2.0
 """Seconds to wait for the list of machines when a server starts."""
+_NOT_THERE = "is not in the PATH; it comes with the client of Slurm"
 _THREADS = "OMP_NUM_THREADS"
 
 
@@ -98,7 +98,9 @@ class SlurmRunner(SupervisedRunner):
 
     @classmethod
     def check_arguments(cls, options: argparse.Namespace) -> str | None:
-        """Check the tables of machine types."""
+        """Check that there is Slurm, and the tables of machine types."""
+        if missing := missing_command():
+            return f"--runner slurm: {missing} {_NOT_THERE}"
         types: Mapping[str, MachineType] = options.machine_types or {}
         try:
             for name, each in types.items():
@@ -127,8 +129,8 @@ class SlurmRunner(SupervisedRunner):
         :raises ValueError: the clock does not show real time
         :raises OSError: another server or another user may use the directory, it cannot be used, or there is no Slurm
         """
-        if missing := [name for name in NEEDED if not shutil.which(name)]:
-            raise FileNotFoundError(errno.ENOENT, "is not in the PATH; it comes with the client of Slurm", missing[0])
+        if missing := missing_command():
+            raise FileNotFoundError(errno.ENOENT, _NOT_THERE, missing)
         super().attach(clock, on_change)
         self._cluster.start(_PATIENCE)
         partitions = dict.fromkeys(group.partition for group in self._cluster.machines)

@@ -50,6 +50,7 @@ class LocalSlurm:
         :param str refuses: what `sbatch` says instead of accepting a job
         :param bool dies: whether `sbatch` accepts jobs, and says that the controller cannot be reached
         :param str holds: why jobs wait, for as long as this is set
+        :param bool hides: whether `squeue` lists no jobs at all
         :param bool forgets: whether `squeue` lists no jobs that have ended
         :param bool accounts: whether `sacct` knows them
         """
@@ -140,7 +141,7 @@ def sbatch(folder: Path, behaviour: dict, arguments: list[str]) -> None:
 
 
 def squeue(folder: Path, behaviour: dict, options: dict) -> None:
-    for path in (folder / "jobs").glob("*.json"):
+    for path in () if behaviour.get("hides") else (folder / "jobs").glob("*.json"):
         job = read(path)
         if behaviour.get("forgets") and job["state"] in _ENDED:
             continue

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import subprocess
+import time
 import zipfile
 
 import pytest
@@ -195,6 +196,21 @@ def test_a_job_whose_number_did_not_arrive_is_found_by_its_name(bench, slurm):
     bench.wait_for_end(run)
     assert bench.rows(run) == ["once"]
     assert len(slurm.jobs) == 1
+
+
+def test_a_job_that_was_accepted_late_runs_instead_of_the_one_that_was_submitted_for_it(bench, slurm):
+    """The controller was so busy that the server saw neither an answer nor the job."""
+    slurm.set(dies=True, hides=True)
+    run = bench.run("echo once; while [ ! -e go ]; do sleep 0.05; done")
+    wait_until(lambda: len(slurm.jobs) > 1, "the second attempt")
+    slurm.set()
+    wait_until(lambda: "COMPLETED" in [job["state"] for job in slurm.jobs], "the end of the job that comes too late")
+    bench.wait_for_row(run, "once")
+    time.sleep(1.5)  # longer than what Slurm says of the job is waited for
+    (bench.directory / run.handle / "workspace" / "go").touch()
+    bench.wait_for_end(run)
+    assert bench.outcome(run) == ("stopped", None)
+    assert bench.rows(run) == ["once"]
 
 
 @pytest.mark.parametrize("behaviour", [{"is_unreachable": True}, {"dies": True, "holds": "Resources"}])

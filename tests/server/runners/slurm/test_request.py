@@ -62,6 +62,13 @@ def test_the_experiment_overrides_the_machine_type_and_that_the_server():
     assert {"--partition=debug", "--account=physics", "--time=90", "--gres=gpu:k80:2,tmp:10"} < {*found}
 
 
+def test_memory_and_gpus_of_the_experiment_replace_those_of_the_machine_type_and_these_the_default():
+    body = {**SINGLE, "experimentEnv": {"SBATCH_MEM_PER_NODE": "1G", "SBATCH_GRES": "gpu:a100:1"}}
+    assert {"--mem=1G", "--gres=gpu:a100:1"} < {*arguments_of(body, mem="2G")}
+    assert "--mem=7630M" in arguments_of(SINGLE, mem="2G")
+    assert "--mem=2G" in arguments_of(SINGLE, types=None, mem="2G")
+
+
 def test_nodes_of_one_machine_type_are_tasks_of_one_component():
     workers, servers = requests_of(MULTI, names=("worker 0", "worker 1", "parameter server 0"))
     assert {"--ntasks=2", "--gpus-per-task=k80:2", "--mem-per-cpu=1908M", "--spread-job"} < {*workers.arguments}
@@ -112,7 +119,7 @@ def test_a_further_option_is_taken_as_it_is():
     assert check_extra("--exclude=m[1-3],x") == "--exclude=m[1-3],x"
 
 
-def test_the_command_line_has_an_option_for_each_option_of_sbatch(tmp_path):
+def test_the_command_line_has_an_option_for_each_option_of_sbatch(tmp_path, slurm):
     given = ["--slurm-partition=gpu", "--slurm-time=2-0", "--slurm-option=--nice", f"--slurm-runs={tmp_path}"]
     options = parse_options(["--runner", "slurm", "--slurm-python=/opt/python", *given])
     assert (options.slurm_partition, options.slurm_time, options.slurm_option) == ("gpu", "2-0", ["--nice"])
@@ -127,7 +134,7 @@ def test_the_command_line_has_an_option_for_each_option_of_sbatch(tmp_path):
         (["--machine-types={file}"], "--machine-types: slurm.colour of the machine type 'K80' is unknown; there are"),
     ],
 )
-def test_wrong_options_of_the_command_line_are_refused(tmp_path, capsys, arguments, words):
+def test_wrong_options_of_the_command_line_are_refused(slurm, tmp_path, capsys, arguments, words):
     file = tmp_path / "types.toml"
     file.write_text('[K80.slurm]\ncolour = "red"\n')
     with pytest.raises(SystemExit):
@@ -139,3 +146,10 @@ def test_options_of_slurm_are_refused_for_another_runner(capsys):
     with pytest.raises(SystemExit):
         parse_options(["--runner", "process", "--slurm-partition=gpu"])
     assert "--slurm-partition: it goes with --runner slurm" in capsys.readouterr().err
+
+
+def test_a_machine_without_slurm_is_told_what_is_missing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit):
+        parse_options(["--runner", "slurm"])
+    assert "--runner slurm: sbatch is not in the PATH; it comes with the client of Slurm" in capsys.readouterr().err
