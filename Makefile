@@ -15,7 +15,7 @@ ENGINE ?=
 IN_PARALLEL := --numprocesses auto --dist loadfile --examples 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-debian setup-cluster-debian setup-ray demo serve test test-tools test-cluster test-versions mutants faults bench contract contract-independent \
+.PHONY: help setup setup-debian setup-cluster-debian setup-ray demo demo-cluster serve test test-tools test-cluster test-versions mutants faults bench contract contract-independent \
 	lint types check-spec check-generated breaking generate clean
 
 help: ## List the targets
@@ -52,6 +52,9 @@ $(RAY_READY):
 demo: $(READY) ## Train on one node and on three, on this machine: examples/demo.py
 	@$(BIN)/python examples/demo.py
 
+demo-cluster: $(READY) ## Train on three machines of a cluster, here: examples/demo_cluster.py; ENGINE=slurm or ray
+	@$(BIN)/python -m examples.demo_cluster '$(ENGINE)'
+
 serve: $(READY) ## Start the local server; ARGS='--runner process' executes commands
 	@$(BIN)/python -m gradient_server $(ARGS)
 
@@ -61,9 +64,10 @@ test: $(READY) ## Run the tests of client and server, or some tests: ARGS='-k lo
 test-tools: $(READY) ## Run the tests of the development tools: generation, breaking changes, types, benchmarks
 	@$(BIN)/python -m pytest $(IN_PARALLEL) $(TOOL_TESTS) $(ARGS)
 
-test-cluster: $(READY) $(if $(filter slurm,$(ENGINE)),,$(RAY_READY)) ## Run real experiments on clusters of three machines, here; ENGINE=slurm or ray, ARGS='-k kill'
+test-cluster: $(READY) $(if $(filter slurm,$(ENGINE)),,$(RAY_READY)) ## Run experiments on Slurm and Ray, on three machines here; ENGINE=slurm, ARGS='-k kill'
 	@$(BIN)/python -m tests.cluster.machines $(BIN)/python -m pytest -rs \
-		$(if $(ENGINE),$(CLUSTER_TESTS)/test_$(ENGINE).py,$(CLUSTER_TESTS)) $(ARGS)
+		-o faulthandler_timeout=180 -o faulthandler_exit_on_timeout=true \
+		$(CLUSTER_TESTS) $(if $(ENGINE),-k $(ENGINE)) $(ARGS)
 
 test-versions: $(READY) ## Test each Python version with the lowest and the highest dependencies; ARGS='--python 3.13'
 	@$(BIN)/nox --session tests $(ARGS)

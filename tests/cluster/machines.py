@@ -68,13 +68,8 @@ class Machine:
         port = f"{_PORT_PREFIX}{self.name}"
         flags = ("--net", "--pid", "--mount", "--uts", "--fork", "--kill-child", "--mount-proc")
         arguments = (self.name, str(self._folder), self.address)
-        self._first = subprocess.Popen(
-            [*_DIES_WITH_PARENT, "unshare", *flags, "sh", "-c", _BOOT, "sh", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self._first = popen_here(["unshare", *flags, "sh", "-c", _BOOT, "sh", *arguments], **pipes)
         try:
             pid = str(wait_for(self._pid, f"the machine {self.name}", self._first))
             _ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", pid)
@@ -94,7 +89,7 @@ class Machine:
         if pid is None:
             raise RuntimeError(f"The machine {self.name} is off")
         enter = ("nsenter", "--target", str(pid), "--net", "--pid", "--mount", "--uts", "--")
-        self._commands.append(subprocess.Popen([*_DIES_WITH_PARENT, *enter, *command], text=True, **options))
+        self._commands.append(popen_here([*enter, *command], **options))
         return self._commands[-1]
 
     def run(self, *command: str) -> str:
@@ -108,9 +103,15 @@ class Machine:
     def processes(self) -> list[psutil.Process]:
         """Return what runs on it, but for the two processes of every machine."""
         first = self._pid()
-        space = _process_space(first) if first else None
-        found = [each for each in psutil.process_iter() if each.pid != first and _process_space(each.pid) == space]
-        return [each for each in found if each.cmdline() != ["sleep", "infinity"]]
+        if first is None:
+            return []
+        space = _process_space(first)
+        others = (each for each in psutil.process_iter(["cmdline"]) if each.pid != first)
+        return [
+            each
+            for each in others
+            if _process_space(each.pid) == space and each.info["cmdline"] != ["sleep", "infinity"]
+        ]
 
     def kill(self) -> None:
         """Switch it off, as a power cut does: no connection is closed, nothing is written any more."""
@@ -125,8 +126,9 @@ class Machine:
             self._commands.clear()
 
     def _pid(self) -> int | None:
-        """Return its first process, as this machine counts."""
-        assert self._first is not None
+        """Return its first process, as this machine counts; None: it is off."""
+        if self._first is None:
+            return None
         children = Path(f"/proc/{self._first.pid}/task/{self._first.pid}/children")
         pids = children.read_text().split() if children.exists() else []
         return int(pids[0]) if pids else None
@@ -155,7 +157,6 @@ class Machines:
         if reason := why_impossible():
             raise RuntimeError(reason)
         with contextlib.ExitStack() as stack:
-            _ip("link", "set", "lo", "up")
             _ip("link", "add", "name", _BRIDGE, "type", "bridge")
             stack.callback(_ip, "link", "delete", _BRIDGE)
             _ip("address", "add", f"{SERVER}/24", "dev", _BRIDGE)
@@ -206,7 +207,8 @@ def missing_packages(packages: dict[str, str]) -> str | None:
 
 def popen_here(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
     """Execute a command in this process's network, until this process ends at the latest."""
-    return subprocess.Popen([*_DIES_WITH_PARENT, *command], text=True, **options)
+    # Not by Ctrl-C, which ends this process in an order of its own.
+    return subprocess.Popen([*_DIES_WITH_PARENT, *command], text=True, start_new_session=True, **options)
 
 
 def wait_for(
@@ -237,7 +239,7 @@ def execute(command: Sequence[str]) -> NoReturn:
         flags += ["--map-current-user", "--keep-caps"]
     if subprocess.run(["unshare", *flags, "true"], capture_output=True).returncode:
         sys.exit("Machines need root, or the right to create user namespaces: kernel.unprivileged_userns_clone=1")
-    os.execvp("unshare", ["unshare", *flags, *command])
+    os.execvp("unshare", ["unshare", *flags, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command])
 
 
 def _ip(*arguments: str) -> None:

@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 _BIN = ROOT / ".venv-ray" / "bin"
 _REDIS_PORT = 6399
 _HEAD = "m1"
-_LABELS = {"m1": "kind=head", "m2": "kind=worker,machine=P100", "m3": "kind=worker,machine=P100"}
+_LABELS = {"m1": "kind=head", "m2": "kind=worker,machine=P100", "m3": "kind=worker,machine=P100,host=third"}
 
 
 class RayCluster:
     """Ray on machines `m1`, the head, `m2` and `m3`, with two CPUs each, until the end of the `with` block.
 
-    `m2` and `m3` have the label machine=P100.
+    `m2` and `m3` have the label machine=P100, `m3` also host=third.
 
     :param bool redis: whether the state of the head is in Redis, so that it survives the head
     :param str token: that requests need; empty: they need none
@@ -35,21 +35,21 @@ class RayCluster:
 
     def __init__(self, *, redis: bool = False, token: str = "") -> None:
         self.token = token
-        self._has_redis = redis
+        self.has_redis = redis
 
     def __enter__(self) -> RayCluster:
         """Start it.
 
         :raises RuntimeError: it cannot be here; the text says what is missing
         """
-        if reason := why_no_ray() or (missing_packages({"redis-server": "redis-server"}) if self._has_redis else None):
+        if reason := why_no_ray() or (missing_packages({"redis-server": "redis-server"}) if self.has_redis else None):
             raise RuntimeError(reason)
         with contextlib.ExitStack() as stack:
             # Short: the paths of sockets have at most 107 characters.
             self.folder = Path(tempfile.mkdtemp(prefix="gradient-ray-", dir="/tmp"))
             stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self.machines = stack.enter_context(Machines(3, self.folder))
-            if self._has_redis:
+            if self.has_redis:
                 self._start_redis(stack)
             for machine in self.machines.all:
                 self._start_node(machine)
@@ -71,6 +71,14 @@ class RayCluster:
         except httpx.TransportError:
             return None
 
+    def metadata(self) -> str:
+        """Return all that everybody can read about jobs."""
+        paths = (
+            "jobs/",
+            *(f"v0/{kind}?detail=true" for kind in ("jobs", "actors", "tasks", "workers", "runtime_envs")),
+        )
+        return "".join(response.text for path in paths if (response := self.get(f"/api/{path}")) is not None)
+
     def kill_machine(self, name: str) -> None:
         """Switch a machine off; `m1` is the head."""
         self.machines[name].kill()
@@ -82,7 +90,11 @@ class RayCluster:
         """
         self.machines[name].start()
         self._start_node(self.machines[name])
-        self.wait_until_complete(1 if name == _HEAD and not self._has_redis else 3)
+        self.wait_until_complete(1 if name == _HEAD and not self.has_redis else 3)
+
+    def save_redis(self) -> None:
+        """Have Redis write all that it knows to a file in the folder."""
+        subprocess.run(["redis-cli", "-h", SERVER, "-p", str(_REDIS_PORT), "SAVE"], check=True, capture_output=True)
 
     def wait_until_complete(self, nodes: int = 3) -> None:
         """Wait until the job server answers and knows as many nodes as that to be alive."""
@@ -119,12 +131,13 @@ class RayCluster:
         }
         if self.token:
             environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
-        if self._has_redis:
+        if self.has_redis:
             environment["RAY_REDIS_ADDRESS"] = f"{SERVER}:{_REDIS_PORT}"
         return environment
 
     def _start_redis(self, stack: contextlib.ExitStack) -> None:
         options = ["--port", str(_REDIS_PORT), "--bind", SERVER, "--dir", str(self.folder), "--protected-mode", "no"]
+        options += ["--rdbcompression", "no"]
         process = popen_here(["redis-server", *options], stdout=subprocess.DEVNULL)
         stack.callback(process.wait)
         stack.callback(process.kill)

@@ -52,7 +52,7 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/local/slurmd.log
 NodeName=m1 NodeAddr=10.77.0.1 CPUs=2 RealMemory=2000 Weight=1
 NodeName=m2 NodeAddr=10.77.0.2 CPUs=2 RealMemory=2000 Weight=2 Features=P100
-NodeName=m3 NodeAddr=10.77.0.3 CPUs=2 RealMemory=2000 Weight=2 Features=P100 Gres=gpu:2
+NodeName=m3 NodeAddr=10.77.0.3 CPUs=2 RealMemory=2000 Weight=2 Features=P100,third Gres=gpu:2
 PartitionName=main Nodes=m[1-3] Default=YES MaxTime=INFINITE State=UP
 PartitionName=short Nodes=m[1-3] MaxTime=1 State=UP
 """
@@ -67,9 +67,9 @@ _SILENT = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 class SlurmCluster:
     """Slurm on machines `m1`, `m2` and `m3`, with two CPUs each, until the end of the `with` block.
 
-    `m2` and `m3` have the feature P100, `m3` has two GPUs, which are no real ones. The partition is `main`, and `short`
-    has a limit of a minute. This process can use Slurm's commands (`SLURM_CONF` is set), and its file system is that of
-    the machines.
+    `m2` and `m3` have the feature P100, `m3` also third and two GPUs, which are no real ones. The partition is `main`,
+    and `short` has a limit of a minute. This process can use Slurm's commands (`SLURM_CONF` is set), and its file
+    system is that of the machines.
     """
 
     def __enter__(self) -> SlurmCluster:
@@ -80,7 +80,8 @@ class SlurmCluster:
         if reason := why_no_slurm():
             raise RuntimeError(reason)
         with contextlib.ExitStack() as stack:
-            self.folder = Path(tempfile.mkdtemp(prefix="gradient-slurm-"))
+            # Short: the paths of sockets have at most 107 characters.
+            self.folder = Path(tempfile.mkdtemp(prefix="gradient-slurm-", dir="/tmp"))
             stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self._configure()
             stack.callback(os.environ.pop, "SLURM_CONF")
@@ -102,6 +103,15 @@ class SlurmCluster:
         """End it, and all that runs on it."""
         self._stack.close()
 
+    def metadata(self) -> str:
+        """Return all that everybody can read about jobs."""
+        commands = (
+            ["scontrol", "show", "job", "-dd"],
+            ["squeue", "-a", "-t", "all", "-o", "%all"],
+            ["squeue", "--json"],
+        )
+        return "".join(subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout for command in commands)
+
     def start_controller(self) -> None:
         """Start slurmctld, which takes up what an earlier one has written."""
         self._controller = popen_here([_path("slurmctld"), "-D"], **_SILENT)
@@ -121,6 +131,13 @@ class SlurmCluster:
         self.machines[name].start()
         self._start_daemon(self.machines[name])
         self.wait_until_idle()
+
+    def restart_daemon(self, name: str) -> None:
+        """End the slurmd of a machine by SIGKILL, and start another one. Jobs have processes of their own."""
+        for process in self.machines[name].processes():
+            if process.name() == "slurmd":
+                process.kill()
+        self._start_daemon(self.machines[name])
 
     def wait_until_idle(self) -> None:
         """Wait until all machines are there and none has a job."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.machines import SERVER, Machines
+from tests.cluster.machines import SERVER, Machines, wait_for
 
 pytestmark = pytest.mark.usefixtures("can_have_machines")
 
@@ -17,7 +17,7 @@ def test_machines_have_names_processes_and_folders_of_their_own_and_reach_one_an
             machine.run("sh", "-c", f"hostname > {tmp_path}/local/name")
             assert (tmp_path / machine.name / "name").read_text() == f"{machine.name}\n"
         machines["m1"].popen(["sleep", "60"])
-        assert len(machines["m1"].processes()) == 1
+        wait_for(machines["m1"].processes, "the command")
         assert machines["m2"].processes() == []
         listener = "import socket; s = socket.create_server(('m3', 7000)); print(flush=True); print(s.accept()[1][0])"
         with machines["m3"].popen(["python3", "-c", listener], stdout=subprocess.PIPE) as process:
@@ -44,7 +44,7 @@ def test_a_machine_that_is_switched_off_ends_whole_and_starts_empty_with_its_fil
 def test_nothing_is_left_of_machines_after_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), Machines(2, tmp_path) as machines:  # noqa: PT012, what ends is the point
         machines["m1"].popen(["sleep", "60"])
-        (left,) = machines["m1"].processes()
+        (left,) = wait_for(machines["m1"].processes, "the command")
         raise ZeroDivisionError
     assert not left.is_running()
     assert [name for _, name in socket.if_nameindex()] == ["lo"]

@@ -1,8 +1,92 @@
-"""Experiments on a real Slurm cluster of three machines."""
+"""Experiments on a real Slurm cluster: what Slurm alone has, and what happens when parts of it die."""
 
+import re
 import subprocess
+import time
+
+import pytest
+from gradient_api.constants import ExperimentState as State
+
+from gradient import BadRequestError
+from tests.cluster.machines import wait_for
+from tests.cluster.test_experiments import PATIENCE, messages, single_node, wait_until_printed
+
+pytestmark = pytest.mark.parametrize("lab", ["slurm"], indirect=True)
+SAVED_AFTER = 6
+"""Seconds after which slurmctld has written down what has changed."""
 
 
-def test_a_job_reaches_all_machines(slurm):
-    found = subprocess.run(["srun", "-N3", "hostname"], capture_output=True, text=True, check=True)
-    assert sorted(found.stdout.split()) == ["m1", "m2", "m3"]
+def slurm_jobs(handle):
+    """Return the numbers of the jobs of an experiment."""
+    listed = subprocess.run(["squeue", "-h", "-t", "all", "-o", "%i %j"], capture_output=True, text=True, check=True)
+    return [line.split()[0] for line in listed.stdout.splitlines() if handle in line]
+
+
+def counting(rows):
+    return f"for i in $(seq {rows}); do echo $i; sleep 0.1; done"
+
+
+def test_gpus_are_those_that_slurm_assigns(client):
+    handle = client.run_single_node(**single_node("echo $(hostname) $CUDA_VISIBLE_DEVICES", "gpu"))
+    assert messages(client, handle) == ["m3 0"]
+
+
+def test_an_experiment_chooses_options_of_sbatch_and_an_impossible_one_is_refused(client):
+    options = {"SBATCH_PARTITION": "short", "SBATCH_TIMELIMIT": 1}
+    handle = client.run_single_node(**single_node("echo here", experiment_env=options))
+    assert messages(client, handle) == ["here"]
+    (job,) = slurm_jobs(handle)
+    shown = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True, check=True).stdout
+    assert "Partition=short" in shown
+    assert "TimeLimit=00:01:00" in shown
+    with pytest.raises(BadRequestError, match="nowhere"):
+        client.create_single_node(**single_node("true", experiment_env={"SBATCH_PARTITION": "nowhere"}))
+    with pytest.raises(BadRequestError, match=r"third|P100"):
+        client.create_single_node(**single_node("true", experiment_env={"SBATCH_CONSTRAINT": "unheard"}))
+
+
+def test_a_job_that_a_user_cancels_ends_the_run_with_that_reason(lab, client):
+    handle = client.run_single_node(**single_node("echo ready; exec sleep 3600.81"))
+    wait_until_printed(client, handle, "ready")
+    subprocess.run(["scancel", *slurm_jobs(handle)], check=True)
+    experiment = client.wait(handle, raise_on_failure=False, timeout=PATIENCE)
+    assert experiment.state in (State.CANCELLED, State.ERROR)
+    wait_for(lambda: lab.processes("3600.81") == [], "the end of the command")
+
+
+def test_runs_outlive_a_killed_controller_and_the_remark_says_that_it_is_away(lab, client):
+    running = client.run_single_node(**single_node(counting(150), "m3"))
+    waiting = client.run_single_node(**single_node("echo ran", "m3"))
+    wait_until_printed(client, running, "1")
+    time.sleep(SAVED_AFTER)
+    lab.cluster.kill_controller()
+    try:
+        late = client.run_single_node(**single_node("echo late", "half"))
+        wait_for(lambda: "Slurm cannot be reached" in (client.get(late).remark or ""), "a remark")
+        assert client.state(running) == State.RUNNING
+        assert client.state(waiting) == client.state(late) == State.PENDING
+    finally:
+        lab.cluster.start_controller()
+    assert messages(client, running) == [str(number) for number in range(1, 151)]
+    assert (messages(client, waiting), messages(client, late)) == (["ran"], ["late"])
+    assert [len(slurm_jobs(handle)) for handle in (running, waiting, late)] == [1, 1, 1]
+
+
+def test_a_run_outlives_the_slurmd_of_its_machine(lab, client):
+    handle = client.run_single_node(**single_node(counting(40), "m3"))
+    wait_until_printed(client, handle, "1")
+    lab.cluster.restart_daemon("m3")
+    assert messages(client, handle) == [str(number) for number in range(1, 41)]
+    assert client.wait(handle).state == State.STOPPED
+
+
+@pytest.mark.xfail(strict=False, reason="without cgroups, Slurm leaves the commands of a killed supervisor")
+def test_a_killed_supervisor_ends_the_run_and_all_that_it_has_started(lab, client):
+    handle = client.run_single_node(**single_node("setsid sleep 3600.82 & echo ready; exec sleep 3600.82", "m3"))
+    wait_until_printed(client, handle, "ready")
+    (supervisor,) = (each for each in lab.processes("gradient_server.runners.slurm") if "python" in each.name())
+    supervisor.kill()
+    experiment = client.wait(handle, raise_on_failure=False, timeout=PATIENCE)
+    assert experiment.state == State.ERROR
+    assert re.search(r"\bm3\b", experiment.experiment_error)
+    wait_for(lambda: lab.processes("3600.82") == [], "the end of the command")
