@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from attrs import evolve
@@ -21,6 +22,7 @@ from gradient_server.runners.slurm.network_files import Flusher, is_on_nfs
 from gradient_server.runners.slurm.upload import remove_upload
 from gradient_server.runners.supervised.local_nodes import Launch, LocalNodes
 from gradient_server.runners.supervised.node_group import Nodes
+from gradient_server.runners.supervised.processes import run_guarded
 from gradient_server.runners.supervised.remote_nodes import RemoteNodes
 from gradient_server.runners.supervised.run_files import RunDirectory
 from gradient_server.runners.supervised.supervisor import supervise_in_foreground
@@ -29,13 +31,19 @@ _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINA
 """Variables that Slurm sets for a job, and that its commands see."""
 
 
-def main(path: Path) -> None:
+def main(path: Path) -> int:
+    """Supervise a run in a child process until its end: without cgroups, Slurm leaves what a killed one has started."""
+    return run_guarded(partial(supervise, path))
+
+
+def supervise(path: Path) -> int:
     """Supervise a run until its end. SIGUSR1 means that it is to be stopped, and SIGTERM that Slurm ends the job."""
     # Before the signal can come: the directory may be renamed later, and another run have its name.
     os.chdir(path)
     signal.signal(signal.SIGUSR1, lambda number, frame: stop())
     if supervise_in_foreground(path, make_nodes, lambda: termination_text(path)):
         remove_upload(RunDirectory(Path()))
+    return 0
 
 
 def stop() -> None:
@@ -80,4 +88,4 @@ def termination_text(path: Path) -> str | None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute())
+    sys.exit(main(Path(sys.argv[1]).absolute()))

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,9 @@ from gradient_server.runners.supervised.processes import (
     RUN_VARIABLE,
     ProcessId,
     become_subreaper,
-    kill,
     kill_descendants,
     not_ended,
-    terminate_with_parent,
+    run_guarded,
 )
 from gradient_server.runners.supervised.push_gateway import PushGateway
 from gradient_server.runners.supervised.remote_commands import RemoteCommands, mpi_variables
@@ -56,9 +56,6 @@ _STALL_TIMEOUT = 300
 """Seconds for which the supervisor may receive nothing, for example because its disk is full of work."""
 _ASSIGNED = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK")
 """Variables by which schedulers of clusters give a process GPUs of NVIDIA, AMD and Intel."""
-_SIGNAL_OFFSET = 128
-"""A process that was killed by a signal has this plus its number as exit code, as with shells."""
-_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 @frozen
@@ -280,32 +277,12 @@ def main() -> int:
     except ValueError as error:
         return _complain(str(error))
     private = Path(tempfile.gettempdir(), f"gradient-{secrets.token_hex(8)}")
-    become_subreaper()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, signal.SIGCHLD})
-    guard, child = os.getpid(), os.fork()
     try:
-        if child:
-            return _guard(child)
-        terminate_with_parent()
-        return _run(assignment, private) if os.getppid() == guard else 1
+        return run_guarded(partial(_run, assignment, private))
     finally:
-        # The child does so, too: both may be killed, but rarely at once.
-        kill_descendants(os.getpid())
+        # After all processes that may write to it.
         if private.exists():
             remove_tree(private)
-
-
-def _guard(child: int) -> int:
-    """Pass signals on to the child. Return its exit code when it has ended."""
-    while True:
-        number = signal.sigwait({*_ENDING, signal.SIGCHLD})
-        if number in _ENDING:
-            kill(child, signal.SIGTERM)
-            continue
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else _SIGNAL_OFFSET - code
 
 
 def _run(assignment: _Assignment, private: Path) -> int:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ _KILL_TIMEOUT = 5.0
 """Seconds after which processes that cannot be killed are left alone."""
 _MAX_DESCRIBED = 10
 """Processes that are named in an error."""
+_PASSED_ON = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1}
+_SIGNAL_OFFSET = 128
+"""A shell exits with this plus the number of the signal that has killed its command."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
@@ -135,6 +138,37 @@ def terminate_with_parent() -> None:
     """Have this process receive SIGTERM when its parent ends. Only Linux can do that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def run_guarded(run: Callable[[], int]) -> int:
+    """Run a function in a child process, and return its exit code. Whatever ends that, nothing it has started is left.
+
+    Signals by which others end or stop this process go to the child.
+    """
+    become_subreaper()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
+    guard, child = os.getpid(), os.fork()
+    try:
+        if child:
+            return _wait_for(child)
+        terminate_with_parent()
+        return run() if os.getppid() == guard else 1
+    finally:
+        # The child does so, too: both may be killed, but rarely at once.
+        kill_descendants(os.getpid())
+
+
+def _wait_for(child: int) -> int:
+    """Pass signals on to a child. Return its exit code when it has ended."""
+    while True:
+        number = signal.sigwait({*_PASSED_ON, signal.SIGCHLD})
+        if number in _PASSED_ON:
+            kill(child, number)
+            continue
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else _SIGNAL_OFFSET - code
 
 
 def terminate_descendants(pid: int, groups: Collection[int] = ()) -> None:

@@ -432,7 +432,7 @@ class RemoteNodes(Nodes):
                 self._lose(node, str(error.strerror or error))
 
     def _connected(self) -> list[_RemoteNode]:
-        return [node for node in self._nodes.values() if node.state != "lost"]
+        return [node for _, node in sorted(self._nodes.items()) if node.state != "lost"]
 
     def _lose(self, node: _RemoteNode, reason: str) -> None:
         """Go on without an agent."""

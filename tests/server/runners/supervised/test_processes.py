@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from gradient_server.runners.supervised.processes import ProcessId, available_processors, kill_run, signal_group
-from tests.server.runners.conftest import only_linux, wait_until
+from tests.server.runners.conftest import is_alive, only_linux, wait_until
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,29 @@ def test_the_identity_of_a_process_has_the_format_that_earlier_versions_wrote():
     with open("/proc/sys/kernel/random/boot_id") as boot_id, open("/proc/self/stat") as stat:
         ticks = stat.read().rpartition(")")[2].split()[19]
         assert ProcessId.of(os.getpid()) == (os.getpid(), f"{boot_id.read().strip()} {ticks}")
+
+
+GUARDED = """
+import os, signal, subprocess, sys, time
+from gradient_server.runners.supervised.processes import run_guarded
+def run():
+    signal.signal(signal.SIGUSR1, lambda *_: sys.exit(3))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    left = subprocess.Popen(["setsid", "sleep", "60"])
+    print(os.getpid(), left.pid, flush=True)
+    time.sleep(60)
+sys.exit(run_guarded(run))
+"""
+
+
+@only_linux
+@pytest.mark.parametrize(
+    ("whom", "number", "code"),
+    [("child", signal.SIGKILL, 137), ("guard", signal.SIGUSR1, 3), ("guard", signal.SIGTERM, 143)],
+)
+def test_whatever_ends_a_guarded_function_nothing_that_it_has_started_is_left(whom, number, code):
+    with subprocess.Popen([sys.executable, "-c", GUARDED], stdout=subprocess.PIPE, text=True) as guard:
+        child, left = map(int, guard.stdout.readline().split())
+        os.kill(child if whom == "child" else guard.pid, number)
+        assert guard.wait(20) == code
+    assert not is_alive(left)
