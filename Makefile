@@ -46,13 +46,13 @@ setup-ray: $(RAY_READY) ## Create .venv-ray, and install Ray in it; RAY_VERSION=
 $(RAY_READY):
 	@echo "Creating $(RAY_VENV) with Ray $(RAY_VERSION) (once; it takes 340 MB) ..."
 	@$(PYTHON) -m venv --clear $(RAY_VENV)
-	@$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "ray[default]==$(RAY_VERSION)"
+	@$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "ray[default]==$(RAY_VERSION)" numpy
 	@touch $@
 
 demo: $(READY) ## Train on one node and on three, on this machine: examples/demo.py
 	@$(BIN)/python examples/demo.py
 
-demo-cluster: $(READY) ## Train on three machines of a cluster, here: examples/demo_cluster.py; ENGINE=slurm or ray
+demo-cluster: $(READY) $(if $(filter ray,$(ENGINE)),$(RAY_READY)) ## Train on three machines of a cluster, here: examples/demo_cluster.py; ENGINE=slurm or ray
 	@$(BIN)/python -m examples.demo_cluster '$(ENGINE)'
 
 serve: $(READY) ## Start the local server; ARGS='--runner process' executes commands
