@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +18,10 @@ OLDEST, NEWEST = (2, 53), (2, 60)
 CHUNK = 4 * 1024 * 1024
 """Bytes of a file that are requested at once."""
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_CONNECTIONS = 100
+_CONNECTIONS = 8
+"""Connections to each machine."""
+_DRAIN_TIMEOUT = 0.5
+"""Seconds in which requests come to their end when the server does."""
 _MAX_SHOWN = 500
 """Characters of an answer in an error."""
 _OVER = ("STOPPED", "SUCCEEDED", "FAILED")
@@ -84,13 +89,26 @@ class Dashboard:
 
     def __init__(self, address: str, token: str | None = None) -> None:
         self.address = address.rstrip("/")
-        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-        self._http = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT, limits=limits)
+        self.readers = 0
+        """How many runs are followed."""
+        self._requests = 0
+        """How many requests have begun and not ended."""
+        self._is_draining = False
+        self._headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        """One for each machine, so that one that does not answer holds up no other."""
+
+    async def drain(self) -> None:
+        """Let requests that have begun come to their end, for a while; tasks that want another one are canceled."""
+        self._is_draining = True
+        deadline = time.monotonic() + _DRAIN_TIMEOUT
+        while self._requests and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._http.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
     async def version(self) -> Version:
         """Return what answers.
@@ -193,10 +211,15 @@ class Dashboard:
 
     async def _request(self, method: str, url: str, *, ok: tuple[int, ...] = (200,), **options: Any) -> httpx.Response:
         place = url.partition("/api/")[0].partition("/logs/")[0]
+        if self._is_draining:
+            raise asyncio.CancelledError
+        self._requests += 1
         try:
-            response = await self._http.request(method, url, **options)
+            response = await self._client(place).request(method, url, **options)
         except httpx.HTTPError as error:
             raise UnreachableError(f"{place} does not answer: {str(error) or type(error).__name__}") from error
+        finally:
+            self._requests -= 1
         if response.status_code in ok:
             return response
         match response.status_code:
@@ -207,6 +230,13 @@ class Dashboard:
             case status:
                 reason = f"the answer was {status}: {_last_line(response.text)}"
         raise UnreachableError(f"{place} cannot be used: {reason}")
+
+    def _client(self, place: str) -> httpx.AsyncClient:
+        if place not in self._clients:
+            # Few connections: httpx looks at all of them for each request.
+            limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
+            self._clients[place] = httpx.AsyncClient(headers=self._headers, timeout=_TIMEOUT, limits=limits)
+        return self._clients[place]
 
 
 def _last_line(text: str) -> str:

@@ -5,13 +5,17 @@ Nothing in here knows Ray, so that tests can have machines from elsewhere.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 import tarfile
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gradient_server.runners.ray.package import ARTIFACTS, FOLDER, ORDER, Order
+from gradient_server.runners.ray.package import ARTIFACTS, FOLDER, ORDER, SIZES, Order
 from gradient_server.runners.ray.placement import Bundle
 from gradient_server.runners.supervised.artifact_files import artifact_folders
 from gradient_server.runners.supervised.local_nodes import Launch
@@ -19,6 +23,9 @@ from gradient_server.runners.supervised.node_group import Interrupted, Nodes
 from gradient_server.runners.supervised.remote_nodes import AgentLauncher, RemoteNodes
 from gradient_server.runners.supervised.run_files import RunDirectory
 from gradient_server.runners.supervised.supervisor import supervise_in_foreground
+
+_SIZES_INTERVAL = 0.02
+"""Seconds between two looks at the sizes of the files of a run."""
 
 
 class Cluster(ABC):
@@ -54,8 +61,40 @@ def drive(cluster: Cluster) -> int:
     directory = RunDirectory(cluster.logs / FOLDER / order.id)
     directory.path.parent.mkdir(mode=0o700, exist_ok=True)
     directory.create(spec)
+    sizes = _Sizes(directory.path)
+    threading.Thread(target=sizes.keep_up_to_date, daemon=True).start()
     supervise_in_foreground(directory.path, lambda launch: _nodes(launch, cluster, order))
+    sizes.write()
     return 0
+
+
+class _Sizes:
+    """A file with the sizes of the others, so that a server that follows many runs has one request for each.
+
+    :param Path folder: the directory of the run
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written: dict[str, int] = {}
+
+    def keep_up_to_date(self) -> None:
+        """Write it whenever something has changed, until this process ends."""
+        while True:
+            with contextlib.suppress(OSError):  # the disk is full
+                self.write()
+            time.sleep(_SIZES_INTERVAL)
+
+    def write(self) -> None:
+        """Write it if something has changed."""
+        # Events last: those that rows follow are counted if the rows are.
+        files = [*sorted((self._folder / "jobs").iterdir()), self._folder / "events.jsonl"]
+        sizes = {str(path.relative_to(self._folder)): path.stat().st_size for path in files if path.exists()}
+        if sizes != self._written:
+            draft = self._folder / f"{SIZES}.new"
+            draft.write_text(json.dumps(sizes))
+            draft.replace(self._folder / SIZES)
+            self._written = sizes
 
 
 def _nodes(launch: Launch, cluster: Cluster, order: Order) -> Nodes:

@@ -49,20 +49,20 @@ class EventLoop:
         """Call a function in the thread of the loop, soon."""
         self._loop.call_soon_threadsafe(function)
 
-    def close(self, *last: Coroutine[Any, Any, Any]) -> None:
-        """Cancel all tasks, run the last ones, and end the thread."""
-        self.start(self._end(*last)).result()
+    def close(self, dashboard: Dashboard) -> None:
+        """Cancel all tasks, close what they use, and end the thread."""
+        self.start(self._end(dashboard)).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    async def _end(self, *last: Coroutine[Any, Any, Any]) -> None:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    async def _end(self, dashboard: Dashboard) -> None:
+        await dashboard.drain()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for coroutine in last:
-            await coroutine
+        await dashboard.close()
 
 
 @frozen

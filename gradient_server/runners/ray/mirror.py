@@ -19,7 +19,7 @@ from gradient_api.constants import TERMINAL_STATES
 from gradient_api.constants import ExperimentState as State
 
 from gradient_server.runners.ray.dashboard import Dashboard, UnreachableError, backoff
-from gradient_server.runners.ray.package import ARTIFACTS, FOLDER
+from gradient_server.runners.ray.package import ARTIFACTS, FOLDER, SIZES
 from gradient_server.runners.supervised.archives import extract
 from gradient_server.runners.supervised.deletion import remove_tree
 from gradient_server.runners.supervised.limits import Quota, SetupError
@@ -28,7 +28,9 @@ from gradient_server.runners.supervised.run_files import RunDirectory
 _log = logging.getLogger(__name__)
 _INTERVALS = (0.05, 2.0)
 """Seconds between two requests for what is new: at least, and at most."""
-_SHARE = 0.05
+_INTERVAL_FOR_EACH = 0.005
+"""The least interval for each run that is followed: all of them together are not to take much of a processor."""
+_SHARE = 0.1
 """The interval between these, as a share of the time for which nothing was new."""
 
 
@@ -66,24 +68,31 @@ class Mirror:
 
         :param str id: of the job
         """
+        self._dashboard.readers += 1
+        try:
+            return await self._copy(id)
+        finally:
+            self._dashboard.readers -= 1
+
+    async def _copy(self, id: str) -> bool:
         failures = 0
         while True:
-            is_last_pass = bool(self._end) or self.has_driver_ended
+            is_last_pass = self.has_end or self.has_driver_ended
             before = self.changed
             try:
                 if self.agent:
                     await self._copy_new(self.agent, id)
                     if is_last_pass and self.changed == before:
-                        if self._end:
+                        if self.has_end:
                             await self._copy_artifacts(self.agent, id)
                         return self.append_end()
                 self.trouble, failures = None, 0
-            except (UnreachableError, OSError) as error:
+            except (UnreachableError, OSError, ValueError) as error:
                 # The directory may be renamed meanwhile, or the disk be full.
                 self.trouble = f"Its rows cannot be fetched: {error}."
                 failures = failures + 1 if self.changed == before else 0
-            least, most = _INTERVALS
-            quiet = max(least, min(most, _SHARE * (time.monotonic() - self.changed)))
+            least = max(_INTERVALS[0], _INTERVAL_FOR_EACH * self._dashboard.readers)
+            quiet = max(least, min(_INTERVALS[1], _SHARE * (time.monotonic() - self.changed)))
             await asyncio.sleep(backoff(failures) if failures else quiet)
 
     def append_end(self) -> bool:
@@ -98,13 +107,23 @@ class Mirror:
         :raises UnreachableError: not all of that has come
         """
         directory, place = self.directory, f"{FOLDER}/{id}"
-        paths = [directory.log(index) for index in range(self._jobs)]
+        sizes = None if self.has_end or self.has_driver_ended else await self._sizes(agent, place)
+        paths = [directory.events]
+        paths += [directory.log(index) for index in range(self._jobs)]
         paths += [directory.pushed(index) for index in range(self._jobs)]
-        places = [(directory.events, f"{place}/events.jsonl"), *((path, f"{place}/jobs/{path.name}") for path in paths)]
+        names = [str(path.relative_to(directory.path)) for path in paths]
+        places = [
+            (path, f"{place}/{name}")
+            for path, name in zip(paths, names, strict=True)
+            if sizes is None or sizes.get(name, 0) > _size(path)
+        ]
+        if not places:
+            return
         # Before it runs, rows are requested first: otherwise some could be here before the event that it runs.
-        groups = [places] if self._is_running else [places[1:], places[:1]]
+        rows = [each for each in places if each[0] != directory.events]
+        groups = [places] if self._is_running else [rows, [(directory.events, f"{place}/{names[0]}")]]
         found = {path: content for group in groups for path, content in await self._read_all(agent, group)}
-        events = found.pop(directory.events)
+        events = found.pop(directory.events, None)
         if isinstance(events, bytes):
             self._append_events(events)
         for path, content in found.items():
@@ -114,6 +133,10 @@ class Mirror:
         for error in (events, *found.values()):
             if isinstance(error, BaseException):
                 raise error
+
+    async def _sizes(self, agent: str, place: str) -> dict[str, int]:
+        """Return the sizes of the files there; none before the driver has written them."""
+        return json.loads(await self._dashboard.read(agent, f"{place}/{SIZES}", 0) or b"{}") or {}
 
     async def _read_all(
         self, agent: str, places: Sequence[tuple[Path, str]]

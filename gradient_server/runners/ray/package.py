@@ -19,8 +19,9 @@ from gradient_server.runners.supervised.run_files import LaunchSpec
 
 CODE, ORDER, SPEC = "code.zip", "order.json", "spec.json"
 """The files of a package."""
-FOLDER, ARTIFACTS = "gradient", "artifacts.tar"
-"""Where a driver writes the files of its run, below the folder of Ray's logs, and its artifacts among them."""
+FOLDER, ARTIFACTS, SIZES = "gradient", "artifacts.tar", "sizes.json"
+"""Where a driver writes the files of its run, below the folder of Ray's logs; among them its artifacts, and the sizes
+of the others."""
 _FILES: dict[Path, Sequence[str]] = {
     Path(__file__).parents[2]: (
         *("__init__.py", "clock.py", "private_files.py"),

@@ -147,7 +147,7 @@ class RayRunner(QueueingRunner):
         """End it. Where runs are kept, they go on."""
         super().close()
         if hasattr(self, "_loop"):
-            self._loop.close(self._dashboard.close())
+            self._loop.close(self._dashboard)
 
     def _monitor(self, directory: RunDirectory, jobs: int = 0, spec: LaunchSpec | None = None) -> RayMonitor:
         def make_request(id: str) -> tuple[bytes, dict[str, Any]]:
