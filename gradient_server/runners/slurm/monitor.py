@@ -95,9 +95,9 @@ class SlurmMonitor(RunMonitor):
         if problem := submission.problem if submission.job is None else self._cluster.problem:
             return f"Slurm cannot be reached, or accepts no job now; the server tries again: {problem}."
         if submission.job is None:
-            return "It is being submitted to Slurm."
-        job = self._cluster.shown(submission.job)
-        return waiting_text(job) if job and job.state == PENDING and not self.history.supervisor else None
+            return "It waits to be submitted to Slurm."
+        job = self._cluster.shown(submission.job) or JobStatus(id=submission.job, state=PENDING)
+        return waiting_text(job) if job.state == PENDING and not self.history.supervisor else None
 
     def launch(self, record: Callable[[], bool] = lambda: True, claim: Claim | None = None) -> None:
         """Create its directory, and have its job submitted."""
