@@ -39,7 +39,6 @@ def test_a_killed_part_of_a_run_ends_it_and_all_that_it_has_started(lab, client,
     wait_for(lambda: lab.processes("3600.91") == [], "the end of all commands")
 
 
-@pytest.mark.xfail(strict=False, reason="Ray keeps the package of a job")
 def test_a_secret_is_not_in_redis(lab, client):
     handle = client.run_single_node(**single_node("echo ready", experiment_env={"TOKEN": SECRET}))
     client.wait(handle)

@@ -43,9 +43,11 @@ class RayCluster(Cluster):
     def __init__(self) -> None:
         # Otherwise agents would wait for workers with the environment of the job, and find its package.
         config = json.loads(os.environ.get(_JOB_CONFIG, "{}"))
-        config.pop("runtime_env", None)
+        package = config.pop("runtime_env", {}).get("working_dir")
         os.environ[_JOB_CONFIG] = json.dumps(config)
         ray.init(address="auto", namespace=_NAMESPACE.decode(), log_to_driver=False, logging_level="error")
+        if package:  # which may hold secrets, and is on this machine
+            internal_kv._internal_kv_del(package)
         self.logs = Path(ray._private.worker._global_node.get_logs_dir_path())
         self.host = ray.util.get_node_ip_address()
 
