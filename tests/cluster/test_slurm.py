@@ -1,6 +1,8 @@
 """Experiments on a real Slurm cluster: what Slurm alone has, and what happens when parts of it die."""
 
+import os
 import re
+import signal
 import subprocess
 import time
 
@@ -80,13 +82,15 @@ def test_a_run_outlives_the_slurmd_of_its_machine(lab, client):
     assert client.wait(handle).state == State.STOPPED
 
 
-@pytest.mark.xfail(strict=False, reason="without cgroups, Slurm leaves the commands of a killed supervisor")
-def test_a_killed_supervisor_ends_the_run_and_all_that_it_has_started(lab, client):
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_killed_supervisor_ends_the_run_and_all_that_it_has_started(lab, client, index):
+    """Whichever of its two processes it is."""
     handle = client.run_single_node(**single_node("setsid sleep 3600.82 & echo ready; exec sleep 3600.82", "m3"))
     wait_until_printed(client, handle, "ready")
-    (supervisor,) = (each for each in lab.processes("gradient_server.runners.slurm") if "python" in each.name())
-    supervisor.kill()
+    supervisors = sorted(each.pid for each in lab.processes("slurm.batch_job") if "python" in each.name())
+    assert len(supervisors) == 2
+    os.kill(supervisors[index], signal.SIGKILL)
     experiment = client.wait(handle, raise_on_failure=False, timeout=PATIENCE)
     assert experiment.state == State.ERROR
-    assert re.search(r"\bm3\b", experiment.experiment_error)
+    assert re.search(r"\bm3\b", f"{experiment.experiment_error} {experiment.remark}")
     wait_for(lambda: lab.processes("3600.82") == [], "the end of the command")
