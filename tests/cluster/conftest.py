@@ -101,10 +101,15 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab_of(engine: str, **options: object) -> Iterator[Lab]:
+def lab_of(engine: str, *, redis: bool = False, token: str = "") -> Iterator[Lab]:
     """Have a cluster for the time of a block. The test is skipped if there can be none."""
-    skip_if({"slurm": why_no_slurm, "ray": why_no_ray}[engine]())
-    with {"slurm": SlurmCluster, "ray": RayCluster}[engine](**options) as cluster:
+    if engine == "slurm":
+        skip_if(why_no_slurm())
+        cluster = SlurmCluster()
+    else:
+        skip_if(why_no_ray(redis=redis))
+        cluster = RayCluster(redis=redis, token=token)
+    with cluster:
         yield Lab(engine, cluster)
 
 

@@ -42,7 +42,7 @@ class RayCluster:
 
         :raises RuntimeError: it cannot be here; the text says what is missing
         """
-        if reason := why_no_ray() or (missing_packages({"redis-server": "redis-server"}) if self.has_redis else None):
+        if reason := why_no_ray(redis=self.has_redis):
             raise RuntimeError(reason)
         with contextlib.ExitStack() as stack:
             # Short: the paths of sockets have at most 107 characters.
@@ -143,6 +143,10 @@ class RayCluster:
         stack.callback(process.kill)
 
 
-def why_no_ray() -> str | None:
+def why_no_ray(*, redis: bool = False) -> str | None:
     """Return why there can be no Ray cluster here, in words, or None if there can."""
-    return why_impossible() or (None if (_BIN / "ray").exists() else "There is no Ray: make setup-ray installs it")
+    if reason := why_impossible():
+        return reason
+    if not (_BIN / "ray").exists():
+        return "There is no Ray in .venv-ray; make setup-ray installs it"
+    return missing_packages({"redis-server": "redis-server", "redis-cli": "redis-tools"}) if redis else None

@@ -1,6 +1,7 @@
 """Experiments on real clusters of three machines: what has to hold on every engine."""
 
 import re
+import shutil
 import time
 
 import pytest
@@ -110,6 +111,7 @@ def test_nodes_run_on_machines_of_their_own_and_reach_one_another(lab, client):
     }
 
 
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun (Debian: openmpi-bin)")
 def test_mpirun_starts_processes_on_all_machines(client):
     handle = client.run_multi_node(**multi_node("sleep 60", "mpirun -n 3 hostname", kind="MPI"))
     assert sorted(messages(client, handle)) == ["m1", "m2", "m3"]
