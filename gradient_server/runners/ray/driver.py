@@ -18,12 +18,15 @@ from pathlib import Path
 from gradient_server.runners.ray.package import ARTIFACTS, FOLDER, ORDER, SIZES, Order
 from gradient_server.runners.ray.placement import Bundle
 from gradient_server.runners.supervised.artifact_files import artifact_folders
+from gradient_server.runners.supervised.deletion import remove_tree
 from gradient_server.runners.supervised.local_nodes import Launch
 from gradient_server.runners.supervised.node_group import Interrupted, Nodes
 from gradient_server.runners.supervised.remote_nodes import AgentLauncher, RemoteNodes
 from gradient_server.runners.supervised.run_files import RunDirectory
 from gradient_server.runners.supervised.supervisor import supervise_in_foreground
 
+_ARTIFACTS_KEPT = 24 * 60 * 60.0
+"""Seconds for which the artifacts of runs stay on the machine of the driver."""
 _SIZES_INTERVAL = 0.02
 """Seconds between two looks at the sizes of the files of a run."""
 
@@ -60,6 +63,7 @@ def drive(cluster: Cluster) -> int:
         return 1
     directory = RunDirectory(cluster.logs / FOLDER / order.id)
     directory.path.parent.mkdir(mode=0o700, exist_ok=True)
+    _remove_old_artifacts(directory.path.parent)
     directory.create(spec)
     sizes = _Sizes(directory.path)
     threading.Thread(target=sizes.keep_up_to_date, daemon=True).start()
@@ -134,6 +138,14 @@ class _DriverNodes(RemoteNodes):
             _pack_artifacts(self._run)
 
 
+def _remove_old_artifacts(folder: Path) -> None:
+    """Remove the artifacts of runs that have ended a day ago: their servers have them."""
+    for path in folder.glob(f"*/{ARTIFACTS}"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - _ARTIFACTS_KEPT:
+                path.unlink()
+
+
 def _pack_artifacts(launch: Launch) -> None:
     """Write the artifacts to a file, by their paths in the directory of the run, which is the working directory."""
     directory = launch.directory
@@ -144,5 +156,7 @@ def _pack_artifacts(launch: Launch) -> None:
             with tarfile.open(ARTIFACTS, "w") as archive:
                 for path in paths:
                     archive.add(path)
+            for path in paths:
+                remove_tree(path)
     except OSError as error:
         launch.remark(f"The artifacts of the run cannot be kept: {error.strerror}")

@@ -160,6 +160,8 @@ class Mirror:
 
     async def _copy_artifacts(self, agent: str, id: str) -> None:
         """Copy what the run has written, and unpack it where artifacts of runs are."""
+        if self.directory.is_deleted or not self._jobs:
+            return
         path = self.directory.path / ARTIFACTS
         while content := await self._dashboard.read(agent, f"{FOLDER}/{id}/{ARTIFACTS}", _size(path)):
             _append(path, content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +74,7 @@ class RayMonitor(RunMonitor):
         if self._job.is_to_stop:
             return
         self._job.is_to_stop = True
-        if self.directory.path.exists():
+        with contextlib.suppress(OSError):  # the disk is full: a later server finds the request in the store
             self.directory.request_stop()
         self._loop.call(self._job.wake)
 

@@ -141,13 +141,8 @@ class RayRunner(QueueingRunner):
             _log.warning(warning)
         self._dashboard = Dashboard(self._address, self._token)
         self._loop = EventLoop()
+        self._stack.callback(self._loop.close, self._dashboard)
         self._loop.start(self._watch_cluster())
-
-    def close(self) -> None:
-        """End it. Where runs are kept, they go on."""
-        super().close()
-        if hasattr(self, "_loop"):
-            self._loop.close(self._dashboard)
 
     def _monitor(self, directory: RunDirectory, jobs: int = 0, spec: LaunchSpec | None = None) -> RayMonitor:
         def make_request(id: str) -> tuple[bytes, dict[str, Any]]:

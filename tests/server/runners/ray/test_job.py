@@ -1,6 +1,7 @@
 """Runs on a cluster: submitted once, followed through everything that breaks, and ended with a reason."""
 
 import json
+import os
 import random
 import time
 
@@ -264,3 +265,14 @@ def test_files_that_were_removed_while_it_runs_are_copied_again(bench, tmp_path)
     bench.wait_for_end(run)
     assert bench.outcome(run) == ("stopped", None)
     assert bench.rows(run) == ["one", "two"]
+
+
+def test_artifacts_stay_on_the_machine_of_the_driver_for_a_day(cluster, bench):
+    first = bench.done("echo w > $PS_MODEL_PATH/weights")
+    (kept,) = cluster.logs.rglob("artifacts.tar")
+    bench.done()
+    assert kept.exists()
+    os.utime(kept, (0, time.time() - 25 * 3600))
+    bench.done()
+    assert not kept.exists()
+    assert [each.name for each in first.artifacts("", 10, bench.clock.now())] == ["model/weights"]
