@@ -17,7 +17,8 @@ from pathlib import Path
 from attrs import evolve
 
 from gradient_server.runners.slurm.agents import SrunLauncher, components_of, own_address
-from gradient_server.runners.slurm.job_states import ending_text, notice_state
+from gradient_server.runners.slurm.commands import SlurmError, list_lost
+from gradient_server.runners.slurm.job_states import NODE_FAIL, ending_text, notice_state
 from gradient_server.runners.slurm.network_files import Flusher, is_on_nfs
 from gradient_server.runners.slurm.upload import remove_upload
 from gradient_server.runners.supervised.local_nodes import Launch, LocalNodes
@@ -84,7 +85,15 @@ def termination_text(path: Path) -> str | None:
     except OSError:
         return None
     notice = notice_state(lines)
-    return ending_text(evolve(notice, id=os.environ.get("SLURM_JOB_ID", "")), "", was_started=True) if notice else None
+    if not notice:
+        return None
+    if notice.state == NODE_FAIL:
+        # The notice names the machine that writes it.
+        lost: list[str] = []
+        with contextlib.suppress(SlurmError):
+            lost = list_lost(os.environ.get("SLURM_JOB_NODELIST", ""))
+        notice = evolve(notice, machines=", ".join(lost))
+    return ending_text(evolve(notice, id=os.environ.get("SLURM_JOB_ID", "")), "", was_started=True)
 
 
 if __name__ == "__main__":

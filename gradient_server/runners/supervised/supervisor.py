@@ -111,7 +111,7 @@ def supervise_in_foreground(
 
     :param Path path: the directory of the run. Supervisors on several machines may have it: exactly one claims the run
     :param make_nodes: returns the nodes of the run
-    :param explain: returns why this process was sent SIGTERM, in words; None: nobody knows
+    :param explain: returns why others end the run, in words, when it has not succeeded; None: they do not
     """
     os.chdir(path)
     directory = RunDirectory(Path())
@@ -165,8 +165,9 @@ def _supervise(
         # A server that did not know that the run was claimed may have written the spec again.
         with contextlib.suppress(OSError):
             directory.remove_spec()
-        if outcome is None:
-            reason = explain()
+        # What ends this process may have ended a command, or another machine, before.
+        reason = explain() if outcome is None or outcome.state in (State.ERROR, State.FAILED) else None
+        if outcome is None or reason:
             terminated = Outcome(State.ERROR, reason) if reason else _TERMINATED
             outcome = _CANCELLED if directory.is_stop_requested else terminated
         text = ". ".join(filter(None, (outcome.error, not_ended(left)))) or None

@@ -53,6 +53,17 @@ def test_an_agent_that_is_killed_ends_the_run_by_the_name_of_its_node(bench):
     assert (found, "worker 1" in error) == ("error", True), error
 
 
+def test_several_nodes_that_reach_the_time_limit_end_with_that_reason(bench, slurm):
+    """Slurm ends the agents at the same time as their supervisor."""
+    run = bench.run(workerCommand="echo begun; exec sleep 60", **NODES)
+    for name in ("worker 0", "worker 1"):
+        bench.wait_for_row(run, "begun", job=name)
+    slurm.reach_time_limit(slurm.jobs[0])
+    bench.wait_for_end(run)
+    found, error = bench.outcome(run)
+    assert (found, "at its time limit" in error) == ("error", True), error
+
+
 def test_components_are_read_from_the_environment_of_the_job():
     assert components_of({"SLURM_NTASKS": "3", "SLURM_CPUS_PER_TASK": "2", "SLURM_JOB_NODELIST": "m[1-3]"}) == [
         Component(tasks=3, cpus=2, machines="m[1-3]")
