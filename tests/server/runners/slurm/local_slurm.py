@@ -248,9 +248,11 @@ def kill_all(number: int) -> None:
     below = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
-    for pid in below - {os.getpid()}:
+    for pid in sorted(below - {os.getpid()}, reverse=True):
         with contextlib.suppress(OSError):
             os.kill(pid, number)
+        if number == signal.SIGTERM:
+            time.sleep(2 * _POLL)  # machines are signalled one after the other
 
 
 def split(arguments: list[str]) -> tuple[dict, list[str]]:

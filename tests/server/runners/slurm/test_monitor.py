@@ -202,6 +202,8 @@ def test_a_job_that_was_accepted_late_runs_instead_of_the_one_that_was_submitted
     """The controller was so busy that the server saw neither an answer nor the job."""
     slurm.set(dies=True, hides=True)
     run = bench.run("echo once; while [ ! -e go ]; do sleep 0.05; done")
+    wait_until(lambda: slurm.jobs, "the first attempt")
+    slurm.set(hides=True)
     wait_until(lambda: len(slurm.jobs) > 1, "the second attempt")
     slurm.set()
     wait_until(lambda: "COMPLETED" in [job["state"] for job in slurm.jobs], "the end of the job that comes too late")
