@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,6 +47,8 @@ class SlurmBench(Bench):
 
 @pytest.fixture
 def slurm(tmp_path, monkeypatch) -> LocalSlurm:
+    if sys.platform != "linux":
+        pytest.skip("only Linux finds all processes of a job")
     found = LocalSlurm(tmp_path / "slurm")
     monkeypatch.setenv("PATH", str(found.bin), prepend=os.pathsep)
     # The files of this machine are up to date at once.

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -200,7 +201,7 @@ def _cluster() -> LocalCluster:
     return cluster
 
 
-KINDS: list[type[Kind]] = [Skeleton, Simulated, Process, Slurm, Ray]
+KINDS: list[type[Kind]] = [Skeleton, Simulated, Process, *([Slurm] if sys.platform == "linux" else []), Ray]
 
 
 class Bench:
