@@ -26,7 +26,13 @@ def lab():
 
 
 @pytest.mark.parametrize(
-    ("part", "count"), [("gradient_server.runners.ray.on_ray", 1), ("supervised.agent", 3), ("ray::JobSupervisor", 1)]
+    ("part", "count"),
+    [
+        ("gradient_server.runners.ray.on_ray", 1),
+        ("supervised.agent", 3),
+        ("ray::JobSupervisor", 1),
+        ("ray::gradient agent", 3),
+    ],
 )
 def test_a_killed_part_of_a_run_ends_it_and_all_that_it_has_started(lab, client, part, count):
     handle = client.run_multi_node(**multi_node(f"{sleeping(91)}", "exec sleep 3600.91", "half"))
