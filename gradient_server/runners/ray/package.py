@@ -33,6 +33,14 @@ _FILES: dict[Path, Sequence[str]] = {
     Path(pathspec.__file__).parent: ("**/*.py",),
 }
 """The modules that drivers and agents need and Ray does not bring along, by the folders of their packages."""
+_CHECK = """\
+import sys
+
+if sys.version_info < (3, 11, 4):
+    found = ".".join(map(str, sys.version_info[:3]))
+    sys.exit("Runs need Python 3.11.4 or newer on the machines of the cluster, and Ray has " + found)
+"""
+"""What is imported first there."""
 _PRIVATE_FILE = 0o100600 << 16
 """The rights of a file in a zip file that only its owner can read."""
 
@@ -76,5 +84,5 @@ def code() -> bytes:
             for path in sorted(path for pattern in patterns for path in top.glob(pattern)):
                 archive.write(path, path.relative_to(top.parent))
         # Not that of the server, which needs httpx.
-        archive.writestr("gradient_server/runners/ray/__init__.py", "")
+        archive.writestr("gradient_server/runners/ray/__init__.py", _CHECK)
     return file.getvalue()

@@ -28,6 +28,16 @@ def test_its_code_needs_only_what_comes_with_ray(tmp_path):
     subprocess.run([sys.executable, "-S", "-P", "-c", script], check=True)
 
 
+def test_a_cluster_with_an_old_python_is_told_which_one_runs_need(tmp_path):
+    path = tmp_path / "code.zip"
+    path.write_bytes(code())
+    script = f"import sys; sys.path[:0] = {[str(path)]!r}; sys.version_info = (3, 10, 1)"
+    command = [sys.executable, "-S", "-P", "-c", f"{script}; import gradient_server.runners.ray.on_ray"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    text = "Runs need Python 3.11.4 or newer on the machines of the cluster, and Ray has 3.10.1"
+    assert (process.returncode, process.stderr.strip()) == (1, text)
+
+
 def test_only_its_owner_can_read_what_is_to_run():
     data = make_package(Order("gradient-1", []), make_spec(experimentEnv={"TOKEN": "s3cr3t"}))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
