@@ -42,6 +42,7 @@ class SlurmMonitor(RunMonitor):
     :param Cluster cluster: that runs it
     :param options: returns the options of `sbatch` for each component of its job
     :param str python: the interpreter on the machines of the cluster
+    :param str store_id: tells the jobs of this server from those of others
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class SlurmMonitor(RunMonitor):
         cluster: Cluster,
         options: Callable[[LaunchSpec], Sequence[Sequence[str]]],
         python: str,
+        store_id: str,
     ) -> None:
         super().__init__(directory, jobs, spec)
         self._cluster = cluster
         self._options = options
         self._python = python
+        self._store_id = store_id
         self._submission = Submission(directory)
         self._known_since = time.monotonic()
         """When the job was submitted at the latest, if it has a number."""
@@ -107,7 +110,7 @@ class SlurmMonitor(RunMonitor):
         if not record():
             return
         submission, options = self._submission, [*self._options(spec)]
-        submission.prepare(spec.handle)
+        submission.prepare(f"{self._store_id}-{spec.handle}")
         self._cluster.submit(lambda: self._submit(options, upload), self._set_problem)
 
     def stop(self) -> None:

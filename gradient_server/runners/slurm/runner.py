@@ -73,6 +73,7 @@ class SlurmRunner(SupervisedRunner):
         self._extra = [*map(check_extra, extra)]
         self._python = python
         self._cluster = Cluster()
+        self._store_id = ""
         self._machine_types: MachineTypes | None = None
         if machine_types is not None:
             for name, each in machine_types.items():
@@ -132,6 +133,7 @@ class SlurmRunner(SupervisedRunner):
         if missing := missing_command():
             raise FileNotFoundError(errno.ENOENT, _NOT_THERE, missing)
         super().attach(clock, on_change)
+        self._store_id = self._directory.store_id
         self._cluster.start(_PATIENCE)
         partitions = dict.fromkeys(group.partition for group in self._cluster.machines)
         _log.info("Slurm has the partitions %s", ", ".join(partitions) or "that it says later")
@@ -142,7 +144,7 @@ class SlurmRunner(SupervisedRunner):
         self._cluster.close()
 
     def _monitor(self, directory: RunDirectory, jobs: int = 0, spec: LaunchSpec | None = None) -> SlurmMonitor:
-        return SlurmMonitor(directory, jobs, spec, self._cluster, self._sbatch_options, self._python)
+        return SlurmMonitor(directory, jobs, spec, self._cluster, self._sbatch_options, self._python, self._store_id)
 
     def _machines(
         self, nodes: Sequence[Node], body: Mapping[str, Any], *, is_new: bool

@@ -54,14 +54,16 @@ class Submission:
             self.name, self.job = members.get("name"), members.get("job")
             self._is_recovered = True
 
-    def prepare(self, handle: str) -> None:
+    def prepare(self, run: str) -> None:
         """Write the name of the job, unless an earlier server has.
+
+        :param str run: the name of the run among those of all servers
 
         :raises OSError: it cannot be written
         """
         self.load()
         if self.name is None:
-            name = f"{PREFIX}{handle}-{token_hex(4)}"
+            name = f"{PREFIX}{run}-{token_hex(4)}"
             self._write(name, None)
             self.name = name
 

@@ -37,7 +37,7 @@ def test_a_command_runs_in_a_job_and_sees_what_slurm_has_assigned(bench, slurm):
     assert bench.rows(run) == ["7", "0"]
     assert bench.outcome(run) == ("failed", "The command ended with exit code 3")
     (job,) = slurm.jobs
-    assert re.fullmatch("gradient-es1-[0-9a-f]{8}", job["name"])
+    assert re.fullmatch("gradient-[0-9a-f]{8}-es1-[0-9a-f]{8}", job["name"])
 
 
 def test_nothing_secret_is_in_what_slurm_keeps_or_left_on_the_disk(bench, slurm):
@@ -244,6 +244,8 @@ def test_two_servers_on_one_cluster_do_not_touch_each_other(make_bench, slurm, t
     first, second = make_bench(), make_bench(tmp_path / "others")
     run, _ = running_job(first, slurm, handle="es1")
     other, _ = running_job(second, slurm, handle="es1")
+    ids = [job["name"].split("-")[1] for job in slurm.jobs]
+    assert ids[0] != ids[1]
     stop(first, run)
     assert second.state(other) == State.RUNNING
     stop(second, other)
