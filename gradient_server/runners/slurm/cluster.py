@@ -14,7 +14,15 @@ from itertools import count
 
 from attrs import evolve
 
-from gradient_server.runners.slurm import commands
+from gradient_server.runners.slurm.commands import (
+    SlurmError,
+    TryAgainError,
+    cancel,
+    find_ended,
+    list_jobs,
+    list_lost,
+    list_machines,
+)
 from gradient_server.runners.slurm.inventory import MachineGroup
 from gradient_server.runners.slurm.job_states import GONE, NODE_FAIL, JobStatus, with_places
 from gradient_server.runners.slurm.submission import PREFIX
@@ -75,7 +83,7 @@ class Cluster:
 
     def cancel(self, job: str, *options: str) -> None:
         """Have a job cancelled, or signalled by options of `scancel`."""
-        self._cancellations.add(lambda: commands.cancel(job, *options), lambda problem: None)
+        self._cancellations.add(lambda: cancel(job, *options), lambda problem: None)
 
     def status(self, job: str, since: float) -> JobStatus | None:
         """Return the last known status of a job; None: nobody knows yet.
@@ -109,14 +117,14 @@ class Cluster:
             began, pause = time.monotonic(), _INVENTORY_INTERVAL
             try:
                 if began >= inventory_at + _INVENTORY_INTERVAL:
-                    self.machines = commands.list_machines()
+                    self.machines = list_machines()
                     self._has_machines.set()
                     inventory_at = began
                 if began < self._asked_at + _IDLE_AFTER:
-                    self._jobs, self._jobs_at = with_places(commands.list_jobs(), PREFIX), began
+                    self._jobs, self._jobs_at = with_places(list_jobs(), PREFIX), began
                     self._find_ended()
                 self._set_problem(None)
-            except commands.SlurmError as error:
+            except SlurmError as error:
                 self._set_problem(str(error))
                 pause = 2 * _POLL_INTERVAL
             except Exception:
@@ -130,8 +138,8 @@ class Cluster:
     def _find_ended(self) -> None:
         while self._to_find:
             job = self._to_find.pop()
-            found = self._jobs.get(job) or commands.find_ended(job) or JobStatus(id=job, state=GONE)
-            if found.state == NODE_FAIL and (lost := commands.list_lost(found.machines)):
+            found = self._jobs.get(job) or find_ended(job) or JobStatus(id=job, state=GONE)
+            if found.state == NODE_FAIL and (lost := list_lost(found.machines)):
                 found = evolve(found, machines=", ".join(lost))
             self._ended[job] = found
 
@@ -189,7 +197,7 @@ class Worker:
             try:
                 act()
                 return
-            except commands.TryAgainError as error:
+            except TryAgainError as error:
                 on_problem(str(error))
                 if self._is_closed.wait(_RETRY_INTERVALS[min(attempt, len(_RETRY_INTERVALS) - 1)]):
                     return

@@ -8,9 +8,8 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from gradient_server.runners.slurm import inventory, job_states
-from gradient_server.runners.slurm.inventory import MachineGroup, parse_inventory
-from gradient_server.runners.slurm.job_states import JobStatus, parse_jobs
+from gradient_server.runners.slurm.inventory import MACHINE_FORMAT, MachineGroup, parse_inventory
+from gradient_server.runners.slurm.job_states import JOB_FORMAT, JobStatus, parse_jobs
 
 _NEEDED = ("sbatch", "squeue", "scancel", "sinfo")
 """The commands without which nothing works."""
@@ -67,7 +66,7 @@ def list_jobs() -> dict[str, JobStatus]:
     :raises SlurmError: that is impossible
     """
     return parse_jobs(
-        _call("squeue", "--noheader", "--all", "--states=all", f"--user={os.getuid()}", f"--format={job_states.FORMAT}")
+        _call("squeue", "--noheader", "--all", "--states=all", f"--user={os.getuid()}", f"--format={JOB_FORMAT}")
     )
 
 
@@ -114,7 +113,7 @@ def list_machines() -> list[MachineGroup]:
 
     :raises SlurmError: that is impossible
     """
-    return parse_inventory(_call("sinfo", "--noheader", "--exact", f"--format={inventory.FORMAT}"))
+    return parse_inventory(_call("sinfo", "--noheader", "--exact", f"--format={MACHINE_FORMAT}"))
 
 
 def error_of(stderr: str) -> str:

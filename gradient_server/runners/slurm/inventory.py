@@ -11,7 +11,7 @@ from attrs import frozen
 from gradient_server.runners.base import RunRejectedError
 from gradient_server.runners.slurm.request import JobRequest
 
-FORMAT = "%P|%D|%c|%m|%l|%G|%f"
+MACHINE_FORMAT = "%P|%D|%c|%m|%l|%G|%f"
 """The columns of `sinfo`: partition, machines, processors, memory, time limit, generic resources, features."""
 _GRES = re.compile(r"([^:(,]+)(?::([A-Za-z][^:(,]*))?(?::(\d+)[KMGT]?)?(?:\([^)]*\))?")
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
@@ -54,11 +54,11 @@ class MachineGroup:
 
 
 def parse_inventory(text: str) -> list[MachineGroup]:
-    """Return the groups of machines that `sinfo -h --exact -o FORMAT` has printed."""
+    """Return the groups of machines that `sinfo -h --exact -o MACHINE_FORMAT` has printed."""
     found: list[MachineGroup] = []
     for line in text.splitlines():
         columns = line.split("|")
-        if len(columns) != FORMAT.count("|") + 1:
+        if len(columns) != MACHINE_FORMAT.count("|") + 1:
             continue
         partition, machines, cpus, memory, time, gres, features = columns
         numbers = [int(re.sub(r"\D.*", "", number) or 0) for number in (machines, cpus, memory)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve, frozen
 
 _FIELDS = ("%i", "%T", "%r", "%Q", "%l", "%N", "%j")
-FORMAT = "|".join(_FIELDS)
+JOB_FORMAT = "|".join(_FIELDS)
 """The columns of `squeue`: number, state, reason, priority, time limit, machines, name."""
 PENDING = "PENDING"
 NODE_FAIL = "NODE_FAIL"
@@ -75,7 +75,7 @@ class JobStatus:
 
 
 def parse_jobs(text: str) -> dict[str, JobStatus]:
-    """Return the jobs that `squeue -h -o FORMAT` has printed, by number."""
+    """Return the jobs that `squeue -h -o JOB_FORMAT` has printed, by number."""
     found: dict[str, JobStatus] = {}
     for line in text.splitlines():
         columns = line.split("|", len(_FIELDS) - 1)

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
-from gradient_server.runners.slurm import commands
+from gradient_server.runners.slurm.commands import SlurmError, TryAgainError, list_jobs, submit
 from gradient_server.runners.slurm.job_states import JobStatus
 from gradient_server.runners.slurm.upload import copy_upload
 from gradient_server.runners.supervised.run_files import RunDirectory
@@ -79,16 +79,16 @@ class Submission:
         assert self.name
         if self._is_recovered or self.problem:
             # An earlier attempt may have been successful.
-            self.job = self.job or find_job(commands.list_jobs(), self.name)
+            self.job = self.job or find_job(list_jobs(), self.name)
         if self.job is None and not self.is_cancelled:
             try:
                 copy_upload(self.directory, upload)
                 common = [f"--job-name={self.name}", *common_options(self.directory)]
                 options = [option for each in components for option in (":", *common, *each)][1:]
-                self.job = commands.submit(options, self._script(python))
-            except commands.TryAgainError:
+                self.job = submit(options, self._script(python))
+            except TryAgainError:
                 raise
-            except (commands.SlurmError, OSError) as error:
+            except (SlurmError, OSError) as error:
                 self.refusal = f"Slurm does not accept the run: {error}"
                 return
         self.problem = None
