@@ -75,13 +75,13 @@ def test_runs_outlive_a_killed_controller_and_the_remark_says_that_it_is_away(la
 
 
 def test_a_controller_that_is_killed_before_it_has_saved_a_start_runs_no_command_twice(lab, client, tmp_path):
-    """It starts the job again, whose supervisor finds that the run is claimed; Slurm may end the first one with it."""
+    """It starts the job again, which does nothing and may end the first one, or does not know it any more."""
     handle = client.run_single_node(**single_node(f"echo $$ >> {tmp_path}/began; {counting(60)}", "m3"))
     wait_until_printed(client, handle, "1")
     lab.cluster.kill_controller()
     lab.cluster.start_controller()
     experiment = client.wait(handle, raise_on_failure=False, timeout=120)
-    assert experiment.state == State.STOPPED or "supervisor" in experiment.experiment_error
+    assert experiment.state == State.STOPPED or "job" in experiment.experiment_error
     assert len((tmp_path / "began").read_text().split()) == 1
     rows = [message for message in messages(client, handle) if message.isdecimal()]
     assert rows == [str(number) for number in range(1, len(rows) + 1)]
