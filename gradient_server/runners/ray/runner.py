@@ -33,7 +33,7 @@ SLOTS = 8
 _ENTRYPOINT = "PYTHONPATH=code.zip exec python -P -X utf8 -m gradient_server.runners.ray.on_ray"
 _STOP_MARGIN = 60
 """Seconds, beside the grace period, after which Ray kills a driver that was to stop."""
-_CHECK_INTERVAL = 30.0
+_CHECK_INTERVAL = 5.0
 """Seconds between two looks at the cluster."""
 
 
