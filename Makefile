@@ -14,8 +14,11 @@ RAY_READY := $(RAY_VENV)/.ready-$(RAY_VERSION)
 ENGINE ?=
 IN_PARALLEL := --numprocesses auto --dist loadfile --examples 10
 
+ON_CLUSTERS := $(BIN)/python -m tests.cluster.machines $(BIN)/python -m pytest -rs \
+	-o faulthandler_timeout=180 -o faulthandler_exit_on_timeout=true $(CLUSTER_TESTS)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-debian setup-cluster-debian setup-ray demo demo-cluster serve test test-tools test-cluster test-versions mutants faults bench contract contract-independent \
+.PHONY: help setup setup-debian setup-cluster-debian setup-ray demo demo-cluster serve test test-tools test-cluster cluster-slurm cluster-ray test-versions mutants faults bench contract contract-independent \
 	lint types check-spec check-generated breaking generate clean
 
 help: ## List the targets
@@ -65,9 +68,17 @@ test-tools: $(READY) ## Run the tests of the development tools: generation, brea
 	@$(BIN)/python -m pytest $(IN_PARALLEL) $(TOOL_TESTS) $(ARGS)
 
 test-cluster: $(READY) $(if $(filter slurm,$(ENGINE)),,$(RAY_READY)) ## Run experiments on Slurm and Ray, on three machines here; ENGINE=slurm, ARGS='-k kill'
-	@$(BIN)/python -m tests.cluster.machines $(BIN)/python -m pytest -rs \
-		-o faulthandler_timeout=180 -o faulthandler_exit_on_timeout=true \
-		$(CLUSTER_TESTS) $(if $(ENGINE),-k $(ENGINE)) $(ARGS)
+ifeq ($(ENGINE)$(ARGS),)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line cluster-slurm cluster-ray
+else
+	@$(ON_CLUSTERS) $(if $(ENGINE),-k $(ENGINE)) $(ARGS)
+endif
+
+cluster-slurm: # Each engine has a network of its own, so that both can be tested at the same time.
+	@$(ON_CLUSTERS) -k 'not ray'
+
+cluster-ray:
+	@$(ON_CLUSTERS) -k ray
 
 test-versions: $(READY) ## Test each Python version with the lowest and the highest dependencies; ARGS='--python 3.13'
 	@$(BIN)/nox --session tests $(ARGS)

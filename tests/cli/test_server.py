@@ -179,7 +179,7 @@ def test_another_package_called_gradient_beside_this_one_is_a_warning_at_import(
 
 
 def test_a_warning_is_a_line_without_a_place_in_the_code(tmp_path):
-    command = [sys.executable, "-m", "gradient_cli", "experiments", "list"]
+    command = [sys.executable, "-m", "gradient_cli", "experiments", "details", "a/b"]
     environment = {**os.environ, "PAPERSPACE_CONFIG_EXPERIMENTS_HOST": "http://0.0.0.0:1", "PAPERSPACE_API_KEY": "k"}
     found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
     first, *_ = found.stderr.splitlines()

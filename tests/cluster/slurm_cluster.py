@@ -40,7 +40,7 @@ ReturnToService=2
 KillWait=5
 MinJobAge=300
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
-SlurmdTimeout=6
+SlurmdTimeout=12
 SlurmctldTimeout=6
 TCPTimeout=1
 MessageTimeout=5
