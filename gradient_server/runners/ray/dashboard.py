@@ -99,7 +99,7 @@ class Dashboard:
         """One for each machine, so that one that does not answer holds up no other."""
 
     async def drain(self) -> None:
-        """Let requests that have begun come to their end, for a while; tasks that want another one are canceled."""
+        """Wait until requests that have begun have ended, for a while; tasks that want another one are canceled."""
         self._is_draining = True
         deadline = time.monotonic() + _DRAIN_TIMEOUT
         while self._requests and time.monotonic() < deadline:

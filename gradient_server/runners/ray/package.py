@@ -1,4 +1,4 @@
-"""What the server and the driver of a run exchange: the package that the driver is started with, and its files."""
+"""The data that the server and the driver of a run exchange: the package that starts the driver, and its files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _PRIVATE_FILE = 0o100600 << 16
 
 @frozen
 class Order:
-    """What a driver has to do besides running a spec.
+    """The work of a driver besides running a spec.
 
     :param str id: of its job
     :param bundles: what each node needs

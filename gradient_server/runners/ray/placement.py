@@ -1,4 +1,4 @@
-"""What a run asks Ray for: a bundle of resources for each node, and whether the cluster can ever have them all."""
+"""The request of a run to Ray: a bundle of resources for each node, and whether the cluster can ever have them all."""
 
 from __future__ import annotations
 

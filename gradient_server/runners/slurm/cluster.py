@@ -40,7 +40,7 @@ _CLOSE_TIMEOUT = 10.0
 
 
 class Cluster:
-    """What a server knows of its cluster, and has it do. All methods may be called from any thread; none blocks."""
+    """The cluster as a server knows it. All methods may be called from any thread, and none blocks."""
 
     def __init__(self) -> None:
         self.machines: Sequence[MachineGroup] = ()

@@ -44,7 +44,7 @@ class MachineGroup:
 
     @property
     def description(self) -> str:
-        """What the machines have, in words."""
+        """The resources of the machines, in words."""
         gres = [f"{name}:{count}" for name, count in self.gres.items() if ":" in name or not self._has_types(name)]
         shown = [f"{self.cpus} CPUs", _size(self.memory), *gres, *sorted(self.features)]
         return f"{self.machines} with {', '.join(shown)}"

@@ -1,4 +1,4 @@
-"""What Slurm says about jobs, in words: their states, why they wait, and how they ended."""
+"""Jobs in the words of Slurm: their states, why they wait, and how they ended."""
 
 from __future__ import annotations
 

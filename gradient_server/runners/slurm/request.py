@@ -1,4 +1,4 @@
-"""What a run asks Slurm for: by options of the server, by its machine types, and by its own environment.
+"""The request of a run to Slurm: by options of the server, by its machine types, and by its own environment.
 
 Every value is checked, and is a part of one argument of `sbatch`: none can add an option, or is seen by a shell.
 """
@@ -124,7 +124,7 @@ def check_table(name: str, machine_type: MachineType) -> None:
 
 @frozen(kw_only=True)
 class JobRequest:
-    """What some nodes of a run ask Slurm for: a job, or a component of a heterogeneous one.
+    """The request of some nodes of a run to Slurm: a job, or a component of a heterogeneous one.
 
     :param options: of `OPTIONS`, by name
     :param int nodes: how many nodes of the experiment these are: tasks of Slurm

@@ -60,7 +60,7 @@ _ASSIGNED = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL
 
 @frozen
 class _Assignment:
-    """What an agent is started with."""
+    """The assignment that an agent is started with."""
 
     host: str
     port: int

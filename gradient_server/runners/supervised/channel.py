@@ -32,7 +32,7 @@ _KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 10, 3, 3
 
 @frozen
 class Message:
-    """What one end has sent.
+    """A message that one end has sent.
 
     :param str kind: what it is
     :param content: its members

@@ -1,4 +1,4 @@
-"""What `mpirun` starts in place of ssh: `python mpi_agent.py FOLDER HOST COMMAND...`.
+"""The program that `mpirun` starts in place of ssh: `python mpi_agent.py FOLDER HOST COMMAND...`.
 
 The agent of its node listens at a socket in the folder, and has the agent on that machine start the command. This is
 run as a script, without the package around it.

@@ -1,4 +1,4 @@
-"""What runners have in common whose runs have a supervisor: options, admission, the scheduler and recovery."""
+"""The base of runners whose runs have a supervisor: options, admission, the scheduler and recovery."""
 
 from __future__ import annotations
 
