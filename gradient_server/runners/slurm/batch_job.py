@@ -1,4 +1,4 @@
-"""The program of a job of Slurm: `python -m gradient_server.runners.slurm.batch_job DIRECTORY`, the supervisor of a run.
+"""The program of a Slurm job: `python -m gradient_server.runners.slurm.batch_job DIRECTORY`, the supervisor of a run.
 
 A single node runs beside it. Several nodes have agents, which `srun` starts on all machines of the job.
 """
