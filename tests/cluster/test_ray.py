@@ -1,5 +1,7 @@
 """Experiments on a real Ray cluster with a token, whose head keeps its state in Redis: what dies, and what stays."""
 
+import re
+
 import pytest
 from gradient_api.constants import ExperimentState as State
 
@@ -60,3 +62,19 @@ def test_a_run_outlives_the_head_whose_state_is_in_redis(lab, client):
     lab.cluster.restart_machine("m1")
     assert messages(client, handle) == [str(number) for number in range(1, 301)]
     assert client.wait(handle).state == State.STOPPED
+
+
+def test_a_killed_raylet_ends_the_run_with_the_name_of_its_machine(lab, client):
+    handle = client.run_single_node(**single_node(sleeping(93), "m3"))
+    wait_until_printed(client, handle, "ready")
+    raylet = next(each for each in lab.cluster.machines["m3"].processes() if each.name() == "raylet")
+    raylet.kill()
+    try:
+        experiment = client.wait(handle, raise_on_failure=False, timeout=PATIENCE)
+        assert experiment.state == State.ERROR
+        # The driver may be there, too, which Ray knows by its address.
+        assert re.search(r"\bm3\b|\b10\.77\.0\.3\b", experiment.experiment_error)
+        wait_for(lambda: lab.processes("3600.93") == [], "the end of the command")
+    finally:
+        lab.cluster.kill_machine("m3")
+        lab.cluster.restart_machine("m3")
