@@ -163,7 +163,7 @@ class Poller(ABC, Generic[Event]):
     began: str | None = field(default=None, init=False)
     """When the command began to run, in ISO 8601, as far as it is known."""
     remark: str | None = field(default=None, init=False)
-    """What the experiment waits for, in words, while it is pending."""
+    """The reason why a pending experiment waits, in words; None: it does not wait, or nobody knows."""
     _interval: float = field(default=SHORTEST_INTERVAL, init=False)
     _last_error: GradientSdkError | None = field(default=None, init=False)
     _started_at: float | None = field(default=None, init=False)

@@ -40,7 +40,7 @@ if sys.version_info < (3, 11, 4):
     found = ".".join(map(str, sys.version_info[:3]))
     sys.exit("Runs need Python 3.11.4 or newer on the machines of the cluster, and Ray has " + found)
 """
-"""What is imported first there."""
+"""The module that Python imports first there: an older one says which it has to be."""
 _PRIVATE_FILE = 0o100600 << 16
 """The rights of a file in a zip file that only its owner can read."""
 

@@ -24,7 +24,7 @@ from gradient_server.runners.slurm.commands import (
     list_machines,
 )
 from gradient_server.runners.slurm.inventory import MachineGroup
-from gradient_server.runners.slurm.job_states import GONE, NODE_FAIL, JobStatus, with_places
+from gradient_server.runners.slurm.job_states import GONE, NODE_FAIL, JobStatus, with_queue_positions
 from gradient_server.runners.slurm.submission import PREFIX
 
 _log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class Cluster:
                     self._has_machines.set()
                     inventory_at = began
                 if began < self._asked_at + _IDLE_AFTER:
-                    self._jobs, self._jobs_at = with_places(list_jobs(), PREFIX), began
+                    self._jobs, self._jobs_at = with_queue_positions(list_jobs(), PREFIX), began
                     self._find_ended()
                 self._set_problem(None)
             except SlurmError as error:

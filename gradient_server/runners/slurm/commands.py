@@ -24,7 +24,7 @@ _UNREACHABLE = re.compile(
     "|protocol authentication error|resource temporarily unavailable|temporarily unable|maxsubmitjob",
     re.IGNORECASE,
 )
-"""What a command says if the controller cannot be reached, or accepts no more jobs at the moment."""
+"""The words of a command if the controller cannot be reached, or accepts no more jobs at the moment."""
 _UNKNOWN = re.compile("invalid job id|already compl|already finish|not running|not active", re.IGNORECASE)
 _PREFIX = re.compile(r"^(?:sbatch|squeue|scancel|sinfo|scontrol|sacct|srun): (?:error: |fatal: )?(.*)$")
 _SUBMISSION = "Batch job submission failed: "

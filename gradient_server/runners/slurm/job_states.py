@@ -42,7 +42,7 @@ _LIMIT = re.compile(r"(QOS|Assoc)(?:Grp|Max)\w*")
 _NOTICE = re.compile(
     r"\*\*\* (?:JOB|STEP) \S+ ON (\S+) (?:CANCELLED|FAILED) AT \S+(?: DUE TO ([A-Z ]+?))?(?:,.*)? \*\*\*"
 )
-"""What Slurm writes to the output of a job that it ends."""
+"""The notice that Slurm writes to the output of a job that it ends."""
 _CAUSES = {"TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": NODE_FAIL}
 
 
@@ -96,7 +96,7 @@ def parse_jobs(text: str) -> dict[str, JobStatus]:
     return found
 
 
-def with_places(jobs: Mapping[str, JobStatus], prefix: str) -> dict[str, JobStatus]:
+def with_queue_positions(jobs: Mapping[str, JobStatus], prefix: str) -> dict[str, JobStatus]:
     """Return jobs with the places of those that wait, among those whose names begin with a prefix."""
     waiting = [job for job in jobs.values() if job.state == PENDING and job.name.startswith(prefix)]
     waiting.sort(key=lambda job: (-job.priority, int(job.id) if job.id.isdecimal() else 0))

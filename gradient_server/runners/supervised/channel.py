@@ -57,7 +57,7 @@ class Channel:
         self.received = deque[Message]()
         """The messages that have come and nobody has taken yet."""
         self.challenge = secrets.token_hex(16)
-        """What the other end has to make its proof for."""
+        """The text that the other end has to make its proof for."""
         self._connection = connection
         self._buffer = bytearray()
         self._lock = threading.Lock()

@@ -70,7 +70,7 @@ class RemoteCommands:
         self._directory = directory
         self._environment = environment
         self._requests: dict[str, socket.socket] = {}
-        """Who waits for the commands on other machines, by the names of these."""
+        """The connections that wait for commands on other machines, by the names of these."""
         self._processes: dict[str, NodeProcess] = {}
         """The commands on this machine, by their names."""
         self._links: list[Path] = []

@@ -178,7 +178,7 @@ class RemoteNodes(Nodes):
         folders = folders_below(launch.files.path, launch.spec.body)
         self._artifacts = ArtifactCollection(launch.spec.nodes, folders)
         self._failure: Outcome | None = None
-        """What has gone wrong first."""
+        """The first failure; None: there was none."""
         self._gone_at: dict[int, float] = {}
         """When the launcher has said that an agent is gone, by node."""
         self._is_released = False

@@ -31,8 +31,6 @@ _CLOSE_TIMEOUT_IF_KEPT = 1.0
 """Seconds to wait for the end of deleted runs, if a later server can end them as well."""
 _REMOVAL_TIMEOUT = 5.0
 """Seconds to wait for the removal of deleted runs, if a later server can remove them as well."""
-
-
 _BEHIND = "It waits for its turn: the one before it waits for such machines."
 
 

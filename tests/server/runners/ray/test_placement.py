@@ -1,4 +1,4 @@
-"""What Ray is asked for, and requests that a cluster can never meet."""
+"""Requests to Ray, and those that a cluster can never meet."""
 
 import pytest
 

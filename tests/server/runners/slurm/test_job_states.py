@@ -1,4 +1,4 @@
-"""What squeue prints, and what it means in words."""
+"""Jobs as squeue prints them, and in words."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from gradient_server.runners.slurm.job_states import (
     notice_state,
     parse_jobs,
     waiting_text,
-    with_places,
+    with_queue_positions,
 )
 
 SQUEUE = """\
@@ -28,7 +28,7 @@ def test_jobs_are_read_by_number_with_components_as_one():
 
 
 def test_places_are_counted_among_experiments_by_priority():
-    found = with_places(parse_jobs(SQUEUE), "gradient-")
+    found = with_queue_positions(parse_jobs(SQUEUE), "gradient-")
     assert [found[job].place for job in ("12", "13", "14", "15")] == [0, 2, 1, 0]
 
 

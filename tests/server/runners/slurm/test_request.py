@@ -1,4 +1,4 @@
-"""What runs ask Slurm for: options of the server, of machine types and of experiments, as arguments of sbatch."""
+"""Requests of runs to Slurm: options of the server, of machine types and of experiments, as arguments of sbatch."""
 
 import pytest
 
